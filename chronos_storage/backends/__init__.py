@@ -1,0 +1,1 @@
+"""What can be stored, and who keeps it."""

@@ -1,0 +1,154 @@
+"""What every group of methods of `OrmStorage` stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, TypeVar
+
+from django.db import IntegrityError, connections, models, router, transaction
+from django.db.models import Q
+from django.db.models.query import QuerySet
+
+from ... import codec, records, signals
+from ...exceptions import AlreadyExists, AmbiguousId, InvalidRecord
+from ...models import Session
+from ...models.mapping import Table
+from ..base import Storage
+
+R = TypeVar("R", bound=records.Record)
+
+_PAGE = 500
+
+
+class OrmBase(Storage):
+    """Storage in the tables of Django's models, on one database alias.
+
+    Args:
+        using: the alias; without it the host's database routers decide, by `db_for_write`.
+    """
+
+    supports_transactions = True
+
+    def __init__(self, using: str | None = None) -> None:
+        self._using = using
+
+    @property
+    def alias(self) -> str:
+        """The database alias that is used."""
+        return self._using or router.db_for_write(Session)
+
+    def rows(self, table: Table[Any]) -> QuerySet[Any]:
+        """All rows of a table."""
+        return table.model._default_manager.using(self.alias)
+
+    def atomic(self) -> AbstractContextManager[None]:
+        return transaction.atomic(using=self.alias)
+
+    @contextmanager
+    def unless_taken(self, what: str) -> Iterator[None]:
+        """Around one statement: a broken unique constraint becomes `AlreadyExists`, the transaction stays usable."""
+        guard = self.atomic() if connections[self.alias].in_atomic_block else nullcontext()
+        try:
+            with guard:
+                yield
+        except IntegrityError as error:
+            raise AlreadyExists(f"{what} is stored already") from error
+
+    def one(self, table: Table[R], rows: QuerySet[Any]) -> R | None:
+        """The first of the rows as a record, or None."""
+        found = table.fetch(rows[:1])
+        return found[0] if found else None
+
+    def one_of_session(self, table: Table[R], id: str, session_id: str | None) -> R | None:
+        """The record of this id, which is unique within a session only."""
+        id = codec.string(id, "id")
+        rows = self.rows(table).filter(**{table.id: id})
+        if session_id is not None:
+            rows = rows.filter(session_id=codec.string(session_id, "session_id"))
+        found = table.fetch(rows[:2])
+        if len(found) > 1:
+            raise AmbiguousId(f"{table.record.__name__} {id!r} stands in several sessions: name the session too")
+        return found[0] if found else None
+
+    def written(self, *stored: records.Record) -> None:
+        """Tell the receivers of `signals.records_written`."""
+        if stored:
+            signals.announce(signals.records_written, type(stored[0]), self.alias, records=stored)
+
+    def upserted(self, table: Table[R], record: R) -> R:
+        """Store a record over what its id had, in one statement; a known one keeps its created_at."""
+        keep = {table.id, "created_at"}
+        with self.atomic():
+            self.rows(table).bulk_create(
+                [table.row(record)],
+                update_conflicts=True,
+                update_fields=[column for column in table.columns if column not in keep],
+                **self.conflict_target(table.id),
+            )
+            stored = self.one(table, self.rows(table).filter(pk=record.id))  # type: ignore[attr-defined]
+        assert stored is not None
+        self.written(stored)
+        return stored
+
+    def conflict_target(self, *fields: str) -> dict[str, Any]:
+        """The argument of bulk_create that MariaDB and MySQL don't take: there every unique key is a target."""
+        if connections[self.alias].features.supports_update_conflicts_with_target:
+            return {"unique_fields": fields}
+        return {}
+
+
+def filters(**given: str | None) -> dict[str, str]:
+    """The equalities of a list's filters that were given, checked."""
+    return {name: codec.string(value, name) for name, value in given.items() if value is not None}
+
+
+def sliced(rows: QuerySet[Any], limit: int | None, offset: int = 0) -> QuerySet[Any]:
+    """The part of a list that was asked for."""
+    offset = codec.integer(offset, "offset")
+    if limit is None:
+        return rows[offset:]
+    return rows[offset : offset + codec.integer(limit, "limit")]
+
+
+def iterate(table: Table[R], rows: QuerySet[Any], *order: str, after: R | None = None) -> Iterator[R]:
+    """The records of `rows`, ordered by fields that are unique together, in pages that each begin behind the last.
+
+    Args:
+        order: model fields that are all ascending, or with a leading "-" all descending.
+        after: the record to begin behind.
+    """
+    rows = rows.order_by(*order)
+    columns = [name.removeprefix("-") for name in order]
+    while True:
+        page = rows
+        if after is not None:
+            position = table.values(after)
+            values = [position[column] for column in columns]
+            page = rows.filter(_behind(columns, values, "lt" if order[0].startswith("-") else "gt"))
+        found = table.fetch(page[:_PAGE])
+        yield from found
+        if len(found) < _PAGE:
+            return
+        after = found[-1]
+
+
+def _behind(columns: list[str], values: list[Any], comparison: str) -> Q:
+    """Rows behind these values: (a, b) < (x, y), spelled so that an index on the first column is used."""
+    first, value = columns[0], values[0]
+    if len(columns) == 1:
+        return Q(**{f"{first}__{comparison}": value})
+    tie = Q(**{first: value}) & _behind(columns[1:], values[1:], comparison)
+    return Q(**{f"{first}__{comparison}e": value}) & (Q(**{f"{first}__{comparison}": value}) | tie)
+
+
+def choice(value: Any, field: str, choices: dict[str, Any]) -> Any:
+    """What an argument that names one of several things stands for."""
+    if not isinstance(value, str) or value not in choices:
+        raise InvalidRecord(field, f"must be one of {', '.join(map(repr, choices))}, not {value!r}")
+    return choices[value]
+
+
+def pk_row(rows: QuerySet[models.Model], id: str) -> QuerySet[models.Model]:
+    """The row of a globally unique id."""
+    return rows.filter(pk=codec.string(id, "id"))

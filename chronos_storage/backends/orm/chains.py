@@ -1,0 +1,45 @@
+"""Appending to hash chains, and checking them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from copy import copy
+from typing import TypeVar
+
+from django.db import connections
+
+from ... import codec, records
+from ...ledger import permit, postgresql
+from ...ledger.series import AUDIT_CHAIN, EVENT_CHAIN, ChainSeries, append
+from ...ledger.verify import verify, verify_all
+from ...models.audit_logs import audit_chain
+from ...records import Verdict
+from .base import OrmBase
+
+R = TypeVar("R", records.Event, records.AuditLog)
+
+
+class ChainMethods(OrmBase):
+    def append_one(self, series: ChainSeries[R], record: R, expected_seq: int | None = None) -> R:
+        """Append a cleaned record: in one statement where the database can and nothing is in the way."""
+        alias = self.alias
+        stored = copy(record)
+        series.complete(stored)
+        one_statement = connections[alias].vendor == "postgresql"
+        if not (one_statement and postgresql.append_one(alias, series, stored, expected_seq)):
+            stored = append(alias, series, [record], expected_seq)[0]
+        self.written(stored)
+        return stored
+
+    def verify_events(self, session_id: str) -> Verdict:
+        return verify(self.alias, EVENT_CHAIN, codec.string(session_id, "session_id"))
+
+    def verify_audit_logs(self, session_id: str | None = None, *, agent_id: str | None = None) -> Verdict:
+        return verify(self.alias, AUDIT_CHAIN, audit_chain(session_id, agent_id))
+
+    def verify_all(self) -> Iterator[Verdict]:
+        return verify_all(self.alias)
+
+    def purge_permit(self, *, reason: str) -> AbstractContextManager[permit.LedgerPermit]:
+        return permit.purge_permit(reason=reason, using=self.alias)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from django.db.models import F, Window
+from django.db.models.functions import RowNumber
+from django.db.models.query import QuerySet
+
+from ... import codec, records
+from ...exceptions import AlreadyExists, InvalidRecord, NotFound
+from ...ids import new_id
+from ...ledger.heads import lock_heads
+from ...models import Head
+from ...models.mapping import CHECKPOINTS, SESSIONS
+from ...records import Checkpoint, Session
+from .base import OrmBase, filters, iterate, sliced
+from .errors import retried
+
+_INHERITED = ("agent_id", "user_id", "author", "title", "container_id", "image_id")
+
+
+class CheckpointMethods(OrmBase):
+    @retried
+    def save_checkpoint(self, checkpoint: Checkpoint) -> Checkpoint:
+        given = checkpoint.cleaned()
+        new = replace(given, id=given.id or new_id(), created_at=given.created_at or records.now())
+        with self.atomic():
+            head = lock_heads(self.alias, Head.Kind.CHECKPOINT, [new.session_id], new.namespace)[new.session_id]
+            stored = self.get_checkpoint(new.id, session_id=new.session_id) if given.id else None
+            if stored is not None:
+                return _require_same(given, stored)
+            new.seq_num = given.seq_num or head.seq_num + 1
+            if new.seq_num <= head.seq_num and self._checkpoints_of(new.session_id, new.namespace).filter(seq_num=new.seq_num):
+                raise AlreadyExists(f"session {new.session_id!r} has a checkpoint of number {new.seq_num} already")
+            CHECKPOINTS.row(new).save(using=self.alias, force_insert=True)
+            if new.seq_num > head.seq_num:
+                head.seq_num = new.seq_num
+                head.save(using=self.alias, update_fields=["seq_num"])
+        self.written(new)
+        return new
+
+    def get_checkpoint(self, id: str, *, session_id: str | None = None) -> Checkpoint | None:
+        return self.one_of_session(CHECKPOINTS, id, session_id)
+
+    def get_latest_checkpoint(
+        self, session_id: str, *, namespace: str = "", run_id: str | None = None
+    ) -> Checkpoint | None:
+        return self.one(CHECKPOINTS, self._checkpoints_of(session_id, namespace, run_id).order_by("-seq_num"))
+
+    def list_checkpoints(
+        self,
+        session_id: str,
+        *,
+        namespace: str = "",
+        run_id: str | None = None,
+        before_seq: int | None = None,
+        limit: int | None = None,
+    ) -> list[Checkpoint]:
+        rows = self._checkpoints_of(session_id, namespace, run_id)
+        if before_seq is not None:
+            rows = rows.filter(seq_num__lt=codec.integer(before_seq, "before_seq"))
+        return CHECKPOINTS.fetch(sliced(rows.order_by("-seq_num"), limit))
+
+    def iter_checkpoints(
+        self, session_id: str, *, namespace: str = "", run_id: str | None = None
+    ) -> Iterator[Checkpoint]:
+        return iterate(CHECKPOINTS, self._checkpoints_of(session_id, namespace, run_id), "-seq_num")
+
+    def _checkpoints_of(self, session_id: str, namespace: str, run_id: str | None = None) -> QuerySet[Any]:
+        return self.rows(CHECKPOINTS).filter(**filters(session_id=session_id, namespace=namespace, run_id=run_id))
+
+    @retried
+    def delete_checkpoints(self, session_id: str, *, keep_last: int) -> int:
+        keep_last = codec.integer(keep_last, "keep_last")
+        rows = self.rows(CHECKPOINTS).filter(**filters(session_id=session_id))
+        if not rows.exists():
+            return 0
+        with self.atomic():
+            lock_heads(self.alias, Head.Kind.CHECKPOINT, [session_id])
+            place = Window(RowNumber(), partition_by=F("namespace"), order_by=F("seq_num").desc())
+            old = rows.annotate(place=place).filter(place__gt=keep_last)
+            count: int = rows.filter(pk__in=list(old.values_list("pk", flat=True))).delete()[0]
+        return count
+
+    @retried
+    def fork_session(self, checkpoint_id: str, *, session_id: str | None = None, **session_fields: Any) -> Session:
+        for name in session_fields:
+            if name not in SESSIONS.names:
+                raise InvalidRecord(name, f"is no field of a session; its fields are {', '.join(SESSIONS.names)}")
+        source = self.get_checkpoint(checkpoint_id, session_id=session_id)
+        if source is None:
+            raise NotFound(f"there is no checkpoint {checkpoint_id!r}")
+        origin = self.get_session(source.session_id, include_deleted=True)
+        fields = {name: getattr(origin, name) for name in _INHERITED} | session_fields
+        fields["metadata"] = {
+            **fields.get("metadata", {}),
+            "forked_from": {
+                "session_id": source.session_id,
+                "checkpoint_id": source.id,
+                "namespace": source.namespace,
+                "seq_num": source.seq_num,
+            },
+        }
+        with self.atomic():
+            fork = self.create_session(Session(**fields))
+            self.save_checkpoint(replace(source, session_id=fork.id, seq_num=0, parent_id=""))
+        return fork
+
+
+def _require_same(given: Checkpoint, stored: Checkpoint) -> Checkpoint:
+    if given.namespace != stored.namespace:
+        raise AlreadyExists(f"Checkpoint {given.id!r} is stored already, with another namespace")
+    return records.require_same(given, stored)

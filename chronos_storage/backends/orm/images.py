@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from typing import Any
+
+from ... import records
+from ...exceptions import NotFound
+from ...ids import new_id
+from ...models.mapping import CONTAINERS, IMAGES, SESSIONS
+from ...records import Container, Image, Session
+from .base import OrmBase, filters, pk_row, sliced
+from .errors import retried
+from .metadata import merge_metadata
+
+_ORDER = ("-created_at", "-id")
+
+
+class ImageMethods(OrmBase):
+    @retried
+    def save_container(self, container: Container) -> Container:
+        return self.upserted(CONTAINERS, _prepared(container))
+
+    def get_container(self, id: str) -> Container | None:
+        return self.one(CONTAINERS, pk_row(self.rows(CONTAINERS), id))
+
+    def list_containers(self, *, limit: int | None = None, offset: int = 0) -> list[Container]:
+        return CONTAINERS.fetch(sliced(self.rows(CONTAINERS).order_by(*_ORDER), limit, offset))
+
+    def container_exists(self, id: str) -> bool:
+        return pk_row(self.rows(CONTAINERS), id).exists()
+
+    @retried
+    def delete_container(self, id: str) -> bool:
+        return pk_row(self.rows(CONTAINERS), id).delete()[0] > 0
+
+    @retried
+    def save_image(self, image: Image) -> Image:
+        return self.upserted(IMAGES, _prepared(image))
+
+    def get_image(self, id: str) -> Image | None:
+        return self.one(IMAGES, pk_row(self.rows(IMAGES), id))
+
+    def list_images(
+        self, *, name: str | None = None, container_id: str | None = None, limit: int | None = None, offset: int = 0
+    ) -> list[Image]:
+        rows = self.rows(IMAGES).filter(**filters(name=name, container_id=container_id))
+        return IMAGES.fetch(sliced(rows.order_by(*_ORDER), limit, offset))
+
+    def image_exists(self, id: str) -> bool:
+        return pk_row(self.rows(IMAGES), id).exists()
+
+    @retried
+    def patch_image_metadata(self, id: str, changes: dict[str, Any]) -> Image:
+        row = pk_row(self.rows(IMAGES), id)
+        with self.atomic():
+            merge_metadata(row, changes, updated_at=records.now())
+            stored = self.one(IMAGES, row)
+        if stored is None:
+            raise NotFound(f"there is no image {id!r}")
+        self.written(stored)
+        return stored
+
+    @retried
+    def delete_image(self, id: str) -> bool:
+        return pk_row(self.rows(IMAGES), id).delete()[0] > 0
+
+    def get_image_session(self, image_id: str) -> Session | None:
+        rows = self.rows(SESSIONS).filter(deleted_at=None, **filters(image_id=image_id))
+        return self.one(SESSIONS, rows.order_by(*_ORDER))
+
+
+def _prepared(record: Any) -> Any:
+    record = record.cleaned()
+    record.id = record.id or new_id()
+    record.updated_at = records.now()
+    record.created_at = record.created_at or record.updated_at
+    return record

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db.models import Q
+from django.db.models.query import QuerySet
+
+from ... import codec, records
+from ...ids import new_id
+from ...models.mapping import MEMORY
+from ...records import MemoryRecord
+from .base import OrmBase, filters, iterate, pk_row, sliced
+from .errors import retried
+
+_ORDER = ("-updated_at", "-id")
+
+
+class MemoryMethods(OrmBase):
+    @retried
+    def put_memory(self, record: MemoryRecord) -> MemoryRecord:
+        given, record = record, record.cleaned()
+        record.id = record.id or new_id()
+        record.updated_at = records.now()
+        record.created_at = record.created_at or record.updated_at
+        values = MEMORY.values(record)
+        del values["created_at"], values["id"]
+        with self.atomic():
+            if not (given.id and self._moved(record.id, values)):
+                self.rows(MEMORY).bulk_create(
+                    [MEMORY.model(id=record.id, created_at=record.created_at, **values)],
+                    update_conflicts=True,
+                    update_fields=["value", "updated_at", "expires_at"],
+                    **self.conflict_target("natural_key"),
+                )
+            stored = self.one(MEMORY, self.rows(MEMORY).filter(natural_key=values["natural_key"]))
+        assert stored is not None
+        self.written(stored)
+        return stored
+
+    def _moved(self, id: str, values: dict[str, Any]) -> bool:
+        """Whether the id was stored already, and its row now has these values, be it under another key."""
+        with self.unless_taken(f"memory {values['key']!r} of another id"):
+            return self.rows(MEMORY).filter(pk=id).update(**values) > 0
+
+    def get_memory(
+        self,
+        agent_id: str,
+        key: str,
+        *,
+        kind: str | None = None,
+        user_id: str | None = None,
+        session_id: str | None = None,
+    ) -> MemoryRecord | None:
+        given = filters(agent_id=agent_id, key=key, kind=kind, user_id=user_id, session_id=session_id)
+        return self.one(MEMORY, self._alive(given).order_by(*_ORDER))
+
+    def list_memory(
+        self,
+        agent_id: str,
+        kind: str | None = None,
+        *,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        prefix: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[MemoryRecord]:
+        given = filters(agent_id=agent_id, kind=kind, user_id=user_id, session_id=session_id)
+        return MEMORY.fetch(sliced(self._alive(given, prefix).order_by(*_ORDER), limit, offset))
+
+    def iter_memory(
+        self,
+        agent_id: str,
+        kind: str | None = None,
+        *,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        prefix: str | None = None,
+    ) -> Iterator[MemoryRecord]:
+        given = filters(agent_id=agent_id, kind=kind, user_id=user_id, session_id=session_id)
+        return iterate(MEMORY, self._alive(given, prefix), *_ORDER)
+
+    def _alive(self, given: dict[str, str], prefix: str | None = None) -> QuerySet[Any]:
+        rows = self.rows(MEMORY).filter(Q(expires_at=None) | Q(expires_at__gt=records.now()), **given)
+        if prefix:
+            # A range, not LIKE, which on SQLite takes no notice of case.
+            rows = rows.filter(key__gte=codec.string(prefix, "prefix"))
+            if (end := _behind_prefix(prefix)) is not None:
+                rows = rows.filter(key__lt=end)
+        return rows
+
+    @retried
+    def delete_memory(self, id: str) -> bool:
+        return pk_row(self.rows(MEMORY), id).delete()[0] > 0
+
+
+def _behind_prefix(prefix: str) -> str | None:
+    """The first string, by code points, behind all that start with `prefix`; None if there is none."""
+    kept = prefix.rstrip("\U0010ffff")
+    if not kept:
+        return None
+    following = ord(kept[-1]) + 1
+    return kept[:-1] + chr(0xE000 if following == 0xD800 else following)

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import BigIntegerField, Count, F, Q, Sum, Value
+from django.db.models.functions import Coalesce, Greatest
+from django.db.models.query import QuerySet
+
+from ... import codec
+from ...exceptions import NotFound
+from ...ledger.heads import lock_heads
+from ...ledger.series import MESSAGE_SERIES, append
+from ...models import Head
+from ...models.mapping import MESSAGES, SESSIONS
+from ...records import Message, TokenUsage
+from ..base import MessageOrder
+from .base import OrmBase, choice, iterate, sliced
+from .errors import retried
+
+_ORDERS = {"asc": "seq_num", "desc": "-seq_num"}
+
+
+class MessageMethods(OrmBase):
+    def add_message(self, message: Message) -> Message:
+        return self.add_messages([message])[0]
+
+    @retried
+    def add_messages(self, messages: Iterable[Message]) -> list[Message]:
+        given = [message.cleaned() for message in messages]
+        with self.atomic():
+            stored = append(self.alias, MESSAGE_SERIES, given)
+            newest: dict[str, datetime] = {}
+            for message in stored:
+                moment = message.created_at
+                assert moment is not None
+                newest[message.session_id] = max(moment, newest.get(message.session_id, moment))
+            for session_id in sorted(newest):
+                self.rows(SESSIONS).filter(pk=session_id).update(
+                    last_activity_at=Greatest(F("last_activity_at"), Value(newest[session_id]))
+                )
+        self.written(*stored)
+        return stored
+
+    def get_message(self, id: str, *, session_id: str | None = None) -> Message | None:
+        return self.one_of_session(MESSAGES, id, session_id)
+
+    def list_messages(
+        self,
+        session_id: str,
+        *,
+        roles: Sequence[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        order: MessageOrder = "asc",
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Message]:
+        rows = self._listed_messages(session_id, roles, since, until).order_by(choice(order, "order", _ORDERS))
+        return MESSAGES.fetch(sliced(rows, limit, offset))
+
+    def iter_messages(
+        self,
+        session_id: str,
+        *,
+        roles: Sequence[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        order: MessageOrder = "asc",
+    ) -> Iterator[Message]:
+        rows = self._listed_messages(session_id, roles, since, until)
+        return iterate(MESSAGES, rows, choice(order, "order", _ORDERS))
+
+    def _listed_messages(
+        self, session_id: str, roles: Sequence[str] | None, since: datetime | None, until: datetime | None
+    ) -> QuerySet[Any]:
+        rows = self._messages_of(session_id)
+        if roles is not None:
+            rows = rows.filter(role__in=codec.strings(roles, "roles"))
+        if since is not None:
+            rows = rows.filter(created_at__gte=codec.moment(since, "since"))
+        if until is not None:
+            rows = rows.filter(created_at__lte=codec.moment(until, "until"))
+        return rows
+
+    def _messages_of(self, session_id: str) -> QuerySet[Any]:
+        return self.rows(MESSAGES).filter(session_id=codec.string(session_id, "session_id"))
+
+    @retried
+    def delete_message(self, id: str, *, session_id: str | None = None) -> bool:
+        found = self.get_message(id, session_id=session_id)
+        return found is not None and self._delete_messages(found.session_id, Q(message_id=found.id)) > 0
+
+    @retried
+    def delete_messages(self, session_id: str) -> int:
+        if not self._messages_of(session_id).exists():
+            return 0
+        return self._delete_messages(session_id, Q())
+
+    @retried
+    def truncate_messages(self, session_id: str, after_message_id: str) -> int:
+        last = self.get_message(after_message_id, session_id=session_id)
+        if last is None:
+            raise NotFound(f"session {session_id!r} has no message {after_message_id!r}")
+        return self._delete_messages(session_id, Q(seq_num__gt=last.seq_num))
+
+    def _delete_messages(self, session_id: str, condition: Q) -> int:
+        with self.atomic():
+            lock_heads(self.alias, Head.Kind.MESSAGE, [session_id])
+            count: int = self._messages_of(session_id).filter(condition).delete()[0]
+        return count
+
+    def count_messages(self, session_id: str) -> int:
+        return self._messages_of(session_id).count()
+
+    def token_usage(self, session_id: str) -> TokenUsage:
+        def total(expression: Any) -> Coalesce:
+            return Coalesce(Sum(expression), Value(0), output_field=BigIntegerField())
+
+        both = Coalesce("prompt_tokens", Value(0)) + Coalesce("completion_tokens", Value(0))
+        sums = self._messages_of(session_id).aggregate(
+            prompt=total("prompt_tokens"),
+            completion=total("completion_tokens"),
+            total=total(Coalesce("total_tokens", both)),
+            cache_read=Sum("cache_read_tokens"),
+            cache_creation=Sum("cache_creation_tokens"),
+        )
+        return TokenUsage(**{f"{name}_tokens": None if value is None else int(value) for name, value in sums.items()})

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from django.db import IntegrityError, connections
+from django.db.models import F, Q, Value
+from django.db.models.functions import Greatest
+from django.db.models.query import QuerySet
+
+from ... import codec, records, signals
+from ...exceptions import AlreadyExists, InvalidRecord, NotFound
+from ...ids import new_id
+from ...ledger.heads import locked
+from ...ledger.permit import note_purge, permit
+from ...models import AuditLog, Checkpoint, Event, Head, MemoryRecord, Message, Trace
+from ...models.mapping import SESSIONS
+from ...records import Session
+from ..base import SessionOrder
+from .base import OrmBase, choice, filters, iterate, pk_row, sliced
+from .errors import retried
+from .metadata import merge_metadata
+
+_ORDERS = {name: (name, "-id") for name in ("-created_at", "-last_activity_at")}
+_FIXED = {"id", "created_at", "updated_at", "deleted_at"}
+_PATCHABLE = {name for name in SESSIONS.names if name not in _FIXED}
+
+
+class SessionMethods(OrmBase):
+    @retried
+    def create_session(self, session: Session) -> Session:
+        session = _prepared(session)
+        with self.unless_taken(f"session {session.id!r}"):
+            SESSIONS.row(session).save(using=self.alias, force_insert=True)
+        self.written(session)
+        return session
+
+    @retried
+    def save_session(self, session: Session) -> Session:
+        session = replace(session, id=session.id or new_id())
+        try:
+            return self._update(session)
+        except NotFound:
+            try:
+                return self.create_session(session)
+            except AlreadyExists:  # made by another writer in between, or soft-deleted, which the update says
+                return self._update(session)
+
+    def get_session(self, id: str, *, include_deleted: bool = False) -> Session | None:
+        rows = pk_row(self.rows(SESSIONS), id)
+        return self.one(SESSIONS, rows if include_deleted else rows.filter(deleted_at=None))
+
+    @retried
+    def update_session(self, session: Session) -> Session:
+        return self._update(session)
+
+    def _update(self, session: Session) -> Session:
+        session = session.cleaned()
+        changes = {name: value for name, value in SESSIONS.values(session).items() if name not in _FIXED}
+        return self._write(session.id, changes)
+
+    @retried
+    def patch_session(self, id: str, **changes: Any) -> Session:
+        for name in changes:
+            if name in _FIXED:
+                raise InvalidRecord(name, "can't be changed by a patch")
+            if name not in _PATCHABLE:
+                raise InvalidRecord(name, f"is no field of a session; its fields are {', '.join(SESSIONS.names)}")
+        cleaned = Session(**changes).cleaned()
+        return self._write(id, {name: getattr(cleaned, name) for name in changes}, user_id_once="user_id" in changes)
+
+    def _write(self, id: str, changes: dict[str, Any], user_id_once: bool = False) -> Session:
+        """Set these columns of a session that is there; its last activity only ever goes forward."""
+        changes = {**changes, "updated_at": records.now()}
+        latest = changes.pop("last_activity_at", None)
+        if latest is not None:
+            changes["last_activity_at"] = Greatest(F("last_activity_at"), Value(latest))
+        rows = pk_row(self.rows(SESSIONS), id).filter(deleted_at=None)
+        writable = rows.filter(user_id__in=("", changes["user_id"])) if user_id_once else rows
+        with self.atomic():
+            changed = writable.update(**changes)
+            stored = self.one(SESSIONS, rows)
+        if stored is None:
+            raise NotFound(f"there is no session {id!r}")
+        if not changed:
+            raise InvalidRecord("user_id", "is set already; a session keeps its user")
+        self.written(stored)
+        return stored
+
+    @retried
+    def patch_session_metadata(self, id: str, changes: dict[str, Any]) -> Session:
+        rows = pk_row(self.rows(SESSIONS), id).filter(deleted_at=None)
+        with self.atomic():
+            merge_metadata(rows, changes, updated_at=records.now())
+            stored = self.one(SESSIONS, rows)
+        if stored is None:
+            raise NotFound(f"there is no session {id!r}")
+        self.written(stored)
+        return stored
+
+    def list_sessions(
+        self,
+        agent_id: str | None = None,
+        *,
+        user_id: str | None = None,
+        status: str | None = None,
+        container_id: str | None = None,
+        image_id: str | None = None,
+        order: SessionOrder = "-created_at",
+        limit: int | None = 100,
+        offset: int = 0,
+        include_deleted: bool = False,
+    ) -> list[Session]:
+        given = filters(
+            agent_id=agent_id, user_id=user_id, status=status, container_id=container_id, image_id=image_id
+        )
+        rows = self._listed_sessions(given, include_deleted).order_by(*choice(order, "order", _ORDERS))
+        return SESSIONS.fetch(sliced(rows, limit, offset))
+
+    def iter_sessions(
+        self,
+        agent_id: str | None = None,
+        *,
+        user_id: str | None = None,
+        status: str | None = None,
+        container_id: str | None = None,
+        image_id: str | None = None,
+        order: SessionOrder = "-created_at",
+        include_deleted: bool = False,
+    ) -> Iterator[Session]:
+        given = filters(
+            agent_id=agent_id, user_id=user_id, status=status, container_id=container_id, image_id=image_id
+        )
+        return iterate(SESSIONS, self._listed_sessions(given, include_deleted), *choice(order, "order", _ORDERS))
+
+    def _listed_sessions(self, given: dict[str, str], include_deleted: bool) -> QuerySet[Any]:
+        rows = self.rows(SESSIONS).filter(**given)
+        return rows if include_deleted else rows.filter(deleted_at=None)
+
+    @retried
+    def delete_session(self, id: str, *, hard: bool = False) -> bool:
+        id = codec.string(id, "id")
+        deleted = self._remove(id) if hard else self._hide(id)
+        if deleted:
+            signals.announce(signals.session_deleted, Session, self.alias, session_id=id, hard=hard)
+        return deleted
+
+    def _heads(self, id: str) -> QuerySet[Head]:
+        """The heads of what belongs to a session, locked before the session itself, as every writer does."""
+        heads = Head.objects.using(self.alias).filter(owner=id).exclude(kind=Head.Kind.AUDIT_LOG)
+        locked(heads.order_by("kind", "namespace"))
+        return heads
+
+    def _hide(self, id: str) -> bool:
+        with self.atomic():
+            heads = self._heads(id)
+            hidden = pk_row(self.rows(SESSIONS), id).filter(deleted_at=None).update(deleted_at=records.now())
+            if hidden:
+                heads.update(closed=True)
+        return bool(hidden)
+
+    def _remove(self, id: str) -> bool:
+        with permit(self.alias) as opened:
+            heads = self._heads(id)
+            session = pk_row(self.rows(SESSIONS), id)
+            if not locked(session.only("id")):
+                return False
+            opened.purge_events(id)
+            opened.purge_audit_logs(id)
+            removed = {
+                model._meta.model_name: model._default_manager.using(self.alias).filter(session_id=id).delete()[0]
+                for model in (Message, Checkpoint, Trace, MemoryRecord)
+            }
+            heads.delete()
+            Head.objects.using(self.alias).filter(owner=f"session:{id}", kind=Head.Kind.AUDIT_LOG).delete()
+            session.delete()
+            note_purge(
+                self.alias,
+                action="session.delete",
+                resource=id,
+                detail={"reason": "the session was deleted", "chains": opened.purged, "removed": removed},
+            )
+        return True
+
+
+def _prepared(session: Session) -> Session:
+    session = session.cleaned()
+    if session.deleted_at is not None:
+        raise InvalidRecord("deleted_at", "is set by delete_session alone")
+    session.id = session.id or new_id()
+    session.created_at = session.created_at or records.now()
+    session.updated_at = session.updated_at or session.created_at
+    session.last_activity_at = session.last_activity_at or session.created_at
+    return session

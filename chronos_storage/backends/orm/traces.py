@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from django.db import connections
+from django.db.models import F, Value
+from django.db.models.functions import Coalesce
+from django.db.models.query import QuerySet
+
+from ... import codec, records
+from ...exceptions import AlreadyExists, NotFound
+from ...ids import new_id
+from ...models.mapping import TRACES
+from ...records import Trace
+from .base import OrmBase, filters, iterate, pk_row
+from .errors import retried
+
+_ORDER = ("started_at", "id")
+
+
+class TraceMethods(OrmBase):
+    @retried
+    def insert_trace(self, trace: Trace) -> Trace:
+        given, trace = trace, trace.cleaned()
+        trace.id = trace.id or new_id()
+        trace.started_at = trace.started_at or records.now()
+        try:
+            with self.unless_taken(f"trace {trace.id!r}"):
+                TRACES.row(trace).save(using=self.alias, force_insert=True)
+        except AlreadyExists:
+            stored = self.get_trace(trace.id)
+            if stored is None:
+                raise
+            return records.require_same(given.cleaned(), stored)
+        self.written(trace)
+        return trace
+
+    @retried
+    def end_trace(self, id: str, *, output: Any = None, error: str = "", ended_at: datetime | None = None) -> Trace:
+        end = Trace(output=output, error=error, ended_at=ended_at).cleaned()
+        ended: Any = end.ended_at or Coalesce(F("ended_at"), Value(records.now()))
+        row = pk_row(self.rows(TRACES), id)
+        with self.atomic():
+            row.update(output=end.output, error=end.error, ended_at=ended)
+            stored = self.one(TRACES, row)
+        if stored is None:
+            raise NotFound(f"there is no trace {id!r}")
+        self.written(stored)
+        return stored
+
+    def get_trace(self, id: str) -> Trace | None:
+        return self.one(TRACES, pk_row(self.rows(TRACES), id))
+
+    def list_traces(self, session_id: str, *, kind: str | None = None) -> list[Trace]:
+        return TRACES.fetch(self._listed_traces(session_id, kind).order_by(*_ORDER))
+
+    def iter_traces(self, session_id: str, *, kind: str | None = None) -> Iterator[Trace]:
+        return iterate(TRACES, self._listed_traces(session_id, kind), *_ORDER)
+
+    def _listed_traces(self, session_id: str, kind: str | None) -> QuerySet[Any]:
+        return self.rows(TRACES).filter(**filters(session_id=session_id, kind=kind))

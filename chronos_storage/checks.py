@@ -1,0 +1,99 @@
+"""System checks: what would make the storage lose, refuse or delay what it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import connections
+
+from . import conf
+from .backends.handler import storages
+from .exceptions import ConfigurationError
+
+
+@register(Tags.compatibility)
+def check_time_zones(**kwargs: Any) -> list[CheckMessage]:
+    if settings.USE_TZ:
+        return []
+    return [
+        Error(
+            "chronos_storage keeps aware times, and USE_TZ is False.",
+            hint="Set USE_TZ = True.",
+            id="chronos_storage.E001",
+        )
+    ]
+
+
+@register(Tags.compatibility)
+def check_setting(**kwargs: Any) -> list[CheckMessage]:
+    configured = conf.configured()
+    if not isinstance(configured, dict):
+        return [Error(f"{conf.NAME} must be a dict.", id="chronos_storage.E002")]
+    messages: list[CheckMessage] = [
+        Error(
+            f"{conf.NAME} has the unknown key {key!r}.",
+            hint=f"It knows {', '.join(conf.SECTIONS)}.",
+            id="chronos_storage.E003",
+        )
+        for key in configured
+        if key not in conf.SECTIONS
+    ]
+    for alias, entry in conf.section("STORAGES").items():
+        messages += [
+            Error(
+                f'{conf.NAME}["STORAGES"]["{alias}"] has the unknown key {key!r}.',
+                hint="It knows BACKEND, OPTIONS.",
+                id="chronos_storage.E003",
+            )
+            for key in entry
+            if key not in ("BACKEND", "OPTIONS")
+        ]
+        try:
+            storages[alias]
+        except ConfigurationError as error:
+            messages.append(Error(f"{error}.", id="chronos_storage.E004"))
+    return messages
+
+
+@register(Tags.compatibility)
+def check_sqlite(**kwargs: Any) -> list[CheckMessage]:
+    messages: list[CheckMessage] = []
+    for alias in connections:
+        connection = connections[alias]
+        if connection.vendor != "sqlite" or connection.is_in_memory_db():  # type: ignore[attr-defined]
+            continue
+        options = connection.settings_dict.get("OPTIONS", {})
+        lacking = []
+        if "wal" not in str(options.get("init_command", "")).lower():
+            lacking.append('"init_command": "PRAGMA journal_mode=WAL;"')
+        if str(options.get("transaction_mode", "")).upper() != "IMMEDIATE":
+            lacking.append('"transaction_mode": "IMMEDIATE"')
+        if "timeout" not in options:
+            lacking.append('"timeout": 30')
+        if lacking:
+            messages.append(
+                Warning(
+                    f"The SQLite database {alias!r} will often be locked when several processes write.",
+                    hint=f'Add to its OPTIONS in DATABASES: {", ".join(lacking)}.',
+                    id="chronos_storage.W001",
+                )
+            )
+    return messages
+
+
+@register(Tags.database)
+def check_triggers(*, databases: Iterable[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    from .ledger import triggers
+
+    return [
+        Error(
+            f"The database {alias!r} lacks the ledger's triggers {', '.join(missing)}.",
+            hint="Run migrate: it makes them again.",
+            id="chronos_storage.E005",
+        )
+        for alias in databases or ()
+        if (missing := triggers.missing(alias))
+    ]

@@ -1,0 +1,198 @@
+"""What may be stored: strings, numbers, times and JSON, checked and written the same way for every backend.
+
+Every function here names the offending field in the `InvalidRecord` it raises.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from .exceptions import InvalidRecord
+
+#: Longest indexed string (ids, keys, names that are looked up), in characters.
+MAX_INDEXED = 255
+#: Longest free text (titles, descriptions, prompts, error texts), in characters.
+MAX_TEXT = 1_000_000
+#: Largest JSON value, in bytes of UTF-8: below MariaDB's default limit of 16 MiB a statement.
+MAX_JSON_BYTES = 8 * 1024 * 1024
+#: Deepest nesting of objects and lists.
+MAX_DEPTH = 100
+#: Whole numbers a signed 64-bit integer holds.
+MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
+#: Years that every database's timestamps hold.
+MIN_TIME = datetime(1000, 1, 1, tzinfo=UTC)
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
+_encode_sorted = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"), sort_keys=True
+).encode
+_decode = json.JSONDecoder().decode
+
+
+def string(value: Any, field: str, limit: int = MAX_INDEXED) -> str:
+    """`value` as a plain `str` of at most `limit` characters that every backend can keep."""
+    if not isinstance(value, str):
+        raise InvalidRecord(field, f"must be a string, not {type(value).__name__}")
+    if len(value) > limit:
+        raise InvalidRecord(field, f"is {len(value):,} characters long; at most {limit:,} are kept")
+    if not value.isascii() or "\x00" in value:
+        _refuse_unstorable(value, field)
+    return str.__str__(value)
+
+
+def strings(values: Any, field: str) -> list[str]:
+    """`values`, several strings, not one."""
+    if isinstance(values, str):
+        raise InvalidRecord(field, "must be a list of strings, not one string")
+    return [string(value, field) for value in values]
+
+
+def _refuse_unstorable(value: str, field: str) -> None:
+    if found := _UNSTORABLE.search(value):
+        what = "a NUL character" if found[0] == "\x00" else f"the lone surrogate U+{ord(found[0]):04X}"
+        raise InvalidRecord(
+            field, f"contains {what} at position {found.start()}; remove it, or replace it with codec.scrub()"
+        )
+
+
+def integer(value: Any, field: str, minimum: int = 0) -> int:
+    """`value` as an `int` between `minimum` and 2⁶³−1."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidRecord(field, f"must be a whole number, not {type(value).__name__}")
+    if not minimum <= value <= MAX_INTEGER:
+        raise InvalidRecord(field, f"must be between {minimum} and 2⁶³−1, not {value}")
+    return int(value)
+
+
+def moment(value: Any, field: str) -> datetime:
+    """`value`, an aware datetime, in UTC."""
+    if not isinstance(value, datetime):
+        raise InvalidRecord(field, f"must be a datetime, not {type(value).__name__}")
+    if value.tzinfo is UTC and value >= MIN_TIME:
+        return value
+    if value.utcoffset() is None:
+        raise InvalidRecord(field, "is a naive datetime; give it a time zone, as django.utils.timezone.now() does")
+    try:
+        in_utc = value.astimezone(UTC)
+    except OverflowError:
+        in_utc = None
+    if in_utc is None or in_utc < MIN_TIME:
+        raise InvalidRecord(field, "must be between the years 1000 and 9999")
+    return in_utc
+
+
+def json_value(value: Any, field: str) -> Any:
+    """A copy of `value` in plain dicts, lists, strings, numbers, booleans and None: what RFC 8259 can say."""
+    copy = _copy(value, field, 0)
+    if isinstance(copy, str | dict | list):
+        size = len(dumps(copy).encode())
+        if size > MAX_JSON_BYTES:
+            raise InvalidRecord(field, f"is {size:,} bytes of JSON; at most {MAX_JSON_BYTES:,} are kept")
+    return copy
+
+
+def json_object(value: Any, field: str) -> dict[str, Any]:
+    """Like `json_value`, for a field that must be an object."""
+    if not isinstance(value, dict):
+        raise InvalidRecord(field, f"must be a dict, not {type(value).__name__}")
+    copied: dict[str, Any] = json_value(value, field)
+    return copied
+
+
+def json_list(value: Any, field: str) -> list[Any] | None:
+    """Like `json_value`, for a field that must be a list or None."""
+    if value is not None and not isinstance(value, list):
+        raise InvalidRecord(field, f"must be a list or None, not {type(value).__name__}")
+    copied: list[Any] | None = json_value(value, field)
+    return copied
+
+
+def filterable_object(value: Any, field: str) -> dict[str, Any]:
+    """Like `json_object`, without the numbers that PostgreSQL's ``jsonb`` gives back as other numbers."""
+    copy = json_object(value, field)
+    _refuse_unfilterable(copy, field)
+    return copy
+
+
+def _copy(value: Any, field: str, depth: int) -> Any:
+    kind = type(value)
+    if kind is str:
+        if not value.isascii() or "\x00" in value:
+            _refuse_unstorable(value, field)
+        return value
+    if value is None or kind is bool:
+        return value
+    if kind is int or kind is float:
+        return _number(value, field)
+    if depth == MAX_DEPTH and isinstance(value, dict | list):
+        raise InvalidRecord(field, f"is nested more than {MAX_DEPTH} deep")
+    if isinstance(value, dict):
+        copy: dict[str, Any] = {}
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise InvalidRecord(field, f"has the key {key!r}; JSON's keys are strings")
+            name = _copy(str.__str__(key), field, depth)
+            copy[name] = _copy(item, f"{field}.{name}", depth + 1)
+        return copy
+    if isinstance(value, list):
+        return [_copy(item, field, depth + 1) for item in value]
+    if isinstance(value, str):
+        return _copy(str.__str__(value), field, depth)
+    if isinstance(value, int):
+        return _number(int(value), field)
+    if isinstance(value, float):
+        return _number(float(value), field)
+    raise InvalidRecord(field, f"holds a {kind.__name__}; JSON has objects, lists, strings, numbers, booleans and null")
+
+
+def _number(value: int | float, field: str) -> int | float:
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise InvalidRecord(field, f"holds {value}; JSON's numbers are finite")
+    elif not MIN_INTEGER <= value <= MAX_INTEGER:
+        raise InvalidRecord(field, "holds a whole number outside −2⁶³…2⁶³−1; send it as a string")
+    return value
+
+
+def _refuse_unfilterable(value: Any, field: str) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_unfilterable(item, f"{field}.{key}")
+    elif isinstance(value, list):
+        for item in value:
+            _refuse_unfilterable(item, field)
+    elif isinstance(value, float) and ("e+" in repr(value) or (value == 0 and math.copysign(1, value) < 0)):
+        raise InvalidRecord(
+            field, f"holds {value!r}, which a filterable field can't give back unchanged; send it as a string"
+        )
+
+
+def dumps(value: Any) -> str:
+    """The JSON text that is stored: keys in their order, no spaces, characters as they are."""
+    return _encode(value)
+
+
+def loads(text: str) -> Any:
+    """The value that `dumps` wrote."""
+    return _decode(text)
+
+
+def canonical(value: Any) -> str:
+    """The JSON text that two values share exactly when they are the same: as `dumps`, keys sorted."""
+    return _encode_sorted(value)
+
+
+def scrub(value: Any, replacement: str = "\N{REPLACEMENT CHARACTER}") -> Any:
+    """A copy of a string or JSON value with each NUL and lone surrogate replaced."""
+    if isinstance(value, str):
+        return _UNSTORABLE.sub(replacement, value)
+    if isinstance(value, dict):
+        return {scrub(key, replacement): scrub(item, replacement) for key, item in value.items()}
+    if isinstance(value, list):
+        return [scrub(item, replacement) for item in value]
+    return value

@@ -1,0 +1,24 @@
+"""The setting ``CHRONOS_STORAGE``, read when it is needed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+
+NAME = "CHRONOS_STORAGE"
+ORM_BACKEND = "chronos_storage.backends.orm.OrmStorage"
+
+#: What the setting may hold: each section's name.
+SECTIONS = ("STORAGES",)
+
+
+def configured() -> dict[str, Any]:
+    """The whole setting; empty if the project has none."""
+    return getattr(settings, NAME, {})
+
+
+def section(name: str) -> dict[str, Any]:
+    """One section of the setting; empty if it is not there."""
+    found: dict[str, Any] = configured().get(name, {})
+    return found

@@ -1,0 +1,111 @@
+"""`connect`: a store outside the settings, by its address."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import dj_database_url
+from django.db import connections
+
+from .exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from .backends.base import Storage
+
+MEMORY = ":memory:"
+_SQL_SCHEMES = {
+    "sqlite": "sqlite",
+    "postgres": "postgres",
+    "postgresql": "postgres",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+}
+
+#: What SQLite needs so that several processes can write; see `chronos_storage.checks`.
+SQLITE_OPTIONS = {
+    "timeout": 30,
+    "transaction_mode": "IMMEDIATE",
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+}
+
+
+def connect(dsn: str, *, migrate: bool = False, **options: Any) -> Storage:
+    """Open the store that an address names.
+
+    Args:
+        dsn: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or a bare file name (folders are made, the file is
+            in WAL mode); ``:memory:`` (a store of its own for each call, until it is closed by the process's end);
+            ``postgres://user:password@host:port/name``; ``mysql://user:password@host:port/name``.
+        migrate: bring the store's tables up to date first.
+        options: the database alias's own settings, as in Django's DATABASES, in small letters (``conn_max_age``), and
+            under ``options`` those of its driver.
+
+    Returns:
+        A storage on a database alias of its own; the same alias for the same address and options.
+
+    Raises:
+        ConfigurationError: the address's scheme is not known.
+    """
+    from .backends.orm import OrmStorage
+
+    settings = _settings(dsn)
+    driver_options = options.pop("options", {})
+    settings |= {name.upper(): value for name, value in options.items()}
+    settings["OPTIONS"] = {**settings.get("OPTIONS", {}), **driver_options}
+    key = hashlib.sha256(repr(sorted(settings.items())).encode()).hexdigest()[:16]
+    alias = f"chronos_{key}"
+    if alias not in connections.settings:
+        connections.settings |= connections.configure_settings(
+            {"default": connections.settings["default"], alias: settings}
+        )
+    storage = OrmStorage(using=alias)
+    if migrate:
+        storage.migrate()
+    return storage
+
+
+def _settings(dsn: str) -> dict[str, Any]:
+    """What Django's DATABASES would say of this address."""
+    scheme = urlsplit(dsn).scheme if "://" in dsn else ""
+    if dsn == MEMORY or dsn == f"sqlite://{MEMORY}":
+        # Shared by the threads of the process: a plain ":memory:" is another database for each.
+        return _sqlite(f"file:chronos-{uuid.uuid4().hex}?mode=memory&cache=shared", in_memory=True)
+    if not scheme:
+        return _sqlite(dsn)
+    if scheme not in _SQL_SCHEMES:
+        known = ", ".join(f"{name}://" for name in _SQL_SCHEMES)
+        raise ConfigurationError(f"{scheme}:// is no store that connect() knows; it knows {known} and file names")
+    try:
+        settings = dict(dj_database_url.parse(_SQL_SCHEMES[scheme] + dsn[len(scheme) :]))
+    except ValueError as error:
+        raise ConfigurationError(f"the {scheme}:// address can't be read") from error
+    if _SQL_SCHEMES[scheme] == "sqlite":
+        return _sqlite(str(settings["NAME"]))
+    if _SQL_SCHEMES[scheme] == "mysql":
+        _provide_mysqldb()
+    return settings
+
+
+def _sqlite(name: str, in_memory: bool = False) -> dict[str, Any]:
+    if in_memory:
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": {"timeout": 30}}
+    path = Path(os.path.abspath(name))  # noqa: PTH100 - a symbolic link may point to a file that is yet to be made
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(path), "OPTIONS": dict(SQLITE_OPTIONS)}
+
+
+def _provide_mysqldb() -> None:
+    """Django's MySQL backend imports MySQLdb; PyMySQL, the extra "mysql", can stand in for it."""
+    try:
+        import MySQLdb  # noqa: F401
+    except ImportError:
+        try:
+            import pymysql
+        except ImportError as error:
+            raise ConfigurationError("a mysql:// store needs PyMySQL: install chronos-storage[mysql]") from error
+        pymysql.install_as_MySQLdb()

@@ -1,0 +1,72 @@
+"""Every error this package raises on purpose. A class's docstring is its message where none is given."""
+
+from __future__ import annotations
+
+
+class ChronosError(Exception):
+    """The storage could not do what it was asked."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or type(self).__doc__)
+
+
+class ConfigurationError(ChronosError):
+    """The storage is not configured correctly."""
+
+
+class InvalidRecord(ChronosError, ValueError):
+    """A field holds what no backend can keep.
+
+    Attributes:
+        field: the field's name, with the path inside it (``payload.items[3].price``).
+        problem: what is wrong and what would be right.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        self.field = field
+        self.problem = problem
+        super().__init__(f"{field}: {problem}")
+
+    def __reduce__(self) -> tuple[type[InvalidRecord], tuple[str, str]]:
+        return type(self), (self.field, self.problem)
+
+
+class NotFound(ChronosError, LookupError):
+    """Nothing is stored under this id."""
+
+
+class AlreadyExists(ChronosError):
+    """This id is taken by a record with other content."""
+
+
+class AmbiguousId(ChronosError, LookupError):
+    """This id stands in several sessions: name the session too."""
+
+
+class SequenceConflict(ChronosError):
+    """The session's last number is not the expected one.
+
+    Attributes:
+        expected: the last number the caller expected (0: nothing appended yet).
+        actual: the last number that is stored.
+    """
+
+    def __init__(self, expected: int, actual: int) -> None:
+        self.expected = expected
+        self.actual = actual
+        super().__init__(f"expected the last number to be {expected}, it is {actual}")
+
+    def __reduce__(self) -> tuple[type[SequenceConflict], tuple[int, int]]:
+        return type(self), (self.expected, self.actual)
+
+
+class AppendOnlyError(ChronosError):
+    """Ledger rows are only ever appended: they can't be changed or removed."""
+
+
+class RetryTransaction(ChronosError):
+    """The database ended the transaction (deadlock, serialization failure or a lock held too long): run it again."""
+
+
+class NotSupported(ChronosError, NotImplementedError):
+    """This backend has no such capability."""

@@ -1,0 +1,145 @@
+"""Model fields that hold the same values, and compare them the same way, on every database."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core import checks
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from . import codec
+
+
+def _bytewise_collation(connection: BaseDatabaseWrapper) -> str:
+    """The collation under which two strings are equal, and sorted, as their UTF-8 bytes are."""
+    if connection.vendor == "mysql":
+        # utf8mb4_bin ignores trailing spaces; MariaDB and MySQL name the one that doesn't differently.
+        return "utf8mb4_nopad_bin" if connection.mysql_is_mariadb else "utf8mb4_0900_bin"  # type: ignore[attr-defined]
+    return {"postgresql": "C", "sqlite": "BINARY"}[connection.vendor]
+
+
+class _Bytewise(models.Field):  # type: ignore[type-arg]
+    """A string column that is compared bytewise."""
+
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
+        return {**super().db_parameters(connection), "collation": _bytewise_collation(connection)}
+
+
+class IdField(_Bytewise, models.CharField):  # type: ignore[type-arg]
+    """An indexed string of at most 255 characters, empty by default."""
+
+    description = "Bytewise string (up to %(max_length)s)"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("max_length", codec.MAX_INDEXED)
+        if not kwargs.get("primary_key"):
+            kwargs.setdefault("default", "")
+            kwargs.setdefault("blank", True)
+        super().__init__(*args, **kwargs)
+
+    def deconstruct(self) -> Any:
+        name, path, args, kwargs = super().deconstruct()
+        if not self.primary_key:
+            for option, default in (("default", ""), ("blank", True)):
+                if kwargs.get(option, not default) == default:
+                    del kwargs[option]
+        if kwargs.get("max_length") == codec.MAX_INDEXED:
+            del kwargs["max_length"]
+        return name, path, args, kwargs
+
+    def get_internal_type(self) -> str:
+        return "IdField"
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        # Spelled out: for a type that starts with "varchar" Django adds a second index, for LIKE, on PostgreSQL.
+        return f"{'character varying' if connection.vendor == 'postgresql' else 'varchar'}({self.max_length})"
+
+
+class TextField(_Bytewise, models.TextField):  # type: ignore[type-arg]
+    """A string of any length that no index holds."""
+
+
+class JSONTextField(models.Field):  # type: ignore[type-arg]
+    """JSON that comes back as it was written, its keys in their order and its numbers as they were.
+
+    It is kept as text: ``json`` on PostgreSQL, whose ``jsonb`` would rewrite it, and a plain text column elsewhere.
+    None is JSON's null; the column is never NULL.
+    """
+
+    description = "JSON that keeps its text"
+    empty_strings_allowed = False
+
+    def get_internal_type(self) -> str:
+        return "JSONTextField"
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        return {"postgresql": "json", "mysql": "longtext", "sqlite": "text"}[connection.vendor]
+
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
+        parameters = super().db_parameters(connection)
+        if connection.vendor == "mysql":
+            parameters = {**parameters, "collation": _bytewise_collation(connection)}
+        return parameters
+
+    def select_format(self, compiler: Any, sql: str, params: Any) -> Any:
+        # The driver would parse PostgreSQL's json by itself.
+        return (f"{sql}::text" if compiler.connection.vendor == "postgresql" else sql), params
+
+    def from_db_value(self, value: str | None, expression: Any, connection: BaseDatabaseWrapper) -> Any:
+        return None if value is None else codec.loads(value)
+
+    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
+        return value if hasattr(value, "as_sql") else codec.dumps(value)
+
+    def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
+        return self.get_db_prep_value(value, connection)
+
+    def get_placeholder(self, value: Any, compiler: Any, connection: BaseDatabaseWrapper) -> str:
+        return "%s::json" if connection.vendor == "postgresql" else "%s"
+
+    def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
+        errors = super().check(**kwargs)
+        if self.null or self.db_index or self.unique:
+            errors.append(checks.Error("A JSONTextField can't be null or indexed.", obj=self, id="chronos_storage.E101"))
+        return errors
+
+    def value_to_string(self, obj: models.Model) -> Any:
+        return self.value_from_object(obj)
+
+    def formfield(self, **kwargs: Any) -> Any:
+        from django import forms
+
+        return super().formfield(**{"form_class": forms.JSONField, "required": False, **kwargs})
+
+
+class MetadataField(models.JSONField):
+    """A JSON object that can be filtered by its keys: ``jsonb`` on PostgreSQL, text elsewhere."""
+
+    description = "JSON object to filter by"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"default": dict, "blank": True, **kwargs})
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
+        # MariaDB's json type has a check that refuses nesting over 31.
+        return "longtext" if connection.vendor == "mysql" else super().db_type(connection)
+
+    def db_check(self, connection: BaseDatabaseWrapper) -> str | None:
+        return None
+
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
+        parameters = super().db_parameters(connection)
+        if connection.vendor == "mysql":
+            parameters = {**parameters, "collation": _bytewise_collation(connection)}
+        return parameters
+
+    def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> Any:
+        # A driver may have parsed the value of a key transform already; whole columns come as text.
+        return super().from_db_value(value, expression, connection) if not isinstance(value, dict) else value
+
+    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
+        if connection.vendor != "postgresql" and isinstance(value, dict):
+            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return super().get_db_prep_value(value, connection, prepared)

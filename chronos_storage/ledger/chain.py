@@ -1,0 +1,41 @@
+"""The hash chain: what each row's hash says, and nothing about where rows are kept.
+
+A row's hash is SHA-256 over a version byte, the hash before it, its number, its chain's name, its id and the digest of
+its content. Strings hold no NUL character, so joining them with one is unambiguous.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from hashlib import sha256
+
+#: The hash before a chain's first row.
+ZERO = "0" * 64
+
+_VERSION = b"\x01"
+
+
+def digest(*parts: str) -> bytes:
+    """SHA-256 of a row's content, given as its strings, JSON texts and times (see `time_text`) in a fixed order."""
+    return sha256("\x00".join(parts).encode()).digest()
+
+
+def time_text(moment: datetime) -> str:
+    """A time as `digest` takes it: ISO 8601 in UTC, with six digits of microseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def tail(chain: str, id: str, content: bytes) -> bytes:
+    """The part of what is hashed that does not depend on the row's place."""
+    return b"\x00".join((chain.encode(), id.encode(), content))
+
+
+def link(previous: str, seq_num: int, tail: bytes) -> str:
+    """The hash, in hexadecimal, of the row with this number that follows the hash `previous`."""
+    return sha256(_VERSION + bytes.fromhex(previous) + seq_num.to_bytes(8, "big") + tail).hexdigest()
+
+
+#: The same as `link`, in PostgreSQL's SQL: over a row ``head`` (seq_num, hash) and one parameter, the tail.
+POSTGRESQL_LINK = (
+    r"encode(sha256('\x01'::bytea || decode(head.hash, 'hex') || int8send(head.seq_num + 1) || %s::bytea), 'hex')"
+)

@@ -1,0 +1,105 @@
+"""Models and querysets that refuse to change or remove what was appended."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn, TypeVar
+
+from django.db import models
+from django.db.models import ProtectedError
+
+from ..exceptions import AppendOnlyError
+from ..fields import IdField
+
+M = TypeVar("M", bound="LedgerModel")
+
+
+class ProtectedLedgerError(AppendOnlyError, ProtectedError):
+    """Sessions with events can't be deleted this way; delete_session(id, hard=True) removes both."""
+
+    def __init__(self, protected_objects: set[models.Model]) -> None:
+        ProtectedError.__init__(self, type(self).__doc__ or "", protected_objects)
+
+
+def refuse_cascade(collector: Any, field: Any, sub_objs: Any, using: str) -> None:
+    """An ``on_delete`` that refuses to delete what a ledger row points to."""
+    if sub_objs.exists():
+        raise ProtectedLedgerError(set(sub_objs[:10]))
+
+
+class LedgerQuerySet(models.QuerySet[M]):
+    """Reads like any queryset. `delete` works under `purge_permit` alone, and nothing else writes."""
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise AppendOnlyError(
+            f"{self.model.__name__} rows are append-only: add one with storage.{self.model.append_method}()"
+        )
+
+    create = _refuse  # type: ignore[assignment]
+    bulk_create = _refuse  # type: ignore[assignment]
+    bulk_update = _refuse  # type: ignore[assignment]
+    update = _refuse  # type: ignore[assignment]
+    update_or_create = _refuse  # type: ignore[assignment]
+    update.alters_data = create.alters_data = bulk_create.alters_data = True  # type: ignore[attr-defined]
+
+    def append_rows(self, rows: list[M]) -> None:
+        """For the backend alone: insert rows whose numbers and hashes it has worked out under the head's lock."""
+        super().bulk_create(rows, batch_size=None)
+
+    append_rows.alters_data = True  # type: ignore[attr-defined]
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        from .permit import current_permit
+
+        permit = current_permit(self.db)
+        if permit is None:
+            self._refuse_removal()
+        count = permit.delete(self)
+        return count, {self.model._meta.label: count}
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+    def _raw_delete(self, using: str) -> NoReturn:
+        self._refuse_removal()
+
+    def _refuse_removal(self) -> NoReturn:
+        raise AppendOnlyError(
+            f"{self.model.__name__} rows are append-only: remove them inside chronos_storage.ledger.purge_permit()"
+        )
+
+    def _update(self, values: Any) -> int:
+        # Only a fixture comes here, for a row that may be stored already: the same row is no change.
+        stored = self.first()
+        if stored is None:
+            return 0
+        if any(getattr(stored, field.attname) != value for field, _, value in values):
+            self._refuse()
+        return 1
+
+
+class LedgerModel(models.Model):
+    """A row of a hash chain, numbered and hashed by the store."""
+
+    #: The method of `Storage` that adds rows.
+    append_method: str
+
+    seq_num = models.BigIntegerField()
+    hash = IdField(max_length=64)
+    created_at = models.DateTimeField()
+
+    objects = LedgerQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+        base_manager_name = "objects"
+        default_permissions = ("add", "view")
+
+    def save(self, *args: Any, **kwargs: Any) -> NoReturn:
+        type(self).objects.all()._refuse()
+
+    def save_base(self, *args: Any, **kwargs: Any) -> NoReturn:
+        # Fixtures are loaded by Model.save_base itself, and checked by their signal (see fixtures.py).
+        self.save()
+
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
+        return type(self).objects.using(using or self._state.db).filter(pk=self.pk).delete()

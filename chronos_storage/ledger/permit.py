@@ -1,0 +1,127 @@
+"""`purge_permit`: the one way to remove ledger rows, which says in the audit log what went and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from django.db import connections, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Count, Max
+from django.db.models.query import QuerySet
+
+from .. import records, signals
+from ..backends.base import PurgePermit
+from ..exceptions import AppendOnlyError, InvalidRecord
+from ..models import Event, Head
+from ..models.audit_logs import audit_chain
+from .fixtures import SERIES
+from .heads import locked
+from .series import AUDIT_CHAIN, EVENT_CHAIN, ChainSeries, append
+from .triggers import deletion_permitted
+
+ACTOR = "chronos_storage"
+
+
+class LedgerPermit(PurgePermit):
+    """The permit on one database; `QuerySet.delete` of the ledger's models works under it too.
+
+    Attributes:
+        purged: what went, for the audit entry: kind, chain, rows and through_seq of each chain.
+    """
+
+    def __init__(self, using: str) -> None:
+        self.using = using
+        self.purged: list[dict[str, Any]] = []
+
+    def purge_events(self, session_id: str, *, through_seq: int | None = None) -> int:
+        return self._purge(EVENT_CHAIN, session_id, through_seq)
+
+    def purge_audit_logs(
+        self, session_id: str | None = None, *, agent_id: str | None = None, through_seq: int | None = None
+    ) -> int:
+        return self._purge(AUDIT_CHAIN, audit_chain(session_id, agent_id), through_seq)
+
+    def _purge(self, series: ChainSeries[Any], name: str, through_seq: int | None) -> int:
+        rows = series.table.model._default_manager.using(self.using).filter(**{series.column: name})
+        return self.delete(rows if through_seq is None else rows.filter(seq_num__lte=through_seq))
+
+    def delete(self, rows: QuerySet[Any]) -> int:
+        """Remove these rows, which must be whole chains or the first rows of theirs; returns how many.
+
+        Raises:
+            AppendOnlyError: rows of a chain would stay before others that go.
+        """
+        series = SERIES[rows.model]
+        going = rows.order_by().values_list(series.column)
+        heads = Head.objects.using(self.using).filter(kind=series.kind, namespace="")
+        locked(heads.filter(owner__in=sorted({name for (name,) in going.distinct()})).order_by("owner"))
+        total = 0
+        for name, through, count in sorted(going.annotate(Max("seq_num"), Count("pk"))):
+            first = rows.model.objects.using(self.using).filter(**{series.column: name, "seq_num__lte": through})
+            if first.count() != count:
+                raise AppendOnlyError(
+                    f"a purge removes the first rows of a chain: rows of {name!r} before number {through} would stay"
+                )
+            newest_hash = first.values_list("hash", flat=True).get(seq_num=through)
+            with deletion_permitted(self.using):
+                QuerySet._raw_delete(first, self.using)
+            heads.filter(owner=name).update(base_seq=through, base_hash=newest_hash)
+            self.purged.append({"kind": series.kind.value, "chain": name, "rows": count, "through_seq": through})
+            total += count
+        return total
+
+
+_open: WeakKeyDictionary[BaseDatabaseWrapper, LedgerPermit] = WeakKeyDictionary()
+
+
+def current_permit(using: str) -> LedgerPermit | None:
+    """The permit that is open on this connection, or None."""
+    return _open.get(connections[using])
+
+
+@contextmanager
+def permit(using: str) -> Iterator[LedgerPermit]:
+    """A permit for one transaction, for callers who write the audit entry themselves."""
+    connection = connections[using]
+    outer = _open.get(connection)
+    with transaction.atomic(using=using):
+        try:
+            _open[connection] = opened = LedgerPermit(using)
+            yield opened
+        finally:
+            if outer is None:
+                del _open[connection]
+            else:
+                _open[connection] = outer
+
+
+@contextmanager
+def purge_permit(*, reason: str, using: str | None = None) -> Iterator[LedgerPermit]:
+    """Open deletion of ledger rows for one transaction, and write an audit entry of what went and why.
+
+    A purge removes a whole chain or the first rows of it; what stays still verifies, from where it now begins.
+
+    Args:
+        reason: why, for the audit entry; must not be empty.
+        using: the database alias; without it the routers decide.
+
+    Raises:
+        AppendOnlyError: the rows deleted are not the first of their chain.
+    """
+    if not reason:
+        raise InvalidRecord("reason", "is empty; the audit entry must say why rows are removed")
+    using = using or router.db_for_write(Event)
+    with permit(using) as opened:
+        yield opened
+        if opened.purged:
+            note_purge(using, action="ledger.purge", resource="", detail={"reason": reason, "chains": opened.purged})
+
+
+def note_purge(using: str, **entry: Any) -> None:
+    """Append the audit entry of a purge, to the chain of no session and no agent."""
+    log = records.AuditLog(actor=ACTOR, **entry).cleaned()
+    append(using, AUDIT_CHAIN, [log])
+    signals.announce(signals.ledger_purged, records.AuditLog, using, audit_log=log)

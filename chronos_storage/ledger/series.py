@@ -1,0 +1,166 @@
+"""Numbered series of rows: messages, events and audit logs, the last two as hash chains.
+
+`append` is the portable form, for any number of records of any series at once. What PostgreSQL does in one statement
+is in `postgresql`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+from django.db import connections, transaction
+from django.db.models import Q
+
+from .. import codec, records
+from ..exceptions import SequenceConflict
+from ..ids import new_id
+from ..models import Head
+from ..models.audit_logs import audit_chain
+from ..models.mapping import AUDIT_LOGS, EVENTS, MESSAGES, Table
+from . import chain
+from .heads import lock_heads
+
+R = TypeVar("R", records.Message, records.Event, records.AuditLog)
+
+_IDS_PER_QUERY = 500
+
+
+class Series(Generic[R]):
+    """Records that are numbered within the series their `owner` names."""
+
+    def __init__(self, table: Table[R], kind: Head.Kind) -> None:
+        self.table = table
+        self.kind = kind
+
+    def owner(self, record: R) -> str:
+        """Whose series the record belongs to: the name of its head."""
+        return record.session_id
+
+    def key(self, record: R) -> tuple[str, str]:
+        """What no two records of the table share."""
+        return record.session_id, record.id
+
+    def complete(self, record: R) -> None:
+        """Give the record the id and time that it lacks."""
+        record.id = record.id or new_id()
+        record.created_at = record.created_at or records.now()
+
+    def stored(self, using: str, given: Sequence[R]) -> dict[tuple[str, str], R]:
+        """Which of these records are stored already, as they are stored."""
+        ids: dict[str, list[str]] = defaultdict(list)
+        for record in given:
+            if record.id:
+                ids[self.key(record)[0]].append(record.id)
+        found: dict[tuple[str, str], R] = {}
+        for session_id, wanted in ids.items():
+            for start in range(0, len(wanted), _IDS_PER_QUERY):
+                some = Q(**{f"{self.table.id}__in": wanted[start : start + _IDS_PER_QUERY]})
+                if session_id:
+                    some &= Q(session_id=session_id)
+                rows = self.table.model._default_manager.using(using).filter(some)
+                found |= {self.key(record): record for record in self.table.fetch(rows)}
+        return found
+
+    def place(self, head: Head, record: R) -> None:
+        """Give the record the next number of its series, and move the head there."""
+        self.complete(record)
+        head.seq_num += 1
+        record.seq_num = head.seq_num
+
+    def insert(self, using: str, new: list[R]) -> None:
+        """Store records that have their place."""
+        rows = [self.table.row(record) for record in new]
+        self.table.model._default_manager.using(using).bulk_create(rows)
+
+
+class ChainSeries(Series[R]):
+    """A series in which each row carries the hash of all before it."""
+
+    #: The model's field that names the chain.
+    column = "session_id"
+    #: The field of JSON.
+    document: str
+    #: The fields of the content, in the order they are hashed.
+    content: tuple[str, ...]
+
+    def tail(self, record: R, document: str | None = None) -> bytes:
+        """What the record's hash covers besides its place; `document` is the JSON's text, if it is at hand."""
+        parts = [chain.time_text(record.created_at)]  # type: ignore[arg-type]
+        parts += [getattr(record, name) for name in self.content]
+        parts.append(codec.dumps(getattr(record, self.document)) if document is None else document)
+        return chain.tail(self.owner(record), record.id, chain.digest(*parts))
+
+    def place(self, head: Head, record: R) -> None:
+        super().place(head, record)
+        record.hash = head.hash = chain.link(head.hash, record.seq_num, self.tail(record))  # type: ignore[union-attr]
+
+    def insert(self, using: str, new: list[R]) -> None:
+        if connections[using].vendor == "postgresql":
+            from . import postgresql
+
+            postgresql.insert(using, self, new)
+            return
+        rows: Any = [self.table.row(record) for record in new]
+        self.table.model._default_manager.using(using).append_rows(rows)  # type: ignore[attr-defined]
+
+
+class _Events(ChainSeries[records.Event]):
+    document = "payload"
+    content = ("type",)
+
+
+class _AuditLogs(ChainSeries[records.AuditLog]):
+    column = "chain"
+    document = "detail"
+    content = ("session_id", "agent_id", "user_id", "actor", "action", "resource")
+
+    def owner(self, record: records.AuditLog) -> str:
+        return audit_chain(record.session_id, record.agent_id)
+
+    def key(self, record: records.AuditLog) -> tuple[str, str]:
+        return "", record.id
+
+
+MESSAGE_SERIES = Series(MESSAGES, Head.Kind.MESSAGE)
+EVENT_CHAIN = _Events(EVENTS, Head.Kind.EVENT)
+AUDIT_CHAIN = _AuditLogs(AUDIT_LOGS, Head.Kind.AUDIT_LOG)
+
+
+def append(using: str, series: Series[R], given: Sequence[R], expected_seq: int | None = None) -> list[R]:
+    """Store cleaned records at the end of their series, all or none; returns them as stored, in the order given.
+
+    What is stored already with the same content is returned as it is.
+
+    Args:
+        expected_seq: the last number of the (one) series, if something new is to be appended.
+
+    Raises:
+        AlreadyExists: an id that is taken by other content.
+        NotFound: a session that isn't there or is soft-deleted.
+        SequenceConflict: the last number is another, or a record's own number isn't the next.
+    """
+    with transaction.atomic(using=using, savepoint=connections[using].in_atomic_block):
+        heads = lock_heads(using, series.kind, (series.owner(record) for record in given))
+        known = series.stored(using, given)
+        result, new = [], []
+        for record in given:
+            if record.id and (earlier := known.get(series.key(record))):
+                result.append(records.require_same(record, earlier))
+                continue
+            head = heads[series.owner(record)]
+            expected = record.seq_num - 1 if record.seq_num else head.seq_num
+            if not new and expected_seq is not None:
+                expected = expected_seq
+            if expected != head.seq_num:
+                raise SequenceConflict(expected, head.seq_num)
+            series.place(head, record)
+            known[series.key(record)] = record
+            result.append(record)
+            new.append(record)
+        if new:
+            series.insert(using, new)
+            touched = {series.owner(record) for record in new}
+            Head.objects.using(using).bulk_update([heads[name] for name in sorted(touched)], ["seq_num", "hash"])
+    return result

@@ -1,0 +1,106 @@
+"""Database triggers that refuse UPDATE and DELETE on the ledger's tables, and the permit that opens DELETE.
+
+They are made after every migration rather than by one, so that they are there wherever the tables came from (a test
+database made without migrations, a SQLite table rebuild), and again after it. The SQL of each database is in a
+module of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from django.apps import apps
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.options import Options
+
+from . import triggers_mysql, triggers_postgresql, triggers_sqlite
+from .guards import LedgerModel
+
+MESSAGE = "chronos_storage: ledger rows are append-only"
+
+
+class Triggers(Protocol):
+    """What a database's module has."""
+
+    #: Whether a rollback takes the permit back, as it must where a failed transaction takes no more statements.
+    PERMIT_ENDS_WITH_ROLLBACK: bool
+
+    def create(self, table: str, keys: list[list[str]], message: str) -> dict[str, list[str]]:
+        """Statements that make each trigger of `table`, by the trigger's name.
+
+        Args:
+            keys: the columns of each unique key.
+        """
+
+    def installed(self, connection: BaseDatabaseWrapper) -> set[str]:
+        """The names of the triggers that are in the database and enabled."""
+
+    def set_permit(self, connection: BaseDatabaseWrapper, given: bool) -> None:
+        """Let this connection delete, until taken back or, where the database can, until the transaction ends."""
+
+
+_VENDORS: dict[str, Triggers] = {
+    "postgresql": triggers_postgresql,
+    "sqlite": triggers_sqlite,
+    "mysql": triggers_mysql,
+}
+
+
+def _models(connection: BaseDatabaseWrapper) -> list[type[LedgerModel]]:
+    tables = set(connection.introspection.table_names())
+    ledgers = [model for model in apps.get_models() if issubclass(model, LedgerModel)]
+    return [model for model in ledgers if model._meta.db_table in tables]
+
+
+def _column(meta: Options[LedgerModel], field: str) -> str:
+    return (meta.pk if field == "pk" else meta.get_field(field)).column
+
+
+def _statements(connection: BaseDatabaseWrapper) -> dict[str, list[str]]:
+    statements: dict[str, list[str]] = {}
+    for model in _models(connection):
+        meta = model._meta
+        unique = [["pk"], *(constraint.fields for constraint in meta.total_unique_constraints)]
+        keys = [[_column(meta, field) for field in fields] for fields in unique]
+        statements |= _VENDORS[connection.vendor].create(meta.db_table, keys, MESSAGE)
+    return statements
+
+
+def install(using: str) -> None:
+    """Make the triggers that are missing in this database."""
+    connection = connections[using]
+    with connection.cursor() as cursor:
+        for name in missing(using):
+            for statement in _statements(connection)[name]:
+                cursor.execute(statement)
+
+
+def missing(using: str) -> list[str]:
+    """The names of the triggers that should be in this database and aren't."""
+    connection = connections[using]
+    if connection.vendor not in _VENDORS:
+        return []
+    return sorted(_statements(connection).keys() - _VENDORS[connection.vendor].installed(connection))
+
+
+@contextmanager
+def deletion_permitted(using: str) -> Iterator[None]:
+    """The triggers let this connection delete; on PostgreSQL a transaction must be open, which ends it too."""
+    connection = connections[using]
+    vendor = _VENDORS[connection.vendor]
+    vendor.set_permit(connection, True)
+    try:
+        yield
+    except BaseException:
+        if not vendor.PERMIT_ENDS_WITH_ROLLBACK:
+            vendor.set_permit(connection, False)
+        raise
+    vendor.set_permit(connection, False)
+
+
+def after_migration(using: str, **kwargs: Any) -> None:
+    """The receiver of post_migrate."""
+    install(using)

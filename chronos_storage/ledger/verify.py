@@ -1,0 +1,95 @@
+"""Checking a hash chain against its rows and its head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.db.models import Exists, OuterRef, TextField
+from django.db.models.functions import Cast
+
+from ..models import Head
+from ..records import Verdict
+from . import chain
+from .series import AUDIT_CHAIN, EVENT_CHAIN, ChainSeries
+
+_PAGE = 1000
+
+
+def verify(using: str, series: ChainSeries[Any], name: str) -> Verdict:
+    """Walk one chain, by pages, to its first row that is not as it was appended."""
+    head = Head.objects.using(using).filter(kind=series.kind, owner=name, namespace="").first() or Head(
+        hash=chain.ZERO, base_hash=chain.ZERO
+    )
+    checked, number, previous = 0, head.base_seq, head.base_hash
+
+    def verdict(bad_seq: int | None = None, problem: str = "") -> Verdict:
+        return Verdict(
+            kind=series.kind.value,
+            chain=name,
+            base_seq=head.base_seq,
+            last_seq=head.seq_num,
+            checked=checked,
+            bad_seq=bad_seq,
+            problem=problem,
+        )
+
+    for record, text in _rows(using, series, name):
+        if record.seq_num > head.seq_num:
+            # Rows appended since the head was read are the next check's.
+            now = Head.objects.using(using).filter(pk=head.pk).values_list("seq_num", flat=True).first() or 0
+            if record.seq_num <= now:
+                break
+        checked += 1
+        if record.seq_num > head.seq_num:
+            return verdict(record.seq_num, f"number {record.seq_num} was inserted behind the last, {head.seq_num}")
+        if record.seq_num <= number:
+            return verdict(record.seq_num, f"number {record.seq_num} was inserted before the chain's first")
+        if record.seq_num > number + 1:
+            return verdict(number + 1, f"number {number + 1} was removed")
+        number += 1
+        if chain.link(previous, number, series.tail(record, text)) != record.hash:
+            return verdict(number, f"number {number} was changed, or another row was put in its place")
+        previous = record.hash
+    if number < head.seq_num:
+        return verdict(number + 1, f"number {number + 1} was removed")
+    if previous != head.hash:
+        return verdict(number, f"number {number} is not the row that was appended last")
+    return verdict()
+
+
+def _rows(using: str, series: ChainSeries[Any], name: str) -> Iterator[tuple[Any, str]]:
+    """The chain's records by number, each with the text of its JSON as it is stored."""
+    table = series.table
+    rows = table.model._default_manager.using(using).filter(**{series.column: name}).order_by("seq_num")
+    after: int | None = None
+    while True:
+        page = rows if after is None else rows.filter(seq_num__gt=after)
+        found = page.annotate(text=Cast(series.document, TextField())).values_list("text", *table.columns)[:_PAGE]
+        count = 0
+        for text, *values in found:
+            count += 1
+            record = table.record(**dict(zip(table.names, values, strict=True)))
+            after = record.seq_num
+            yield record, text
+        if count < _PAGE:
+            return
+
+
+def verify_all(using: str) -> Iterator[Verdict]:
+    """Check every chain, by kind and name; then name the rows that belong to none."""
+    for series in (EVENT_CHAIN, AUDIT_CHAIN):
+        heads = Head.objects.using(using).filter(kind=series.kind, namespace="").order_by("owner")
+        after = None
+        while True:
+            page = heads if after is None else heads.filter(owner__gt=after)
+            names = list(page.values_list("owner", flat=True)[:_PAGE])
+            for name in names:
+                yield verify(using, series, name)
+            if len(names) < _PAGE:
+                break
+            after = names[-1]
+        rows = series.table.model._default_manager.using(using)
+        headless = rows.filter(~Exists(heads.order_by().filter(owner=OuterRef(series.column)))).order_by()
+        for name in headless.values_list(series.column, flat=True).distinct():
+            yield verify(using, series, name)

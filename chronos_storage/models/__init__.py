@@ -1,0 +1,24 @@
+"""The tables: a model a record type, and the counters behind their numbers."""
+
+from .audit_logs import AuditLog
+from .checkpoints import Checkpoint
+from .events import Event
+from .heads import Head
+from .images import Container, Image
+from .memory import MemoryRecord
+from .messages import Message
+from .sessions import Session
+from .traces import Trace
+
+__all__ = [
+    "AuditLog",
+    "Checkpoint",
+    "Container",
+    "Event",
+    "Head",
+    "Image",
+    "MemoryRecord",
+    "Message",
+    "Session",
+    "Trace",
+]

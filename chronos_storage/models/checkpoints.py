@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from ..fields import IdField, JSONTextField, MetadataField
+from .sessions import Session
+
+
+class Checkpoint(models.Model):
+    """A snapshot of a graph's state, numbered per (session, namespace)."""
+
+    id = models.BigAutoField(primary_key=True)
+    checkpoint_id = IdField()
+    # The unique constraints begin with the session, so the foreign key needs no index of its own.
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="checkpoints", db_index=False)
+    namespace = IdField()
+    run_id = IdField()
+    node_id = IdField()
+    state = JSONTextField(default=dict, blank=True)
+    seq_num = models.BigIntegerField()
+    parent_id = IdField()
+    metadata = MetadataField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        db_table = "chronos_storage_checkpoint"
+        constraints = (
+            models.UniqueConstraint(fields=["session", "checkpoint_id"], name="chronos_checkpoint_id"),
+            models.UniqueConstraint(fields=["session", "namespace", "seq_num"], name="chronos_checkpoint_number"),
+        )
+        indexes = (models.Index(fields=["checkpoint_id"], name="chronos_checkpoint_any_session"),)
+
+    def __str__(self) -> str:
+        return f"{self.seq_num} {self.node_id}"

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from django.db import models
+
+from ..fields import IdField, JSONTextField
+from ..ledger.guards import LedgerModel, refuse_cascade
+from .sessions import Session
+
+
+class Event(LedgerModel):
+    """An entry of a session's ledger. Append-only."""
+
+    id = models.BigAutoField(primary_key=True)
+    event_id = IdField()
+    # The unique constraints begin with the session, so the foreign key needs no index of its own.
+    session = models.ForeignKey(Session, on_delete=refuse_cascade, related_name="events", db_index=False)
+    type = IdField()
+    payload = JSONTextField(default=None, blank=True)
+
+    class Meta(LedgerModel.Meta):
+        db_table = "chronos_storage_event"
+        constraints = (
+            models.UniqueConstraint(fields=["session", "event_id"], name="chronos_event_id"),
+            models.UniqueConstraint(fields=["session", "seq_num"], name="chronos_event_number"),
+        )
+        indexes = (models.Index(fields=["event_id"], name="chronos_event_any_session"),)
+
+    def __str__(self) -> str:
+        return f"{self.seq_num} {self.type}"

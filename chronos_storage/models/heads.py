@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from django.db import models
+
+from ..fields import IdField
+
+
+class Head(models.Model):
+    """The last number given in one numbered series, and for a hash chain the hash it continues from.
+
+    A table of its own, because every append updates its row: narrow, and with room on its pages on PostgreSQL. The
+    row is also the lock that writers of one series take turns on.
+    """
+
+    class Kind(models.TextChoices):
+        EVENT = "event"
+        MESSAGE = "message"
+        CHECKPOINT = "checkpoint"
+        AUDIT_LOG = "audit_log"
+
+    id = models.BigAutoField(primary_key=True)
+    kind = IdField(max_length=16, choices=Kind.choices)
+    #: The session's id; for audit logs the chain's name.
+    owner = IdField(max_length=263)
+    #: The namespace of a series of checkpoints.
+    namespace = IdField()
+    seq_num = models.BigIntegerField(default=0)
+    hash = IdField(max_length=64)
+    #: The last number that a purge removed, and its hash: where the chain now begins.
+    base_seq = models.BigIntegerField(default=0)
+    base_hash = IdField(max_length=64)
+    #: Whether the session is soft-deleted and takes no more.
+    closed = models.BooleanField(default=False)
+
+    class Meta:
+        db_table = "chronos_storage_head"
+        constraints = (models.UniqueConstraint(fields=["owner", "kind", "namespace"], name="chronos_head_series"),)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.owner} {self.namespace}".rstrip()

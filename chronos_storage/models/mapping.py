@@ -1,0 +1,113 @@
+"""How records become rows and rows become records."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+from django.db import connections, models
+from django.db.models.query import QuerySet
+
+from .. import records
+from .audit_logs import AuditLog, audit_chain
+from .checkpoints import Checkpoint
+from .events import Event
+from .images import Container, Image
+from .memory import MemoryRecord, natural_key
+from .messages import Message
+from .sessions import Session
+from .traces import Trace
+
+R = TypeVar("R", bound=records.Record)
+
+
+class Table(Generic[R]):
+    """The model that keeps a type of record.
+
+    Attributes:
+        id: the model's field for the record's id: "id", or where that is unique within a session only, another.
+        names: the record's fields, and in the same order
+        columns: the model's.
+        derived: further fields of the model, worked out from the record.
+    """
+
+    def __init__(
+        self, record: type[R], model: type[models.Model], id: str = "id", **derived: Callable[[R], Any]
+    ) -> None:
+        self.record = record
+        self.model = model
+        self.id = id
+        self.derived = derived
+        self.names = tuple(field.name for field in dataclasses.fields(record))  # type: ignore[arg-type]
+        self.columns = tuple(id if name == "id" else name for name in self.names)
+
+    def values(self, record: R) -> dict[str, Any]:
+        """What the model's fields hold for this record."""
+        values = {column: getattr(record, name) for column, name in zip(self.columns, self.names, strict=True)}
+        return values | {column: derive(record) for column, derive in self.derived.items()}
+
+    def row(self, record: R) -> models.Model:
+        """The record as an unsaved model instance."""
+        return self.model(**self.values(record))
+
+    def fetch(self, rows: QuerySet[Any]) -> list[R]:
+        """The records of a queryset of the model, in its order."""
+        names, record = self.names, self.record
+        found = rows.values_list(*self.columns)
+        if connections[rows.db].timezone is not UTC:
+            return [record(**dict(zip(names, map(_in_utc, row), strict=True))) for row in found]
+        return [record(**dict(zip(names, row, strict=True))) for row in found]
+
+
+def _in_utc(value: Any) -> Any:
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
+
+
+class _MessageTable(Table[records.Message]):
+    """Token usage is five columns, so that the database can add them up."""
+
+    _USAGE = tuple(field.name for field in dataclasses.fields(records.TokenUsage))
+
+    def __init__(self) -> None:
+        super().__init__(records.Message, Message, "message_id")
+        at = self._at = self.names.index("usage")
+        self.columns = (*self.columns[:at], *self._USAGE, *self.columns[at + 1 :])
+
+    def values(self, record: records.Message) -> dict[str, Any]:
+        usage = record.usage or records.TokenUsage()
+        values = {self.id if name == "id" else name: getattr(record, name) for name in self.names if name != "usage"}
+        return values | {name: getattr(usage, name) for name in self._USAGE}
+
+    def fetch(self, rows: QuerySet[Any]) -> list[records.Message]:
+        before, after = self._at, self._at + len(self._USAGE)
+        names = (*self.names[:before], *self.names[before + 1 :])
+        convert = _in_utc if connections[rows.db].timezone is not UTC else None
+        found = []
+        for row in rows.values_list(*self.columns):
+            usage = row[before:after]
+            row = (*row[:before], *row[after:])
+            message = records.Message(**dict(zip(names, map(convert, row) if convert else row, strict=True)))
+            if any(count is not None for count in usage):
+                message.usage = records.TokenUsage(**dict(zip(self._USAGE, usage, strict=True)))
+            found.append(message)
+        return found
+
+
+SESSIONS = Table(records.Session, Session)
+MESSAGES = _MessageTable()
+MEMORY = Table(records.MemoryRecord, MemoryRecord, natural_key=natural_key)
+AUDIT_LOGS = Table(
+    records.AuditLog, AuditLog, chain=lambda record: audit_chain(record.session_id, record.agent_id)
+)
+TRACES = Table(records.Trace, Trace)
+EVENTS = Table(records.Event, Event, "event_id")
+CHECKPOINTS = Table(records.Checkpoint, Checkpoint, "checkpoint_id")
+CONTAINERS = Table(records.Container, Container)
+IMAGES = Table(records.Image, Image)
+
+TABLES: dict[type[records.Record], Table[Any]] = {
+    table.record: table
+    for table in (SESSIONS, MESSAGES, MEMORY, AUDIT_LOGS, TRACES, EVENTS, CHECKPOINTS, CONTAINERS, IMAGES)
+}

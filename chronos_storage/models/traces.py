@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from ..fields import IdField, JSONTextField, MetadataField, TextField
+
+
+class Trace(models.Model):
+    """A span: one timed step of a run."""
+
+    id = IdField(primary_key=True)
+    session_id = IdField()
+    parent_id = IdField()
+    name = IdField()
+    kind = IdField()
+    input = JSONTextField(default=None, blank=True)
+    output = JSONTextField(default=None, blank=True)
+    error = TextField(default="", blank=True)
+    attributes = MetadataField()
+    started_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "chronos_storage_trace"
+        indexes = (models.Index(fields=["session_id", "started_at"], name="chronos_trace_session"),)
+
+    def __str__(self) -> str:
+        return self.name

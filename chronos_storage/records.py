@@ -1,0 +1,372 @@
+"""The data types that cross every boundary: what each backend takes and returns.
+
+Times are aware UTC datetimes, empty strings and None mean "not given", and every field but the session's id of a
+message, event or checkpoint may be left empty: the store fills in ids, numbers, hashes and times.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache, partial
+from typing import Any, TypeVar
+
+from . import codec
+from .exceptions import AlreadyExists, InvalidRecord
+
+R = TypeVar("R", bound="Record")
+
+
+def _field(check: Callable[[Any, str], Any], **default: Any) -> Any:
+    return dataclasses.field(**default, metadata={"check": check})
+
+
+def _string(limit: int = codec.MAX_INDEXED) -> Any:
+    return _field(partial(codec.string, limit=limit), default="")
+
+
+def _optional(check: Callable[[Any, str], Any]) -> Any:
+    return _field(lambda value, name: None if value is None else check(value, name), default=None)
+
+
+def _moment() -> Any:
+    return _optional(codec.moment)
+
+
+def _json() -> Any:
+    return _field(codec.json_value, default=None)
+
+
+def _object() -> Any:
+    return _field(codec.json_object, default_factory=dict)
+
+
+def _filterable() -> Any:
+    return _field(codec.filterable_object, default_factory=dict)
+
+
+def _number() -> Any:
+    return _field(codec.integer, default=0)
+
+
+def _count() -> Any:
+    return _optional(codec.integer)
+
+
+class Record:
+    """What all records share: `cleaned()`, a checked copy."""
+
+    __slots__ = ()
+
+    def cleaned(self: R) -> R:
+        """A copy with every field checked and in its plain type; the original and its contents stay untouched.
+
+        Raises:
+            InvalidRecord: naming the first field that no backend could keep.
+        """
+        values = {name: check(getattr(self, name), name) for name, check in _checks(type(self))}
+        return type(self)(**values)
+
+
+@cache
+def _checks(record: type[Any]) -> tuple[tuple[str, Callable[[Any, str], Any]], ...]:
+    return tuple((field.name, field.metadata["check"]) for field in dataclasses.fields(record))
+
+
+def now() -> datetime:
+    """The current time, as every record keeps it: aware, UTC, in microseconds."""
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True, kw_only=True)
+class Session(Record):
+    """A conversation or run of an agent; what messages, events and checkpoints belong to.
+
+    Known statuses: ``active``, ``running``, ``paused``, ``completed``, ``failed``, ``ended``.
+    """
+
+    id: str = _string()
+    agent_id: str = _string()
+    user_id: str = _string()
+    author: str = _string()
+    title: str = _string(codec.MAX_TEXT)
+    status: str = _field(codec.string, default="active")
+    metadata: dict[str, Any] = _filterable()
+    container_id: str = _string()
+    image_id: str = _string()
+    created_at: datetime | None = _moment()
+    updated_at: datetime | None = _moment()
+    last_activity_at: datetime | None = _moment()
+    deleted_at: datetime | None = _moment()
+
+
+@dataclass(slots=True, kw_only=True)
+class TokenUsage(Record):
+    """Tokens a model reported for a message. None is "not reported", which is not 0."""
+
+    prompt_tokens: int | None = _count()
+    completion_tokens: int | None = _count()
+    total_tokens: int | None = _count()
+    cache_read_tokens: int | None = _count()
+    cache_creation_tokens: int | None = _count()
+
+
+def _usage(value: Any, field: str) -> TokenUsage | None:
+    if value is None or value == TokenUsage():
+        return None
+    if not isinstance(value, TokenUsage):
+        raise InvalidRecord(field, f"must be a TokenUsage or None, not {type(value).__name__}")
+    try:
+        return value.cleaned()
+    except InvalidRecord as error:
+        raise InvalidRecord(f"{field}.{error.field}", error.problem) from None
+
+
+_KINDS_BY_ROLE = {"tool": "tool-result"}
+_KIND_SPELLINGS = {"tool_call": "tool-call", "tool_result": "tool-result"}
+
+
+@dataclass(slots=True, kw_only=True)
+class Message(Record):
+    """One message of a session, numbered by the store. A usage that reports nothing is kept as None.
+
+    Known roles: ``user``, ``assistant``, ``system``, ``tool``, ``error``. Known kinds: ``user``, ``assistant``,
+    ``tool-call``, ``tool-result``, ``error``; an empty kind is derived from the role.
+    """
+
+    id: str = _string()
+    session_id: str = _string()
+    seq_num: int = _number()
+    role: str = _string()
+    kind: str = _string()
+    content: Any = _json()
+    model: str = _string()
+    name: str = _string()
+    tool_calls: list[Any] | None = _field(codec.json_list, default=None)
+    tool_call_id: str = _string()
+    parent_id: str = _string()
+    usage: TokenUsage | None = _field(_usage, default=None)
+    metadata: dict[str, Any] = _filterable()
+    created_at: datetime | None = _moment()
+
+    def cleaned(self) -> Message:
+        copy = Record.cleaned(self)
+        if not copy.role:
+            raise InvalidRecord("role", "is empty; say who speaks, for instance 'user' or 'assistant'")
+        if isinstance(copy.content, bool | int | float):
+            raise InvalidRecord("content", "must be a string, a list of parts, an object or None")
+        copy.kind = _KIND_SPELLINGS.get(copy.kind, copy.kind) or _KINDS_BY_ROLE.get(copy.role, copy.role)
+        return copy
+
+
+@dataclass(slots=True, kw_only=True)
+class MemoryRecord(Record):
+    """A fact an agent keeps, under the natural key (agent_id, user_id, session_id, kind, key).
+
+    Known kinds: ``short_term``, ``long_term``. From `expires_at` on the record is not there any more.
+    """
+
+    id: str = _string()
+    agent_id: str = _string()
+    user_id: str = _string()
+    session_id: str = _string()
+    kind: str = _string()
+    key: str = _string()
+    value: Any = _json()
+    created_at: datetime | None = _moment()
+    updated_at: datetime | None = _moment()
+    expires_at: datetime | None = _moment()
+
+
+@dataclass(slots=True, kw_only=True)
+class AuditLog(Record):
+    """Who did what to which resource. Append-only; `seq_num` and `hash` are the store's."""
+
+    id: str = _string()
+    session_id: str = _string()
+    agent_id: str = _string()
+    user_id: str = _string()
+    actor: str = _string()
+    action: str = _string()
+    resource: str = _string()
+    detail: dict[str, Any] = _object()
+    seq_num: int = _number()
+    hash: str = _string()
+    created_at: datetime | None = _moment()
+
+
+@dataclass(slots=True, kw_only=True)
+class Trace(Record):
+    """A span: one timed step of a run. An empty `started_at` is now; None in `ended_at` is "still running".
+
+    Known kinds: ``node``, ``tool_call``, ``model_call``, ``approval``, ``graph``.
+    """
+
+    id: str = _string()
+    session_id: str = _string()
+    parent_id: str = _string()
+    name: str = _string()
+    kind: str = _string()
+    input: Any = _json()
+    output: Any = _json()
+    error: str = _string(codec.MAX_TEXT)
+    attributes: dict[str, Any] = _filterable()
+    started_at: datetime | None = _moment()
+    ended_at: datetime | None = _moment()
+
+
+@dataclass(slots=True, kw_only=True)
+class TraceNode:
+    """A span and the spans inside it, in the order they started."""
+
+    trace: Trace
+    children: list[TraceNode] = dataclasses.field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class Event(Record):
+    """An entry of a session's append-only ledger; `seq_num` and `hash` are the store's.
+
+    Known types: ``chat_message``, ``chat_summary``, ``node_executed``.
+    """
+
+    id: str = _string()
+    session_id: str = _string()
+    seq_num: int = _number()
+    hash: str = _string()
+    type: str = _string()
+    payload: Any = _json()
+    created_at: datetime | None = _moment()
+
+
+@dataclass(slots=True, kw_only=True)
+class Checkpoint(Record):
+    """A snapshot of a graph's state, numbered per (session_id, namespace)."""
+
+    id: str = _string()
+    session_id: str = _string()
+    namespace: str = _string()
+    run_id: str = _string()
+    node_id: str = _string()
+    state: dict[str, Any] = _object()
+    seq_num: int = _number()
+    parent_id: str = _string()
+    metadata: dict[str, Any] = _filterable()
+    created_at: datetime | None = _moment()
+
+
+@dataclass(slots=True, kw_only=True)
+class Container(Record):
+    """An isolation boundary that groups agents."""
+
+    id: str = _string()
+    config: dict[str, Any] = _object()
+    created_at: datetime | None = _moment()
+    updated_at: datetime | None = _moment()
+
+
+@dataclass(slots=True, kw_only=True)
+class Image(Record):
+    """A snapshot of an agent's set-up from which sessions start; `parent_image_id` names the one it came from."""
+
+    id: str = _string()
+    container_id: str = _string()
+    session_id: str = _string()
+    name: str = _string()
+    description: str = _string(codec.MAX_TEXT)
+    system_prompt: str = _string(codec.MAX_TEXT)
+    parent_image_id: str = _string()
+    mcp_servers: dict[str, Any] = _object()
+    metadata: dict[str, Any] = _filterable()
+    created_at: datetime | None = _moment()
+    updated_at: datetime | None = _moment()
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class Verdict:
+    """What a check of one hash chain found.
+
+    Attributes:
+        kind: ``event`` or ``audit_log``.
+        chain: the session's id; for audit logs ``session:<session_id>`` or ``agent:<agent_id>``.
+        base_seq: the number behind which the chain begins: 0, or the last that a purge removed.
+        last_seq: the number of the last row appended.
+        checked: how many rows were read, up to and including the bad one.
+        bad_seq: the number of the first row that is not as it was appended; None if all are.
+        problem: what is wrong with that row; empty if nothing is.
+    """
+
+    kind: str
+    chain: str
+    base_seq: int = 0
+    last_seq: int = 0
+    checked: int = 0
+    bad_seq: int | None = None
+    problem: str = ""
+
+    @property
+    def intact(self) -> bool:
+        """Whether every row is as it was appended."""
+        return self.bad_seq is None
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class Health:
+    """Whether a store can be reached and used.
+
+    Attributes:
+        backend: the backend's dotted path.
+        store: what it stores in, such as ``postgresql 18.1``; empty where it can't be reached.
+        latency: seconds that one small read took; None where it failed.
+        problems: what keeps the store from being used, in words; empty if nothing does.
+    """
+
+    backend: str
+    store: str = ""
+    latency: float | None = None
+    problems: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the store can be used."""
+        return not self.problems
+
+
+#: The records by the name that `Storage.scan` takes, in the order a copy must load them.
+KINDS: dict[str, type[Record]] = {
+    "container": Container,
+    "image": Image,
+    "session": Session,
+    "message": Message,
+    "memory": MemoryRecord,
+    "audit_log": AuditLog,
+    "trace": Trace,
+    "event": Event,
+    "checkpoint": Checkpoint,
+}
+
+#: What the store numbers and hashes: never part of what a caller wrote.
+_STORE_FIELDS = frozenset({"seq_num", "hash"})
+
+
+def require_same(given: R, stored: R) -> R:
+    """`stored`, if it holds what `given` says, in canonical form and leaving out what `given` left empty.
+
+    Raises:
+        AlreadyExists: the id is taken by other content; the message names the first field that differs.
+    """
+    for field in dataclasses.fields(given):  # type: ignore[arg-type]
+        new = getattr(given, field.name)
+        if field.name in _STORE_FIELDS or new is None or new == "" or new == {}:
+            continue
+        old = getattr(stored, field.name)
+        if isinstance(new, dict | list) and isinstance(old, dict | list):
+            if codec.canonical(new) == codec.canonical(old):
+                continue
+        elif type(new) is type(old) and new == old:
+            continue
+        kind = type(given).__name__
+        raise AlreadyExists(f"{kind} {getattr(given, 'id', '')!r} is stored already, with another {field.name}")
+    return stored

@@ -1,0 +1,25 @@
+"""Signals for a host's own code: metrics, caches, notifications.
+
+They are sent after the transaction that wrote has been committed, and a receiver that fails is logged by Django and
+stops nothing. All carry `using`, the database alias.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.dispatch import Signal
+
+#: Sender: the record's class. `records`: what was written, as stored.
+records_written = Signal()
+#: Sender: records.Session. `session_id`, and `hard`: whether it was removed or only hidden.
+session_deleted = Signal()
+#: Sender: records.AuditLog. `audit_log`: the entry that says what was removed from the ledger, and why.
+ledger_purged = Signal()
+
+
+def announce(signal: Signal, sender: type[Any], using: str, **details: Any) -> None:
+    """Send `signal` once the current transaction of `using` is committed."""
+    if signal.has_listeners(sender):
+        transaction.on_commit(lambda: signal.send_robust(sender, using=using, **details), using=using, robust=True)

@@ -1,0 +1,37 @@
+"""Tests for whoever writes a backend of their own (they need pytest).
+
+Subclass `StorageConformance` and say how to get a store; everything the contract promises is then tested on it::
+
+    # tests/test_my_backend.py
+    import pytest
+    from chronos_storage.testing import StorageConformance
+    from my_package import MyBackend
+
+    class TestMyBackend(StorageConformance):
+        @pytest.fixture
+        def storage(self, tmp_path):
+            with closing(MyBackend(tmp_path)) as store:
+                yield store
+
+        @pytest.fixture
+        def storage_committed(self, storage):
+            return storage
+
+Two fixtures, which may as well stand in a ``conftest.py``:
+
+``storage``
+    an empty store, made ready (`migrate()`); whether what a test writes is rolled back or removed is up to it.
+``storage_committed``
+    the same for tests with threads: what is written there other threads see at once. Each thread calls `close()` at
+    its end. Where `storage` does not hold a transaction open, it is `storage` itself.
+
+Tests of transactions are skipped where `Storage.supports_transactions` is false.
+"""
+
+import pytest
+
+pytest.register_assert_rewrite("chronos_storage.testing.conformance")
+
+from .conformance import StorageConformance  # noqa: E402  (only modules imported from here on are rewritten)
+
+__all__ = ["StorageConformance"]

@@ -1,0 +1,207 @@
+"""What all lists have in common: limit, offset, a total order, filters, and twins that go page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from ...backends.base import Storage
+from ...exceptions import InvalidRecord
+from ...records import AuditLog, Event
+from .helpers import ODD_STRINGS, at, bare, column, open_session, write
+
+#: By kind: the rest of the method's name, and what comes before its filters.
+LISTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "session": ("sessions", ()),
+    "message": ("messages", ("s",)),
+    "memory": ("memory", ("agent",)),
+    "audit_log": ("audit_logs", ()),
+    "trace": ("traces", ("s",)),
+    "event": ("events", ("s",)),
+    "checkpoint": ("checkpoints", ("s",)),
+    "container": ("containers", ()),
+    "image": ("images", ()),
+}
+LIMITED = [kind for kind in LISTS if kind != "trace"]
+WITH_OFFSET = ["session", "message", "memory", "audit_log", "container", "image"]
+ITERATED = [kind for kind in LISTS if kind not in ("container", "image")]
+MORE_THAN_A_PAGE = 1_100
+
+FILTERS = [
+    *[("session", name, name) for name in ("agent_id", "user_id", "status", "container_id", "image_id")],
+    *[("memory", name, name) for name in ("kind", "user_id", "session_id")],
+    *[("audit_log", name, name) for name in ("session_id", "agent_id", "user_id", "actor", "action", "resource")],
+    ("trace", "kind", "kind"),
+    ("image", "name", "name"),
+    ("image", "container_id", "container_id"),
+    ("checkpoint", "namespace", "namespace"),
+    ("message", "role", "roles"),
+    ("event", "type", "types"),
+]
+
+
+def fill(storage: Storage, kind: str, count: int) -> None:
+    """So many records of a kind in one list, whose times are in groups the same and whose ids are in no order."""
+    if kind != "session":
+        open_session(storage)
+    places = [(number, f"{number * 7919 % count:05}", at(number * 3 // count)) for number in range(count)]
+    if kind == "event":
+        storage.append_events([Event(id=id, session_id="s", created_at=moment) for _, id, moment in places])
+    elif kind == "audit_log":
+        for _, id, moment in places:
+            storage.append_audit_log(AuditLog(id=id, agent_id="agent", created_at=moment))
+    else:
+        times = {
+            "session": ("created_at", "updated_at", "last_activity_at"),
+            "memory": ("created_at", "updated_at"),
+            "trace": ("started_at",),
+            "container": ("created_at", "updated_at"),
+            "image": ("created_at", "updated_at"),
+        }.get(kind, ("created_at",))
+        numbered = kind in ("message", "checkpoint")
+        storage.load(
+            bare(
+                kind,
+                id=id,
+                **dict.fromkeys(times, moment),
+                **({"seq_num": number + 1} if numbered else {}),
+                **({"kind": "user"} if kind == "message" else {}),
+                **({"key": id} if kind == "memory" else {}),
+            )
+            for number, id, moment in places
+        )
+
+
+def listed(storage: Storage, kind: str, **page: Any) -> list[Any]:
+    name, before = LISTS[kind]
+    records: list[Any] = getattr(storage, f"list_{name}")(*before, **page)
+    return records
+
+
+def iterated(storage: Storage, kind: str, **filters: Any) -> Iterable[Any]:
+    name, before = LISTS[kind]
+    records: Iterable[Any] = getattr(storage, f"iter_{name}")(*before, **filters)
+    return records
+
+
+class ListContract:
+    @pytest.mark.parametrize("kind", LIMITED)
+    def test_a_limit_of_none_is_all_and_of_zero_is_none(self, storage: Storage, kind: str) -> None:
+        fill(storage, kind, 7)
+        whole = listed(storage, kind, limit=None)
+        assert len(whole) == 7
+        assert listed(storage, kind, limit=0) == []
+        assert listed(storage, kind, limit=3) == whole[:3]
+        assert listed(storage, kind, limit=8) == whole
+
+    @pytest.mark.parametrize("kind", LIMITED)
+    def test_a_negative_limit_is_refused(self, storage: Storage, kind: str) -> None:
+        fill(storage, kind, 1)
+        with pytest.raises(InvalidRecord) as caught:
+            listed(storage, kind, limit=-1)
+        assert caught.value.field == "limit"
+
+    @pytest.mark.parametrize("kind", WITH_OFFSET)
+    def test_a_negative_offset_is_refused(self, storage: Storage, kind: str) -> None:
+        fill(storage, kind, 1)
+        with pytest.raises(InvalidRecord) as caught:
+            listed(storage, kind, offset=-1)
+        assert caught.value.field == "offset"
+
+    @pytest.mark.parametrize("kind", WITH_OFFSET)
+    def test_an_offset_needs_no_limit(self, storage: Storage, kind: str) -> None:
+        """Against: offset without limit failing."""
+        fill(storage, kind, 7)
+        whole = listed(storage, kind, limit=None)
+        assert listed(storage, kind, limit=None, offset=5) == whole[5:]
+        assert listed(storage, kind, limit=None, offset=7) == []
+        assert listed(storage, kind, limit=0, offset=2) == []
+
+    @pytest.mark.parametrize("kind", WITH_OFFSET)
+    def test_pages_put_together_are_the_whole(self, storage: Storage, kind: str) -> None:
+        """Against: a result list that comes in random order."""
+        fill(storage, kind, 20)
+        pages = [listed(storage, kind, limit=3, offset=offset) for offset in range(0, 21, 3)]
+        assert [record for page in pages for record in page] == listed(storage, kind, limit=None)
+
+    @pytest.mark.parametrize("kind", ["session", "audit_log"])
+    def test_a_hundred_come_unless_told_otherwise(self, storage: Storage, kind: str) -> None:
+        fill(storage, kind, 101)
+        assert listed(storage, kind) == listed(storage, kind, limit=None)[:100]
+
+    @pytest.mark.parametrize("kind", ["session", "memory", "audit_log", "container", "image"])
+    def test_the_newest_comes_first(self, storage: Storage, kind: str) -> None:
+        fill(storage, kind, 20)
+        moments = column(listed(storage, kind, limit=None), "created_at")
+        assert moments == sorted(moments, reverse=True)
+        assert len(set(moments)) == 3
+
+    @pytest.mark.parametrize("kind", ITERATED)
+    def test_page_by_page_the_same_comes(self, storage: Storage, kind: str) -> None:
+        fill(storage, kind, MORE_THAN_A_PAGE)
+        whole = listed(storage, kind, **({"limit": None} if kind in LIMITED else {}))
+        assert len(whole) == MORE_THAN_A_PAGE
+        assert list(iterated(storage, kind)) == whole
+
+    def test_sessions_page_by_page_in_their_other_order(self, storage: Storage) -> None:
+        fill(storage, "session", MORE_THAN_A_PAGE)
+        order = {"order": "-last_activity_at"}
+        assert list(iterated(storage, "session", **order)) == listed(storage, "session", limit=None, **order)
+
+    def test_messages_page_by_page_with_every_filter(self, storage: Storage) -> None:
+        fill(storage, "message", MORE_THAN_A_PAGE)
+        filters = {"roles": ["user"], "since": at(1), "until": at(2), "order": "desc"}
+        whole = listed(storage, "message", **filters)
+        assert MORE_THAN_A_PAGE // 2 < len(whole) < MORE_THAN_A_PAGE
+        assert list(iterated(storage, "message", **filters)) == whole
+
+    def test_events_page_by_page_from_a_number_on(self, storage: Storage) -> None:
+        fill(storage, "event", MORE_THAN_A_PAGE)
+        assert column(storage.iter_events("s", 7), "seq_num") == list(range(8, MORE_THAN_A_PAGE + 1))
+
+    @pytest.mark.parametrize(("kind", "field", "name"), FILTERS)
+    def test_a_filter_gives_what_is_bytewise_equal(self, storage: Storage, kind: str, field: str, name: str) -> None:
+        if kind != "session":
+            open_session(storage)
+        key = {"key": "key"} if kind == "memory" else {}
+        for odd in ODD_STRINGS:
+            write(storage, bare(kind, **{field: odd}, **key))
+        for odd in ODD_STRINGS:
+            value = [odd] if name in ("roles", "types") else odd
+            assert column(listed(storage, kind, **{name: value}), field) == [odd]
+            if kind in ITERATED:
+                assert column(iterated(storage, kind, **{name: value}), field) == [odd]
+
+    @pytest.mark.parametrize(
+        ("kind", "names"),
+        [
+            ("session", ["agent_id", "user_id", "status", "container_id", "image_id"]),
+            ("audit_log", ["session_id", "agent_id", "user_id", "actor", "action", "resource"]),
+            ("image", ["name", "container_id"]),
+            ("memory", ["kind", "user_id", "session_id"]),
+        ],
+    )
+    def test_filters_narrow_each_other(self, storage: Storage, kind: str, names: list[str]) -> None:
+        right = dict.fromkeys(names, "right")
+        for fields in [right, *[right | {name: "wrong"} for name in names]]:
+            write(storage, bare(kind, **fields))
+        assert len(listed(storage, kind, **right)) == 1
+        assert len(listed(storage, kind)) == len(names) + 1
+
+    @pytest.mark.parametrize(("kind", "name"), [("message", "roles"), ("event", "types")])
+    def test_several_may_be_asked_for_or_none(self, storage: Storage, kind: str, name: str) -> None:
+        open_session(storage)
+        field = {"roles": "role", "types": "type"}[name]
+        for value in ("a", "b", "c"):
+            write(storage, bare(kind, **{field: value}))
+        assert column(listed(storage, kind, **{name: ["c", "a"]}), field) == ["a", "c"]
+        assert column(listed(storage, kind, **{name: ("b",)}), field) == ["b"]
+        assert listed(storage, kind, **{name: []}) == []
+        assert len(listed(storage, kind, **{name: None})) == 3
+
+    @pytest.mark.parametrize("kind", ["message", "trace", "event", "checkpoint"])
+    def test_of_an_unknown_session_there_is_nothing(self, storage: Storage, kind: str) -> None:
+        assert listed(storage, kind) == []
+        assert list(iterated(storage, kind)) == []

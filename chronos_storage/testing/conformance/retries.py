@@ -1,0 +1,191 @@
+"""Writing again: what is appended may be written a second time under its id, so that a retry is always safe."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ...backends.base import Storage
+from ...exceptions import AlreadyExists
+from ...records import KINDS, Event, Message, TokenUsage, Trace
+from .helpers import at, bare, column, everything, full, open_session, read, write
+
+APPENDED = ["message", "event", "audit_log", "trace", "checkpoint"]
+BATCHED = ["message", "event"]
+NOT_CONTENT = {"id", "session_id", "seq_num", "hash"}
+PARTS = [
+    (kind, field.name)
+    for kind in APPENDED
+    for field in dataclasses.fields(KINDS[kind])
+    if field.name not in NOT_CONTENT
+]
+every_kind = pytest.mark.parametrize("kind", APPENDED)
+every_batch = pytest.mark.parametrize("kind", BATCHED)
+
+
+def other(value: Any) -> Any:
+    match value:
+        case str():
+            return f"{value}!"
+        case datetime():
+            return value + timedelta(microseconds=1)
+        case TokenUsage():
+            return dataclasses.replace(value, total_tokens=99)
+        case list():
+            return [*value, "more"]
+        case _:
+            return value | {"more": 1}
+
+
+def reordered(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: reordered(value[key]) for key in reversed(value)}
+    return [reordered(item) for item in value] if isinstance(value, list) else value
+
+
+def add(storage: Storage, kind: str, *records: Any) -> list[Any]:
+    stored: list[Any] = (storage.add_messages if kind == "message" else storage.append_events)(iter(records))
+    return stored
+
+
+class RetryContract:
+    @every_kind
+    def test_the_same_content_again_gives_what_is_stored(self, storage: Storage, kind: str) -> None:
+        open_session(storage)
+        stored = write(storage, full(kind))
+        before = everything(storage)
+        assert write(storage, full(kind)) == stored
+        assert write(storage, stored) == stored
+        assert everything(storage) == before
+
+    @every_kind
+    def test_what_is_left_empty_is_not_compared(self, storage: Storage, kind: str) -> None:
+        open_session(storage)
+        stored = write(storage, full(kind))
+        before = everything(storage)
+        given = KINDS[kind](id=stored.id, session_id="s", **({"role": stored.role} if kind == "message" else {}))
+        assert write(storage, given) == stored
+        assert everything(storage) == before
+
+    @pytest.mark.parametrize(("kind", "name"), PARTS)
+    def test_other_content_is_refused(self, storage: Storage, kind: str, name: str) -> None:
+        open_session(storage)
+        given = full(kind)
+        write(storage, given)
+        before = everything(storage)
+        with pytest.raises(AlreadyExists, match=name):
+            write(storage, dataclasses.replace(given, **{name: other(getattr(given, name))}))
+        assert everything(storage) == before
+
+    @every_kind
+    def test_more_than_was_written_is_other_content(self, storage: Storage, kind: str) -> None:
+        open_session(storage)
+        given = bare(kind, id="id")
+        write(storage, given)
+        name = {"message": "model", "event": "type", "audit_log": "actor", "trace": "name", "checkpoint": "run_id"}[kind]
+        with pytest.raises(AlreadyExists):
+            write(storage, dataclasses.replace(given, **{name: "now given"}))
+
+    @every_kind
+    def test_the_order_of_keys_is_not_content(self, storage: Storage, kind: str) -> None:
+        open_session(storage)
+        name = {"message": "content", "event": "payload", "audit_log": "detail", "trace": "output", "checkpoint": "state"}
+        given = bare(kind, id="id", **{name[kind]: {"b": 1, "a": {"d": [{"f": 2, "e": 3}], "c": 4}}})
+        stored = write(storage, given)
+        value = reordered(getattr(given, name[kind]))
+        assert list(value) == ["a", "b"]
+        assert write(storage, dataclasses.replace(given, **{name[kind]: value})) == stored
+        assert list(getattr(read(storage, stored), name[kind])) == ["b", "a"]
+
+    @pytest.mark.parametrize("again", [1.0, True, "1", [1], None, 0], ids=repr)
+    def test_the_type_of_a_number_is_content(self, storage: Storage, again: Any) -> None:
+        open_session(storage)
+        storage.append_event(Event(id="id", session_id="s", payload={"n": 1}))
+        with pytest.raises(AlreadyExists):
+            storage.append_event(Event(id="id", session_id="s", payload={"n": again}))
+
+    @pytest.mark.parametrize("kind", [kind for kind in APPENDED if kind != "trace"])
+    def test_whatever_number_comes_with_it(self, storage: Storage, kind: str) -> None:
+        open_session(storage)
+        stored = [write(storage, bare(kind, id=f"{number}")) for number in (1, 2, 3)]
+        for number in (1, 2, 3, 4, 99):
+            assert write(storage, bare(kind, id="2", seq_num=number)) == stored[1]
+        assert write(storage, bare(kind, id="4")).seq_num == 4
+
+    def test_whatever_last_number_is_expected(self, storage: Storage) -> None:
+        open_session(storage)
+        given = [Event(id=f"{number}", session_id="s") for number in (1, 2, 3)]
+        stored = storage.append_events(given, expected_seq=0)
+        for expected in (0, 1, 2, 3, 99):
+            assert storage.append_event(given[1], expected_seq=expected) == stored[1]
+            assert storage.append_events(given, expected_seq=expected) == stored
+        assert storage.last_seq("s") == 3
+
+    def test_a_message_again_does_not_touch_its_session(self, storage: Storage) -> None:
+        open_session(storage)
+        storage.add_message(Message(id="id", session_id="s", role="user", created_at=at(9)))
+        before = storage.get_session("s")
+        storage.add_message(Message(id="id", session_id="s", role="user"))
+        assert storage.get_session("s") == before
+
+    def test_a_message_whose_kind_is_left_empty(self, storage: Storage) -> None:
+        open_session(storage)
+        stored = storage.add_message(Message(id="id", session_id="s", role="assistant", kind="tool-call"))
+        assert storage.add_message(Message(id="id", session_id="s", role="assistant")) == stored
+
+    def test_a_span_that_has_ended_since(self, storage: Storage) -> None:
+        begun = Trace(id="id", session_id="s", name="step", started_at=at(1))
+        storage.insert_trace(begun)
+        ended = storage.end_trace("id", output={"done": True}, ended_at=at(2))
+        assert storage.insert_trace(begun) == ended
+        assert storage.get_trace("id") == ended
+
+    @every_batch
+    def test_in_a_batch_what_is_there_is_given_back_and_the_rest_appended(self, storage: Storage, kind: str) -> None:
+        open_session(storage)
+        stored = add(storage, kind, bare(kind, id="a"), bare(kind, id="b"))
+        ids = ["new", "b", "newer", "a"]
+        result = add(storage, kind, *[bare(kind, id=id) for id in ids])
+        assert column(result, "id") == ids
+        assert column(result, "seq_num") == [3, 2, 4, 1]
+        assert [result[3], result[1]] == stored
+        assert column(storage.scan(kind), "id") == ["a", "b", "new", "newer"]
+
+    @every_batch
+    def test_a_batch_may_hold_a_record_twice(self, storage: Storage, kind: str) -> None:
+        open_session(storage)
+        result = add(storage, kind, *[bare(kind, id=id) for id in ("a", "b", "a")])
+        assert column(result, "seq_num") == [1, 2, 1]
+        assert result[0] == result[2]
+        assert column(storage.scan(kind), "id") == ["a", "b"]
+
+    @every_batch
+    def test_a_batch_that_contradicts_what_is_stored_is_refused_whole(self, storage: Storage, kind: str) -> None:
+        open_session(storage)
+        field = {"message": "content", "event": "payload"}[kind]
+        add(storage, kind, bare(kind, id="a", **{field: "stored"}))
+        before = everything(storage)
+        with pytest.raises(AlreadyExists):
+            add(storage, kind, bare(kind, id="b"), bare(kind, id="a", **{field: "other"}), bare(kind, id="c"))
+        assert everything(storage) == before
+
+    @every_batch
+    def test_a_batch_that_contradicts_itself_is_refused_whole(self, storage: Storage, kind: str) -> None:
+        open_session(storage)
+        field = {"message": "content", "event": "payload"}[kind]
+        before = everything(storage)
+        with pytest.raises(AlreadyExists):
+            add(storage, kind, *[bare(kind, id="a", **{field: text}) for text in ("one", "other")])
+        assert everything(storage) == before
+
+    @every_batch
+    def test_the_same_id_in_another_session_is_another_record(self, storage: Storage, kind: str) -> None:
+        for session_id in ("s1", "s2"):
+            open_session(storage, session_id)
+        result = add(storage, kind, bare(kind, "s1", id="a"), bare(kind, "s2", id="a"))
+        assert column(result, "session_id") == ["s1", "s2"]
+        assert column(result, "seq_num") == [1, 1]
+        assert [read(storage, record) for record in result] == result

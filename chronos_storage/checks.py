@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
 from . import conf
@@ -75,9 +76,9 @@ def check_sqlite(**kwargs: Any) -> list[CheckMessage]:
             lacking.append('"timeout": 30')
         if lacking:
             messages.append(
-                Warning(
+                checks.Warning(
                     f"The SQLite database {alias!r} will often be locked when several processes write.",
-                    hint=f'Add to its OPTIONS in DATABASES: {", ".join(lacking)}.',
+                    hint=f"Add to its OPTIONS in DATABASES: {', '.join(lacking)}.",
                     id="chronos_storage.W001",
                 )
             )

@@ -101,8 +101,8 @@ class JSONTextField(models.Field):  # type: ignore[type-arg]
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
         errors = super().check(**kwargs)
-        if self.null or self.db_index or self.unique:
-            errors.append(checks.Error("A JSONTextField can't be null or indexed.", obj=self, id="chronos_storage.E101"))
+        if self.null or self.unique:
+            errors.append(checks.Error("A JSONTextField can't be null or unique.", obj=self, id="chronos_storage.E101"))
         return errors
 
     def value_to_string(self, obj: models.Model) -> Any:

@@ -66,8 +66,10 @@ class Record:
         Raises:
             InvalidRecord: naming the first field that no backend could keep.
         """
-        values = {name: check(getattr(self, name), name) for name, check in _checks(type(self))}
-        return type(self)(**values)
+        record: type[Any] = type(self)
+        values = {name: check(getattr(self, name), name) for name, check in _checks(record)}
+        cleaned: R = record(**values)
+        return cleaned
 
 
 @cache

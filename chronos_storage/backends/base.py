@@ -106,7 +106,7 @@ class Storage(ABC):
     aupdate_session = twin(update_session)
 
     @abstractmethod
-    def patch_session(self, id: str, **changes: Any) -> Session:
+    def patch_session(self, id: str, /, **changes: Any) -> Session:
         """Write only the fields named in `changes`; user_id can be set once.
 
         Raises:
@@ -587,7 +587,7 @@ class Storage(ABC):
     adelete_checkpoints = twin(delete_checkpoints)
 
     @abstractmethod
-    def fork_session(self, checkpoint_id: str, *, session_id: str | None = None, **session_fields: Any) -> Session:
+    def fork_session(self, checkpoint_id: str, /, *, session_id: str | None = None, **session_fields: Any) -> Session:
         """A new session that starts from a checkpoint's state; the source is untouched.
 
         Its first checkpoint is a copy, its agent, user, author, title, container and image are the source's unless

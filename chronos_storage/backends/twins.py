@@ -25,7 +25,8 @@ def twin(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], 
         result: T = await sync_to_async(getattr(self, name))(*args, **kwargs)
         return result
 
-    return _named(call, name)
+    named: Callable[Concatenate[S, P], Awaitable[T]] = _named(call, name)
+    return named
 
 
 def iterator_twin(
@@ -41,7 +42,8 @@ def iterator_twin(
             for item in chunk:
                 yield item
 
-    return _named(call, name)
+    named: Callable[Concatenate[S, P], AsyncIterator[T]] = _named(call, name)
+    return named
 
 
 def _take(items: Iterator[T]) -> list[T]:

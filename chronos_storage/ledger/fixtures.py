@@ -33,7 +33,8 @@ def check_row(sender: type[LedgerModel], instance: LedgerModel, using: str, **kw
     else:
         before = sender.objects.using(using).filter(**{series.column: name, "seq_num": record.seq_num - 1}).first()
         if before is None:
-            raise AppendOnlyError(f"{sender.__name__} {record.id!r}: number {record.seq_num - 1} of {name!r} is missing")
+            missing = record.seq_num - 1
+            raise AppendOnlyError(f"{sender.__name__} {record.id!r}: number {missing} of {name!r} is missing")
         previous = before.hash
     if chain.link(previous, record.seq_num, series.tail(record)) != record.hash:
         raise AppendOnlyError(f"{sender.__name__} {record.id!r}: its hash doesn't continue the chain {name!r}")

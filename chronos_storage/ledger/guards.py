@@ -34,11 +34,11 @@ class LedgerQuerySet(models.QuerySet[M]):
             f"{self.model.__name__} rows are append-only: add one with storage.{self.model.append_method}()"
         )
 
-    create = _refuse  # type: ignore[assignment]
-    bulk_create = _refuse  # type: ignore[assignment]
-    bulk_update = _refuse  # type: ignore[assignment]
-    update = _refuse  # type: ignore[assignment]
-    update_or_create = _refuse  # type: ignore[assignment]
+    create = _refuse
+    bulk_create = _refuse
+    bulk_update = _refuse
+    update = _refuse
+    update_or_create = _refuse
     update.alters_data = create.alters_data = bulk_create.alters_data = True  # type: ignore[attr-defined]
 
     def append_rows(self, rows: list[M]) -> None:
@@ -59,7 +59,7 @@ class LedgerQuerySet(models.QuerySet[M]):
     delete.alters_data = True  # type: ignore[attr-defined]
     delete.queryset_only = True  # type: ignore[attr-defined]
 
-    def _raw_delete(self, using: str) -> NoReturn:
+    def _raw_delete(self, using: str | None) -> NoReturn:
         self._refuse_removal()
 
     def _refuse_removal(self) -> NoReturn:

@@ -22,7 +22,7 @@ from ..models.mapping import AUDIT_LOGS, EVENTS, MESSAGES, Table
 from . import chain
 from .heads import lock_heads
 
-R = TypeVar("R", records.Message, records.Event, records.AuditLog)
+R = TypeVar("R", bound=Any)
 
 _IDS_PER_QUERY = 500
 
@@ -36,7 +36,7 @@ class Series(Generic[R]):
 
     def owner(self, record: R) -> str:
         """Whose series the record belongs to: the name of its head."""
-        return record.session_id
+        return str(record.session_id)
 
     def key(self, record: R) -> tuple[str, str]:
         """What no two records of the table share."""
@@ -87,14 +87,14 @@ class ChainSeries(Series[R]):
 
     def tail(self, record: R, document: str | None = None) -> bytes:
         """What the record's hash covers besides its place; `document` is the JSON's text, if it is at hand."""
-        parts = [chain.time_text(record.created_at)]  # type: ignore[arg-type]
+        parts = [chain.time_text(record.created_at)]
         parts += [getattr(record, name) for name in self.content]
         parts.append(codec.dumps(getattr(record, self.document)) if document is None else document)
         return chain.tail(self.owner(record), record.id, chain.digest(*parts))
 
     def place(self, head: Head, record: R) -> None:
         super().place(head, record)
-        record.hash = head.hash = chain.link(head.hash, record.seq_num, self.tail(record))  # type: ignore[union-attr]
+        record.hash = head.hash = chain.link(head.hash, record.seq_num, self.tail(record))
 
     def insert(self, using: str, new: list[R]) -> None:
         if connections[using].vendor == "postgresql":
@@ -102,8 +102,8 @@ class ChainSeries(Series[R]):
 
             postgresql.insert(using, self, new)
             return
-        rows: Any = [self.table.row(record) for record in new]
-        self.table.model._default_manager.using(using).append_rows(rows)  # type: ignore[attr-defined]
+        rows: Any = self.table.model._default_manager.using(using)
+        rows.append_rows([self.table.row(record) for record in new])
 
 
 class _Events(ChainSeries[records.Event]):
@@ -144,7 +144,8 @@ def append(using: str, series: Series[R], given: Sequence[R], expected_seq: int 
     with transaction.atomic(using=using, savepoint=connections[using].in_atomic_block):
         heads = lock_heads(using, series.kind, (series.owner(record) for record in given))
         known = series.stored(using, given)
-        result, new = [], []
+        result: list[R] = []
+        new: list[R] = []
         for record in given:
             if record.id and (earlier := known.get(series.key(record))):
                 result.append(records.require_same(record, earlier))

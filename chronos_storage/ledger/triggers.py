@@ -56,7 +56,8 @@ def _models(connection: BaseDatabaseWrapper) -> list[type[LedgerModel]]:
 
 
 def _column(meta: Options[LedgerModel], field: str) -> str:
-    return (meta.pk if field == "pk" else meta.get_field(field)).column
+    found: Any = meta.pk if field == "pk" else meta.get_field(field)
+    return str(found.column)
 
 
 def _statements(connection: BaseDatabaseWrapper) -> dict[str, list[str]]:

@@ -16,21 +16,17 @@ def create(table: str, keys: list[list[str]], message: str) -> dict[str, list[st
     triggers = {
         f"{table}_no_update": f"BEFORE UPDATE ON `{table}` FOR EACH ROW {refuse}",
         f"{table}_no_delete": (
-            f"BEFORE DELETE ON `{table}` FOR EACH ROW "
-            f"BEGIN IF COALESCE({_VARIABLE}, 0) <> 1 THEN {refuse}; END IF; END"
+            f"BEFORE DELETE ON `{table}` FOR EACH ROW BEGIN IF COALESCE({_VARIABLE}, 0) <> 1 THEN {refuse}; END IF; END"
         ),
     }
     return {
-        name: [f"DROP TRIGGER IF EXISTS `{name}`", f"CREATE TRIGGER `{name}` {body}"]
-        for name, body in triggers.items()
+        name: [f"DROP TRIGGER IF EXISTS `{name}`", f"CREATE TRIGGER `{name}` {body}"] for name, body in triggers.items()
     }
 
 
 def installed(connection: BaseDatabaseWrapper) -> set[str]:
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = database()"
-        )
+        cursor.execute("SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = database()")
         return {name for (name,) in cursor.fetchall()}
 
 

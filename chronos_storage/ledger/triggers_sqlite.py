@@ -28,8 +28,7 @@ def create(table: str, keys: list[list[str]], message: str) -> dict[str, list[st
         f"{table}_no_replace": f'BEFORE INSERT ON "{table}" WHEN {taken} {refuse}',
     }
     return {
-        name: [f'DROP TRIGGER IF EXISTS "{name}"', f'CREATE TRIGGER "{name}" {body}']
-        for name, body in triggers.items()
+        name: [f'DROP TRIGGER IF EXISTS "{name}"', f'CREATE TRIGGER "{name}" {body}'] for name, body in triggers.items()
     }
 
 

@@ -19,7 +19,7 @@ class Head(models.Model):
         AUDIT_LOG = "audit_log"
 
     id = models.BigAutoField(primary_key=True)
-    kind = IdField(max_length=16, choices=Kind.choices)
+    kind = IdField(max_length=16)
     #: The session's id; for audit logs the chain's name.
     owner = IdField(max_length=263)
     #: The namespace of a series of checkpoints.

@@ -19,7 +19,7 @@ class Container(models.Model):
         indexes = (models.Index(fields=["created_at"], name="chronos_container_created"),)
 
     def __str__(self) -> str:
-        return self.id
+        return str(self.id)
 
 
 class Image(models.Model):
@@ -46,4 +46,4 @@ class Image(models.Model):
         )
 
     def __str__(self) -> str:
-        return self.name or self.id
+        return str(self.name or self.id)

@@ -98,9 +98,7 @@ class _MessageTable(Table[records.Message]):
 SESSIONS = Table(records.Session, Session)
 MESSAGES = _MessageTable()
 MEMORY = Table(records.MemoryRecord, MemoryRecord, natural_key=natural_key)
-AUDIT_LOGS = Table(
-    records.AuditLog, AuditLog, chain=lambda record: audit_chain(record.session_id, record.agent_id)
-)
+AUDIT_LOGS = Table(records.AuditLog, AuditLog, chain=lambda record: audit_chain(record.session_id, record.agent_id))
 TRACES = Table(records.Trace, Trace)
 EVENTS = Table(records.Event, Event, "event_id")
 CHECKPOINTS = Table(records.Checkpoint, Checkpoint, "checkpoint_id")

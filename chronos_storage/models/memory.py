@@ -42,4 +42,4 @@ class MemoryRecord(models.Model):
         )
 
     def __str__(self) -> str:
-        return self.key
+        return str(self.key)

@@ -38,4 +38,4 @@ class Session(models.Model):
         )
 
     def __str__(self) -> str:
-        return self.title or self.id
+        return str(self.title or self.id)

@@ -26,4 +26,4 @@ class Trace(models.Model):
         indexes = (models.Index(fields=["session_id", "started_at"], name="chronos_trace_session"),)
 
     def __str__(self) -> str:
-        return self.name
+        return str(self.name)

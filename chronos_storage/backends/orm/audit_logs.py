@@ -58,7 +58,9 @@ class AuditLogMethods(ChainMethods):
         )
         return iterate(AUDIT_LOGS, self._listed_audit_logs(given, since, until), *_ORDER)
 
-    def _listed_audit_logs(self, given: dict[str, str], since: datetime | None, until: datetime | None) -> QuerySet[Any]:
+    def _listed_audit_logs(
+        self, given: dict[str, str], since: datetime | None, until: datetime | None
+    ) -> QuerySet[Any]:
         rows = self.rows(AUDIT_LOGS).filter(**given)
         if since is not None:
             rows = rows.filter(created_at__gte=codec.moment(since, "since"))

@@ -32,7 +32,8 @@ class CheckpointMethods(OrmBase):
             if stored is not None:
                 return _require_same(given, stored)
             new.seq_num = given.seq_num or head.seq_num + 1
-            if new.seq_num <= head.seq_num and self._checkpoints_of(new.session_id, new.namespace).filter(seq_num=new.seq_num):
+            same_number = self._checkpoints_of(new.session_id, new.namespace).filter(seq_num=new.seq_num)
+            if new.seq_num <= head.seq_num and same_number.exists():
                 raise AlreadyExists(f"session {new.session_id!r} has a checkpoint of number {new.seq_num} already")
             CHECKPOINTS.row(new).save(using=self.alias, force_insert=True)
             if new.seq_num > head.seq_num:
@@ -85,7 +86,7 @@ class CheckpointMethods(OrmBase):
         return count
 
     @retried
-    def fork_session(self, checkpoint_id: str, *, session_id: str | None = None, **session_fields: Any) -> Session:
+    def fork_session(self, checkpoint_id: str, /, *, session_id: str | None = None, **session_fields: Any) -> Session:
         for name in session_fields:
             if name not in SESSIONS.names:
                 raise InvalidRecord(name, f"is no field of a session; its fields are {', '.join(SESSIONS.names)}")

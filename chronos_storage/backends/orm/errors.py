@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from django.db import DatabaseError, connections
 
@@ -55,4 +55,4 @@ def retried(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P
             time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
         raise AssertionError("the last attempt returns or raises")
 
-    return call
+    return cast(Callable[Concatenate[S, P], T], call)

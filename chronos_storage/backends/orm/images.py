@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from ... import records
 from ...exceptions import NotFound
@@ -10,6 +10,8 @@ from ...records import Container, Image, Session
 from .base import OrmBase, filters, pk_row, sliced
 from .errors import retried
 from .metadata import merge_metadata
+
+R = TypeVar("R", Container, Image)
 
 _ORDER = ("-created_at", "-id")
 
@@ -68,7 +70,7 @@ class ImageMethods(OrmBase):
         return self.one(SESSIONS, rows.order_by(*_ORDER))
 
 
-def _prepared(record: Any) -> Any:
+def _prepared(record: R) -> R:
     record = record.cleaned()
     record.id = record.id or new_id()
     record.updated_at = records.now()

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from django.db import IntegrityError, connections
-from django.db.models import F, Q, Value
+from django.db.models import F, Value
 from django.db.models.functions import Greatest
 from django.db.models.query import QuerySet
 
@@ -14,7 +13,7 @@ from ...exceptions import AlreadyExists, InvalidRecord, NotFound
 from ...ids import new_id
 from ...ledger.heads import locked
 from ...ledger.permit import note_purge, permit
-from ...models import AuditLog, Checkpoint, Event, Head, MemoryRecord, Message, Trace
+from ...models import Checkpoint, Head, MemoryRecord, Message, Trace
 from ...models.mapping import SESSIONS
 from ...records import Session
 from ..base import SessionOrder
@@ -61,7 +60,7 @@ class SessionMethods(OrmBase):
         return self._write(session.id, changes)
 
     @retried
-    def patch_session(self, id: str, **changes: Any) -> Session:
+    def patch_session(self, id: str, /, **changes: Any) -> Session:
         for name in changes:
             if name in _FIXED:
                 raise InvalidRecord(name, "can't be changed by a patch")
@@ -112,9 +111,7 @@ class SessionMethods(OrmBase):
         offset: int = 0,
         include_deleted: bool = False,
     ) -> list[Session]:
-        given = filters(
-            agent_id=agent_id, user_id=user_id, status=status, container_id=container_id, image_id=image_id
-        )
+        given = filters(agent_id=agent_id, user_id=user_id, status=status, container_id=container_id, image_id=image_id)
         rows = self._listed_sessions(given, include_deleted).order_by(*choice(order, "order", _ORDERS))
         return SESSIONS.fetch(sliced(rows, limit, offset))
 
@@ -129,9 +126,7 @@ class SessionMethods(OrmBase):
         order: SessionOrder = "-created_at",
         include_deleted: bool = False,
     ) -> Iterator[Session]:
-        given = filters(
-            agent_id=agent_id, user_id=user_id, status=status, container_id=container_id, image_id=image_id
-        )
+        given = filters(agent_id=agent_id, user_id=user_id, status=status, container_id=container_id, image_id=image_id)
         return iterate(SESSIONS, self._listed_sessions(given, include_deleted), *choice(order, "order", _ORDERS))
 
     def _listed_sessions(self, given: dict[str, str], include_deleted: bool) -> QuerySet[Any]:

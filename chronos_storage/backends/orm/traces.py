@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from django.db import connections
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce
 from django.db.models.query import QuerySet
 
-from ... import codec, records
+from ... import records
 from ...exceptions import AlreadyExists, NotFound
 from ...ids import new_id
 from ...models.mapping import TRACES

@@ -13,9 +13,10 @@ class ChronosStorageConfig(AppConfig):
     def ready(self) -> None:
         from . import checks  # noqa: F401
         from .ledger import fixtures, triggers, triggers_sqlite
+        from .ledger.series import SERIES
 
         connection_created.connect(triggers_sqlite.register_function, dispatch_uid="chronos_storage.permit")
         post_migrate.connect(triggers.after_migration, sender=self, dispatch_uid="chronos_storage.triggers")
-        for model in fixtures.SERIES:
+        for model in SERIES:
             pre_save.connect(fixtures.check_row, sender=model, dispatch_uid="chronos_storage.check_row")
             post_save.connect(fixtures.move_head, sender=model, dispatch_uid="chronos_storage.move_head")

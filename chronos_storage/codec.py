@@ -88,12 +88,7 @@ def moment(value: Any, field: str) -> datetime:
 
 def json_value(value: Any, field: str) -> Any:
     """A copy of `value` in plain dicts, lists, strings, numbers, booleans and None: what RFC 8259 can say."""
-    copy = _copy(value, field, 0)
-    if isinstance(copy, str | dict | list):
-        size = len(dumps(copy).encode())
-        if size > MAX_JSON_BYTES:
-            raise InvalidRecord(field, f"is {size:,} bytes of JSON; at most {MAX_JSON_BYTES:,} are kept")
-    return copy
+    return _copy(value, field, 0)
 
 
 def json_object(value: Any, field: str) -> dict[str, Any]:
@@ -134,13 +129,18 @@ def _copy(value: Any, field: str, depth: int) -> Any:
     if isinstance(value, dict):
         copy: dict[str, Any] = {}
         for key, item in value.items():
-            if not isinstance(key, str):
-                raise InvalidRecord(field, f"has the key {key!r}; JSON's keys are strings")
-            name = _copy(str.__str__(key), field, depth)
-            copy[name] = _copy(item, f"{field}.{name}", depth + 1)
+            if type(key) is not str or not key.isascii() or "\x00" in key:
+                key = _key(key, field)
+            try:
+                copy[key] = _copy(item, "", depth + 1)
+            except InvalidRecord as error:
+                raise InvalidRecord(f"{field}.{key}{error.field}", error.problem) from None
         return copy
     if isinstance(value, list):
-        return [_copy(item, field, depth + 1) for item in value]
+        try:
+            return [_copy(item, "[]", depth + 1) for item in value]
+        except InvalidRecord as error:
+            raise InvalidRecord(f"{field}{error.field}", error.problem) from None
     if isinstance(value, str):
         return _copy(str.__str__(value), field, depth)
     if isinstance(value, int):
@@ -148,6 +148,13 @@ def _copy(value: Any, field: str, depth: int) -> Any:
     if isinstance(value, float):
         return _number(float(value), field)
     raise InvalidRecord(field, f"holds a {kind.__name__}; JSON has objects, lists, strings, numbers, booleans and null")
+
+
+def _key(key: Any, field: str) -> str:
+    if not isinstance(key, str):
+        raise InvalidRecord(field, f"has the key {key!r}; JSON's keys are strings")
+    _refuse_unstorable(key, field)
+    return str.__str__(key)
 
 
 def _number(value: int | float, field: str) -> int | float:
@@ -172,9 +179,16 @@ def _refuse_unfilterable(value: Any, field: str) -> None:
         )
 
 
-def dumps(value: Any) -> str:
-    """The JSON text that is stored: keys in their order, no spaces, characters as they are."""
-    return _encode(value)
+def dumps(value: Any, field: str = "value") -> str:
+    """The JSON text that is stored of a value that `json_value` gave: keys in their order, no spaces.
+
+    Raises:
+        InvalidRecord: it is longer than a database takes.
+    """
+    text = _encode(value)
+    if len(text) > MAX_JSON_BYTES // 4 and (size := len(text.encode())) > MAX_JSON_BYTES:
+        raise InvalidRecord(field, f"is {size:,} bytes of JSON; at most {MAX_JSON_BYTES:,} are kept")
+    return text
 
 
 def loads(text: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core import checks
@@ -61,6 +61,29 @@ class TextField(_Bytewise, models.TextField):  # type: ignore[type-arg]
     """A string of any length that no index holds."""
 
 
+def _selected_as_text(compiler: Any, sql: str) -> str:
+    """What is selected, as text where the database is PostgreSQL and no other query is around it."""
+    outermost = compiler.connection.vendor == "postgresql" and not compiler.query.subquery
+    return f"{sql}::text" if outermost else sql
+
+
+class MomentField(models.DateTimeField):  # type: ignore[type-arg]
+    """A time that comes back aware and in UTC, whatever time zone the connection has."""
+
+    description = "Time in UTC"
+
+    def select_format(self, compiler: Any, sql: str, params: Any) -> Any:
+        # Python reads ISO 8601 six times faster than Django's loader of PostgreSQL's times.
+        return _selected_as_text(compiler, sql), params
+
+    def from_db_value(
+        self, value: str | datetime | None, expression: Any, connection: BaseDatabaseWrapper
+    ) -> datetime | None:
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value)
+        return value if value is None or value.tzinfo is UTC else value.astimezone(UTC)
+
+
 class JSONTextField(models.Field):  # type: ignore[type-arg]
     """JSON that comes back as it was written, its keys in their order and its numbers as they were.
 
@@ -85,19 +108,16 @@ class JSONTextField(models.Field):  # type: ignore[type-arg]
 
     def select_format(self, compiler: Any, sql: str, params: Any) -> Any:
         # The driver would parse PostgreSQL's json by itself.
-        return (f"{sql}::text" if compiler.connection.vendor == "postgresql" else sql), params
+        return _selected_as_text(compiler, sql), params
 
     def from_db_value(self, value: str | None, expression: Any, connection: BaseDatabaseWrapper) -> Any:
         return None if value is None else codec.loads(value)
 
     def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
-        return value if hasattr(value, "as_sql") else codec.dumps(value)
+        return value if hasattr(value, "as_sql") else codec.dumps(value, self.attname)
 
     def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
         return self.get_db_prep_value(value, connection)
-
-    def get_placeholder(self, value: Any, compiler: Any, connection: BaseDatabaseWrapper) -> str:
-        return "%s::json" if connection.vendor == "postgresql" else "%s"
 
     def check(self, **kwargs: Any) -> list[checks.CheckMessage]:
         errors = super().check(**kwargs)
@@ -141,5 +161,5 @@ class MetadataField(models.JSONField):
 
     def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
         if connection.vendor != "postgresql" and isinstance(value, dict):
-            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            return codec.dumps(value, self.attname)
         return super().get_db_prep_value(value, connection, prepared)

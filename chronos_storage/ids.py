@@ -17,16 +17,19 @@ def uuid7() -> uuid.UUID:
     48 bits hold the Unix time in milliseconds, the next 12 its sub-millisecond fraction (RFC 9562, section 6.2,
     method 3), 62 are random. While the clock stands still or goes back, the fraction counts on instead.
     """
-    global _last
-    now = time.time_ns()
-    milliseconds, nanoseconds = divmod(now, 1_000_000)
-    tick = milliseconds << 12 | (nanoseconds << 12) // 1_000_000
-    with _lock:
-        _last = tick = max(tick, _last + 1)
-    value = tick >> 12 << 80 | 0x7 << 76 | (tick & 0xFFF) << 64 | 0b10 << 62 | secrets.randbits(62)
-    return uuid.UUID(int=value)
+    return uuid.UUID(new_id())
 
 
 def new_id() -> str:
-    """The id of a record that came without one: a fresh UUIDv7 in its usual 36 characters."""
-    return str(uuid7())
+    """The id of a record that came without one: a fresh UUIDv7 (see `uuid7`) in its usual 36 characters."""
+    global _last
+    milliseconds, nanoseconds = divmod(time.time_ns(), 1_000_000)
+    tick = milliseconds << 12 | (nanoseconds << 12) // 1_000_000
+    with _lock:
+        _last = tick = max(tick, _last + 1)
+    time_and_version = f"{tick >> 12:012x}7{tick & 0xFFF:03x}"
+    variant_and_random = f"{0b10 << 62 | secrets.randbits(62):016x}"
+    return (
+        f"{time_and_version[:8]}-{time_and_version[8:12]}-{time_and_version[12:]}-"
+        f"{variant_and_random[:4]}-{variant_and_random[4:]}"
+    )

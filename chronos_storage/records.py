@@ -67,14 +67,17 @@ class Record:
             InvalidRecord: naming the first field that no backend could keep.
         """
         record: type[Any] = type(self)
-        values = {name: check(getattr(self, name), name) for name, check in _checks(record)}
+        values = {}
+        for name, default, check in _checks(record):  # type: ignore[arg-type]
+            value = getattr(self, name)
+            values[name] = value if value is default else check(value, name)
         cleaned: R = record(**values)
         return cleaned
 
 
 @cache
-def _checks(record: type[Any]) -> tuple[tuple[str, Callable[[Any, str], Any]], ...]:
-    return tuple((field.name, field.metadata["check"]) for field in dataclasses.fields(record))
+def _checks(record: Any) -> tuple[tuple[str, Any, Callable[[Any, str], Any]], ...]:
+    return tuple((field.name, field.default, field.metadata["check"]) for field in dataclasses.fields(record))
 
 
 def now() -> datetime:

@@ -31,11 +31,8 @@ def tail(chain: str, id: str, content: bytes) -> bytes:
 
 
 def link(previous: str, seq_num: int, tail: bytes) -> str:
-    """The hash, in hexadecimal, of the row with this number that follows the hash `previous`."""
+    """The hash, in hexadecimal, of the row with this number that follows the hash `previous`.
+
+    PostgreSQL computes the same in `postgresql.create_function`.
+    """
     return sha256(_VERSION + bytes.fromhex(previous) + seq_num.to_bytes(8, "big") + tail).hexdigest()
-
-
-#: The same as `link`, in PostgreSQL's SQL: over a row ``head`` (seq_num, hash) and one parameter, the tail.
-POSTGRESQL_LINK = (
-    r"encode(sha256('\x01'::bytea || decode(head.hash, 'hex') || int8send(head.seq_num + 1) || %s::bytea), 'hex')"
-)

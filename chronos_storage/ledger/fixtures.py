@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..exceptions import AppendOnlyError
-from ..models import AuditLog, Event, Head
+from ..models import Head
 from . import chain
 from .guards import LedgerModel
-from .series import AUDIT_CHAIN, EVENT_CHAIN, ChainSeries
-
-SERIES: dict[type[LedgerModel], ChainSeries[Any]] = {Event: EVENT_CHAIN, AuditLog: AUDIT_CHAIN}
+from .series import SERIES
 
 
 def _record(instance: LedgerModel) -> Any:
@@ -36,7 +34,7 @@ def check_row(sender: type[LedgerModel], instance: LedgerModel, using: str, **kw
             missing = record.seq_num - 1
             raise AppendOnlyError(f"{sender.__name__} {record.id!r}: number {missing} of {name!r} is missing")
         previous = before.hash
-    if chain.link(previous, record.seq_num, series.tail(record)) != record.hash:
+    if chain.link(previous, record.seq_num, series.tail(record, series.text(record))) != record.hash:
         raise AppendOnlyError(f"{sender.__name__} {record.id!r}: its hash doesn't continue the chain {name!r}")
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
-from django.db import models
+from django.db import connections, models
 from django.db.models import ProtectedError
 
 from ..exceptions import AppendOnlyError
-from ..fields import IdField
+from ..fields import IdField, MomentField
 
 M = TypeVar("M", bound="LedgerModel")
 
@@ -22,8 +24,23 @@ class ProtectedLedgerError(AppendOnlyError, ProtectedError):
 
 def refuse_cascade(collector: Any, field: Any, sub_objs: Any, using: str) -> None:
     """An ``on_delete`` that refuses to delete what a ledger row points to."""
-    if sub_objs.exists():
-        raise ProtectedLedgerError(set(sub_objs[:10]))
+    if protecting := set(sub_objs[:10]):
+        raise ProtectedLedgerError(protecting)
+
+
+# Otherwise Django would load all the ledger rows, to see whether there are any.
+refuse_cascade.lazy_sub_objs = True  # type: ignore[attr-defined]
+
+
+@contextmanager
+def cascade_refused() -> Iterator[None]:
+    """Around a deletion: Django collects what is protected into an error of its own, this makes it ours again."""
+    try:
+        yield
+    except ProtectedError as error:
+        if any(isinstance(row, LedgerModel) for row in error.protected_objects):
+            raise ProtectedLedgerError(error.protected_objects) from error
+        raise
 
 
 class LedgerQuerySet(models.QuerySet[M]):
@@ -67,14 +84,16 @@ class LedgerQuerySet(models.QuerySet[M]):
             f"{self.model.__name__} rows are append-only: remove them inside chronos_storage.ledger.purge_permit()"
         )
 
-    def _update(self, values: Any) -> int:
+    def _update(self, values: Any, returning_fields: Any = None) -> Any:
         # Only a fixture comes here, for a row that may be stored already: the same row is no change.
-        stored = self.first()
-        if stored is None:
-            return 0
-        if any(getattr(stored, field.attname) != value for field, _, value in values):
-            self._refuse()
-        return 1
+        stored = list(self)
+        connection = connections[self.db]
+        for row in stored:
+            for field, _, value in values:
+                known = getattr(row, field.attname)
+                if field.get_db_prep_save(known, connection) != field.get_db_prep_save(value, connection):
+                    self._refuse()
+        return len(stored) if returning_fields is None else [()] * len(stored)
 
 
 class LedgerModel(models.Model):
@@ -85,7 +104,7 @@ class LedgerModel(models.Model):
 
     seq_num = models.BigIntegerField()
     hash = IdField(max_length=64)
-    created_at = models.DateTimeField()
+    created_at = MomentField()
 
     objects = LedgerQuerySet.as_manager()
 

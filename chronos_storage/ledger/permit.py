@@ -17,9 +17,8 @@ from ..backends.base import PurgePermit
 from ..exceptions import AppendOnlyError, InvalidRecord
 from ..models import Event, Head
 from ..models.audit_logs import audit_chain
-from .fixtures import SERIES
 from .heads import locked
-from .series import AUDIT_CHAIN, EVENT_CHAIN, ChainSeries, append
+from .series import AUDIT_CHAIN, EVENT_CHAIN, SERIES, ChainSeries, append
 from .triggers import deletion_permitted
 
 ACTOR = "chronos_storage"

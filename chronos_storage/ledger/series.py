@@ -16,10 +16,11 @@ from django.db.models import Q
 from .. import codec, records
 from ..exceptions import SequenceConflict
 from ..ids import new_id
-from ..models import Head
+from ..models import AuditLog, Event, Head
 from ..models.audit_logs import audit_chain
 from ..models.mapping import AUDIT_LOGS, EVENTS, MESSAGES, Table
 from . import chain
+from .guards import LedgerModel
 from .heads import lock_heads
 
 R = TypeVar("R", bound=Any)
@@ -63,14 +64,19 @@ class Series(Generic[R]):
                 found |= {self.key(record): record for record in self.table.fetch(rows)}
         return found
 
-    def place(self, head: Head, record: R) -> None:
-        """Give the record the next number of its series, and move the head there."""
+    def place(self, head: Head, record: R) -> str:
+        """Give the record the next number of its series, and move the head there.
+
+        Returns:
+            The text of the JSON that is hashed, where something is.
+        """
         self.complete(record)
         head.seq_num += 1
         record.seq_num = head.seq_num
+        return ""
 
-    def insert(self, using: str, new: list[R]) -> None:
-        """Store records that have their place."""
+    def insert(self, using: str, new: list[R], documents: list[str]) -> None:
+        """Store records that have their place, with what `place` returned."""
         rows = [self.table.row(record) for record in new]
         self.table.model._default_manager.using(using).bulk_create(rows)
 
@@ -85,22 +91,28 @@ class ChainSeries(Series[R]):
     #: The fields of the content, in the order they are hashed.
     content: tuple[str, ...]
 
-    def tail(self, record: R, document: str | None = None) -> bytes:
-        """What the record's hash covers besides its place; `document` is the JSON's text, if it is at hand."""
+    def tail(self, record: R, document: str) -> bytes:
+        """What the record's hash covers besides its place; `document` is the text of its JSON."""
         parts = [chain.time_text(record.created_at)]
         parts += [getattr(record, name) for name in self.content]
-        parts.append(codec.dumps(getattr(record, self.document)) if document is None else document)
+        parts.append(document)
         return chain.tail(self.owner(record), record.id, chain.digest(*parts))
 
-    def place(self, head: Head, record: R) -> None:
-        super().place(head, record)
-        record.hash = head.hash = chain.link(head.hash, record.seq_num, self.tail(record))
+    def text(self, record: R) -> str:
+        """The text of the record's JSON, as it is stored."""
+        return codec.dumps(getattr(record, self.document), self.document)
 
-    def insert(self, using: str, new: list[R]) -> None:
+    def place(self, head: Head, record: R) -> str:
+        super().place(head, record)
+        document = self.text(record)
+        record.hash = head.hash = chain.link(head.hash, record.seq_num, self.tail(record, document))
+        return document
+
+    def insert(self, using: str, new: list[R], documents: list[str]) -> None:
         if connections[using].vendor == "postgresql":
             from . import postgresql
 
-            postgresql.insert(using, self, new)
+            postgresql.copy(using, self, new, documents)
             return
         rows: Any = self.table.model._default_manager.using(using)
         rows.append_rows([self.table.row(record) for record in new])
@@ -127,6 +139,8 @@ MESSAGE_SERIES = Series(MESSAGES, Head.Kind.MESSAGE)
 EVENT_CHAIN = _Events(EVENTS, Head.Kind.EVENT)
 AUDIT_CHAIN = _AuditLogs(AUDIT_LOGS, Head.Kind.AUDIT_LOG)
 
+SERIES: dict[type[LedgerModel], ChainSeries[Any]] = {Event: EVENT_CHAIN, AuditLog: AUDIT_CHAIN}
+
 
 def append(using: str, series: Series[R], given: Sequence[R], expected_seq: int | None = None) -> list[R]:
     """Store cleaned records at the end of their series, all or none; returns them as stored, in the order given.
@@ -141,11 +155,12 @@ def append(using: str, series: Series[R], given: Sequence[R], expected_seq: int 
         NotFound: a session that isn't there or is soft-deleted.
         SequenceConflict: the last number is another, or a record's own number isn't the next.
     """
-    with transaction.atomic(using=using, savepoint=connections[using].in_atomic_block):
+    with transaction.atomic(using=using):
         heads = lock_heads(using, series.kind, (series.owner(record) for record in given))
         known = series.stored(using, given)
         result: list[R] = []
         new: list[R] = []
+        documents: list[str] = []
         for record in given:
             if record.id and (earlier := known.get(series.key(record))):
                 result.append(records.require_same(record, earlier))
@@ -156,12 +171,12 @@ def append(using: str, series: Series[R], given: Sequence[R], expected_seq: int 
                 expected = expected_seq
             if expected != head.seq_num:
                 raise SequenceConflict(expected, head.seq_num)
-            series.place(head, record)
+            documents.append(series.place(head, record))
             known[series.key(record)] = record
             result.append(record)
             new.append(record)
         if new:
-            series.insert(using, new)
+            series.insert(using, new, documents)
             touched = {series.owner(record) for record in new}
             Head.objects.using(using).bulk_update([heads[name] for name in sorted(touched)], ["seq_num", "hash"])
     return result

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from django.apps import apps
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.options import Options
 
-from . import triggers_mysql, triggers_postgresql, triggers_sqlite
+from . import postgresql, triggers_mysql, triggers_postgresql, triggers_sqlite
 from .guards import LedgerModel
+from .series import SERIES
 
 MESSAGE = "chronos_storage: ledger rows are append-only"
 
@@ -51,8 +51,7 @@ _VENDORS: dict[str, Triggers] = {
 
 def _models(connection: BaseDatabaseWrapper) -> list[type[LedgerModel]]:
     tables = set(connection.introspection.table_names())
-    ledgers = [model for model in apps.get_models() if issubclass(model, LedgerModel)]
-    return [model for model in ledgers if model._meta.db_table in tables]
+    return [model for model in SERIES if model._meta.db_table in tables]
 
 
 def _column(meta: Options[LedgerModel], field: str) -> str:
@@ -67,6 +66,9 @@ def _statements(connection: BaseDatabaseWrapper) -> dict[str, list[str]]:
         unique = [["pk"], *(constraint.fields for constraint in meta.total_unique_constraints)]
         keys = [[_column(meta, field) for field in fields] for fields in unique]
         statements |= _VENDORS[connection.vendor].create(meta.db_table, keys, MESSAGE)
+        if connection.vendor == "postgresql":
+            series = SERIES[model]
+            statements[postgresql.function_name(series)] = [postgresql.create_function(series)]
     return statements
 
 

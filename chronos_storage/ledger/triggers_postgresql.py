@@ -32,6 +32,7 @@ def installed(connection: BaseDatabaseWrapper) -> set[str]:
         cursor.execute(
             "SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid"
             " WHERE NOT tgisinternal AND tgenabled <> 'D' AND pg_table_is_visible(pg_class.oid)"
+            " UNION SELECT proname FROM pg_proc WHERE proname LIKE 'chronos%%' AND pg_function_is_visible(oid)"
         )
         return {name for (name,) in cursor.fetchall()}
 

@@ -14,6 +14,8 @@ def audit_chain(session_id: str | None, agent_id: str | None) -> str:
 class AuditLog(LedgerModel):
     """Who did what to which resource. Append-only."""
 
+    append_method = "append_audit_log"
+
     id = IdField(primary_key=True)
     #: ``session:<session_id>``, or ``agent:<agent_id>`` for an entry without a session.
     chain = IdField(max_length=263)

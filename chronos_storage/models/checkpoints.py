@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
-from ..fields import IdField, JSONTextField, MetadataField
+from ..fields import IdField, JSONTextField, MetadataField, MomentField
 from .sessions import Session
 
 
@@ -21,7 +21,7 @@ class Checkpoint(models.Model):
     seq_num = models.BigIntegerField()
     parent_id = IdField()
     metadata = MetadataField()
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = MomentField(default=timezone.now)
 
     class Meta:
         db_table = "chronos_storage_checkpoint"

@@ -10,6 +10,8 @@ from .sessions import Session
 class Event(LedgerModel):
     """An entry of a session's ledger. Append-only."""
 
+    append_method = "append_event"
+
     id = models.BigAutoField(primary_key=True)
     event_id = IdField()
     # The unique constraints begin with the session, so the foreign key needs no index of its own.

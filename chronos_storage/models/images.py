@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
-from ..fields import IdField, JSONTextField, MetadataField, TextField
+from ..fields import IdField, JSONTextField, MetadataField, MomentField, TextField
 
 
 class Container(models.Model):
@@ -11,8 +11,8 @@ class Container(models.Model):
 
     id = IdField(primary_key=True)
     config = JSONTextField(default=dict, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
-    updated_at = models.DateTimeField(default=timezone.now)
+    created_at = MomentField(default=timezone.now)
+    updated_at = MomentField(default=timezone.now)
 
     class Meta:
         db_table = "chronos_storage_container"
@@ -34,8 +34,8 @@ class Image(models.Model):
     parent_image_id = IdField()
     mcp_servers = JSONTextField(default=dict, blank=True)
     metadata = MetadataField()
-    created_at = models.DateTimeField(default=timezone.now)
-    updated_at = models.DateTimeField(default=timezone.now)
+    created_at = MomentField(default=timezone.now)
+    updated_at = MomentField(default=timezone.now)
 
     class Meta:
         db_table = "chronos_storage_image"

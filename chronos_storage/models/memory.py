@@ -6,7 +6,7 @@ from django.db import models
 from django.utils import timezone
 
 from .. import records
-from ..fields import IdField, JSONTextField
+from ..fields import IdField, JSONTextField, MomentField
 
 
 def natural_key(record: records.MemoryRecord) -> str:
@@ -27,9 +27,9 @@ class MemoryRecord(models.Model):
     kind = IdField()
     key = IdField()
     value = JSONTextField(default=None, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
-    updated_at = models.DateTimeField(default=timezone.now)
-    expires_at = models.DateTimeField(null=True, blank=True)
+    created_at = MomentField(default=timezone.now)
+    updated_at = MomentField(default=timezone.now)
+    expires_at = MomentField(null=True, blank=True)
 
     class Meta:
         db_table = "chronos_storage_memory"

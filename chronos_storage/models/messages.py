@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
-from ..fields import IdField, JSONTextField, MetadataField
+from ..fields import IdField, JSONTextField, MetadataField, MomentField
 from .sessions import Session
 
 
@@ -29,7 +29,7 @@ class Message(models.Model):
     cache_read_tokens = models.BigIntegerField(null=True, blank=True)
     cache_creation_tokens = models.BigIntegerField(null=True, blank=True)
     metadata = MetadataField()
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = MomentField(default=timezone.now)
 
     class Meta:
         db_table = "chronos_storage_message"

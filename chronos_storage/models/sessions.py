@@ -1,9 +1,23 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.utils import timezone
 
-from ..fields import IdField, MetadataField, TextField
+from ..fields import IdField, MetadataField, MomentField, TextField
+from ..ledger.guards import cascade_refused
+
+
+class SessionQuerySet(models.QuerySet["Session"]):
+    """Like any queryset; its `delete` raises `AppendOnlyError` for sessions that have events."""
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        with cascade_refused():
+            return super().delete()
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
 
 
 class Session(models.Model):
@@ -18,10 +32,12 @@ class Session(models.Model):
     metadata = MetadataField()
     container_id = IdField()
     image_id = IdField()
-    created_at = models.DateTimeField(default=timezone.now)
-    updated_at = models.DateTimeField(default=timezone.now)
-    last_activity_at = models.DateTimeField(default=timezone.now)
-    deleted_at = models.DateTimeField(null=True, blank=True)
+    created_at = MomentField(default=timezone.now)
+    updated_at = MomentField(default=timezone.now)
+    last_activity_at = MomentField(default=timezone.now)
+    deleted_at = MomentField(null=True, blank=True)
+
+    objects = SessionQuerySet.as_manager()
 
     class Meta:
         db_table = "chronos_storage_session"
@@ -39,3 +55,7 @@ class Session(models.Model):
 
     def __str__(self) -> str:
         return str(self.title or self.id)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        with cascade_refused():
+            return super().delete(*args, **kwargs)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
-from ..fields import IdField, JSONTextField, MetadataField, TextField
+from ..fields import IdField, JSONTextField, MetadataField, MomentField, TextField
 
 
 class Trace(models.Model):
@@ -18,8 +18,8 @@ class Trace(models.Model):
     output = JSONTextField(default=None, blank=True)
     error = TextField(default="", blank=True)
     attributes = MetadataField()
-    started_at = models.DateTimeField(default=timezone.now)
-    ended_at = models.DateTimeField(null=True, blank=True)
+    started_at = MomentField(default=timezone.now)
+    ended_at = MomentField(null=True, blank=True)
 
     class Meta:
         db_table = "chronos_storage_trace"

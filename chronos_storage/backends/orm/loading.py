@@ -60,16 +60,20 @@ def _load_series(using: str, series: Series[Any], given: list[Any]) -> int:
     owners = {series.owner(record) for record in given}
     heads = lock_heads(using, series.kind, owners, deleted_too=True)
     new = _unknown(given, series.stored(using, given), series.key)
+    documents = []
     for record in new:
         head = heads[series.owner(record)]
+        document = ""
         if isinstance(series, ChainSeries):
+            document = series.text(record)
             if record.seq_num != head.seq_num + 1:
                 raise InvalidRecord("seq_num", f"is {record.seq_num}; the chain goes on with {head.seq_num + 1}")
-            if record.hash != chain.link(head.hash, record.seq_num, series.tail(record)):
+            if record.hash != chain.link(head.hash, record.seq_num, series.tail(record, document)):
                 raise InvalidRecord("hash", f"of number {record.seq_num} doesn't continue the chain")
             head.hash = record.hash
         head.seq_num = max(head.seq_num, record.seq_num)
-    series.insert(using, new)
+        documents.append(document)
+    series.insert(using, new, documents)
     Head.objects.using(using).bulk_update(heads.values(), ["seq_num", "hash"])
     return len(new)
 

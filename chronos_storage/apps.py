@@ -14,9 +14,10 @@ class ChronosStorageConfig(AppConfig):
         from . import checks  # noqa: F401
         from .ledger import fixtures, triggers, triggers_sqlite
         from .ledger.series import SERIES
+        from .models import Head
 
         connection_created.connect(triggers_sqlite.register_function, dispatch_uid="chronos_storage.permit")
         post_migrate.connect(triggers.after_migration, sender=self, dispatch_uid="chronos_storage.triggers")
         for model in SERIES:
-            pre_save.connect(fixtures.check_row, sender=model, dispatch_uid="chronos_storage.check_row")
-            post_save.connect(fixtures.move_head, sender=model, dispatch_uid="chronos_storage.move_head")
+            post_save.connect(fixtures.note_row, sender=model, dispatch_uid="chronos_storage.note_row")
+        pre_save.connect(fixtures.place_head, sender=Head, dispatch_uid="chronos_storage.place_head")

@@ -137,10 +137,13 @@ def _copy(value: Any, field: str, depth: int) -> Any:
                 raise InvalidRecord(f"{field}.{key}{error.field}", error.problem) from None
         return copy
     if isinstance(value, list):
+        items: list[Any] = []
         try:
-            return [_copy(item, "[]", depth + 1) for item in value]
+            for item in value:
+                items.append(_copy(item, "", depth + 1))  # noqa: PERF401 - how far it came is in the error
         except InvalidRecord as error:
-            raise InvalidRecord(f"{field}{error.field}", error.problem) from None
+            raise InvalidRecord(f"{field}[{len(items)}]{error.field}", error.problem) from None
+        return items
     if isinstance(value, str):
         return _copy(str.__str__(value), field, depth)
     if isinstance(value, int):

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from . import codec
 from .exceptions import AlreadyExists, InvalidRecord
+from .ids import new_id
 
 R = TypeVar("R", bound="Record")
 
@@ -56,9 +57,11 @@ def _count() -> Any:
 
 
 class Record:
-    """What all records share: `cleaned()`, a checked copy."""
+    """What all records share: how they are checked, and what a store fills in."""
 
     __slots__ = ()
+
+    id: str
 
     def cleaned(self: R) -> R:
         """A copy with every field checked and in its plain type; the original and its contents stay untouched.
@@ -73,6 +76,27 @@ class Record:
             values[name] = value if value is default else check(value, name)
         cleaned: R = record(**values)
         return cleaned
+
+    def complete(self, *, touch: bool = False) -> None:
+        """Fill in what was left empty: the id, and the times, each by the one before it and the first by now.
+
+        Args:
+            touch: set updated_at to now, whatever it was.
+        """
+        self.id = self.id or new_id()  # type: ignore[misc]  # a slot of every subclass
+        start = moment = now()
+        for name in _times(type(self)):  # type: ignore[arg-type]
+            if touch and name == "updated_at":
+                setattr(self, name, start)
+            elif getattr(self, name) is None:
+                setattr(self, name, moment)
+            moment = getattr(self, name)
+
+
+@cache
+def _times(record: Any) -> tuple[str, ...]:
+    names = {field.name for field in dataclasses.fields(record)}
+    return tuple(name for name in ("created_at", "started_at", "updated_at", "last_activity_at") if name in names)
 
 
 @cache
@@ -162,8 +186,12 @@ class Message(Record):
             raise InvalidRecord("role", "is empty; say who speaks, for instance 'user' or 'assistant'")
         if isinstance(copy.content, bool | int | float):
             raise InvalidRecord("content", "must be a string, a list of parts, an object or None")
-        copy.kind = _KIND_SPELLINGS.get(copy.kind, copy.kind) or _KINDS_BY_ROLE.get(copy.role, copy.role)
+        copy.kind = _KIND_SPELLINGS.get(copy.kind, copy.kind)
         return copy
+
+    def complete(self, *, touch: bool = False) -> None:
+        Record.complete(self, touch=touch)
+        self.kind = self.kind or _KINDS_BY_ROLE.get(self.role, self.role)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -367,10 +395,10 @@ def require_same(given: R, stored: R) -> R:
         if field.name in _STORE_FIELDS or new is None or new == "" or new == {}:
             continue
         old = getattr(stored, field.name)
-        if isinstance(new, dict | list) and isinstance(old, dict | list):
-            if codec.canonical(new) == codec.canonical(old):
+        if isinstance(new, datetime | TokenUsage):
+            if new == old:
                 continue
-        elif type(new) is type(old) and new == old:
+        elif codec.canonical(new) == codec.canonical(old):
             continue
         kind = type(given).__name__
         raise AlreadyExists(f"{kind} {getattr(given, 'id', '')!r} is stored already, with another {field.name}")

@@ -29,11 +29,13 @@ class LedgerPermit(PurgePermit):
 
     Attributes:
         purged: what went, for the audit entry: kind, chain, rows and through_seq of each chain.
+        ended: whether its block is over.
     """
 
     def __init__(self, using: str) -> None:
         self.using = using
         self.purged: list[dict[str, Any]] = []
+        self.ended = False
 
     def purge_events(self, session_id: str, *, through_seq: int | None = None) -> int:
         return self._purge(EVENT_CHAIN, session_id, through_seq)
@@ -53,6 +55,8 @@ class LedgerPermit(PurgePermit):
         Raises:
             AppendOnlyError: rows of a chain would stay before others that go.
         """
+        if self.ended:
+            raise AppendOnlyError("this purge permit ended with its block")
         series = SERIES[rows.model]
         going = rows.order_by().values_list(series.column)
         heads = Head.objects.using(self.using).filter(kind=series.kind, namespace="")
@@ -87,10 +91,11 @@ def permit(using: str) -> Iterator[LedgerPermit]:
     connection = connections[using]
     outer = _open.get(connection)
     with transaction.atomic(using=using):
+        opened = _open[connection] = LedgerPermit(using)
         try:
-            _open[connection] = opened = LedgerPermit(using)
             yield opened
         finally:
+            opened.ended = True
             if outer is None:
                 del _open[connection]
             else:

@@ -15,7 +15,6 @@ from django.db.models import Q
 
 from .. import codec, records
 from ..exceptions import SequenceConflict
-from ..ids import new_id
 from ..models import AuditLog, Event, Head
 from ..models.audit_logs import audit_chain
 from ..models.mapping import AUDIT_LOGS, EVENTS, MESSAGES, Table
@@ -43,11 +42,6 @@ class Series(Generic[R]):
         """What no two records of the table share."""
         return record.session_id, record.id
 
-    def complete(self, record: R) -> None:
-        """Give the record the id and time that it lacks."""
-        record.id = record.id or new_id()
-        record.created_at = record.created_at or records.now()
-
     def stored(self, using: str, given: Sequence[R]) -> dict[tuple[str, str], R]:
         """Which of these records are stored already, as they are stored."""
         ids: dict[str, list[str]] = defaultdict(list)
@@ -70,7 +64,7 @@ class Series(Generic[R]):
         Returns:
             The text of the JSON that is hashed, where something is.
         """
-        self.complete(record)
+        record.complete()
         head.seq_num += 1
         record.seq_num = head.seq_num
         return ""

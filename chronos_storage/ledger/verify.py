@@ -48,7 +48,7 @@ def verify(using: str, series: ChainSeries[Any], name: str) -> Verdict:
         if record.seq_num > number + 1:
             return verdict(number + 1, f"number {number + 1} was removed")
         number += 1
-        if chain.link(previous, number, series.tail(record, text)) != record.hash:
+        if series.owner(record) != name or chain.link(previous, number, series.tail(record, text)) != record.hash:
             return verdict(number, f"number {number} was changed, or another row was put in its place")
         previous = record.hash
     if number < head.seq_num:

@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("seq_num", models.BigIntegerField()),
                 ("hash", chronos_storage.fields.IdField(max_length=64)),
-                ("created_at", chronos_storage.fields.MomentField()),
+                ("created_at", chronos_storage.fields.ExactMomentField()),
                 ("id", chronos_storage.fields.IdField(primary_key=True, serialize=False)),
                 ("chain", chronos_storage.fields.IdField(max_length=263)),
                 ("session_id", chronos_storage.fields.IdField()),
@@ -225,7 +225,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("seq_num", models.BigIntegerField()),
                 ("hash", chronos_storage.fields.IdField(max_length=64)),
-                ("created_at", chronos_storage.fields.MomentField()),
+                ("created_at", chronos_storage.fields.ExactMomentField()),
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
                 ("event_id", chronos_storage.fields.IdField()),
                 ("type", chronos_storage.fields.IdField()),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from django.db import IntegrityError
 from django.db.models.query import QuerySet
 
 from ... import codec
@@ -20,7 +21,11 @@ _ORDER = ("-created_at", "-seq_num", "-id")
 class AuditLogMethods(ChainMethods):
     @retried
     def append_audit_log(self, log: AuditLog) -> AuditLog:
-        return self.append_one(AUDIT_CHAIN, log.cleaned())
+        log = log.cleaned()
+        try:
+            return self.append_one(AUDIT_CHAIN, log)
+        except IntegrityError:  # another writer stored this id in another chain in between
+            return self.append_one(AUDIT_CHAIN, log)
 
     def list_audit_logs(
         self,

@@ -78,6 +78,8 @@ class OrmBase(Storage):
 
     def upserted(self, table: Table[R], record: R) -> R:
         """Store a record over what its id had, in one statement; a known one keeps its created_at."""
+        record = record.cleaned()
+        record.complete(touch=True)
         keep = {table.id, "created_at"}
         with self.atomic():
             self.rows(table).bulk_create(
@@ -86,7 +88,7 @@ class OrmBase(Storage):
                 update_fields=[column for column in table.columns if column not in keep],
                 **self.conflict_target(table.id),
             )
-            stored = self.one(table, self.rows(table).filter(pk=record.id))  # type: ignore[attr-defined]
+            stored = self.one(table, self.rows(table).filter(pk=record.id))
         assert stored is not None
         self.written(stored)
         return stored

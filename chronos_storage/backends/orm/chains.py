@@ -25,7 +25,7 @@ class ChainMethods(OrmBase):
         """Append a cleaned record: in one statement where the database can and nothing is in the way."""
         alias = self.alias
         stored = copy(record)
-        series.complete(stored)
+        stored.complete()
         one_statement = connections[alias].vendor == "postgresql"
         if not (one_statement and postgresql.append_one(alias, series, stored, expected_seq)):
             stored = append(alias, series, [record], expected_seq)[0]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -10,12 +11,11 @@ from django.db.models.query import QuerySet
 
 from ... import codec, records
 from ...exceptions import AlreadyExists, InvalidRecord, NotFound
-from ...ids import new_id
 from ...ledger.heads import lock_heads
 from ...models import Head
 from ...models.mapping import CHECKPOINTS, SESSIONS
 from ...records import Checkpoint, Session
-from .base import OrmBase, filters, iterate, sliced
+from .base import OrmBase, filters, iterate, pk_row, sliced
 from .errors import retried
 
 _INHERITED = ("agent_id", "user_id", "author", "title", "container_id", "image_id")
@@ -25,7 +25,8 @@ class CheckpointMethods(OrmBase):
     @retried
     def save_checkpoint(self, checkpoint: Checkpoint) -> Checkpoint:
         given = checkpoint.cleaned()
-        new = replace(given, id=given.id or new_id(), created_at=given.created_at or records.now())
+        new = copy(given)
+        new.complete()
         with self.atomic():
             head = lock_heads(self.alias, Head.Kind.CHECKPOINT, [new.session_id], new.namespace)[new.session_id]
             stored = self.get_checkpoint(new.id, session_id=new.session_id) if given.id else None
@@ -76,7 +77,7 @@ class CheckpointMethods(OrmBase):
     def delete_checkpoints(self, session_id: str, *, keep_last: int) -> int:
         keep_last = codec.integer(keep_last, "keep_last")
         rows = self.rows(CHECKPOINTS).filter(**filters(session_id=session_id))
-        if not rows.exists():
+        if not pk_row(self.rows(SESSIONS), session_id).exists():
             return 0
         with self.atomic():
             lock_heads(self.alias, Head.Kind.CHECKPOINT, [session_id])
@@ -94,18 +95,15 @@ class CheckpointMethods(OrmBase):
         if source is None:
             raise NotFound(f"there is no checkpoint {checkpoint_id!r}")
         origin = self.get_session(source.session_id, include_deleted=True)
-        fields = {name: getattr(origin, name) for name in _INHERITED} | session_fields
-        fields["metadata"] = {
-            **fields.get("metadata", {}),
-            "forked_from": {
-                "session_id": source.session_id,
-                "checkpoint_id": source.id,
-                "namespace": source.namespace,
-                "seq_num": source.seq_num,
-            },
+        fork = Session(**{name: getattr(origin, name) for name in _INHERITED} | session_fields).cleaned()
+        fork.metadata["forked_from"] = {
+            "session_id": source.session_id,
+            "checkpoint_id": source.id,
+            "namespace": source.namespace,
+            "seq_num": source.seq_num,
         }
         with self.atomic():
-            fork = self.create_session(Session(**fields))
+            fork = self.create_session(fork)
             self.save_checkpoint(replace(source, session_id=fork.id, seq_num=0, parent_id=""))
         return fork
 

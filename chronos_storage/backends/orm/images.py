@@ -1,17 +1,14 @@
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 from ... import records
 from ...exceptions import NotFound
-from ...ids import new_id
 from ...models.mapping import CONTAINERS, IMAGES, SESSIONS
 from ...records import Container, Image, Session
 from .base import OrmBase, filters, pk_row, sliced
 from .errors import retried
 from .metadata import merge_metadata
-
-R = TypeVar("R", Container, Image)
 
 _ORDER = ("-created_at", "-id")
 
@@ -19,7 +16,7 @@ _ORDER = ("-created_at", "-id")
 class ImageMethods(OrmBase):
     @retried
     def save_container(self, container: Container) -> Container:
-        return self.upserted(CONTAINERS, _prepared(container))
+        return self.upserted(CONTAINERS, container)
 
     def get_container(self, id: str) -> Container | None:
         return self.one(CONTAINERS, pk_row(self.rows(CONTAINERS), id))
@@ -36,7 +33,7 @@ class ImageMethods(OrmBase):
 
     @retried
     def save_image(self, image: Image) -> Image:
-        return self.upserted(IMAGES, _prepared(image))
+        return self.upserted(IMAGES, image)
 
     def get_image(self, id: str) -> Image | None:
         return self.one(IMAGES, pk_row(self.rows(IMAGES), id))
@@ -68,11 +65,3 @@ class ImageMethods(OrmBase):
     def get_image_session(self, image_id: str) -> Session | None:
         rows = self.rows(SESSIONS).filter(deleted_at=None, **filters(image_id=image_id))
         return self.one(SESSIONS, rows.order_by(*_ORDER))
-
-
-def _prepared(record: R) -> R:
-    record = record.cleaned()
-    record.id = record.id or new_id()
-    record.updated_at = records.now()
-    record.created_at = record.created_at or record.updated_at
-    return record

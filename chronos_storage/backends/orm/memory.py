@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.db.models.query import QuerySet
 
 from ... import codec, records
-from ...ids import new_id
+from ...exceptions import AlreadyExists
 from ...models.mapping import MEMORY
 from ...records import MemoryRecord
 from .base import OrmBase, filters, iterate, pk_row, sliced
@@ -20,21 +20,21 @@ class MemoryMethods(OrmBase):
     @retried
     def put_memory(self, record: MemoryRecord) -> MemoryRecord:
         given, record = record, record.cleaned()
-        record.id = record.id or new_id()
-        record.updated_at = records.now()
-        record.created_at = record.created_at or record.updated_at
+        record.complete(touch=True)
         values = MEMORY.values(record)
         del values["created_at"], values["id"]
         with self.atomic():
             if not (given.id and self._moved(record.id, values)):
-                self.rows(MEMORY).bulk_create(
-                    [MEMORY.model(id=record.id, created_at=record.created_at, **values)],
-                    update_conflicts=True,
-                    update_fields=["value", "updated_at", "expires_at"],
-                    **self.conflict_target("natural_key"),
-                )
+                with self.unless_taken(f"memory {record.id!r}"):
+                    self.rows(MEMORY).bulk_create(
+                        [MEMORY.model(id=record.id, created_at=record.created_at, **values)],
+                        update_conflicts=True,
+                        update_fields=["value", "updated_at", "expires_at"],
+                        **self.conflict_target("natural_key"),
+                    )
             stored = self.one(MEMORY, self.rows(MEMORY).filter(natural_key=values["natural_key"]))
-        assert stored is not None
+            if stored is None:  # on MariaDB and MySQL, when another writer stored this id in between
+                raise AlreadyExists(f"memory {record.id!r} is stored already, under another key")
         self.written(stored)
         return stored
 

@@ -16,7 +16,7 @@ from ...models import Head
 from ...models.mapping import MESSAGES, SESSIONS
 from ...records import Message, TokenUsage
 from ..base import MessageOrder
-from .base import OrmBase, choice, iterate, sliced
+from .base import OrmBase, choice, iterate, pk_row, sliced
 from .errors import retried
 
 _ORDERS = {"asc": "seq_num", "desc": "-seq_num"}
@@ -94,7 +94,7 @@ class MessageMethods(OrmBase):
 
     @retried
     def delete_messages(self, session_id: str) -> int:
-        if not self._messages_of(session_id).exists():
+        if not pk_row(self.rows(SESSIONS), session_id).exists():
             return 0
         return self._delete_messages(session_id, Q())
 

@@ -29,7 +29,10 @@ _PATCHABLE = {name for name in SESSIONS.names if name not in _FIXED}
 class SessionMethods(OrmBase):
     @retried
     def create_session(self, session: Session) -> Session:
-        session = _prepared(session)
+        session = session.cleaned()
+        if session.deleted_at is not None:
+            raise InvalidRecord("deleted_at", "is set by delete_session alone")
+        session.complete()
         with self.unless_taken(f"session {session.id!r}"):
             SESSIONS.row(session).save(using=self.alias, force_insert=True)
         self.written(session)
@@ -80,10 +83,10 @@ class SessionMethods(OrmBase):
         with self.atomic():
             changed = writable.update(**changes)
             stored = self.one(SESSIONS, rows)
-        if stored is None:
-            raise NotFound(f"there is no session {id!r}")
-        if not changed:
+        if stored is not None and user_id_once and stored.user_id not in ("", changes["user_id"]):
             raise InvalidRecord("user_id", "is set already; a session keeps its user")
+        if stored is None or not changed:
+            raise NotFound(f"there is no session {id!r}")
         self.written(stored)
         return stored
 
@@ -177,14 +180,3 @@ class SessionMethods(OrmBase):
                 detail={"reason": "the session was deleted", "chains": opened.purged, "removed": removed},
             )
         return True
-
-
-def _prepared(session: Session) -> Session:
-    session = session.cleaned()
-    if session.deleted_at is not None:
-        raise InvalidRecord("deleted_at", "is set by delete_session alone")
-    session.id = session.id or new_id()
-    session.created_at = session.created_at or records.now()
-    session.updated_at = session.updated_at or session.created_at
-    session.last_activity_at = session.last_activity_at or session.created_at
-    return session

@@ -10,7 +10,6 @@ from django.db.models.query import QuerySet
 
 from ... import records
 from ...exceptions import AlreadyExists, NotFound
-from ...ids import new_id
 from ...models.mapping import TRACES
 from ...records import Trace
 from .base import OrmBase, filters, iterate, pk_row
@@ -23,8 +22,7 @@ class TraceMethods(OrmBase):
     @retried
     def insert_trace(self, trace: Trace) -> Trace:
         given, trace = trace, trace.cleaned()
-        trace.id = trace.id or new_id()
-        trace.started_at = trace.started_at or records.now()
+        trace.complete()
         try:
             with self.unless_taken(f"trace {trace.id!r}"):
                 TRACES.row(trace).save(using=self.alias, force_insert=True)
@@ -39,7 +37,7 @@ class TraceMethods(OrmBase):
     @retried
     def end_trace(self, id: str, *, output: Any = None, error: str = "", ended_at: datetime | None = None) -> Trace:
         end = Trace(output=output, error=error, ended_at=ended_at).cleaned()
-        ended: Any = end.ended_at or Coalesce(F("ended_at"), Value(records.now()))
+        ended = Coalesce(F("ended_at"), Value(end.ended_at or records.now()))
         row = pk_row(self.rows(TRACES), id)
         with self.atomic():
             row.update(output=end.output, error=end.error, ended_at=ended)

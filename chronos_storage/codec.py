@@ -17,8 +17,8 @@ from .exceptions import InvalidRecord
 MAX_INDEXED = 255
 #: Longest free text (titles, descriptions, prompts, error texts), in characters.
 MAX_TEXT = 1_000_000
-#: Largest JSON value, in bytes of UTF-8: below MariaDB's default limit of 16 MiB a statement.
-MAX_JSON_BYTES = 8 * 1024 * 1024
+#: Largest JSON value, in bytes of UTF-8: MariaDB takes statements of 16 MiB, in which what is quoted may double.
+MAX_JSON_BYTES = 4 * 1024 * 1024
 #: Deepest nesting of objects and lists.
 MAX_DEPTH = 100
 #: Whole numbers a signed 64-bit integer holds.

@@ -71,8 +71,7 @@ class Series(Generic[R]):
 
     def insert(self, using: str, new: list[R], documents: list[str]) -> None:
         """Store records that have their place, with what `place` returned."""
-        rows = [self.table.row(record) for record in new]
-        self.table.model._default_manager.using(using).bulk_create(rows)
+        self.table.insert(using, new)
 
 
 class ChainSeries(Series[R]):
@@ -107,9 +106,8 @@ class ChainSeries(Series[R]):
             from . import postgresql
 
             postgresql.copy(using, self, new, documents)
-            return
-        rows: Any = self.table.model._default_manager.using(using)
-        rows.append_rows([self.table.row(record) for record in new])
+        else:
+            super().insert(using, new, documents)
 
 
 class _Events(ChainSeries[records.Event]):

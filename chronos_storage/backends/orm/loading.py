@@ -31,7 +31,7 @@ def load_some(using: str, record_type: type[Record], given: list[Any]) -> int:
     known = {record.id: record for record in table.fetch(rows.filter(pk__in=[record.id for record in cleaned]))}
     new = _unknown(cleaned, known, lambda record: record.id)
     try:
-        rows.bulk_create([table.row(record) for record in new])
+        table.insert(using, new)
     except IntegrityError as error:
         raise AlreadyExists(f"a {record_type.__name__} with the same key is stored under another id") from error
     return len(new)
@@ -96,7 +96,7 @@ def _load_checkpoints(using: str, table: Table[Any], given: list[Checkpoint]) ->
             head.seq_num = max(head.seq_num, numbers[session_id])
         Head.objects.using(using).bulk_update(heads.values(), ["seq_num"])
     try:
-        rows.bulk_create([table.row(record) for record in new])
+        table.insert(using, new)
     except IntegrityError as error:
         raise AlreadyExists("a checkpoint's number is taken by another") from error
     return len(new)

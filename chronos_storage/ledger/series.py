@@ -169,6 +169,7 @@ def append(using: str, series: Series[R], given: Sequence[R], expected_seq: int 
             new.append(record)
         if new:
             series.insert(using, new, documents)
-            touched = {series.owner(record) for record in new}
-            Head.objects.using(using).bulk_update([heads[name] for name in sorted(touched)], ["seq_num", "hash"])
+            for name in {series.owner(record) for record in new}:
+                head = heads[name]
+                Head.objects.using(using).filter(pk=head.pk).update(seq_num=head.seq_num, hash=head.hash)
     return result

@@ -8,22 +8,6 @@ from django.test import Client
 
 from chronos_storage import Storage
 from chronos_storage.backends.orm import OrmStorage
-from chronos_storage.records import (
-    AuditLog,
-    Checkpoint,
-    Container,
-    Event,
-    Image,
-    MemoryRecord,
-    Message,
-    Session,
-    Trace,
-)
-
-NAMES = (
-    *("session", "message", "memoryrecord", "auditlog", "trace", "event", "checkpoint", "container", "image"),
-    "head",
-)
 
 
 class OneDatabase:
@@ -70,20 +54,3 @@ def _logged_in(user: User) -> Client:
     client = Client()
     client.force_login(user)
     return client
-
-
-def populate(storage: Storage, name: str = "s") -> None:
-    """A session of that id and one of everything else, whose ids begin with it."""
-    mine = {"session_id": name, "agent_id": "agent", "user_id": "user"}
-    value = {"b": [1.0, "<b>&é"], "a": None}
-    storage.create_session(Session(id=name, agent_id="agent", user_id="user", title=f"Title of {name}", metadata=value))
-    storage.add_message(Message(id=f"{name}-m", session_id=name, role="tool", content=value, tool_calls=[value]))
-    storage.put_memory(MemoryRecord(id=f"{name}-memory", **mine, kind="long_term", key="key", value=value))
-    storage.append_audit_log(AuditLog(id=f"{name}-log", **mine, actor="actor", action="do", detail=value))
-    storage.insert_trace(Trace(id=f"{name}-t", session_id=name, kind="node", input=value, attributes=value))
-    storage.append_event(Event(id=f"{name}-e", session_id=name, type="t", payload=value))
-    storage.save_checkpoint(Checkpoint(id=f"{name}-c", session_id=name, state=value, metadata=value))
-    storage.save_container(Container(id=f"{name}-container", config=value))
-    storage.save_image(
-        Image(id=f"{name}-image", container_id=f"{name}-container", name="image", system_prompt="line\nline")
-    )

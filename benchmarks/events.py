@@ -109,6 +109,7 @@ def _by_threads(
 def _append_events(vendor: Vendor, database: Database, rounds: int) -> Figure:
     ours, other = (database.storage.create_session(Session(id=id)).id for id in ("batches", "batches, bare"))
     chain = Chain()
+    database.analyze()
     with closing(database.bare()) as bare:
 
         def batch() -> Callable[[], object]:

@@ -163,6 +163,8 @@ class MetadataField(models.JSONField):
         return super().from_db_value(value, expression, connection) if not isinstance(value, dict) else value
 
     def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
-        if connection.vendor != "postgresql" and isinstance(value, dict):
-            return codec.dumps(value, self.attname)
+        if isinstance(value, dict):
+            text = codec.dumps(value, getattr(self, "attname", "metadata"))  # refuses what is too long
+            if connection.vendor != "postgresql":
+                return text
         return super().get_db_prep_value(value, connection, prepared)

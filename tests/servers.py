@@ -66,7 +66,9 @@ def _once(variable: str, start: Callable[[], str | None]) -> str | None:
 
 
 def _make_sqlite() -> str:
-    return f"sqlite:///{_folder(user='')}/db.sqlite3"
+    folder = _folder(user="")
+    _start_keeper(folder)
+    return f"sqlite:///{folder}/db.sqlite3"
 
 
 def _start_postgres() -> str | None:
@@ -116,7 +118,7 @@ def _run_postgres(home: Path, folder: Path, user: str, *locale: str) -> str:
         folder,
         user,
         stop=signal.SIGINT,  # PostgreSQL's fast shutdown
-        is_ready=[str(home / "bin" / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)],
+        is_ready=[str(home / "bin" / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres"],
     )
     return f"postgres://postgres@127.0.0.1:{port}/postgres"
 
@@ -197,18 +199,23 @@ def _environment(folder: Path) -> dict[str, str]:
 
 def _keep(command: Sequence[str], folder: Path, user: str, *, stop: signal.Signals, is_ready: Sequence[str]) -> None:
     """Start a server and wait until it answers."""
-    keeper = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("keeper.py")), str(folder), user, str(int(stop)), *command],
-        env=_environment(folder),
-        stdin=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C is for us: the server goes when we do
-    )
-    atexit.register(_stop, keeper, os.getpid())
+    keeper = _start_keeper(folder, user, str(int(stop)), *command)
     deadline = time.monotonic() + _START_SECONDS
     while subprocess.run(is_ready, capture_output=True).returncode:
         if keeper.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"{command[0]} did not start")
         time.sleep(0.05)
+
+
+def _start_keeper(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    keeper = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("keeper.py")), str(folder), *arguments],
+        env=_environment(folder),
+        stdin=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for us: the server goes when we do
+    )
+    atexit.register(_stop, keeper, os.getpid())
+    return keeper
 
 
 def _stop(keeper: subprocess.Popen[bytes], owner: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from threading import Lock
+from threading import RLock
 from typing import Any, cast
 
 from django.core.signals import setting_changed
@@ -25,7 +25,7 @@ class StorageHandler:
 
     def __init__(self) -> None:
         self._storages: dict[str, Storage] = {}
-        self._lock = Lock()
+        self._lock = RLock()  # a backend may be made of another
 
     def __getitem__(self, alias: str) -> Storage:
         with self._lock:
@@ -48,9 +48,10 @@ class StorageHandler:
         if "BACKEND" not in configured:
             raise ConfigurationError(f'{where} has no "BACKEND"')
         try:
-            backend = import_string(configured["BACKEND"])
+            backend = import_string(str(configured["BACKEND"]))
         except ImportError as error:
-            raise ConfigurationError(f'{where}: its "BACKEND" can\'t be imported: {error}') from error
+            name = configured["BACKEND"]
+            raise ConfigurationError(f'{where}: its "BACKEND" {name!r} can\'t be imported: {error}') from error
         options = {name.lower(): value for name, value in configured.get("OPTIONS", {}).items()}
         try:
             return cast(Storage, backend(**options))

@@ -62,7 +62,7 @@ def place_head(sender: type[Head], instance: Head, using: str, raw: bool, **kwar
         return
     series = Head.objects.using(using).filter(kind=instance.kind, owner=instance.owner, namespace=instance.namespace)
     stored = series.first()
-    instance.pk = stored and stored.pk
+    instance.pk = None if stored is None else stored.pk
     if stored is not None:
         instance.base_seq, instance.base_hash = stored.base_seq, stored.base_hash
         if stored.seq_num >= instance.seq_num:

@@ -148,28 +148,35 @@ def append(using: str, series: Series[R], given: Sequence[R], expected_seq: int 
         SequenceConflict: the last number is another, or a record's own number isn't the next.
     """
     with transaction.atomic(using=using):
-        heads = lock_heads(using, series.kind, (series.owner(record) for record in given))
+        owners = [series.owner(record) for record in given]
+        heads = lock_heads(using, series.kind, owners)
         known = series.stored(using, given)
         result: list[R] = []
         new: list[R] = []
         documents: list[str] = []
-        for record in given:
-            if record.id and (earlier := known.get(series.key(record))):
+        for record, owner in zip(given, owners, strict=True):
+            key = series.key(record) if record.id else None
+            if key and (earlier := known.get(key)):
                 result.append(records.require_same(record, earlier))
                 continue
-            head = heads[series.owner(record)]
+            head = heads[owner]
             expected = record.seq_num - 1 if record.seq_num else head.seq_num
             if not new and expected_seq is not None:
                 expected = expected_seq
             if expected != head.seq_num:
                 raise SequenceConflict(expected, head.seq_num)
             documents.append(series.place(head, record))
-            known[series.key(record)] = record
+            if key:
+                known[key] = record
             result.append(record)
             new.append(record)
         if new:
             series.insert(using, new, documents)
-            for name in {series.owner(record) for record in new}:
-                head = heads[name]
+            for head in heads.values():
                 Head.objects.using(using).filter(pk=head.pk).update(seq_num=head.seq_num, hash=head.hash)
     return result
+
+
+def appended(stored: Sequence[R], given: Sequence[R]) -> list[R]:
+    """Which of the records that `append` returned it has appended, and not found stored already."""
+    return [record for record, new in zip(stored, given, strict=True) if record is new]

@@ -27,7 +27,7 @@ _WRITERS = {
 _NEED_SESSION = (records.Message, records.Event, records.Checkpoint)
 
 
-class _RecordFactory(factory.Factory):  # type: ignore[misc]
+class _RecordFactory(factory.Factory):  # type: ignore[type-arg]
     class Meta:
         abstract = True
 

@@ -16,6 +16,7 @@ from ...ledger.verify import verify, verify_all
 from ...models.audit_logs import audit_chain
 from ...records import Verdict
 from .base import OrmBase
+from .errors import translated
 
 R = TypeVar("R", records.Event, records.AuditLog)
 
@@ -29,6 +30,8 @@ class ChainMethods(OrmBase):
         one_statement = connections[alias].vendor == "postgresql"
         if not (one_statement and postgresql.append_one(alias, series, stored, expected_seq)):
             stored = append(alias, series, [record], expected_seq)[0]
+            if stored is not record:  # it was there already
+                return stored
         self.written(stored)
         return stored
 
@@ -42,4 +45,4 @@ class ChainMethods(OrmBase):
         return verify_all(self.alias)
 
     def purge_permit(self, *, reason: str) -> AbstractContextManager[permit.LedgerPermit]:
-        return permit.purge_permit(reason=reason, using=self.alias)
+        return translated(permit.purge_permit(reason=reason, using=self.alias))

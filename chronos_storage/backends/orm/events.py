@@ -7,7 +7,7 @@ from django.db.models.query import QuerySet
 
 from ... import codec
 from ...exceptions import InvalidRecord
-from ...ledger.series import EVENT_CHAIN, append
+from ...ledger.series import EVENT_CHAIN, append, appended
 from ...models import Head
 from ...models.mapping import EVENTS
 from ...records import Event
@@ -31,7 +31,7 @@ class EventMethods(ChainMethods):
             if len({event.session_id for event in given}) > 1:
                 raise InvalidRecord("expected_seq", "is one session's last number; these events are of several")
         stored = append(self.alias, EVENT_CHAIN, given, expected_seq)
-        self.written(*stored)
+        self.written(*appended(stored, given))
         return stored
 
     def get_event(self, id: str, *, session_id: str | None = None) -> Event | None:

@@ -73,7 +73,10 @@ def _load_series(using: str, series: Series[Any], given: list[Any]) -> int:
             head.hash = record.hash
         head.seq_num = max(head.seq_num, record.seq_num)
         documents.append(document)
-    series.insert(using, new, documents)
+    try:
+        series.insert(using, new, documents)
+    except IntegrityError as error:
+        raise AlreadyExists("a number of the session is taken by another record") from error
     Head.objects.using(using).bulk_update(heads.values(), ["seq_num", "hash"])
     return len(new)
 

@@ -11,7 +11,7 @@ from django.db.models.query import QuerySet
 from ... import codec
 from ...exceptions import NotFound
 from ...ledger.heads import lock_heads
-from ...ledger.series import MESSAGE_SERIES, append
+from ...ledger.series import MESSAGE_SERIES, append, appended
 from ...models import Head
 from ...models.mapping import MESSAGES, SESSIONS
 from ...records import Message, TokenUsage
@@ -29,7 +29,7 @@ class MessageMethods(OrmBase):
     @retried
     def add_messages(self, messages: Iterable[Message]) -> list[Message]:
         given = [message.cleaned() for message in messages]
-        with self.atomic():
+        with self.transaction():
             stored = append(self.alias, MESSAGE_SERIES, given)
             newest: dict[str, datetime] = {}
             for message in stored:
@@ -40,7 +40,7 @@ class MessageMethods(OrmBase):
                 self.rows(SESSIONS).filter(pk=session_id).update(
                     last_activity_at=Greatest(F("last_activity_at"), Value(newest[session_id]))
                 )
-        self.written(*stored)
+        self.written(*appended(stored, given))
         return stored
 
     def get_message(self, id: str, *, session_id: str | None = None) -> Message | None:
@@ -106,7 +106,7 @@ class MessageMethods(OrmBase):
         return self._delete_messages(session_id, Q(seq_num__gt=last.seq_num))
 
     def _delete_messages(self, session_id: str, condition: Q) -> int:
-        with self.atomic():
+        with self.transaction():
             lock_heads(self.alias, Head.Kind.MESSAGE, [session_id])
             count: int = self._messages_of(session_id).filter(condition).delete()[0]
         return count

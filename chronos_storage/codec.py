@@ -131,6 +131,9 @@ def _copy(value: Any, field: str, depth: int) -> Any:
         for key, item in value.items():
             if type(key) is not str or not key.isascii() or "\x00" in key:
                 key = _key(key, field)
+            if type(item) is str and item.isascii() and "\x00" not in item:  # most are, and a call costs more
+                copy[key] = item
+                continue
             try:
                 copy[key] = _copy(item, "", depth + 1)
             except InvalidRecord as error:

@@ -143,6 +143,5 @@ def purge_permit(*, reason: str, using: str | None = None) -> Iterator[LedgerPer
 
 def note_purge(using: str, **entry: Any) -> None:
     """Append the audit entry of a purge, to the chain of no session and no agent."""
-    log = records.AuditLog(actor=ACTOR, **entry).cleaned()
-    append(using, AUDIT_CHAIN, [log])
+    (log,), _ = append(using, AUDIT_CHAIN, [records.AuditLog(actor=ACTOR, **entry)])
     signals.announce(signals.ledger_purged, records.AuditLog, using, audit_log=log)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from copy import copy
 from typing import TypeVar
 
 from django.db import connections
@@ -23,16 +22,17 @@ R = TypeVar("R", records.Event, records.AuditLog)
 
 class ChainMethods(OrmBase):
     def append_one(self, series: ChainSeries[R], record: R, expected_seq: int | None = None) -> R:
-        """Append a cleaned record: in one statement where the database can and nothing is in the way."""
+        """Append a record: in one statement where the database can and nothing is in the way."""
         alias = self.alias
-        stored = copy(record)
-        stored.complete()
         one_statement = connections[alias].vendor == "postgresql"
-        if not (one_statement and postgresql.append_one(alias, series, stored, expected_seq)):
-            stored = append(alias, series, [record], expected_seq)[0]
-            if stored is not record:  # it was there already
+        if one_statement:
+            stored = record.cleaned()
+            stored.complete()
+            if postgresql.append_one(alias, series, stored, expected_seq):
+                self.written(stored)
                 return stored
-        self.written(stored)
+        (stored,), new = append(alias, series, [record], expected_seq, look_up=one_statement)
+        self.written(*new)
         return stored
 
     def verify_events(self, session_id: str) -> Verdict:

@@ -7,7 +7,7 @@ from django.db.models.query import QuerySet
 
 from ... import codec
 from ...exceptions import InvalidRecord
-from ...ledger.series import EVENT_CHAIN, append, appended
+from ...ledger.series import EVENT_CHAIN, append
 from ...models import Head
 from ...models.mapping import EVENTS
 from ...records import Event
@@ -21,17 +21,17 @@ class EventMethods(ChainMethods):
     def append_event(self, event: Event, *, expected_seq: int | None = None) -> Event:
         if expected_seq is not None:
             expected_seq = codec.integer(expected_seq, "expected_seq")
-        return self.append_one(EVENT_CHAIN, event.cleaned(), expected_seq)
+        return self.append_one(EVENT_CHAIN, event, expected_seq)
 
     @retried
     def append_events(self, events: Iterable[Event], *, expected_seq: int | None = None) -> list[Event]:
-        given = [event.cleaned() for event in events]
+        given = list(events)
         if expected_seq is not None:
             expected_seq = codec.integer(expected_seq, "expected_seq")
             if len({event.session_id for event in given}) > 1:
                 raise InvalidRecord("expected_seq", "is one session's last number; these events are of several")
-        stored = append(self.alias, EVENT_CHAIN, given, expected_seq)
-        self.written(*appended(stored, given))
+        stored, new = append(self.alias, EVENT_CHAIN, given, expected_seq)
+        self.written(*new)
         return stored
 
     def get_event(self, id: str, *, session_id: str | None = None) -> Event | None:

@@ -11,7 +11,7 @@ from django.db.models.query import QuerySet
 from ... import codec
 from ...exceptions import NotFound
 from ...ledger.heads import lock_heads
-from ...ledger.series import MESSAGE_SERIES, append, appended
+from ...ledger.series import MESSAGE_SERIES, append
 from ...models import Head
 from ...models.mapping import MESSAGES, SESSIONS
 from ...records import Message, TokenUsage
@@ -28,9 +28,9 @@ class MessageMethods(OrmBase):
 
     @retried
     def add_messages(self, messages: Iterable[Message]) -> list[Message]:
-        given = [message.cleaned() for message in messages]
+        given = list(messages)
         with self.transaction():
-            stored = append(self.alias, MESSAGE_SERIES, given)
+            stored, new = append(self.alias, MESSAGE_SERIES, given)
             newest: dict[str, datetime] = {}
             for message in stored:
                 moment = message.created_at
@@ -40,7 +40,7 @@ class MessageMethods(OrmBase):
                 self.rows(SESSIONS).filter(pk=session_id).update(
                     last_activity_at=Greatest(F("last_activity_at"), Value(newest[session_id]))
                 )
-        self.written(*appended(stored, given))
+        self.written(*new)
         return stored
 
     def get_message(self, id: str, *, session_id: str | None = None) -> Message | None:

@@ -82,7 +82,7 @@ def _settings(dsn: str) -> dict[str, Any]:
         known = ", ".join(f"{name}://" for name in _SQL_SCHEMES)
         raise ConfigurationError(f"{scheme}:// is no store that connect() knows; it knows {known} and file names")
     try:
-        settings = dict(dj_database_url.parse(_SQL_SCHEMES[scheme] + dsn[len(scheme) :]))
+        settings: dict[str, Any] = dict(dj_database_url.parse(_SQL_SCHEMES[scheme] + dsn[len(scheme) :]))
     except ValueError as error:
         raise ConfigurationError(f"the {scheme}:// address can't be read") from error
     if _SQL_SCHEMES[scheme] == "sqlite":

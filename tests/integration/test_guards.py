@@ -200,14 +200,15 @@ def test_a_cascade_from_a_session_is_refused(ledger: OrmStorage, name: str) -> N
     assert "delete_session" in str(error)
     # Django's own views catch this one
     assert isinstance(error, ProtectedError)
-    assert {(type(row), row.session_id) for row in error.protected_objects} == {(Event, "s")}
+    assert all(isinstance(row, Event) and row.session_id == "s" for row in error.protected_objects)
+    assert error.protected_objects
     assert ledger.list_messages("s") == messages
 
 
 def test_the_admin_names_what_keeps_a_session(ledger: OrmStorage) -> None:
     collector = NestedObjects(using=ledger.alias, origin=Session.objects.none())
     collector.collect(Session.objects.using(ledger.alias).all())
-    assert {row.session_id for row in collector.protected} == {"s"}
+    assert {str(row.session_id) for row in collector.protected if isinstance(row, Event)} == {"s"}
 
 
 def test_a_cascade_does_not_load_the_ledger(ledger: OrmStorage) -> None:

@@ -39,7 +39,7 @@ def is_transient(error: DatabaseError) -> bool:
 
 @contextmanager
 def translated(block: AbstractContextManager[T]) -> Iterator[T]:
-    """A caller's transaction: where the database ends it, even as it begins or commits, it raises `RetryTransaction`."""
+    """A caller's transaction, which raises `RetryTransaction` where the database ends it, even as it commits."""
     try:
         with block as opened:
             yield opened

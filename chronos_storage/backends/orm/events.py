@@ -23,9 +23,11 @@ class EventMethods(ChainMethods):
             expected_seq = codec.integer(expected_seq, "expected_seq")
         return self.append_one(EVENT_CHAIN, event, expected_seq)
 
-    @retried
     def append_events(self, events: Iterable[Event], *, expected_seq: int | None = None) -> list[Event]:
-        given = list(events)
+        return self._append_events(list(events), expected_seq)
+
+    @retried
+    def _append_events(self, given: list[Event], expected_seq: int | None) -> list[Event]:
         if expected_seq is not None:
             expected_seq = codec.integer(expected_seq, "expected_seq")
             if len({event.session_id for event in given}) > 1:

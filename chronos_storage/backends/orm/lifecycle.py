@@ -54,8 +54,14 @@ class LifecycleMethods(OrmBase):
             return rows.filter(in_session | Q(user_id=user_id))
         return rows.filter(in_session)
 
-    @retried
     def load(self, records: Iterable[Record]) -> int:
+        if isinstance(records, Iterator):  # it can't be gone through again
+            with self.atomic():
+                return self._load(records)
+        return self._load(records)
+
+    @retried
+    def _load(self, records: Iterable[Record]) -> int:
         count = 0
         with self.transaction():
             for record_type, group in groupby(records, type):

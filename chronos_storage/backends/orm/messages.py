@@ -26,9 +26,11 @@ class MessageMethods(OrmBase):
     def add_message(self, message: Message) -> Message:
         return self.add_messages([message])[0]
 
-    @retried
     def add_messages(self, messages: Iterable[Message]) -> list[Message]:
-        given = list(messages)
+        return self._add_messages(list(messages))
+
+    @retried
+    def _add_messages(self, given: list[Message]) -> list[Message]:
         with self.transaction():
             stored, new = append(self.alias, MESSAGE_SERIES, given)
             newest: dict[str, datetime] = {}

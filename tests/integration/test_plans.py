@@ -1,0 +1,438 @@
+"""What PostgreSQL plans for each method on tables of 100,000 rows: an index for whatever names something, none in vain.
+
+The rows are many where they are in use: most belong to few agents, actors, users and sessions.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.db import connections, transaction
+from django.test.utils import CaptureQueriesContext
+from pytest_django import DjangoDbBlocker
+
+from chronos_storage import connect
+from chronos_storage.backends.base import Storage
+from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.fields import IdField, TextField
+from chronos_storage.records import (
+    KINDS,
+    AuditLog,
+    Checkpoint,
+    Container,
+    Event,
+    Image,
+    MemoryRecord,
+    Message,
+    Session,
+    Trace,
+)
+from tests.databases import new_databases
+
+pytestmark = pytest.mark.skipif("postgres" not in settings.DATABASES, reason="there is no PostgreSQL")
+
+ROWS = 100_000
+START = datetime(2026, 1, 1, tzinfo=UTC)
+MODELS = list(apps.get_app_config("chronos_storage").get_models())
+
+#: 0 in half of the rows, 1 in a quarter, and so on.
+SKEWED = "floor(-log(2, (1 - (n * 0.618034) % 1)::numeric))::int"
+#: Half of the rows belong to many users of twenty rows each, the others to a few.
+USER = f"CASE n % 2 WHEN 0 THEN 'user' || n % 5000 ELSE 'heavy' || {SKEWED} END"
+TIME = "timestamptz '2026-01-01' + n * interval '10 seconds'"
+#: A hundred rows in each of a thousand sessions.
+SESSION = "'s' || (n - 1) / 100"
+NUMBER = "(n - 1) % 100 + 1"
+HASH = "repeat('0', 64)"
+#: What the columns of row n hold.
+TABLES = {
+    "container": {"id": "'c' || n", "config": "'{}'", "created_at": TIME, "updated_at": TIME},
+    "image": {
+        "id": "'i' || n",
+        "container_id": "'c' || n % 1000",
+        "name": "'name' || n % 500",
+        "mcp_servers": "'{}'",
+        "metadata": "'{}'",
+        "created_at": TIME,
+        "updated_at": TIME,
+    },
+    "session": {
+        "id": "'s' || n - 1",
+        "agent_id": f"'agent' || {SKEWED}",
+        "user_id": USER,
+        "status": f"(ARRAY['active', 'completed', 'failed'])[1 + least({SKEWED}, 2)]",
+        "metadata": "'{}'",
+        "container_id": "'c' || n % 1000",
+        "image_id": "'i' || n % 2000",
+        "created_at": TIME,
+        "updated_at": TIME,
+        "last_activity_at": TIME,
+    },
+    "head": {
+        "kind": "(ARRAY['event', 'message', 'checkpoint', 'audit_log'])[1 + n % 4]",
+        "owner": "CASE n % 4 WHEN 3 THEN 'session:' ELSE '' END || 's' || n / 4",
+        "seq_num": "100",
+        "hash": HASH,
+        "base_seq": "0",
+        "base_hash": HASH,
+        "closed": "false",
+    },
+    "message": {
+        "message_id": "'m' || n",
+        "session_id": SESSION,
+        "seq_num": NUMBER,
+        "role": "'user'",
+        "kind": "'user'",
+        "content": "'\"Hello\"'",
+        "tool_calls": "'null'",
+        "metadata": "'{}'",
+        "created_at": TIME,
+    },
+    "event": {
+        "event_id": "'e' || n",
+        "session_id": SESSION,
+        "seq_num": NUMBER,
+        "hash": HASH,
+        "type": "'chat_message'",
+        "payload": "'{}'",
+        "created_at": TIME,
+    },
+    "checkpoint": {
+        "checkpoint_id": "'k' || n",
+        "session_id": SESSION,
+        "run_id": "'run' || n % 5",
+        "state": "'{}'",
+        "seq_num": NUMBER,
+        "metadata": "'{}'",
+        "created_at": TIME,
+    },
+    "memory": {
+        "id": "'y' || n",
+        "natural_key": "lpad(n::text, 64, '0')",
+        "agent_id": f"'agent' || {SKEWED}",
+        "user_id": USER,
+        "session_id": "'s' || n % 1000",
+        "kind": "'long_term'",
+        "key": "'key' || n",
+        "value": "'1'",
+        "created_at": TIME,
+        "updated_at": TIME,
+    },
+    "auditlog": {
+        "id": "'a' || n",
+        "chain": f"'session:' || {SESSION}",
+        "session_id": SESSION,
+        "agent_id": f"'agent' || {SKEWED}",
+        "user_id": USER,
+        "actor": f"'actor' || {SKEWED}",
+        "action": f"'action' || {SKEWED}",
+        "resource": "'resource' || n % 3000",
+        "detail": "'{}'",
+        "seq_num": NUMBER,
+        "hash": HASH,
+        "created_at": TIME,
+    },
+    "trace": {
+        "id": "'t' || n",
+        "session_id": SESSION,
+        "kind": "'node'",
+        "input": "'null'",
+        "output": "'null'",
+        "attributes": "'{}'",
+        "started_at": TIME,
+    },
+}
+
+Call = Callable[[OrmStorage], Any]
+
+
+def ways(method: str, *ways: dict[str, Any]) -> list[Call]:
+    """Calls of the method with each of these arguments."""
+
+    def call(arguments: dict[str, Any]) -> Call:
+        return lambda store: getattr(store, method)(**arguments)
+
+    return [call(arguments) for arguments in ways]
+
+
+def purge(store: OrmStorage) -> None:
+    with store.purge_permit(reason="too old") as permit:
+        permit.purge_events("s500", through_seq=50)
+        permit.purge_audit_logs("s500")
+
+
+def load_again(kind: str) -> Call:
+    return lambda store: store.load(first(store.scan(kind), 3))
+
+
+#: Each method that names something, in the ways that its arguments can be combined.
+CALLS: dict[str, list[Call]] = {
+    "create_session": [lambda store: store.create_session(Session(id="new"))],
+    "save_session": [
+        lambda store: store.save_session(Session(id="new")),
+        lambda store: store.save_session(Session(id="s500")),
+    ],
+    "get_session": [lambda store: store.get_session("s500")],
+    "update_session": [lambda store: store.update_session(Session(id="s500"))],
+    "patch_session": [lambda store: store.patch_session("s500", title="new")],
+    "patch_session_metadata": [lambda store: store.patch_session_metadata("s500", {"k": 1})],
+    "list_sessions": ways(
+        "list_sessions",
+        *(
+            given | {"order": order, "offset": offset}
+            for order in ("-created_at", "-last_activity_at")
+            for offset in (0, 100)
+            for given in (
+                {},
+                {"agent_id": "agent0"},
+                {"agent_id": "agent4"},
+                {"agent_id": "agent7"},
+                {"agent_id": "agent9"},
+                {"user_id": "user8"},
+                {"user_id": "heavy4"},
+                {"agent_id": "agent0", "user_id": "user8"},
+                {"status": "failed"},
+                {"status": "unheard of"},
+                {"container_id": "c7"},
+                {"image_id": "i7"},
+                {"include_deleted": True},
+            )
+        ),
+    ),
+    "iter_sessions": ways("iter_sessions", {}, {"agent_id": "agent0"}, {"user_id": "user8"}),
+    "delete_session": ways("delete_session", {"id": "s500"}, {"id": "s500", "hard": True}),
+    "add_message": [lambda store: store.add_message(Message(session_id="s500", role="user"))],
+    "add_messages": [
+        lambda store: store.add_messages(
+            [Message(id="m50001", session_id=id, role="user", content="Hello") for id in ("s500", "s501")]
+        )
+    ],
+    "get_message": ways("get_message", {"id": "m50001"}, {"id": "m50001", "session_id": "s500"}),
+    "list_messages": ways(
+        "list_messages",
+        {"session_id": "s500"},
+        {"session_id": "s500", "order": "desc", "limit": 50},
+        {"session_id": "s500", "roles": ["user"]},
+        {"session_id": "s500", "since": START, "until": START},
+        {"session_id": "s500", "offset": 9},
+    ),
+    "iter_messages": ways("iter_messages", {"session_id": "s500"}),
+    "delete_message": ways("delete_message", {"id": "m50001"}, {"id": "m50001", "session_id": "s500"}),
+    "delete_messages": [lambda store: store.delete_messages("s500")],
+    "truncate_messages": [lambda store: store.truncate_messages("s500", "m50090")],
+    "count_messages": [lambda store: store.count_messages("s500")],
+    "token_usage": [lambda store: store.token_usage("s500")],
+    "put_memory": [
+        lambda store: store.put_memory(MemoryRecord(agent_id="agent9", key="new")),
+        lambda store: store.put_memory(MemoryRecord(id="y500", agent_id="agent9", key="new")),
+    ],
+    "get_memory": ways(
+        "get_memory",
+        {"agent_id": "agent0", "key": "key500"},
+        {"agent_id": "agent0", "key": "key500", "user_id": "user500"},
+        {"agent_id": "agent0", "key": "key500", "session_id": "s500", "kind": "long_term"},
+    ),
+    "list_memory": ways(
+        "list_memory",
+        {"agent_id": "agent0", "limit": 20},
+        {"agent_id": "agent9"},
+        {"agent_id": "agent9", "kind": "long_term"},
+        {"agent_id": "agent0", "user_id": "user8"},
+        {"agent_id": "agent0", "session_id": "s7"},
+        {"agent_id": "agent0", "prefix": "key500"},
+    ),
+    "iter_memory": ways("iter_memory", {"agent_id": "agent0"}),
+    "delete_memory": [lambda store: store.delete_memory("y500")],
+    "append_audit_log": [
+        lambda store: store.append_audit_log(AuditLog(session_id="s500")),
+        lambda store: store.append_audit_log(AuditLog(agent_id="new")),
+    ],
+    "insert_audit_log": [lambda store: store.insert_audit_log(AuditLog(session_id="s500"))],
+    "list_audit_logs": ways(
+        "list_audit_logs",
+        {},
+        {"session_id": "s500"},
+        {"agent_id": "agent0"},
+        {"agent_id": "agent9"},
+        {"user_id": "user8"},
+        {"user_id": "heavy4"},
+        {"actor": "actor0"},
+        {"actor": "actor9"},
+        {"action": "action0"},
+        {"action": "unheard of"},
+        {"resource": "resource7"},
+        {"since": START, "until": START + timedelta(hours=1)},
+        {"user_id": "user8", "actor": "actor0", "limit": None},
+        {"offset": 100},
+    ),
+    "iter_audit_logs": ways("iter_audit_logs", {}, {"agent_id": "agent0"}),
+    "insert_trace": [
+        lambda store: store.insert_trace(Trace(id="new")),
+        lambda store: store.insert_trace(Trace(id="t500", session_id="s4")),
+    ],
+    "end_trace": [lambda store: store.end_trace("t500")],
+    "get_trace": [lambda store: store.get_trace("t500")],
+    "list_traces": ways("list_traces", {"session_id": "s500"}, {"session_id": "s500", "kind": "node"}),
+    "iter_traces": ways("iter_traces", {"session_id": "s500"}),
+    "trace_tree": [lambda store: store.trace_tree("s500")],
+    "append_event": [
+        lambda store: store.append_event(Event(session_id="s500")),
+        lambda store: store.append_event(Event(id="e50001", session_id="s500")),
+    ],
+    "append_events": [
+        lambda store: store.append_events([Event(session_id=id) for id in ("s500", "s501")]),
+        lambda store: store.append_events([Event(id="e50001", session_id="s500")]),
+    ],
+    "get_event": ways("get_event", {"id": "e50001"}, {"id": "e50001", "session_id": "s500"}),
+    "list_events": ways(
+        "list_events",
+        {"session_id": "s500"},
+        {"session_id": "s500", "after_seq": 50},
+        {"session_id": "s500", "types": ["chat_message"], "limit": 10},
+    ),
+    "iter_events": ways("iter_events", {"session_id": "s500"}),
+    "get_recent_events": [lambda store: store.get_recent_events("s500", 10)],
+    "count_events": [lambda store: store.count_events("s500")],
+    "last_seq": [lambda store: store.last_seq("s500")],
+    "save_checkpoint": [
+        lambda store: store.save_checkpoint(Checkpoint(session_id="s500")),
+        lambda store: store.save_checkpoint(Checkpoint(session_id="s500", namespace="new", seq_num=7)),
+    ],
+    "get_checkpoint": ways("get_checkpoint", {"id": "k50001"}, {"id": "k50001", "session_id": "s500"}),
+    "get_latest_checkpoint": ways(
+        "get_latest_checkpoint",
+        {"session_id": "s500"},
+        {"session_id": "s500", "run_id": "run1"},
+        {"session_id": "s500", "run_id": "unheard of"},
+    ),
+    "list_checkpoints": ways(
+        "list_checkpoints",
+        {"session_id": "s500"},
+        {"session_id": "s500", "run_id": "run1"},
+        {"session_id": "s500", "before_seq": 50, "limit": 10},
+    ),
+    "iter_checkpoints": ways("iter_checkpoints", {"session_id": "s500"}),
+    "delete_checkpoints": [lambda store: store.delete_checkpoints("s500", keep_last=5)],
+    "fork_session": [lambda store: store.fork_session("k50001")],
+    "save_container": [lambda store: store.save_container(Container(id="c500"))],
+    "get_container": [lambda store: store.get_container("c500")],
+    "list_containers": ways("list_containers", {"limit": 20}, {"limit": 20, "offset": 20}),
+    "container_exists": [lambda store: store.container_exists("c500")],
+    "delete_container": [lambda store: store.delete_container("c500")],
+    "save_image": [lambda store: store.save_image(Image(id="i500"))],
+    "get_image": [lambda store: store.get_image("i500")],
+    "list_images": ways(
+        "list_images",
+        {"limit": 20},
+        {"name": "name7"},
+        {"container_id": "c7"},
+        {"name": "name7", "container_id": "c7"},
+    ),
+    "image_exists": [lambda store: store.image_exists("i500")],
+    "patch_image_metadata": [lambda store: store.patch_image_metadata("i500", {"k": 1})],
+    "delete_image": [lambda store: store.delete_image("i500")],
+    "get_image_session": [lambda store: store.get_image_session("i500")],
+    "verify_events": [lambda store: store.verify_events("s500")],
+    "verify_audit_logs": ways("verify_audit_logs", {"session_id": "s500"}, {"agent_id": "agent0"}),
+    "purge_permit": [purge],
+    "scan": ways(
+        "scan",
+        *(
+            given | {"kind": kind}
+            for kind in ("session", "message", "memory", "audit_log", "trace", "event", "checkpoint")
+            for given in ({}, {"user_id": "user8"}, {"user_id": "heavy9"})
+        ),
+    ),
+    "load": [load_again(kind) for kind in KINDS],
+}
+#: These name nothing: they go through everything, or through no table of records.
+NAMELESS = {"atomic", "close", "health", "migrate", "verify_all"}
+
+
+def first(records: Iterator[Any], count: int = 600) -> list[Any]:
+    """The first of them, more than a page."""
+    return [record for record, _ in zip(records, range(count), strict=False)]
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker) -> Iterator[OrmStorage]:
+    with django_db_blocker.unblock(), new_databases("postgres", tmp_path_factory.mktemp("plans")) as [address]:
+        store = connect(address, migrate=True)
+        assert isinstance(store, OrmStorage)
+        with connections[store.alias].cursor() as cursor:
+            for name, columns in TABLES.items():
+                [model] = [model for model in MODELS if model._meta.db_table == f"chronos_storage_{name}"]
+                values = dict.fromkeys(strings(model), "''") | columns
+                cursor.execute(
+                    f"INSERT INTO {model._meta.db_table} ({', '.join(values)}) "
+                    f"SELECT {', '.join(values.values())} FROM generate_series(1, {ROWS}) AS n"
+                )
+            cursor.execute("VACUUM ANALYZE")
+        yield store
+
+
+def strings(model: Any) -> list[Any]:
+    """The columns that are empty unless something is given."""
+    return [field.column for field in model._meta.concrete_fields if isinstance(field, IdField | TextField)]
+
+
+Plans = dict[str, list[tuple[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def plans(full: OrmStorage) -> Plans:
+    """The statements of each method that look for rows, each with its plan."""
+    return {name: [planned for call in calls for planned in plans_of(full, call)] for name, calls in CALLS.items()}
+
+
+def plans_of(store: OrmStorage, call: Call) -> Iterator[tuple[str, Any]]:
+    connection = connections[store.alias]
+    with transaction.atomic(using=store.alias), CaptureQueriesContext(connection) as queries:
+        result = call(store)
+        if isinstance(result, Iterator):
+            first(result)
+        transaction.set_rollback(True, using=store.alias)
+    with connection.cursor() as cursor:
+        for statement in [query["sql"] for query in queries]:
+            if statement.lstrip().startswith(("SELECT", "UPDATE", "DELETE", "INSERT", "WITH")):
+                cursor.execute(f"EXPLAIN (FORMAT JSON) {statement}")
+                [[[plan]]] = cursor.fetchall()
+                yield statement, plan["Plan"]
+
+
+def nodes(plan: Any) -> Iterator[Any]:
+    yield plan
+    for inner in plan.get("Plans", ()):
+        yield from nodes(inner)
+
+
+def test_every_method_is_looked_at() -> None:
+    methods = {name for name, _ in inspect.getmembers(Storage, inspect.isfunction) if not name.startswith("_")}
+    twins = {f"a{name}" for name in methods} | {"arun_atomic"}
+    assert set(CALLS) == methods - twins - NAMELESS
+
+
+def test_no_method_reads_a_whole_table(plans: Plans, subtests: pytest.Subtests) -> None:
+    for name, planned in plans.items():
+        with subtests.test(name):
+            assert planned
+            whole = [
+                f"{statement}\n{json.dumps(plan)}"
+                for statement, plan in planned
+                for node in nodes(plan)
+                if node["Node Type"] == "Seq Scan" and node["Relation Name"].startswith("chronos")
+            ]
+            assert whole == []
+
+
+def test_every_index_is_of_use(plans: Plans) -> None:
+    used = {node.get("Index Name") for planned in plans.values() for _, plan in planned for node in nodes(plan)}
+    declared = {each.name for model in MODELS for each in (*model._meta.indexes, *model._meta.total_unique_constraints)}
+    assert declared - used == set()

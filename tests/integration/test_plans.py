@@ -172,6 +172,21 @@ def load_again(kind: str) -> Call:
     return lambda store: store.load(first(store.scan(kind), 3))
 
 
+SESSION_FILTERS: list[dict[str, Any]] = [
+    {},
+    {"agent_id": "agent0"},
+    {"agent_id": "agent4"},
+    {"agent_id": "agent7"},
+    {"agent_id": "agent9"},
+    {"user_id": "user8"},
+    {"user_id": "heavy4"},
+    {"agent_id": "agent0", "user_id": "user8"},
+    {"status": "failed"},
+    {"status": "unheard of"},
+    {"container_id": "c7"},
+    {"image_id": "i7"},
+    {"include_deleted": True},
+]
 #: Each method that names something, in the ways that its arguments can be combined.
 CALLS: dict[str, list[Call]] = {
     "create_session": [lambda store: store.create_session(Session(id="new"))],
@@ -186,24 +201,10 @@ CALLS: dict[str, list[Call]] = {
     "list_sessions": ways(
         "list_sessions",
         *(
-            given | {"order": order, "offset": offset}
+            {**given, "order": order, "offset": offset}
             for order in ("-created_at", "-last_activity_at")
             for offset in (0, 100)
-            for given in (
-                {},
-                {"agent_id": "agent0"},
-                {"agent_id": "agent4"},
-                {"agent_id": "agent7"},
-                {"agent_id": "agent9"},
-                {"user_id": "user8"},
-                {"user_id": "heavy4"},
-                {"agent_id": "agent0", "user_id": "user8"},
-                {"status": "failed"},
-                {"status": "unheard of"},
-                {"container_id": "c7"},
-                {"image_id": "i7"},
-                {"include_deleted": True},
-            )
+            for given in SESSION_FILTERS
         ),
     ),
     "iter_sessions": ways("iter_sessions", {}, {"agent_id": "agent0"}, {"user_id": "user8"}),

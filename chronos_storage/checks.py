@@ -30,6 +30,20 @@ def check_time_zones(**kwargs: Any) -> list[CheckMessage]:
 
 
 @register(Tags.compatibility)
+def check_database_time_zones(**kwargs: Any) -> list[CheckMessage]:
+    return [
+        checks.Warning(
+            f"The database {alias!r} keeps the local times of {zone}.",
+            hint="Leave TIME_ZONE out of DATABASES: when clocks go back, times an hour apart are kept as the same.",
+            id="chronos_storage.W002",
+        )
+        for alias in connections
+        if (zone := connections[alias].settings_dict["TIME_ZONE"]) not in (None, "UTC")
+        and not connections[alias].features.supports_timezones
+    ]
+
+
+@register(Tags.compatibility)
 def check_setting(**kwargs: Any) -> list[CheckMessage]:
     configured = conf.configured()
     if not isinstance(configured, dict):

@@ -1,7 +1,8 @@
 """Processes that append events until they are done or killed; each writes down what was acknowledged to it.
 
-Called as ``python -m tests.appenders ALIAS SESSION FOLDER PROCESSES EVENTS``: prints the processes' ids, and when all
-have ended, what they ended with. Each has a file of its own in the folder, a line an event: its number and its id.
+Called as ``python -m tests.appenders ALIAS SESSION FOLDER EVENTS…``, with the count of events for each process: prints
+the processes' ids, and when all have ended, what they ended with. Each has a file of its own in the folder, a line an
+event: its number and its id.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ def append(alias: str, session_id: str, path: Path, events: int) -> None:
             acknowledged.write(f"{event.seq_num} {event.id}\n")
 
 
-def main(alias: str, session_id: str, folder: str, processes: str, events: str) -> None:
+def main(alias: str, session_id: str, folder: str, *counts: str) -> None:
     django.setup()
     children = []
-    for number in range(int(processes)):
+    for number, events in enumerate(counts):
         child = os.fork()
         if not child:
             status = 1

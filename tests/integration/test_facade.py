@@ -196,9 +196,14 @@ def test_an_unknown_alias_is_a_clear_error(settings: Settings) -> None:
 
 
 def ours() -> list[checks.CheckMessage]:
-    """What our checks say that read no database."""
+    """What our checks say that read no database, of the databases in the settings."""
     messages = checks.run_checks(tags=[checks.Tags.compatibility])
-    return [message for message in messages if str(message.id).startswith("chronos_storage.")]
+    connected = [f"'{alias}'" for alias in connections if alias not in django_settings.DATABASES]
+    return [
+        message
+        for message in messages
+        if str(message.id).startswith("chronos_storage.") and not any(alias in message.msg for alias in connected)
+    ]
 
 
 def found(id: str) -> list[str]:
@@ -258,10 +263,19 @@ def test_a_sqlite_file_without_what_several_writers_need_is_a_warning(
     assert sum(f'"{name}"' in str(message.hint) for name in ("init_command", "transaction_mode", "timeout")) == 1
 
 
+@pytest.mark.parametrize(("zone", "complaints"), [(None, 0), ("UTC", 0), ("Europe/Berlin", 1)])
+def test_a_database_of_local_times_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, zone: str | None, complaints: int
+) -> None:
+    monkeypatch.setitem(connections["default"].settings_dict, "TIME_ZONE", zone)
+    assert len(found("W002")) == complaints
+
+
 def test_addresses_that_were_connected_are_without_complaint(tmp_path: Path) -> None:
-    for dsn in (":memory:", str(tmp_path / "file.db")):
-        connect(dsn)
-    assert found("W001") == []
+    stores = [connect(dsn) for dsn in (":memory:", str(tmp_path / "file.db"))]
+    messages = checks.run_checks(tags=[checks.Tags.compatibility])
+    for store in stores:
+        assert [message for message in messages if store.alias in message.msg] == []  # type: ignore[attr-defined]
 
 
 # Addresses

@@ -284,6 +284,15 @@ def test_hard_deletion_that_is_rolled_back_removes_nothing(filled: OrmStorage) -
     assert_closed(filled)
 
 
+@pytest.mark.parametrize("changes", [{"base_hash": "0" * 64}, {"base_hash": "no hash"}, {"base_seq": 1}], ids=str)
+def test_where_a_chain_begins_cannot_be_changed_unseen(filled: OrmStorage, changes: dict[str, Any]) -> None:
+    with filled.purge_permit(reason="r") as permit:
+        permit.purge_events("s", through_seq=2)
+    assert filled.verify_events("s").intact
+    Head.objects.using(filled.alias).filter(kind="event", owner="s").update(**changes)
+    assert filled.verify_events("s").bad_seq == {"base_seq": 2}.get(*changes, 3)
+
+
 # When it ends
 
 
@@ -404,3 +413,28 @@ def test_a_new_connection_of_the_thread_is_not_permitted(filled_committed: OrmSt
         permit.purge_events("s", through_seq=1)
     filled_committed.close()
     assert_closed(filled_committed)
+
+
+def test_a_chain_that_is_purged_meanwhile_is_not_taken_for_broken(storage_committed: OrmStorage) -> None:
+    storage, rounds = storage_committed, 40
+    storage.create_session(SessionRecord(id="s"))
+    storage.append_events([EventRecord(session_id="s") for _ in range(rounds)])
+    purging = threading.Event()
+
+    def purge() -> None:
+        for number in range(1, rounds + 1):
+            with storage.purge_permit(reason="too old") as permit:
+                permit.purge_events("s", through_seq=number)
+            storage.append_event(EventRecord(session_id="s"))
+        purging.set()
+        storage.close()
+
+    thread = threading.Thread(target=purge)
+    thread.start()
+    verdicts = []
+    while not purging.is_set():
+        verdicts.append(storage.verify_events("s"))
+    thread.join()
+    assert verdicts
+    assert [verdict for verdict in verdicts if not verdict.intact] == []
+    assert storage.verify_events("s").base_seq == rounds

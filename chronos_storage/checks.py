@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
 from . import conf
-from .backends.handler import storages
+from .backends.handler import AliasHandler, storages
 from .exceptions import ConfigurationError
 
 
@@ -42,10 +42,16 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
         for key in configured
         if key not in conf.SECTIONS
     ]
-    for alias, entry in conf.section("STORAGES").items():
+    return messages + check_section(storages)
+
+
+def check_section(handler: AliasHandler[Any]) -> list[CheckMessage]:
+    """What is wrong with one section's entries."""
+    messages: list[CheckMessage] = []
+    for alias, entry in conf.section(handler.section).items():
         messages += [
             Error(
-                f'{conf.NAME}["STORAGES"]["{alias}"] has the unknown key {key!r}.',
+                f'{conf.NAME}["{handler.section}"]["{alias}"] has the unknown key {key!r}.',
                 hint="It knows BACKEND, OPTIONS.",
                 id="chronos_storage.E003",
             )
@@ -53,7 +59,7 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
             if key not in ("BACKEND", "OPTIONS")
         ]
         try:
-            storages[alias]
+            handler[alias]
         except ConfigurationError as error:
             messages.append(Error(f"{error}.", id="chronos_storage.E004"))
     return messages

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from array import array
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,6 +85,22 @@ def moment(value: Any, field: str) -> datetime:
     if in_utc is None or in_utc < MIN_TIME:
         raise InvalidRecord(field, "must be between the years 1000 and 9999")
     return in_utc
+
+
+def vector(value: Any, field: str) -> list[float]:
+    """`value`, a list or tuple of numbers or a one-dimensional NumPy array, as a list of float32 values."""
+    numbers = value.tolist() if hasattr(value, "tolist") else value
+    if not isinstance(numbers, list | tuple):
+        raise InvalidRecord(field, f"must be a list of numbers or a NumPy array, not {type(value).__name__}")
+    if bool in set(map(type, numbers)):
+        raise InvalidRecord(field, "must hold numbers only, not booleans")
+    try:
+        packed = array("f", numbers)
+    except (TypeError, OverflowError):
+        raise InvalidRecord(field, "must hold numbers only, in one dimension, that fit into a float32") from None
+    if not math.isfinite(sum(packed)):
+        raise InvalidRecord(field, "holds a number that is not finite as a float32")
+    return packed.tolist()
 
 
 def json_value(value: Any, field: str) -> Any:

@@ -1,0 +1,159 @@
+"""Exact search, by NumPy: for SQLite, MariaDB and MySQL, and what every other store is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from django.db import connections, transaction
+
+from .. import codec, records
+from ..backends.orm.errors import retried
+from ..exceptions import NotFound
+from ..ids import new_id
+from . import fusion, matrices, models, words
+from .orm import OrmVectorStore, Question, by_score, by_similarity, checked, last_of_each
+
+#: Bytes of one INSERT, below MariaDB's default limit of 16 MiB a statement even where each byte takes two.
+_STATEMENT_BYTES = 4 * 1024 * 1024
+#: Candidates beyond those asked for: float32 orders them roughly, and float64 then sorts them.
+_SLACK = 16
+#: How often a search begins anew because rows it had found were deleted before it could read them.
+_ATTEMPTS = 3
+_UNIQUE = ["collection", "embedding_id"]
+_UPDATED = ["vector", "content", "metadata", "user_id"]
+
+
+class ExactVectorStore(OrmVectorStore):
+    """Every search compares the query with all vectors that match its filter.
+
+    The vectors are kept in memory between searches, as long as nobody changes the collection: each change, by any
+    process, gives it another version, which every search reads.
+
+    Args:
+        using: the alias; without it the host's database routers decide, by `db_for_write`.
+        cache_bytes: how much memory the vectors may take; what is larger is read for every search.
+    """
+
+    def __init__(self, using: str | None = None, *, cache_bytes: int = 512 * 1024 * 1024) -> None:
+        super().__init__(using)
+        self._cache = matrices.Cache(cache_bytes)
+
+    def upsert(self, collection: str, embeddings: Iterable[records.Embedding]) -> list[records.Embedding]:
+        row = self._collection(collection)
+        stored = checked(embeddings, row.dimension, row.metric)
+        if stored:
+            self._write(row, last_of_each(stored))
+        return stored
+
+    @retried
+    def _write(self, row: models.Collection, embeddings: list[records.Embedding]) -> None:
+        # MariaDB and MySQL take every unique key for the one that is meant.
+        names_target = connections[self.alias].features.supports_update_conflicts_with_target
+        with transaction.atomic(using=self.alias):
+            self._change(row)
+            for batch in _batches(embeddings):
+                models.Embedding.objects.using(self.alias).bulk_create(
+                    [_row(embedding, row) for embedding in batch],
+                    update_conflicts=True,
+                    update_fields=_UPDATED,
+                    unique_fields=_UNIQUE if names_target else None,
+                )
+
+    @retried
+    def delete(self, collection: str, ids: Sequence[str]) -> int:
+        row = self._collection(collection)
+        wanted = codec.strings(ids, "ids")
+        with transaction.atomic(using=self.alias):
+            self._change(row)
+            deleted: int = self._embeddings(row).filter(embedding_id__in=wanted)._raw_delete(self.alias)
+        return deleted
+
+    def _change(self, row: models.Collection) -> None:
+        """Give the collection another version; a transaction's first statement, so that writers take turns."""
+        if not self._collections().filter(pk=row.pk).update(version=new_id()):
+            raise NotFound(f"there is no collection {row.name!r}")
+
+    def search(
+        self,
+        collection: str,
+        query: Any,
+        top_k: int = 10,
+        *,
+        filter: dict[str, Any] | None = None,  # noqa: A002  (the interface's name)
+        text: str | None = None,
+    ) -> list[records.SearchResult]:
+        results: list[records.SearchResult] = []
+        for _ in range(_ATTEMPTS):
+            row = self._collection(collection)
+            question = Question(row.dimension, row.metric, query, top_k, filter, text)
+            keys, scores = self._answer(row, question)
+            found = self._read(keys)
+            if scores is None:
+                results = by_similarity(row.metric, question.vector, [*found.values()])
+            else:
+                results = by_score(found, scores)
+            if len(found) == len(keys):
+                break
+        return results[: question.top_k]
+
+    def _answer(self, row: models.Collection, question: Question) -> tuple[list[int], dict[int, float] | None]:
+        """The primary keys of the best rows and some more; of a hybrid search the fused scores too."""
+        if question.text is None:
+            return self._nearest(row, question, question.top_k + _SLACK), None
+        depth = fusion.depth(question.top_k)
+        texts = words.ranked(self.alias, row.pk, question.text)
+        if question.filter.parts:
+            matching = {key for block in self._blocks(row) for key in block.matching(question.filter)}
+            texts = [key for key in texts if key in matching]
+        scores = fusion.fuse(self._nearest(row, question, depth), texts[:depth])
+        return [*scores], scores
+
+    def _nearest(self, row: models.Collection, question: Question, count: int) -> list[int]:
+        return matrices.nearest(self._blocks(row), row.metric, question.vector, count, question.filter)
+
+    def _blocks(self, row: models.Collection) -> Iterator[matrices.Block]:
+        return self._cache.blocks(self.alias, row.pk, row.dimension, row.version)
+
+    def _read(self, keys: Sequence[int]) -> dict[int, records.SearchResult]:
+        """By primary key: the rows that are still there, without a score."""
+        rows = models.Embedding.objects.using(self.alias).filter(pk__in=keys) if keys else ()
+        return {
+            row.pk: records.SearchResult(
+                id=row.embedding_id, vector=row.vector, content=row.content, metadata=row.metadata, user_id=row.user_id
+            )
+            for row in rows
+        }
+
+    def recall(self, collection: str, *, top_k: int = 10, sample: int = 100) -> float:
+        self._collection(collection)
+        return 1.0
+
+    def close(self) -> None:
+        self._cache.clear()
+        super().close()
+
+
+def _row(embedding: records.Embedding, row: models.Collection) -> models.Embedding:
+    return models.Embedding(
+        collection_id=row.pk,
+        embedding_id=embedding.id,
+        vector=embedding.vector,
+        content=embedding.content,
+        metadata=embedding.metadata,
+        user_id=embedding.user_id,
+    )
+
+
+def _batches(embeddings: list[records.Embedding]) -> Iterator[list[records.Embedding]]:
+    batch: list[records.Embedding] = []
+    size = 0
+    for embedding in embeddings:
+        more = 4 * len(embedding.vector) + len(embedding.content.encode()) + len(codec.dumps(embedding.metadata).encode())
+        if batch and size + more > _STATEMENT_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(embedding)
+        size += more
+    if batch:
+        yield batch

@@ -1,0 +1,154 @@
+"""Collections in memory, for exact search: matrices of float32 in blocks, and a bounded cache of them."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from django.db import connections
+
+from .. import codec
+from .filters import And
+from .metrics import rough_scores
+
+_BLOCK_ROWS = 4_096
+#: What a parsed metadata object takes in memory, in multiples of its text's length, and besides.
+_METADATA_FACTOR, _METADATA_BYTES = 8, 300
+
+_PAGE = """
+    SELECT id, embedding_id, vector, metadata FROM chronos_vectors_embedding
+    WHERE collection_id = %s AND embedding_id > %s ORDER BY embedding_id LIMIT %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some rows of a collection, in the order of their ids.
+
+    Attributes:
+        keys: their primary keys, an array of int64.
+        matrix: their vectors, a row each, an array of float32.
+        lengths: the vectors' lengths.
+        metadata: their metadata.
+        size: the bytes all this takes, about.
+    """
+
+    keys: Any
+    matrix: Any
+    lengths: Any
+    metadata: list[dict[str, Any]]
+    size: int
+
+    def nearest(self, metric: str, query: Any, count: int, filter: And) -> tuple[Any, Any]:  # noqa: A002
+        """The keys of the `count` rows nearest to the query that match, in no order, and what orders them."""
+        keys, matrix, lengths = self.keys, self.matrix, self.lengths
+        if filter.parts:
+            chosen = [place for place, metadata in enumerate(self.metadata) if filter.matches(metadata)]
+            keys, matrix, lengths = keys[chosen], matrix[chosen], lengths[chosen]
+        return largest(keys, rough_scores(metric, query, matrix, lengths), count)
+
+    def matching(self, filter: And) -> set[int]:  # noqa: A002
+        """The keys of the rows that match."""
+        return {
+            int(key) for key, metadata in zip(self.keys, self.metadata, strict=True) if filter.matches(metadata)
+        }
+
+
+def largest(keys: Any, scores: Any, count: int) -> tuple[Any, Any]:
+    """The `count` keys with the largest scores, in no order, and these."""
+    if len(keys) <= count:
+        return keys, scores
+    chosen = np.argpartition(-scores, count - 1)[:count]
+    return keys[chosen], scores[chosen]
+
+
+def nearest(blocks: Iterator[Block] | list[Block], metric: str, query: list[float], count: int, filter: And) -> list[int]:  # noqa: A002
+    """The keys of the `count` rows nearest to the query that match, best first."""
+    wanted = np.asarray(query, dtype=np.float32)
+    keys, scores = np.empty(0, np.int64), np.empty(0, np.float32)
+    for block in blocks:
+        more_keys, more_scores = block.nearest(metric, wanted, count, filter)
+        keys, scores = largest(np.concatenate([keys, more_keys]), np.concatenate([scores, more_scores]), count)
+    return [int(key) for key in keys[np.argsort(-scores, kind="stable")]]
+
+
+def read(using: str, collection_id: int, dimension: int) -> Iterator[Block]:
+    """All rows of a collection, block by block."""
+    last = ""
+    while True:
+        with connections[using].cursor() as cursor:
+            # The empty string is no id, so that every row is behind it.
+            cursor.execute(_PAGE, [collection_id, last, _BLOCK_ROWS])
+            rows = cursor.fetchall()
+        if rows:
+            last = rows[-1][1]
+            yield _block(rows, dimension)
+        if len(rows) < _BLOCK_ROWS:
+            return
+
+
+def _block(rows: list[Any], dimension: int) -> Block:
+    matrix = np.frombuffer(b"".join(row[2] for row in rows), dtype="<f4").reshape(len(rows), dimension)
+    matrix = matrix.astype(np.float32, copy=False)
+    texts = sum(len(row[3]) for row in rows)
+    return Block(
+        keys=np.array([row[0] for row in rows], dtype=np.int64),
+        matrix=matrix,
+        lengths=np.linalg.norm(matrix, axis=1),
+        metadata=[codec.loads(row[3]) for row in rows],
+        size=matrix.nbytes + _METADATA_FACTOR * texts + _METADATA_BYTES * len(rows),
+    )
+
+
+@dataclass(slots=True)
+class Cache:
+    """The blocks of the collections searched last.
+
+    Attributes:
+        limit: how many bytes they may take together. A larger collection is not kept: it is read for every search.
+    """
+
+    limit: int
+    _kept: OrderedDict[tuple[str, int], tuple[str, list[Block]]] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def blocks(self, using: str, collection_id: int, dimension: int, version: str) -> Iterator[Block]:
+        """The blocks of a collection as it was in this version or later.
+
+        Args:
+            version: as read before, so that what is read afterwards is at least as new.
+        """
+        key = using, collection_id
+        with self._lock:
+            kept_version, kept = self._kept.get(key, ("", []))
+            if kept_version == version:
+                self._kept.move_to_end(key)
+        if kept_version == version:
+            yield from kept
+            return
+        blocks: list[Block] | None = []
+        for block in read(using, collection_id, dimension):
+            yield block
+            if blocks is not None:
+                blocks.append(block)
+                if sum(each.size for each in blocks) > self.limit:
+                    blocks = None
+        self._keep(key, version, blocks)
+
+    def _keep(self, key: tuple[str, int], version: str, blocks: list[Block] | None) -> None:
+        with self._lock:
+            self._kept.pop(key, None)
+            if blocks is None:
+                return
+            self._kept[key] = version, blocks
+            while sum(block.size for _, kept in self._kept.values() for block in kept) > self.limit:
+                self._kept.popitem(last=False)
+
+    def clear(self) -> None:
+        """Keep nothing."""
+        with self._lock:
+            self._kept.clear()

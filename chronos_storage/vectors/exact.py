@@ -16,6 +16,8 @@ from .orm import OrmVectorStore, Question, by_score, by_similarity, checked, las
 
 #: Bytes of one INSERT, below MariaDB's default limit of 16 MiB a statement even where each byte takes two.
 _STATEMENT_BYTES = 4 * 1024 * 1024
+#: Parameters of one statement: SQLite may be built for 32,766 only.
+_PARAMETERS = 10_000
 #: Candidates beyond those asked for: float32 orders them roughly, and float64 then sorts them.
 _SLACK = 16
 #: How often a search begins anew because rows it had found were deleted before it could read them.
@@ -64,9 +66,11 @@ class ExactVectorStore(OrmVectorStore):
     def delete(self, collection: str, ids: Sequence[str]) -> int:
         row = self._collection(collection)
         wanted = codec.strings(ids, "ids")
+        deleted = 0
         with transaction.atomic(using=self.alias):
             self._change(row)
-            deleted: int = self._embeddings(row).filter(embedding_id__in=wanted)._raw_delete(self.alias)
+            for some in _some_at_a_time(wanted):
+                deleted += self._embeddings(row).filter(embedding_id__in=some)._raw_delete(self.alias)
         return deleted
 
     def _change(self, row: models.Collection) -> None:
@@ -117,12 +121,13 @@ class ExactVectorStore(OrmVectorStore):
 
     def _read(self, keys: Sequence[int]) -> dict[int, records.SearchResult]:
         """By primary key: the rows that are still there, without a score."""
-        rows = models.Embedding.objects.using(self.alias).filter(pk__in=keys) if keys else ()
+        rows = models.Embedding.objects.using(self.alias)
         return {
             row.pk: records.SearchResult(
                 id=row.embedding_id, vector=row.vector, content=row.content, metadata=row.metadata, user_id=row.user_id
             )
-            for row in rows
+            for some in _some_at_a_time(keys)
+            for row in rows.filter(pk__in=some)
         }
 
     def recall(self, collection: str, *, top_k: int = 10, sample: int = 100) -> float:
@@ -143,6 +148,11 @@ def _row(embedding: records.Embedding, row: models.Collection) -> models.Embeddi
         metadata=embedding.metadata,
         user_id=embedding.user_id,
     )
+
+
+def _some_at_a_time(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """The items in parts that SQLite takes as parameters of one statement."""
+    return (items[start : start + _PARAMETERS] for start in range(0, len(items), _PARAMETERS))
 
 
 def _batches(embeddings: list[records.Embedding]) -> Iterator[list[records.Embedding]]:

@@ -1,4 +1,4 @@
-"""The column of a vector."""
+"""The columns of vectors and their contents."""
 
 from __future__ import annotations
 
@@ -62,3 +62,14 @@ class VectorField(models.Field):  # type: ignore[type-arg]
 
     def value_to_string(self, obj: models.Model) -> str:
         return codec.dumps(self.value_from_object(obj))
+
+
+class ContentField(models.TextField):  # type: ignore[type-arg]
+    """A text whose words are searched for, in any case: on MariaDB and MySQL that takes a collation."""
+
+    def get_internal_type(self) -> str:
+        return "TextField"
+
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
+        parameters = super().db_parameters(connection)
+        return {**parameters, "collation": "utf8mb4_unicode_ci"} if connection.vendor == "mysql" else parameters

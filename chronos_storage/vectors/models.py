@@ -6,18 +6,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 
 from ..fields import IdField, MetadataField
-from .fields import VectorField
-
-
-class ContentField(models.TextField):  # type: ignore[type-arg]
-    """A text whose words are searched for, in any case: on MariaDB and MySQL that takes a collation."""
-
-    def get_internal_type(self) -> str:
-        return "TextField"
-
-    def db_parameters(self, connection):  # type: ignore[no-untyped-def]
-        parameters = super().db_parameters(connection)
-        return {**parameters, "collation": "utf8mb4_unicode_ci"} if connection.vendor == "mysql" else parameters
+from .fields import ContentField, VectorField
 
 
 class Collection(models.Model):

@@ -77,8 +77,8 @@ class PgVectorStore(OrmVectorStore):
             # Locked in the order of an upsert, so that neither waits for the other in a ring.
             found = self._embeddings(row).filter(embedding_id__in=wanted).order_by("embedding_id").select_for_update()
             keys = list(found.values_list("pk", flat=True))
-            deleted: int = models.Embedding.objects.using(self.alias).filter(pk__in=keys)._raw_delete(self.alias)
-        return deleted
+            models.Embedding.objects.using(self.alias).filter(pk__in=keys)._raw_delete(self.alias)
+        return len(keys)
 
     def search(
         self,

@@ -336,7 +336,8 @@ class Embedding(Record):
     """A content and the vector that stands for it; its id is unique within the collection.
 
     Attributes:
-        vector: given as a list of numbers or a NumPy array; comes back as a list of numbers, rounded to float32.
+        vector: given as a list of numbers or a NumPy array; comes back as an ``array("f")``, Python's own array of
+            float32, which NumPy takes as it lies in memory.
     """
 
     id: str = _string()

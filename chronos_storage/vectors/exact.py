@@ -43,9 +43,9 @@ class ExactVectorStore(OrmVectorStore):
 
     def upsert(self, collection: str, embeddings: Iterable[records.Embedding]) -> list[records.Embedding]:
         row = self._collection(collection)
-        stored = checked(embeddings, row.dimension, row.metric)
+        stored, _ = checked(embeddings, row.dimension, row.metric)
         if stored:
-            self._write(row, last_of_each(stored))
+            self._write(row, [stored[place] for place in last_of_each(stored)])
         return stored
 
     @retried
@@ -94,7 +94,8 @@ class ExactVectorStore(OrmVectorStore):
             keys, scores = self._answer(row, question)
             found = self._read(keys)
             if scores is None:
-                results = by_similarity(row.metric, question.vector, [*found.values()])
+                vectors = matrices.joined([result.vector for result in found.values()], row.dimension)
+                results = by_similarity(row.metric, question.vector, [*found.values()], vectors)
             else:
                 results = by_score(found, scores)
             if len(found) == len(keys):

@@ -12,21 +12,20 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from .. import codec
 
 
-def pack(vector: Any) -> bytes:
+def pack(vector: array[float]) -> bytes:
     """The vector as little-endian float32, four bytes a dimension."""
-    packed = array("f", vector)
     if sys.byteorder == "big":
-        packed.byteswap()
-    return packed.tobytes()
+        vector = vector[:]
+        vector.byteswap()
+    return vector.tobytes()
 
 
-def unpack(data: bytes) -> list[float]:
+def unpack(data: bytes) -> array[float]:
     """The vector that `pack` packed."""
-    packed = array("f")
-    packed.frombytes(data)
+    vector = array("f", data)
     if sys.byteorder == "big":
-        packed.byteswap()
-    return packed.tolist()
+        vector.byteswap()
+    return vector
 
 
 class VectorField(models.Field):  # type: ignore[type-arg]
@@ -41,7 +40,7 @@ class VectorField(models.Field):  # type: ignore[type-arg]
     def db_type(self, connection: BaseDatabaseWrapper) -> str:
         return {"postgresql": "vector", "mysql": "longblob", "sqlite": "BLOB"}[connection.vendor]
 
-    def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> list[float] | None:
+    def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> array[float] | None:
         if value is None:
             return None
         if connection.vendor == "postgresql":
@@ -55,13 +54,13 @@ class VectorField(models.Field):  # type: ignore[type-arg]
         if value is None or hasattr(value, "as_sql"):
             return value
         vector = codec.vector(value, self.name)
-        return codec.dumps(vector) if connection.vendor == "postgresql" else pack(vector)
+        return codec.dumps(vector.tolist()) if connection.vendor == "postgresql" else pack(vector)
 
     def get_placeholder(self, value: Any, compiler: Any, connection: BaseDatabaseWrapper) -> str:
         return "%s::vector" if connection.vendor == "postgresql" else "%s"
 
     def value_to_string(self, obj: models.Model) -> str:
-        return codec.dumps(self.value_from_object(obj))
+        return codec.dumps(list(self.value_from_object(obj)))
 
 
 class ContentField(models.TextField):  # type: ignore[type-arg]

@@ -120,7 +120,9 @@ def parse(filter: Any) -> And:  # noqa: A002  (the field's own word)
     Raises:
         InvalidRecord: naming the part that is not in the grammar.
     """
-    return _filter(codec.json_object({} if filter is None else filter, "filter"), "filter")
+    if filter is None:
+        return And(())
+    return _filter(codec.json_object(filter, "filter"), "filter")
 
 
 def _filter(given: Any, where: str) -> And:

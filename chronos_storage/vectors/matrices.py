@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from array import array
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -66,12 +67,16 @@ def largest(keys: Any, scores: Any, count: int) -> tuple[Any, Any]:
     return keys[chosen], scores[chosen]
 
 
-def nearest(blocks: Iterator[Block] | list[Block], metric: str, query: list[float], count: int, filter: And) -> list[int]:  # noqa: A002
-    """The keys of the `count` rows nearest to the query that match, best first."""
-    wanted = np.asarray(query, dtype=np.float32)
+def joined(vectors: list[array[float]], dimension: int) -> Any:
+    """Vectors as a matrix of float32, a row each."""
+    return np.frombuffer(b"".join(vectors), dtype=np.float32).reshape(len(vectors), dimension)
+
+
+def nearest(blocks: Iterator[Block], metric: str, query: Any, count: int, filter: And) -> list[int]:  # noqa: A002
+    """The keys of the `count` rows nearest to the query, an array of float32, that match; best first."""
     keys, scores = np.empty(0, np.int64), np.empty(0, np.float32)
     for block in blocks:
-        more_keys, more_scores = block.nearest(metric, wanted, count, filter)
+        more_keys, more_scores = block.nearest(metric, query, count, filter)
         keys, scores = largest(np.concatenate([keys, more_keys]), np.concatenate([scores, more_scores]), count)
     return [int(key) for key in keys[np.argsort(-scores, kind="stable")]]
 

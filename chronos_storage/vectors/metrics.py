@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from array import array
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,29 +15,43 @@ METRICS = ("cosine", "l2", "inner_product")
 _SHORTEST, _LONGEST = 1e-15, 1e18
 
 
-def check_vector(vector: list[float], dimension: int, metric: str, field: str) -> None:
-    """Refuse a vector that a collection of this shape can't compare."""
-    if len(vector) != dimension:
-        raise InvalidRecord(field, f"has {len(vector)} dimensions; the collection's have {dimension}")
-    length = math.hypot(*vector)
-    if length > _LONGEST:
-        raise InvalidRecord(field, f"has the length {length:g}; at most {_LONGEST:g} can be compared")
-    if metric == "cosine" and length < _SHORTEST:
+def as_matrix(vectors: Sequence[array[float]], dimension: int, metric: str, field: str) -> Any:
+    """Vectors that a collection of this shape can compare, a row each, in an array of float32.
+
+    Raises:
+        InvalidRecord: naming `field`, where one can't be compared.
+    """
+    for vector in vectors:
+        if len(vector) != dimension:
+            raise InvalidRecord(field, f"has {len(vector)} dimensions; the collection's have {dimension}")
+    matrix = np.frombuffer(b"".join(vectors), dtype=np.float32).reshape(len(vectors), dimension)
+    squares = np.einsum("ij,ij->i", matrix, matrix)
+    if (longest := squares.max()) > _LONGEST**2:
+        raise InvalidRecord(field, f"has the length {longest**0.5:g}; at most {_LONGEST:g} can be compared")
+    if metric == "cosine" and squares.min() < _SHORTEST**2:
         raise InvalidRecord(field, "has no direction, being of length 0, which the metric cosine compares by")
+    return matrix
 
 
-def scores(metric: str, query: Sequence[float], vectors: Any) -> list[float]:
-    """The similarity of each of the vectors to the query, computed in float64: the same for every store."""
-    if not len(vectors):
-        return []
-    rows, wanted = np.asarray(vectors, dtype=np.float64), np.asarray(query, dtype=np.float64)
+def scores(metric: str, query: Any, vectors: Any) -> list[float]:
+    """The similarity of each of the vectors to the query, computed in float64: the same for every store.
+
+    Args:
+        query: an array of float32.
+        vectors: a matrix of float32, a vector a row.
+    """
+    rows, wanted = vectors.astype(np.float64), query.astype(np.float64)
     if metric == "l2":
-        similar = 1 / (1 + np.linalg.norm(rows - wanted, axis=1))
+        rows -= wanted
+        similar = 1 / (1 + np.sqrt(np.einsum("ij,ij->i", rows, rows)))
     else:
         similar = rows @ wanted
         if metric == "cosine":
-            similar = np.clip(similar / (np.linalg.norm(rows, axis=1) * np.linalg.norm(wanted)), -1, 1)
-    return [float(score) for score in similar]
+            similar /= np.sqrt(np.einsum("ij,ij->i", rows, rows) * (wanted @ wanted))
+            np.minimum(similar, 1, out=similar)
+            np.maximum(similar, -1, out=similar)
+    found: list[float] = similar.tolist()
+    return found
 
 
 def rough_scores(metric: str, query: Any, block: Any, lengths: Any) -> Any:

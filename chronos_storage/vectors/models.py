@@ -35,7 +35,10 @@ class Embedding(models.Model):
     """A vector, its content, and the metadata it is filtered by."""
 
     id = models.BigAutoField(primary_key=True)
-    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="embeddings", db_index=False)
+    #: Without a constraint, whose check would take as long as the row: who writes locks the collection instead.
+    collection = models.ForeignKey(
+        Collection, on_delete=models.CASCADE, related_name="embeddings", db_index=False, db_constraint=False
+    )
     embedding_id = IdField()
     vector = VectorField()
     content = ContentField(default="", blank=True)

@@ -14,7 +14,7 @@ from ..ids import new_id
 from . import filters, models
 from .base import Metric, VectorStore
 from .filters import And
-from .metrics import METRICS, check_vector, scores
+from .metrics import METRICS, as_matrix, scores
 
 
 class OrmVectorStore(VectorStore):
@@ -115,30 +115,35 @@ def embedding_of(row: models.Embedding) -> records.Embedding:
     )
 
 
-def checked(given: Iterable[records.Embedding], dimension: int, metric: str) -> list[records.Embedding]:
-    """Copies of embeddings that a collection of this shape can keep, empty ids filled in."""
+def checked(given: Iterable[records.Embedding], dimension: int, metric: str) -> tuple[list[records.Embedding], Any]:
+    """Copies of embeddings that a collection of this shape can keep, empty ids filled in, and their vectors' matrix."""
     cleaned = []
     for embedding in given:
         if not isinstance(embedding, records.Embedding):
             raise InvalidRecord("embeddings", f"must be Embedding records, not {type(embedding).__name__}")
         copy = embedding.cleaned()
-        check_vector(copy.vector, dimension, metric, "vector")
-        copy.id = copy.id or new_id()
+        copy.complete()
         cleaned.append(copy)
-    return cleaned
+    if not cleaned:
+        return [], None
+    return cleaned, as_matrix([copy.vector for copy in cleaned], dimension, metric, "vector")
 
 
-def last_of_each(embeddings: Sequence[records.Embedding]) -> list[records.Embedding]:
-    """The last embedding of each id, by id: who writes in one order never waits for each other in a ring."""
-    last = {embedding.id: embedding for embedding in embeddings}
+def last_of_each(embeddings: Sequence[records.Embedding]) -> list[int]:
+    """The place of the last embedding of each id, by id: who writes in one order never waits in a ring."""
+    last = {embedding.id: place for place, embedding in enumerate(embeddings)}
     return [last[id] for id in sorted(last)]
 
 
 def by_similarity(
-    metric: str, query: list[float], results: list[records.SearchResult]
+    metric: str, query: Any, results: list[records.SearchResult], vectors: Any
 ) -> list[records.SearchResult]:
-    """The results with their scores, best first, ties by id."""
-    for result, score in zip(results, scores(metric, query, [result.vector for result in results]), strict=True):
+    """The results with their scores, best first, ties by id.
+
+    Args:
+        query, vectors: see `metrics.scores`.
+    """
+    for result, score in zip(results, scores(metric, query, vectors), strict=True):
         result.score = score
     return sorted(results, key=lambda result: (-result.score, result.id))
 
@@ -154,8 +159,8 @@ class Question:
     """A search's arguments, checked."""
 
     def __init__(self, dimension: int, metric: str, query: Any, top_k: int, filter: Any, text: str | None) -> None:  # noqa: A002
-        self.vector = codec.vector(query, "query")
-        check_vector(self.vector, dimension, metric, "query")
+        #: The query as an array of float32.
+        self.vector = as_matrix([codec.vector(query, "query")], dimension, metric, "query")[0]
         self.top_k = codec.integer(top_k, "top_k")
         self.filter: And = filters.parse(filter)
         self.text = None if text is None else codec.string(text, "text", codec.MAX_TEXT)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+import time
+from array import array
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -18,12 +20,16 @@ from .base import Progress
 from .indexes import Shape
 from .jsonb import condition
 from .orm import OrmVectorStore, Question, by_similarity, checked, last_of_each
-from .statements import Nearest, by_index, exactly
+from .statements import Nearest, Part, by_index, exactly
 
 #: The smallest and largest of each parameter of an index, as pgvector has them.
 _PARAMETERS = {"m": (2, 100), "ef_construction": (4, 1_000), "ef_search": (1, 1_000)}
 #: A filter that no more rows match is answered by sorting them, however small the collection.
 _FEW = 1_000
+#: For how long a search need not look whether a collection's index or its ef_search are others now.
+_FRESH_SECONDS = 1.0
+#: Embeddings of one statement: what a processor's cache holds is written fastest.
+_BATCH = 500
 
 
 class PgVectorStore(OrmVectorStore):
@@ -43,6 +49,8 @@ class PgVectorStore(OrmVectorStore):
     def __init__(self, using: str | None = None, *, auto_index: bool = True) -> None:
         super().__init__(using)
         self._auto_index = auto_index
+        #: What is known of collections, by name, and until when on `time.monotonic` it need not be read again.
+        self._shapes: dict[str, tuple[Shape, float]] = {}
 
     def drop_collection(self, name: str) -> bool:
         row = self._collections().filter(name=codec.string(name, "name")).first()
@@ -54,20 +62,30 @@ class PgVectorStore(OrmVectorStore):
 
     def upsert(self, collection: str, embeddings: Iterable[records.Embedding]) -> list[records.Embedding]:
         shape = self._shape(collection)
-        stored = checked(embeddings, shape.dimension, shape.metric)
-        if stored and not self._write(shape, last_of_each(stored)):
+        stored, matrix = checked(embeddings, shape.dimension, shape.metric)
+        if not stored:
+            return []
+        if not self._write(shape, stored, matrix):
             raise NotFound(f"there is no collection {collection!r}")
-        if stored and self._auto_index and not shape.indexed:
+        if self._auto_index and not shape.indexed:
             alias = self.alias
             transaction.on_commit(lambda: indexes.build_if_due(alias, shape), using=alias, robust=True)
         return stored
 
     @retried
-    def _write(self, shape: Shape, embeddings: list[records.Embedding]) -> bool:
-        """Store embeddings; whether the collection was still there."""
-        others = [{"i": each.id, "c": each.content, "m": each.metadata, "u": each.user_id} for each in embeddings]
-        vectors = wire.Vectors([each.vector for each in embeddings], *wire.type_ids(self.alias))
-        return bool(wire.execute(self.alias, statements.upsert(shape), [codec.dumps(others), vectors]))
+    def _write(self, shape: Shape, embeddings: list[records.Embedding], matrix: Any) -> bool:
+        """Store embeddings, all or none; whether the collection was still there."""
+        types = wire.type_ids(self.alias)
+        places = last_of_each(embeddings)
+        batches = [places[start : start + _BATCH] for start in range(0, len(places), _BATCH)]
+        with transaction.atomic(using=self.alias) if len(batches) > 1 else nullcontext():
+            for batch in batches:
+                rows = [embeddings[place] for place in batch]
+                others = [{"i": row.id, "c": row.content, "m": row.metadata, "u": row.user_id} for row in rows]
+                parameters = [codec.dumps(others), wire.Vectors(matrix[batch], *types)]
+                if not wire.execute(self.alias, statements.upsert(shape), parameters):
+                    return False
+        return True
 
     @retried
     def delete(self, collection: str, ids: Sequence[str]) -> int:
@@ -89,21 +107,51 @@ class PgVectorStore(OrmVectorStore):
         filter: dict[str, Any] | None = None,  # noqa: A002  (the interface's name)
         text: str | None = None,
     ) -> list[records.SearchResult]:
+        shape, read_until = self._shapes.get(collection, (None, 0.0))
+        if shape and read_until > time.monotonic():
+            # If rows come back, the collection is the one that was known: its number is never given to another.
+            with suppress(InvalidRecord):
+                question = Question(shape.dimension, shape.metric, query, top_k, filter, text)
+                if rows := self._answer(shape, question):
+                    return _results(shape, question, rows)
         shape = self._shape(collection)
         question = Question(shape.dimension, shape.metric, query, top_k, filter, text)
+        return _results(shape, question, self._answer(shape, question))
+
+    def _answer(self, shape: Shape, question: Question) -> list[Any]:
+        """The rows that answer a question, see `statements.search`; by the index, some more and roughly in order."""
         if question.top_k == 0:
             return []
         if shape.indexed:
             if question.filter.parts:
                 # Sorting m rows, and scanning an index of n for k of which m match, cost the same at about this many.
                 few = max(_FEW, math.isqrt(8 * question.top_k * shape.rows))
-                rows = self._ask(shape, question, partial(exactly, at_most=few))
+                rows = self._exactly(shape, question, at_most=few)
                 if not rows or rows[0][0] <= few:
-                    return _results(shape, question, rows)
-            rows = self._ask(shape, question, by_index)
-            if len(rows) == question.top_k:
-                return _results(shape, question, rows)
-        return _results(shape, question, self._ask(shape, question, exactly))
+                    return rows
+            rows = self._by_index(shape, question)
+            if len(rows) >= question.top_k:
+                return rows
+        return self._exactly(shape, question)
+
+    def _exactly(self, shape: Shape, question: Question, at_most: int | None = None) -> list[Any]:
+        query, matching = wire.Numbers(question.vector), condition(question.filter, "metadata")
+        if question.text is None:
+            nearest = exactly(shape, query, matching, question.top_k, at_most=at_most)
+            return wire.execute(self.alias, *statements.search(nearest, question.top_k))
+        nearest = exactly(shape, query, matching, fusion.depth(question.top_k), at_most=at_most)
+        return self._fused(shape, question, nearest, matching)
+
+    def _by_index(self, shape: Shape, question: Question) -> list[Any]:
+        query, matching = wire.Numbers(question.vector), condition(question.filter, "metadata")
+        if question.text is None:
+            return wire.execute(self.alias, *statements.search_index(shape, query, matching, question.top_k))
+        nearest = by_index(shape, query, matching, fusion.depth(question.top_k))
+        return self._fused(shape, question, nearest, matching)
+
+    def _fused(self, shape: Shape, question: Question, nearest: Nearest, matching: Part) -> list[Any]:
+        statement = statements.hybrid(shape, nearest, matching, question.text or "", question.top_k)
+        return wire.execute(self.alias, *statement)
 
     def stats(self, collection: str) -> records.CollectionStats:
         row = self._collection(collection)
@@ -135,7 +183,7 @@ class PgVectorStore(OrmVectorStore):
         found = wanted = 0
         for vector in vectors[: codec.integer(sample, "sample", 1)]:
             question = Question(shape.dimension, shape.metric, vector, codec.integer(top_k, "top_k", 1), None, None)
-            truth = {row[1] for row in self._ask(shape, question, exactly)}
+            truth = {row[1] for row in self._exactly(shape, question)}
             found += len(truth & {result.id for result in self.search(collection, vector, top_k)})
             wanted += len(truth)
         return found / wanted if wanted else 1.0
@@ -148,30 +196,26 @@ class PgVectorStore(OrmVectorStore):
         found = wire.execute(self.alias, indexes.SHAPE, [codec.string(name, "collection")])
         if not found:
             raise NotFound(f"there is no collection {name!r}")
-        return Shape(*found[0])
-
-    def _ask(self, shape: Shape, question: Question, nearest: Callable[..., Nearest]) -> list[Any]:
-        """The rows of the statement that answers the question, see `statements.search` and `statements.hybrid`."""
-        query, matching = wire.Numbers(question.vector), condition(question.filter, "metadata")
-        if question.text is None:
-            found = nearest(shape, query, matching, question.top_k)
-            return wire.execute(self.alias, *statements.search(found, question.top_k))
-        found = nearest(shape, query, matching, fusion.depth(question.top_k))
-        return wire.execute(
-            self.alias, *statements.hybrid(shape, found, matching, question.text, question.top_k)
-        )
+        shape = Shape(*found[0])
+        self._shapes[name] = shape, time.monotonic() + _FRESH_SECONDS
+        return shape
 
 
 def _results(shape: Shape, question: Question, rows: list[Any]) -> list[records.SearchResult]:
+    if not rows:
+        return []
+    vectors = wire.unpack([row[2] for row in rows])
     results = [
         records.SearchResult(
             id=id,
-            vector=wire.unpack(vector),
+            vector=array("f", vector.tobytes()),
             content=content,
             metadata=codec.loads(metadata),
             user_id=user_id,
             score=score or 0.0,
         )
-        for _, id, vector, content, metadata, user_id, score in rows
+        for (_, id, _, content, metadata, user_id, score), vector in zip(rows, vectors, strict=True)
     ]
-    return results if question.text is not None else by_similarity(shape.metric, question.vector, results)
+    if question.text is not None:
+        return results
+    return by_similarity(shape.metric, question.vector, results, vectors)[: question.top_k]

@@ -56,6 +56,17 @@ def exactly(shape: Shape, query: Any, matching: Part, count: int, *, at_most: in
 
 def by_index(shape: Shape, query: Any, matching: Part, count: int) -> Nearest:
     """The `count` nearest rows that match, as the index finds them."""
+    candidates, parameters = _candidates(shape, query, matching, count, "id, embedding_id, vector")
+    return Nearest(
+        f"candidates AS MATERIALIZED ({candidates}),"
+        f" nearest AS (SELECT id, embedding_id, vector {shape.operator} %s::real[]::vector AS distance"
+        f" FROM candidates ORDER BY distance, embedding_id LIMIT {count})",
+        [*parameters, query],
+        "NULL::bigint",
+    )
+
+
+def _candidates(shape: Shape, query: Any, matching: Part, count: int, columns: str) -> Part:
     condition, parameters = matching
     looked_at = min(max(shape.ef_search, count), _MAX_EF_SEARCH)
     # A halfvec's order is rough: more candidates, which their float32 then sorts.
@@ -66,19 +77,21 @@ def by_index(shape: Shape, query: Any, matching: Part, count: int) -> Nearest:
         f"(SELECT set_config('hnsw.ef_search', '{looked_at}', true)"
         " || set_config('hnsw.iterative_scan', 'relaxed_order', true)) IS NOT NULL"
     )
-    return Nearest(
-        f"candidates AS MATERIALIZED (SELECT id, embedding_id, vector FROM {_TABLE}"
-        f" WHERE collection_id = {shape.id} AND {condition} AND {settings}"
+    return (
+        f"SELECT {columns} FROM {_TABLE} AS e WHERE collection_id = {shape.id} AND {condition} AND {settings}"
         f" ORDER BY {shape.expression} {shape.operator} %s::real[]::{shape.kind}({shape.dimension})"
-        f" LIMIT {candidates}),"
-        f" nearest AS (SELECT id, embedding_id, vector {shape.operator} %s::real[]::vector AS distance"
-        f" FROM candidates ORDER BY distance, embedding_id LIMIT {count})",
-        [*parameters, query, query],
-        "NULL::bigint",
+        f" LIMIT {candidates}",
+        [*parameters, query],
     )
 
 
 _COLUMNS = "e.embedding_id, e.vector, e.content, e.metadata::text, e.user_id"
+
+
+def search_index(shape: Shape, query: Any, matching: Part, top_k: int) -> Part:
+    """A search by vector alone, by the index; its rows are those of `search`, in the index's rough order."""
+    columns = f"NULL::bigint, {_COLUMNS}, NULL::float8"
+    return _candidates(shape, query, matching, top_k, columns)
 
 
 def search(nearest: Nearest, top_k: int) -> Part:

@@ -7,9 +7,8 @@ array has a header of its dimensions and element type, then each element behind 
 from __future__ import annotations
 
 import struct
-import sys
-from array import array
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import psycopg
@@ -21,9 +20,13 @@ _FLOAT4, _FLOAT4_ARRAY = 700, 1021
 
 
 class Numbers:
-    """A parameter of the type ``real[]``, which casts to ``vector``."""
+    """A parameter of the type ``real[]``, which casts to ``vector``.
 
-    def __init__(self, numbers: list[float]) -> None:
+    Args:
+        numbers: an array of float32.
+    """
+
+    def __init__(self, numbers: Any) -> None:
         self.numbers = numbers
 
 
@@ -31,11 +34,12 @@ class Vectors:
     """A parameter of the type ``vector[]``.
 
     Args:
+        matrix: an array of float32, a vector a row.
         type_id, array_id: pgvector's types in this database, see `type_ids`.
     """
 
-    def __init__(self, vectors: list[list[float]], type_id: int, array_id: int) -> None:
-        self.vectors = vectors
+    def __init__(self, matrix: Any, type_id: int, array_id: int) -> None:
+        self.matrix = matrix
         self.type_id = type_id
         self.array_id = array_id
 
@@ -63,13 +67,13 @@ class _VectorsDumper(Dumper):
         return dumper
 
     def dump(self, value: Vectors) -> bytes:
-        dimension = len(value.vectors[0])
+        count, dimension = value.matrix.shape
         fields = [("length", ">i4"), ("dimension", ">i2"), ("unused", ">i2"), ("numbers", ">f4", (dimension,))]
-        elements = np.empty(len(value.vectors), dtype=fields)
+        elements = np.empty(count, dtype=fields)
         elements["length"] = 4 + 4 * dimension
         elements["dimension"] = dimension
         elements["unused"] = 0
-        elements["numbers"] = value.vectors
+        elements["numbers"] = value.matrix
         return _header(value.type_id, len(elements)) + elements.tobytes()
 
 
@@ -77,12 +81,14 @@ def _header(element_type: int, count: int) -> bytes:
     return struct.pack(">iiIii", 1, 0, element_type, count, 1)
 
 
-def unpack(data: bytes) -> list[float]:
-    """The vector that pgvector sent."""
-    packed = array("f", data[4:])
-    if sys.byteorder == "little":
-        packed.byteswap()
-    return packed.tolist()
+def unpack(vectors: list[bytes]) -> Any:
+    """The vectors that pgvector sent, a row each, in an array of float32."""
+    matrix = np.frombuffer(b"".join(vectors), dtype=">f4").reshape(len(vectors), -1)
+    return matrix[:, 1:].astype(np.float32)  # before the numbers stand as many bytes as one takes
+
+
+#: The driver's connections that know our parameters.
+_prepared: WeakSet[psycopg.Connection[Any]] = WeakSet()
 
 
 def execute(using: str, sql: str, parameters: list[Any]) -> list[Any]:
@@ -90,9 +96,11 @@ def execute(using: str, sql: str, parameters: list[Any]) -> list[Any]:
     connection: Any = connections[using]
     connection.close_if_health_check_failed()
     connection.ensure_connection()
+    if connection.connection not in _prepared:
+        connection.connection.adapters.register_dumper(Numbers, _NumbersDumper)
+        connection.connection.adapters.register_dumper(Vectors, _VectorsDumper)
+        _prepared.add(connection.connection)
     cursor = psycopg.Cursor(connection.connection)
-    cursor.adapters.register_dumper(Numbers, _NumbersDumper)
-    cursor.adapters.register_dumper(Vectors, _VectorsDumper)
     cursor.format = Format.BINARY
     # Django's wrapper translates errors and tells whoever logs or forbids queries.
     with connection._prepare_cursor(cursor) as wrapped:

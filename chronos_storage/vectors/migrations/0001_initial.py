@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
                 ('content', chronos_storage.vectors.fields.ContentField(blank=True, default='')),
                 ('metadata', chronos_storage.fields.MetadataField(blank=True, default=dict)),
                 ('user_id', chronos_storage.fields.IdField()),
-                ('collection', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='embeddings', to='chronos_vectors.collection')),
+                ('collection', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='embeddings', to='chronos_vectors.collection')),
             ],
             options={
                 'db_table': 'chronos_vectors_embedding',

@@ -123,7 +123,7 @@ class VectorStore(ABC):
 
     astats = twin(stats)
 
-    def reindex(self, collection: str, *, progress: Progress | None = None, **parameters: int) -> None:
+    def reindex(self, collection: str, /, *, progress: Progress | None = None, **parameters: int) -> None:
         """Build the collection's index anew, without keeping others from reading and writing.
 
         Args:

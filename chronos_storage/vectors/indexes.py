@@ -160,9 +160,7 @@ def _start(alias: str, shape: Shape, anew: bool) -> _Build:
 def build_if_due(alias: str, shape: Shape) -> None:
     """Begin to build a collection's indexes, if it is large enough to have them; `wait` waits for the end."""
     with connections[alias].cursor() as cursor:
-        cursor.execute(
-            f"SELECT 1 FROM {_TABLE} WHERE collection_id = {shape.id} LIMIT 1 OFFSET {INDEXED_FROM - 1}"
-        )
+        cursor.execute(f"SELECT 1 FROM {_TABLE} WHERE collection_id = {shape.id} LIMIT 1 OFFSET {INDEXED_FROM - 1}")
         if cursor.fetchone():
             _start(alias, shape, anew=False)
 

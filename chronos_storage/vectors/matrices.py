@@ -16,7 +16,8 @@ from .. import codec
 from .filters import And
 from .metrics import rough_scores
 
-_BLOCK_ROWS = 4_096
+#: Bytes of a block's vectors: few blocks, as each begins another product.
+_BLOCK_BYTES = 32 * 1024 * 1024
 #: What a parsed metadata object takes in memory, in multiples of its text's length, and besides.
 _METADATA_FACTOR, _METADATA_BYTES = 8, 300
 
@@ -54,9 +55,7 @@ class Block:
 
     def matching(self, filter: And) -> set[int]:  # noqa: A002
         """The keys of the rows that match."""
-        return {
-            int(key) for key, metadata in zip(self.keys, self.metadata, strict=True) if filter.matches(metadata)
-        }
+        return {int(key) for key, metadata in zip(self.keys, self.metadata, strict=True) if filter.matches(metadata)}
 
 
 def largest(keys: Any, scores: Any, count: int) -> tuple[Any, Any]:
@@ -84,15 +83,16 @@ def nearest(blocks: Iterator[Block], metric: str, query: Any, count: int, filter
 def read(using: str, collection_id: int, dimension: int) -> Iterator[Block]:
     """All rows of a collection, block by block."""
     last = ""
+    at_once = max(1, _BLOCK_BYTES // (4 * dimension))
     while True:
         with connections[using].cursor() as cursor:
             # The empty string is no id, so that every row is behind it.
-            cursor.execute(_PAGE, [collection_id, last, _BLOCK_ROWS])
+            cursor.execute(_PAGE, [collection_id, last, at_once])
             rows = cursor.fetchall()
         if rows:
             last = rows[-1][1]
             yield _block(rows, dimension)
-        if len(rows) < _BLOCK_ROWS:
+        if len(rows) < at_once:
             return
 
 

@@ -75,7 +75,8 @@ class OrmVectorStore(VectorStore):
         return None if row is None else embedding_of(row)
 
     def count(self, collection: str) -> int:
-        return self._embeddings(self._collection(collection)).count()
+        counted: int = self._embeddings(self._collection(collection)).count()
+        return counted
 
     def stats(self, collection: str) -> records.CollectionStats:
         row = self._collection(collection)

@@ -160,7 +160,7 @@ class PgVectorStore(OrmVectorStore):
         parameters = {name: getattr(row, name) for name in _PARAMETERS}
         return replace(found, index=state, index_size=size, parameters=parameters)
 
-    def reindex(self, collection: str, *, progress: Progress | None = None, **parameters: int) -> None:
+    def reindex(self, collection: str, /, *, progress: Progress | None = None, **parameters: int) -> None:
         """Build the collection's indexes anew, whatever its size.
 
         Args:

@@ -77,12 +77,12 @@ def _candidates(shape: Shape, query: Any, matching: Part, count: int, columns: s
         f"(SELECT set_config('hnsw.ef_search', '{looked_at}', true)"
         " || set_config('hnsw.iterative_scan', 'relaxed_order', true)) IS NOT NULL"
     )
-    return (
+    sql = (
         f"SELECT {columns} FROM {_TABLE} AS e WHERE collection_id = {shape.id} AND {condition} AND {settings}"
         f" ORDER BY {shape.expression} {shape.operator} %s::real[]::{shape.kind}({shape.dimension})"
-        f" LIMIT {candidates}",
-        [*parameters, query],
+        f" LIMIT {candidates}"
     )
+    return sql, [*parameters, query]
 
 
 _COLUMNS = "e.embedding_id, e.vector, e.content, e.metadata::text, e.user_id"
@@ -96,12 +96,12 @@ def search_index(shape: Shape, query: Any, matching: Part, top_k: int) -> Part:
 
 def search(nearest: Nearest, top_k: int) -> Part:
     """A search by vector alone; its rows: how many matched, the embedding's columns, NULL."""
-    return (
+    sql = (
         f"WITH {nearest.sql} SELECT {nearest.matched}, {_COLUMNS}, NULL::float8"
         f" FROM nearest JOIN {_TABLE} AS e ON e.id = nearest.id"
-        f" ORDER BY nearest.distance, e.embedding_id LIMIT {top_k}",
-        nearest.parameters,
+        f" ORDER BY nearest.distance, e.embedding_id LIMIT {top_k}"
     )
+    return sql, nearest.parameters
 
 
 def hybrid(shape: Shape, nearest: Nearest, matching: Part, text: str, top_k: int) -> Part:
@@ -109,7 +109,7 @@ def hybrid(shape: Shape, nearest: Nearest, matching: Part, text: str, top_k: int
     condition, parameters = matching
     # Without an index the words of every row are worked out, once; with one, those of the rows it finds.
     texts = "NOT MATERIALIZED" if shape.indexed else "MATERIALIZED"
-    return (
+    sql = (
         f"WITH {nearest.sql},"
         " wanted AS MATERIALIZED (SELECT plainto_tsquery('english', %s) AS all_words,"
         " replace(plainto_tsquery('english', %s)::text, ' & ', ' | ')::tsquery AS any_word),"
@@ -122,9 +122,9 @@ def hybrid(shape: Shape, nearest: Nearest, matching: Part, text: str, top_k: int
         f" FROM worded, wanted ORDER BY place LIMIT {depth(top_k)})),"
         f" fused AS (SELECT id, sum(1.0::float8 / ({CONSTANT} + place)) AS score FROM places GROUP BY id)"
         f" SELECT {nearest.matched}, {_COLUMNS}, fused.score FROM fused JOIN {_TABLE} AS e ON e.id = fused.id"
-        f" ORDER BY fused.score DESC, e.embedding_id LIMIT {top_k}",
-        [*nearest.parameters, text, text, *parameters],
+        f" ORDER BY fused.score DESC, e.embedding_id LIMIT {top_k}"
     )
+    return sql, [*nearest.parameters, text, text, *parameters]
 
 
 def upsert(shape: Shape) -> str:

@@ -22,23 +22,23 @@ def ranked(using: str, collection_id: int, text: str) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def _fts5(collection_id: int, words: list[str]) -> tuple[str, list[object]]:
-    return (
+def _fts5(collection_id: int, words: list[str]) -> tuple[str, list[int | str]]:
+    sql = (
         f"SELECT {WORDS}.rowid FROM {WORDS} JOIN chronos_vectors_embedding AS e ON e.id = {WORDS}.rowid"
-        f" WHERE {WORDS} MATCH %s AND e.collection_id = %s ORDER BY bm25({WORDS}), e.embedding_id",
-        # In quotes NOT, too, is only a word.
-        [" OR ".join(f'"{word}"' for word in words), collection_id],
+        f" WHERE {WORDS} MATCH %s AND e.collection_id = %s ORDER BY bm25({WORDS}), e.embedding_id"
     )
+    # In quotes NOT, too, is only a word.
+    return sql, [" OR ".join(f'"{word}"' for word in words), collection_id]
 
 
-def _fulltext(collection_id: int, words: list[str]) -> tuple[str, list[object]]:
+def _fulltext(collection_id: int, words: list[str]) -> tuple[str, list[int | str]]:
     relevance = "MATCH (content) AGAINST (%s IN NATURAL LANGUAGE MODE)"
     text = " ".join(words)
-    return (
+    sql = (
         f"SELECT id FROM chronos_vectors_embedding WHERE {relevance} AND collection_id = %s"
-        f" ORDER BY {relevance} DESC, embedding_id",
-        [text, collection_id, text],
+        f" ORDER BY {relevance} DESC, embedding_id"
     )
+    return sql, [text, collection_id, text]
 
 
-_STATEMENTS: dict[str, Callable[[int, list[str]], tuple[str, list[object]]]] = {"sqlite": _fts5, "mysql": _fulltext}
+_STATEMENTS: dict[str, Callable[[int, list[str]], tuple[str, list[int | str]]]] = {"sqlite": _fts5, "mysql": _fulltext}

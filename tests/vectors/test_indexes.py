@@ -136,7 +136,8 @@ def test_many_dimensions(store: PgVectorStore, dimension: int, kind: str) -> Non
         cursor.execute("SET enable_seqscan = off; SET enable_sort = off")
     for row in rows[:10]:
         [first, *_] = store.search("c", row.vector)
-        assert (first.id, first.score) == (row.id, pytest.approx(1, abs=1e-6))
+        assert first.id == row.id
+        assert first.score == pytest.approx(1, abs=1e-6)
     assert store.recall("c", sample=20) == 1.0
 
 

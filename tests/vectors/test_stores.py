@@ -74,7 +74,7 @@ def test_what_was_rolled_back_is_not_found(vector_store_committed: OrmVectorStor
     store = vector_store_committed
     store.create_collection("c", 1, metric="l2")
     store.upsert("c", [Embedding(id="e", vector=[1])])
-    with pytest.raises(ZeroDivisionError), transaction.atomic(using=store.alias):
+    with pytest.raises(ZeroDivisionError), transaction.atomic(using=store.alias):  # noqa: PT012
         store.upsert("c", [Embedding(id="f", vector=[2])])
         assert len(store.search("c", [2])) == 2
         raise ZeroDivisionError

@@ -37,7 +37,7 @@ class BadVectorContract:
     @pytest.mark.parametrize("vector", _BAD_VECTORS, ids=repr)
     def test_a_vector_that_cannot_be_kept(self, vector_store: VectorStore, vector: Any) -> None:
         for metric in ("cosine", "l2"):
-            vector_store.create_collection(metric, 2, metric=metric)  # type: ignore[arg-type]
+            vector_store.create_collection(metric, 2, metric=metric)
             with pytest.raises(InvalidRecord) as raised:
                 vector_store.upsert(metric, [Embedding(id="e", vector=vector)])
             assert raised.value.field == "vector"
@@ -164,9 +164,9 @@ class BadVectorQuestionContract:
         for name, value in bad:
             with pytest.raises(InvalidRecord, match=f"^{name}: "):
                 vector_store.search("c", [1], **{name: value})
-        with pytest.raises(InvalidRecord, match="^ids: "):
+        with pytest.raises(InvalidRecord, match=r"^ids: "):
             vector_store.delete("c", "e")
-        with pytest.raises(InvalidRecord, match="^id: "):
+        with pytest.raises(InvalidRecord, match=r"^id: "):
             vector_store.get("c", 1)  # type: ignore[arg-type]
-        with pytest.raises(InvalidRecord, match="^collection: "):
+        with pytest.raises(InvalidRecord, match=r"^collection: "):
             vector_store.count(None)  # type: ignore[arg-type]

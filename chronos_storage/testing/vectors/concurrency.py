@@ -25,7 +25,10 @@ class ConcurrentVectorContract:
                 order = [*mine, *shared] if thread % 2 else [*reversed(shared), *mine]
                 store.upsert(
                     "c",
-                    [Embedding(id=id, vector=vectors[place + thread], content="word") for place, id in enumerate(order)],
+                    [
+                        Embedding(id=id, vector=vectors[place + thread], content="word")
+                        for place, id in enumerate(order)
+                    ],
                 )
                 assert store.delete("c", mine[5:]) == 5
                 found = ids(store.search("c", vectors[turn], 500))

@@ -46,9 +46,7 @@ class EmbeddingContract:
         rows = numpy.array(numbers(4, 3))
         for kind in ("float16", "float32", "float64", ">f8"):
             given = rows.astype(kind)
-            stored = vector_store.upsert(
-                "c", [Embedding(id=f"{place}", vector=row) for place, row in enumerate(given)]
-            )
+            stored = vector_store.upsert("c", [Embedding(id=f"{place}", vector=row) for place, row in enumerate(given)])
             assert [each.vector for each in stored] == [array("f", row) for row in given.tolist()]
             assert vector_store.get("c", "3") == stored[3]
             assert ids(vector_store.search("c", given[2], 1)) == ["2"]

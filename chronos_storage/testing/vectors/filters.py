@@ -23,7 +23,9 @@ _SCALARS = st.one_of(
 )
 _VALUES = st.recursive(
     _SCALARS,
-    lambda inner: st.one_of(st.lists(inner, max_size=2), st.dictionaries(st.sampled_from(_KEYS[:-1]), inner, max_size=2)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2), st.dictionaries(st.sampled_from(_KEYS[:-1]), inner, max_size=2)
+    ),
     max_leaves=3,
 )
 _METADATA = st.dictionaries(st.sampled_from(_KEYS[:-1]), _VALUES, max_size=3)

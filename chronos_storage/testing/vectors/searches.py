@@ -51,7 +51,7 @@ class SearchContract:
 
     def test_a_zero_vector_is_nothing_special_but_under_cosine(self, vector_store: VectorStore) -> None:
         for metric in ("l2", "inner_product"):
-            vector_store.create_collection(metric, 2, metric=metric)  # type: ignore[arg-type]
+            vector_store.create_collection(metric, 2, metric=metric)
             vector_store.upsert(metric, [Embedding(id="zero", vector=[0, 0]), Embedding(id="one", vector=[1, 0])])
             assert len(vector_store.search(metric, [0, 0])) == 2
         assert vector_store.search("l2", [0, 0])[0].id == "zero"
@@ -91,7 +91,21 @@ class HybridContract:
         assert ids(texts.search("c", [4], 2, text="birds unheard-of")) == ["d", "e"]
 
     def test_words_that_nobody_has_leave_the_vectors(self, texts: VectorStore) -> None:
-        for text in ("unheard", "", "  ", "?!", "'", '"', "NOT", "AND OR", "*", "zz:*", "content: zz", "%s", "\U0001f642"):
+        for text in (
+            "unheard",
+            "",
+            "  ",
+            "?!",
+            "'",
+            '"',
+            "NOT",
+            "AND OR",
+            "*",
+            "zz:*",
+            "content: zz",
+            "%s",
+            "\U0001f642",
+        ):
             results = texts.search("c", [4], 3, text=text)
             assert len(results) == 3, text
             assert results[0].id == "e", text
@@ -101,7 +115,9 @@ class HybridContract:
         assert ids(texts.search("c", [0], 1, text="lazy dog", filter={"even": False})) == ["b"]
 
     def test_words_follow_changes(self, texts: VectorStore) -> None:
-        texts.upsert("c", [Embedding(id="b", vector=[1], content="a cat"), Embedding(id="z", vector=[9], content="hen")])
+        texts.upsert(
+            "c", [Embedding(id="b", vector=[1], content="a cat"), Embedding(id="z", vector=[9], content="hen")]
+        )
         texts.delete("c", ["d"])
         assert texts.search("c", [0], text="dog")[0].score == pytest.approx(1 / 61)
         assert texts.search("c", [0], text="cat")[0].id == "b"

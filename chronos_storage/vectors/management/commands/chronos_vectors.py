@@ -6,9 +6,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from ....backends.handler import DEFAULT_ALIAS
 from ....exceptions import ChronosError
 from ...base import VectorStore
-from ...handler import DEFAULT_ALIAS, vector_stores
+from ...handler import vector_stores
 
 _PARAMETERS = ("m", "ef_construction", "ef_search")
 

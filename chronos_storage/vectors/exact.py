@@ -13,14 +13,12 @@ from ..exceptions import NotFound
 from ..ids import new_id
 from . import fusion, matrices, models, words
 from .fields import unpack
-from .orm import OrmVectorStore, Question, by_score, by_similarity, checked, last_of_each
+from .orm import OrmVectorStore, Question, by_score, checked, last_of_each
 
 #: Bytes of one INSERT, below MariaDB's default limit of 16 MiB a statement even where each byte takes two.
 _STATEMENT_BYTES = 4 * 1024 * 1024
 #: Parameters of one statement: SQLite may be built for 32,766 only.
 _PARAMETERS = 10_000
-#: Candidates beyond those asked for: float32 orders them roughly, and float64 then sorts them.
-_SLACK = 16
 #: How often a search begins anew because rows it had found were deleted before it could read them.
 _ATTEMPTS = 3
 #: What a search reads of a collection, and of the rows it found: without the ORM, which takes longer than a product.
@@ -100,20 +98,14 @@ class ExactVectorStore(OrmVectorStore):
         filter: dict[str, Any] | None = None,  # noqa: A002  (the interface's name)
         text: str | None = None,
     ) -> list[records.SearchResult]:
-        results: list[records.SearchResult] = []
         for _ in range(_ATTEMPTS):
             state = self._state(collection)
             question = Question(state.dimension, state.metric, query, top_k, filter, text)
-            keys, scores = self._answer(state, question)
-            found = self._read(keys)
-            if scores is None:
-                vectors = matrices.joined([result.vector for result in found.values()], state.dimension)
-                results = by_similarity(state.metric, question.vector, [*found.values()], vectors)
-            else:
-                results = by_score(found, scores)
-            if len(found) == len(keys):
+            scores = self._fused(state, question) if question.text is not None else self._nearest(state, question)
+            found = self._read([*scores])
+            if len(found) == len(scores):
                 break
-        return results[: question.top_k]
+        return by_score(found, scores)[: question.top_k]
 
     def _state(self, name: str) -> _State:
         with connections[self.alias].cursor() as cursor:
@@ -123,20 +115,18 @@ class ExactVectorStore(OrmVectorStore):
             raise NotFound(f"there is no collection {name!r}")
         return _State(*row)
 
-    def _answer(self, state: _State, question: Question) -> tuple[list[int], dict[int, float] | None]:
-        """The primary keys of the best rows and some more; of a hybrid search the fused scores too."""
-        if question.text is None:
-            return self._nearest(state, question, question.top_k + _SLACK), None
+    def _nearest(self, state: _State, question: Question, count: int | None = None) -> dict[int, float]:
+        return matrices.nearest(
+            self._blocks(state), state.metric, question.vector, count or question.top_k, question.filter
+        )
+
+    def _fused(self, state: _State, question: Question) -> dict[int, float]:
         depth = fusion.depth(question.top_k)
-        texts = words.ranked(self.alias, state.id, question.text)
+        texts = words.ranked(self.alias, state.id, question.text or "")
         if question.filter.parts:
             matching = {key for block in self._blocks(state) for key in block.matching(question.filter)}
             texts = [key for key in texts if key in matching]
-        scores = fusion.fuse(self._nearest(state, question, depth), texts[:depth])
-        return [*scores], scores
-
-    def _nearest(self, state: _State, question: Question, count: int) -> list[int]:
-        return matrices.nearest(self._blocks(state), state.metric, question.vector, count, question.filter)
+        return fusion.fuse([*self._nearest(state, question, depth)], texts[:depth])
 
     def _blocks(self, state: _State) -> Iterator[matrices.Block]:
         return self._cache.blocks(self.alias, state.id, state.dimension, state.version)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from array import array
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,10 +13,12 @@ from django.db import connections
 
 from .. import codec
 from .filters import And
-from .metrics import rough_scores
+from .metrics import rough_scores, scores
 
 #: Bytes of a block's vectors: few blocks, as each begins another product.
 _BLOCK_BYTES = 32 * 1024 * 1024
+#: Candidates beyond those asked for: float32 orders them roughly, and float64 then sorts them.
+_SLACK = 16
 #: What a parsed metadata object takes in memory, in multiples of its text's length, and besides.
 _METADATA_FACTOR, _METADATA_BYTES = 8, 300
 
@@ -45,39 +46,45 @@ class Block:
     metadata: list[dict[str, Any]]
     size: int
 
-    def nearest(self, metric: str, query: Any, count: int, filter: And) -> tuple[Any, Any]:  # noqa: A002
-        """The keys of the `count` rows nearest to the query that match, in no order, and what orders them."""
-        keys, matrix, lengths = self.keys, self.matrix, self.lengths
+    def candidates(self, metric: str, query: Any, count: int, filter: And) -> Any:  # noqa: A002
+        """The places of the `count` rows that match and are nearest to the query, about and in no order."""
+        matrix, lengths, chosen = self.matrix, self.lengths, None
         if filter.parts:
-            chosen = [place for place, metadata in enumerate(self.metadata) if filter.matches(metadata)]
-            keys, matrix, lengths = keys[chosen], matrix[chosen], lengths[chosen]
-        return largest(keys, rough_scores(metric, query, matrix, lengths), count)
+            places = (place for place, metadata in enumerate(self.metadata) if filter.matches(metadata))
+            chosen = np.fromiter(places, dtype=np.int64)
+            matrix, lengths = matrix[chosen], lengths[chosen]
+        rough = rough_scores(metric, query, matrix, lengths)
+        found = np.arange(len(rough))
+        if len(rough) > count:
+            found = np.argpartition(rough, len(rough) - count)[-count:]
+        return found if chosen is None else chosen[found]
 
     def matching(self, filter: And) -> set[int]:  # noqa: A002
         """The keys of the rows that match."""
         return {int(key) for key, metadata in zip(self.keys, self.metadata, strict=True) if filter.matches(metadata)}
 
 
-def largest(keys: Any, scores: Any, count: int) -> tuple[Any, Any]:
-    """The `count` keys with the largest scores, in no order, and these."""
-    if len(keys) <= count:
-        return keys, scores
-    chosen = np.argpartition(-scores, count - 1)[:count]
-    return keys[chosen], scores[chosen]
+def nearest(
+    blocks: Iterator[Block],
+    metric: str,
+    query: Any,
+    count: int,
+    filter: And,  # noqa: A002
+) -> dict[int, float]:
+    """The `count` rows that match and are nearest to the query, best first, ties by id: by their keys, the scores.
 
-
-def joined(vectors: list[array[float]], dimension: int) -> Any:
-    """Vectors as a matrix of float32, a row each."""
-    return np.frombuffer(b"".join(vectors), dtype=np.float32).reshape(len(vectors), dimension)
-
-
-def nearest(blocks: Iterator[Block], metric: str, query: Any, count: int, filter: And) -> list[int]:  # noqa: A002
-    """The keys of the `count` rows nearest to the query, an array of float32, that match; best first."""
-    keys, scores = np.empty(0, np.int64), np.empty(0, np.float32)
+    Args:
+        query: an array of float32.
+    """
+    best: list[tuple[float, int, int]] = []  # minus the score, place, key
+    before = 0
     for block in blocks:
-        more_keys, more_scores = block.nearest(metric, query, count, filter)
-        keys, scores = largest(np.concatenate([keys, more_keys]), np.concatenate([scores, more_scores]), count)
-    return [int(key) for key in keys[np.argsort(-scores, kind="stable")]]
+        places = block.candidates(metric, query, count + _SLACK, filter)
+        exact = scores(metric, query, block.matrix[places])
+        found = zip(exact, places.tolist(), block.keys[places].tolist(), strict=True)
+        best = sorted([*best, *((-score, before + place, key) for score, place, key in found)])[:count]
+        before += len(block.keys)
+    return {key: -score for score, _, key in best}
 
 
 def read(using: str, collection_id: int, dimension: int) -> Iterator[Block]:

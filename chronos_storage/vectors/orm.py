@@ -14,7 +14,7 @@ from ..ids import new_id
 from . import filters, models
 from .base import Metric, VectorStore
 from .filters import And
-from .metrics import METRICS, as_matrix, scores
+from .metrics import METRICS, as_matrix
 
 
 class OrmVectorStore(VectorStore):
@@ -134,19 +134,6 @@ def last_of_each(embeddings: Sequence[records.Embedding]) -> list[int]:
     """The place of the last embedding of each id, by id: who writes in one order never waits in a ring."""
     last = {embedding.id: place for place, embedding in enumerate(embeddings)}
     return [last[id] for id in sorted(last)]
-
-
-def by_similarity(
-    metric: str, query: Any, results: list[records.SearchResult], vectors: Any
-) -> list[records.SearchResult]:
-    """The results with their scores, best first, ties by id.
-
-    Args:
-        query, vectors: see `metrics.scores`.
-    """
-    for result, score in zip(results, scores(metric, query, vectors), strict=True):
-        result.score = score
-    return sorted(results, key=lambda result: (-result.score, result.id))
 
 
 def by_score(results: dict[int, records.SearchResult], scores: dict[int, float]) -> list[records.SearchResult]:

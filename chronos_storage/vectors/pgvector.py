@@ -19,7 +19,8 @@ from . import fusion, indexes, models, statements, wire
 from .base import Progress
 from .indexes import Shape
 from .jsonb import condition
-from .orm import OrmVectorStore, Question, by_similarity, checked, last_of_each
+from .metrics import scores
+from .orm import OrmVectorStore, Question, checked, last_of_each
 from .statements import Nearest, Part, by_index, exactly
 
 #: The smallest and largest of each parameter of an index, as pgvector has them.
@@ -218,4 +219,6 @@ def _results(shape: Shape, question: Question, rows: list[Any]) -> list[records.
     ]
     if question.text is not None:
         return results
-    return by_similarity(shape.metric, question.vector, results, vectors)[: question.top_k]
+    for result, similarity in zip(results, scores(shape.metric, question.vector, vectors), strict=True):
+        result.score = similarity
+    return sorted(results, key=lambda result: (-result.score, result.id))[: question.top_k]

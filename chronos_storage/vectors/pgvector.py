@@ -138,8 +138,8 @@ class PgVectorStore(OrmVectorStore):
     def _exactly(self, shape: Shape, question: Question, at_most: int | None = None) -> list[Any]:
         query, matching = wire.Numbers(question.vector), condition(question.filter, "metadata")
         if question.text is None:
-            nearest = exactly(shape, query, matching, question.top_k, at_most=at_most)
-            return wire.execute(self.alias, *statements.search(nearest, question.top_k))
+            statement = statements.search(shape, query, matching, question.top_k, at_most=at_most)
+            return wire.execute(self.alias, *statement)
         nearest = exactly(shape, query, matching, fusion.depth(question.top_k), at_most=at_most)
         return self._fused(shape, question, nearest, matching)
 

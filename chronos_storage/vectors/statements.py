@@ -1,11 +1,12 @@
 """The SQL of `PgVectorStore`.
 
-A search is one statement: ``nearest`` gives the nearest vectors; where words are searched for too, its places are fused
-with those of the best matching texts; then come the rows of the winners. There are two ways to ``nearest``:
+A search is one statement, and there are two ways to the nearest vectors:
 
 - `exactly`: the distance of every row that matches the filter, sorted. It can be bounded to so many rows, and tells
   whether there were more.
 - `by_index`: the HNSW index, which gives rows by distance until enough match the filter (iterative scan).
+
+Where words are searched for too, the places of the nearest vectors are fused with those of the best matching texts.
 
 A partial index is used only where the collection's number stands in the statement itself, and the cast is the index's.
 """
@@ -94,14 +95,21 @@ def search_index(shape: Shape, query: Any, matching: Part, top_k: int) -> Part:
     return _candidates(shape, query, matching, top_k, columns)
 
 
-def search(nearest: Nearest, top_k: int) -> Part:
-    """A search by vector alone; its rows: how many matched, the embedding's columns, NULL."""
+def search(shape: Shape, query: Any, matching: Part, top_k: int, *, at_most: int | None = None) -> Part:
+    """A search by vector alone of all rows that match; with `at_most`, of so many of them and one more.
+
+    Its rows: how many matched, where `at_most` is given, then the embedding's columns, and NULL.
+    """
+    condition, parameters = matching
+    rows = f"{_TABLE} AS e WHERE collection_id = {shape.id} AND {condition}"
+    if at_most is not None:
+        rows = f"(SELECT * FROM {rows} LIMIT {at_most + 1}) AS e"
+    matched = "NULL::bigint" if at_most is None else "count(*) OVER ()"
     sql = (
-        f"WITH {nearest.sql} SELECT {nearest.matched}, {_COLUMNS}, NULL::float8"
-        f" FROM nearest JOIN {_TABLE} AS e ON e.id = nearest.id"
-        f" ORDER BY nearest.distance, e.embedding_id LIMIT {top_k}"
+        f"SELECT {matched}, {_COLUMNS}, NULL::float8 FROM {rows}"
+        f" ORDER BY vector {shape.operator} %s::real[]::vector, embedding_id LIMIT {top_k}"
     )
-    return sql, nearest.parameters
+    return sql, [*parameters, query]
 
 
 def hybrid(shape: Shape, nearest: Nearest, matching: Part, text: str, top_k: int) -> Part:

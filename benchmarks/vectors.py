@@ -212,16 +212,16 @@ class BareVectors:
         self._connection.execute("CREATE INDEX ON bare ((metadata ->> 'source'))")
 
     def search(self, query: Any) -> list[str]:
-        """The ids of the nearest; their contents and metadata are read too."""
-        return self._ids("SELECT id, content, metadata FROM bare ORDER BY vector <=> %s LIMIT 10", Vector(query))
+        """The ids of the nearest; all their columns are read, as ours are."""
+        return self._ids("SELECT * FROM bare ORDER BY vector <=> %s LIMIT 10", Vector(query))
 
     def filtered(self, sample: Sample) -> Callable[[Any], list[str]]:
         """The same among the rows of the sample's rare source, by the fastest plan there is."""
         wanted = "metadata ->> 'source' = %s"
-        sorted_apart = f"SELECT id, content, metadata FROM bare WHERE {wanted} ORDER BY (vector <=> %s) + 0 LIMIT 10"
+        sorted_apart = f"SELECT * FROM bare WHERE {wanted} ORDER BY (vector <=> %s) + 0 LIMIT 10"
         in_two_steps = (
             f"WITH few AS MATERIALIZED (SELECT * FROM bare WHERE {wanted})"
-            " SELECT id, content, metadata FROM few ORDER BY vector <=> %s LIMIT 10"
+            " SELECT * FROM few ORDER BY vector <=> %s LIMIT 10"
         )
         plans = (sorted_apart, in_two_steps)
         searches = [lambda query, plan=plan: self._ids(plan, sample.rare, Vector(query)) for plan in plans]

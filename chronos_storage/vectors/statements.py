@@ -98,18 +98,23 @@ def search_index(shape: Shape, query: Any, matching: Part, top_k: int) -> Part:
 def search(shape: Shape, query: Any, matching: Part, top_k: int, *, at_most: int | None = None) -> Part:
     """A search by vector alone of all rows that match; with `at_most`, of so many of them and one more.
 
-    Its rows: how many matched, where `at_most` is given, then the embedding's columns, and NULL.
+    Its rows, in no order: how many matched, where `at_most` is given, then the embedding's columns, and NULL.
     """
     condition, parameters = matching
     rows = f"{_TABLE} AS e WHERE collection_id = {shape.id} AND {condition}"
-    if at_most is not None:
-        rows = f"(SELECT * FROM {rows} LIMIT {at_most + 1}) AS e"
-    matched = "NULL::bigint" if at_most is None else "count(*) OVER ()"
+    distance = f"vector {shape.operator} %s::real[]::vector"
+    if at_most is None:
+        sql = (
+            f"SELECT NULL::bigint, {_COLUMNS}, NULL::float8 FROM {rows} ORDER BY {distance}, embedding_id LIMIT {top_k}"
+        )
+        return sql, [*parameters, query]
+    # Counted in narrow rows: whole ones would take longer than to fetch the winners again.
     sql = (
-        f"SELECT {matched}, {_COLUMNS}, NULL::float8 FROM {rows}"
-        f" ORDER BY vector {shape.operator} %s::real[]::vector, embedding_id LIMIT {top_k}"
+        f"SELECT matched, {_COLUMNS}, NULL::float8 FROM (SELECT id, distance, count(*) OVER () AS matched"
+        f" FROM (SELECT id, embedding_id, {distance} AS distance FROM {rows} LIMIT {at_most + 1}) AS matching"
+        f" ORDER BY distance, embedding_id LIMIT {top_k}) AS nearest JOIN {_TABLE} AS e USING (id)"
     )
-    return sql, [*parameters, query]
+    return sql, [query, *parameters]
 
 
 def hybrid(shape: Shape, nearest: Nearest, matching: Part, text: str, top_k: int) -> Part:

@@ -67,7 +67,8 @@ class Sample:
     def rare(self) -> str:
         """The source that is nearest to having 1% of the rows."""
         counts = Counter(self.sources)
-        return min(counts, key=lambda source: abs(counts[source] - len(self.sources) / 100))
+        rare: str = min(counts, key=lambda source: abs(counts[source] - len(self.sources) / 100))
+        return rare
 
     def embeddings(self) -> list[Embedding]:
         """What is stored, with NumPy arrays for vectors."""

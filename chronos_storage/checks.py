@@ -12,6 +12,7 @@ from django.db import connections
 
 from . import conf
 from .backends.handler import AliasHandler, storages
+from .dsn import SHARED_MEMORY
 from .exceptions import ConfigurationError
 
 
@@ -32,32 +33,23 @@ def check_time_zones(**kwargs: Any) -> list[CheckMessage]:
 def check_setting(**kwargs: Any) -> list[CheckMessage]:
     configured = conf.configured()
     if not isinstance(configured, dict):
-        return [Error(f"{conf.NAME} must be a dict.", id="chronos_storage.E002")]
-    messages: list[CheckMessage] = [
-        Error(
-            f"{conf.NAME} has the unknown key {key!r}.",
-            hint=f"It knows {', '.join(conf.SECTIONS)}.",
-            id="chronos_storage.E003",
-        )
-        for key in configured
-        if key not in conf.SECTIONS
-    ]
+        return [_no_dict(conf.NAME)]
+    messages = _unknown_keys(conf.NAME, configured, conf.SECTIONS)
     return messages + check_section(storages)
 
 
 def check_section(handler: AliasHandler[Any]) -> list[CheckMessage]:
-    """What is wrong with one section's entries."""
+    """What is wrong with the entries of one section."""
+    where = f'{conf.NAME}["{handler.section}"]'
+    entries = conf.section(handler.section)
+    if not isinstance(entries, dict):
+        return [_no_dict(where)]
     messages: list[CheckMessage] = []
-    for alias, entry in conf.section(handler.section).items():
-        messages += [
-            Error(
-                f'{conf.NAME}["{handler.section}"]["{alias}"] has the unknown key {key!r}.',
-                hint="It knows BACKEND, OPTIONS.",
-                id="chronos_storage.E003",
-            )
-            for key in entry
-            if key not in ("BACKEND", "OPTIONS")
-        ]
+    for alias, entry in entries.items():
+        if not isinstance(entry, dict):
+            messages.append(_no_dict(f'{where}["{alias}"]'))
+            continue
+        messages += _unknown_keys(f'{where}["{alias}"]', entry, ("BACKEND", "OPTIONS"))
         try:
             handler[alias]
         except ConfigurationError as error:
@@ -65,12 +57,24 @@ def check_section(handler: AliasHandler[Any]) -> list[CheckMessage]:
     return messages
 
 
+def _no_dict(where: str) -> CheckMessage:
+    return Error(f"{where} must be a dict.", id="chronos_storage.E002")
+
+
+def _unknown_keys(where: str, given: dict[str, Any], known: tuple[str, ...]) -> list[CheckMessage]:
+    return [
+        Error(f"{where} has the unknown key {key!r}.", hint=f"It knows {', '.join(known)}.", id="chronos_storage.E003")
+        for key in given
+        if key not in known
+    ]
+
+
 @register(Tags.compatibility)
 def check_sqlite(**kwargs: Any) -> list[CheckMessage]:
     messages: list[CheckMessage] = []
     for alias in connections:
         connection = connections[alias]
-        if connection.vendor != "sqlite" or connection.is_in_memory_db():  # type: ignore[attr-defined]
+        if connection.vendor != "sqlite" or _in_memory(connection):
             continue
         options = connection.settings_dict.get("OPTIONS", {})
         lacking = []
@@ -89,6 +93,10 @@ def check_sqlite(**kwargs: Any) -> list[CheckMessage]:
                 )
             )
     return messages
+
+
+def _in_memory(connection: Any) -> bool:
+    return connection.is_in_memory_db() or SHARED_MEMORY in str(connection.settings_dict["NAME"])
 
 
 @register(Tags.database)

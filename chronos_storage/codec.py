@@ -27,6 +27,7 @@ MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 #: Years that every database's timestamps hold.
 MIN_TIME = datetime(1000, 1, 1, tzinfo=UTC)
 
+_CONSTANTS = frozenset({bool, type(None)})
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
 _encode_sorted = json.JSONEncoder(
@@ -151,30 +152,16 @@ def _copy(value: Any, field: str, depth: int) -> Any:
         if not value.isascii() or "\x00" in value:
             _refuse_unstorable(value, field)
         return value
-    if value is None or kind is bool:
+    if kind in _CONSTANTS:
         return value
     if kind is int or kind is float:
         return _number(value, field)
     if depth == MAX_DEPTH and isinstance(value, dict | list):
         raise InvalidRecord(field, f"is nested more than {MAX_DEPTH} deep")
     if isinstance(value, dict):
-        copy: dict[str, Any] = {}
-        for key, item in value.items():
-            if type(key) is not str or not key.isascii() or "\x00" in key:
-                key = _key(key, field)
-            try:
-                copy[key] = _copy(item, "", depth + 1)
-            except InvalidRecord as error:
-                raise InvalidRecord(f"{field}.{key}{error.field}", error.problem) from None
-        return copy
+        return _copy_object(value, field, depth + 1)
     if isinstance(value, list):
-        items: list[Any] = []
-        try:
-            for item in value:
-                items.append(_copy(item, "", depth + 1))  # noqa: PERF401 - how far it came is in the error
-        except InvalidRecord as error:
-            raise InvalidRecord(f"{field}[{len(items)}]{error.field}", error.problem) from None
-        return items
+        return _copy_list(value, field, depth + 1)
     if isinstance(value, str):
         return _copy(str.__str__(value), field, depth)
     if isinstance(value, int):
@@ -182,6 +169,33 @@ def _copy(value: Any, field: str, depth: int) -> Any:
     if isinstance(value, float):
         return _number(float(value), field)
     raise InvalidRecord(field, f"holds a {kind.__name__}; JSON has objects, lists, strings, numbers, booleans and null")
+
+
+def _copy_object(value: dict[Any, Any], field: str, depth: int) -> dict[str, Any]:
+    copy = {}
+    for key, item in value.items():
+        if type(key) is not str or not key.isascii() or "\x00" in key:
+            key = _key(key, field)
+        # Most items are plain strings and constants, and a call for each costs more than all else here.
+        kind = type(item)
+        if kind in _CONSTANTS or (kind is str and item.isascii() and "\x00" not in item):
+            copy[key] = item
+            continue
+        try:
+            copy[key] = _copy(item, "", depth)
+        except InvalidRecord as error:
+            raise InvalidRecord(f"{field}.{key}{error.field}", error.problem) from None
+    return copy
+
+
+def _copy_list(value: list[Any], field: str, depth: int) -> list[Any]:
+    copy: list[Any] = []
+    try:
+        for item in value:
+            copy.append(_copy(item, "", depth))  # noqa: PERF401 - how far it came is in the error
+    except InvalidRecord as error:
+        raise InvalidRecord(f"{field}[{len(copy)}]{error.field}", error.problem) from None
+    return copy
 
 
 def _key(key: Any, field: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
+import sqlite3
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from .backends.base import Storage
 
 MEMORY = ":memory:"
+#: What the names of databases in memory have that all connections of the process share, with locks as on a file.
+SHARED_MEMORY = "vfs=memdb"
 _SQL_SCHEMES = {
     "sqlite": "sqlite",
     "postgres": "postgres",
@@ -30,7 +34,7 @@ _SQL_SCHEMES = {
 SQLITE_OPTIONS = {
     "timeout": 30,
     "transaction_mode": "IMMEDIATE",
-    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    "init_command": "PRAGMA journal_mode=WAL",
 }
 
 
@@ -39,7 +43,7 @@ def connect(dsn: str, *, migrate: bool = False, **options: Any) -> Storage:
 
     Args:
         dsn: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or a bare file name (folders are made, the file is
-            in WAL mode); ``:memory:`` (a store of its own for each call, until it is closed by the process's end);
+            in WAL mode); ``:memory:`` (a store of its own for each call, kept until the process ends);
             ``postgres://user:password@host:port/name``; ``mysql://user:password@host:port/name``.
         migrate: bring the store's tables up to date first.
         options: the database alias's own settings, as in Django's DATABASES, in small letters (``conn_max_age``), and
@@ -49,7 +53,7 @@ def connect(dsn: str, *, migrate: bool = False, **options: Any) -> Storage:
         A storage on a database alias of its own; the same alias for the same address and options.
 
     Raises:
-        ConfigurationError: the address's scheme is not known.
+        ConfigurationError: the address's scheme is not known, or it can't be read.
     """
     from .backends.orm import OrmStorage
 
@@ -71,32 +75,42 @@ def connect(dsn: str, *, migrate: bool = False, **options: Any) -> Storage:
 
 def _settings(dsn: str) -> dict[str, Any]:
     """What Django's DATABASES would say of this address."""
-    scheme = urlsplit(dsn).scheme if "://" in dsn else ""
-    if dsn == MEMORY or dsn == f"sqlite://{MEMORY}":
-        # Shared by the threads of the process: a plain ":memory:" is another database for each.
-        return _sqlite(f"file:chronos-{uuid.uuid4().hex}?mode=memory&cache=shared", in_memory=True)
-    if not scheme:
+    if "://" not in dsn:
         return _sqlite(dsn)
+    scheme = urlsplit(dsn).scheme
     if scheme not in _SQL_SCHEMES:
         known = ", ".join(f"{name}://" for name in _SQL_SCHEMES)
         raise ConfigurationError(f"{scheme}:// is no store that connect() knows; it knows {known} and file names")
     try:
-        settings = dict(dj_database_url.parse(_SQL_SCHEMES[scheme] + dsn[len(scheme) :]))
+        settings: dict[str, Any] = dict(dj_database_url.parse(_SQL_SCHEMES[scheme] + dsn[len(scheme) :]))
     except ValueError as error:
         raise ConfigurationError(f"the {scheme}:// address can't be read") from error
     if _SQL_SCHEMES[scheme] == "sqlite":
-        return _sqlite(str(settings["NAME"]))
+        return _sqlite(str(settings["NAME"]), **settings.get("OPTIONS", {}))
     if _SQL_SCHEMES[scheme] == "mysql":
         _provide_mysqldb()
     return settings
 
 
-def _sqlite(name: str, in_memory: bool = False) -> dict[str, Any]:
-    if in_memory:
-        return {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": {"timeout": 30}}
-    path = Path(os.path.abspath(name))  # noqa: PTH100 - a symbolic link may point to a file that is yet to be made
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(path), "OPTIONS": dict(SQLITE_OPTIONS)}
+def _sqlite(name: str, **options: Any) -> dict[str, Any]:
+    defaults = SQLITE_OPTIONS
+    if name == MEMORY:
+        name, defaults = _new_memory(), {**SQLITE_OPTIONS, "init_command": ""}
+    else:
+        path = Path(os.path.abspath(name))  # noqa: PTH100 - a symbolic link may point to a file that is yet to be made
+        path.parent.mkdir(parents=True, exist_ok=True)
+        name = str(path)
+    return {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": {**defaults, **options}}
+
+
+def _new_memory() -> str:
+    """The name of a new database in memory: a plain ":memory:" is another one for each thread."""
+    if sqlite3.sqlite_version_info < (3, 36):
+        raise ConfigurationError(f"{MEMORY} needs SQLite 3.36 or later; this is {sqlite3.sqlite_version}")
+    name = f"file:/chronos-{uuid.uuid4().hex}?{SHARED_MEMORY}"
+    # It is there as long as a connection is.
+    atexit.register(sqlite3.connect(name, uri=True, check_same_thread=False).close)
+    return name
 
 
 def _provide_mysqldb() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import threading
 import time
 import uuid
 
 _lock = threading.Lock()
 _last = 0
+#: A random digit with its upper two bits made the variant's, 10.
+_VARIANT = {f"{digit:x}": f"{0b1000 | digit & 0b11:x}" for digit in range(16)}
 
 
 def uuid7() -> uuid.UUID:
@@ -27,9 +29,7 @@ def new_id() -> str:
     tick = milliseconds << 12 | (nanoseconds << 12) // 1_000_000
     with _lock:
         _last = tick = max(tick, _last + 1)
-    time_and_version = f"{tick >> 12:012x}7{tick & 0xFFF:03x}"
-    variant_and_random = f"{0b10 << 62 | secrets.randbits(62):016x}"
-    return (
-        f"{time_and_version[:8]}-{time_and_version[8:12]}-{time_and_version[12:]}-"
-        f"{variant_and_random[:4]}-{variant_and_random[4:]}"
-    )
+    when = f"{tick:015x}"
+    noise = os.urandom(8).hex()
+    variant = _VARIANT[noise[0]]
+    return f"{when[:8]}-{when[8:12]}-7{when[12:]}-{variant}{noise[1:4]}-{noise[4:]}"

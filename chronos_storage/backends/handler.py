@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from threading import Lock
+from threading import RLock
 from typing import Any, Generic, TypeVar, cast
 
 from django.core.signals import setting_changed
@@ -31,7 +31,7 @@ class AliasHandler(Generic[B]):
         self.section = section
         self._backend = backend
         self._made: dict[str, B] = {}
-        self._lock = Lock()
+        self._lock = RLock()  # a backend may be made of another
         setting_changed.connect(self._setting_changed)
 
     def __getitem__(self, alias: str) -> B:
@@ -55,9 +55,10 @@ class AliasHandler(Generic[B]):
         if "BACKEND" not in configured:
             raise ConfigurationError(f'{where} has no "BACKEND"')
         try:
-            backend = import_string(configured["BACKEND"])
+            backend = import_string(str(configured["BACKEND"]))
         except ImportError as error:
-            raise ConfigurationError(f'{where}: its "BACKEND" can\'t be imported: {error}') from error
+            name = configured["BACKEND"]
+            raise ConfigurationError(f'{where}: its "BACKEND" {name!r} can\'t be imported: {error}') from error
         options = {name.lower(): value for name, value in configured.get("OPTIONS", {}).items()}
         try:
             return cast(B, backend(**options))

@@ -22,7 +22,7 @@ def digest(*parts: str) -> bytes:
 
 def time_text(moment: datetime) -> str:
     """A time as `digest` takes it: ISO 8601 in UTC, with six digits of microseconds."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+    return (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat(timespec="microseconds")
 
 
 def tail(chain: str, id: str, content: bytes) -> bytes:

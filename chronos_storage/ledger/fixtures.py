@@ -1,53 +1,85 @@
-"""Ledger rows that come from a fixture: their numbers and hashes must fit."""
+"""Ledger rows that come from a fixture: their numbers and hashes must fit.
+
+A fixture holds rows in any order: a dump has audit entries by their ids, and the heads behind the rows. So each chain
+that it touches is checked as a whole, by `loaddata` once all is there. A row that is deserialized in another way is
+checked at once, with all of its chain.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..exceptions import AppendOnlyError
 from ..models import Head
-from . import chain
 from .guards import LedgerModel
-from .series import SERIES
+from .heads import lock_heads
+from .series import SERIES, ChainSeries
+from .verify import verify
+
+Chain = tuple[ChainSeries[Any], str]
+
+_CHAINS = {series.kind: series for series in SERIES.values()}
+_touched: WeakKeyDictionary[BaseDatabaseWrapper, set[Chain]] = WeakKeyDictionary()
 
 
-def _record(instance: LedgerModel) -> Any:
-    table = SERIES[type(instance)].table
-    return table.record(
-        **{name: getattr(instance, column) for name, column in zip(table.names, table.columns, strict=True)}
-    )
+@contextmanager
+def checked(using: str) -> Iterator[None]:
+    """Around the loading of fixtures, in its transaction.
+
+    Raises:
+        AppendOnlyError: at the end, a chain that was touched isn't intact.
+    """
+    connection = connections[using]
+    touched = _touched[connection] = set()
+    try:
+        yield
+    finally:
+        del _touched[connection]
+    for series, name in sorted(touched, key=lambda chain: (chain[0].kind, chain[1])):
+        _require_intact(using, series, name)
 
 
-def check_row(sender: type[LedgerModel], instance: LedgerModel, using: str, **kwargs: Any) -> None:
-    """The receiver of pre_save, which for these models only a fixture sends: refuse a row that doesn't fit."""
+def note_row(sender: type[LedgerModel], instance: LedgerModel, using: str, **kwargs: Any) -> None:
+    """The receiver of post_save, which for these models only a fixture sends."""
     series = SERIES[sender]
-    record = _record(instance)
-    name = series.owner(record)
-    head = Head.objects.using(using).filter(kind=series.kind, owner=name, namespace="").first()
-    if head is not None and record.seq_num == head.base_seq + 1:
-        previous = head.base_hash
-    elif record.seq_num == 1:
-        previous = chain.ZERO
+    name = getattr(instance, series.column)
+    touched = _touched.get(connections[using])
+    if touched is None:
+        _require_intact(using, series, name)
     else:
-        before = sender.objects.using(using).filter(**{series.column: name, "seq_num": record.seq_num - 1}).first()
-        if before is None:
-            missing = record.seq_num - 1
-            raise AppendOnlyError(f"{sender.__name__} {record.id!r}: number {missing} of {name!r} is missing")
-        previous = before.hash
-    if chain.link(previous, record.seq_num, series.tail(record, series.text(record))) != record.hash:
-        raise AppendOnlyError(f"{sender.__name__} {record.id!r}: its hash doesn't continue the chain {name!r}")
+        touched.add((series, name))
 
 
-def move_head(sender: type[LedgerModel], instance: LedgerModel, using: str, **kwargs: Any) -> None:
-    """The receiver of post_save: the chain now ends with this row, unless it went on already."""
-    series = SERIES[sender]
-    record = _record(instance)
-    head, _ = Head.objects.using(using).get_or_create(
-        kind=series.kind,
-        owner=series.owner(record),
-        namespace="",
-        defaults={"hash": chain.ZERO, "base_hash": chain.ZERO},
-    )
-    if record.seq_num > head.seq_num:
-        head.seq_num, head.hash = record.seq_num, record.hash
-        head.save(using=using)
+def place_head(sender: type[Head], instance: Head, using: str, raw: bool, **kwargs: Any) -> None:
+    """The receiver of pre_save: a head from a fixture takes the place of its series' own, and never sets it back."""
+    if not raw:
+        return
+    series = Head.objects.using(using).filter(kind=instance.kind, owner=instance.owner, namespace=instance.namespace)
+    stored = series.first()
+    instance.pk = None if stored is None else stored.pk
+    if stored is not None:
+        instance.base_seq, instance.base_hash = stored.base_seq, stored.base_hash
+        if stored.seq_num >= instance.seq_num:
+            instance.seq_num, instance.hash = stored.seq_num, stored.hash
+    touched = _touched.get(connections[using])
+    if touched is not None and instance.kind in _CHAINS:
+        touched.add((_CHAINS[Head.Kind(instance.kind)], instance.owner))
+
+
+def _require_intact(using: str, series: ChainSeries[Any], name: str) -> None:
+    """Check a chain, after its head was moved to its last row."""
+    head = lock_heads(using, series.kind, [name], deleted_too=True)[name]
+    rows = series.table.model._default_manager.using(using).filter(**{series.column: name}, seq_num__gt=head.seq_num)
+    last = rows.order_by("-seq_num").values_list("seq_num", "hash").first()
+    if last is not None:
+        head.seq_num, head.hash = last
+        head.save(using=using, update_fields=["seq_num", "hash"])
+    verdict = verify(using, series, name)
+    if not verdict.intact:
+        raise AppendOnlyError(f"the fixture doesn't fit the {series.kind} chain {name!r}: {verdict.problem}")

@@ -10,7 +10,7 @@ from django.db import connections, models
 from django.db.models import ProtectedError
 
 from ..exceptions import AppendOnlyError
-from ..fields import IdField, MomentField
+from ..fields import ExactMomentField, IdField
 
 M = TypeVar("M", bound="LedgerModel")
 
@@ -67,10 +67,12 @@ class LedgerQuerySet(models.QuerySet[M]):
     def delete(self) -> tuple[int, dict[str, int]]:
         from .permit import current_permit
 
-        permit = current_permit(self.db)
+        rows = self._chain()  # type: ignore[attr-defined]
+        rows._for_write = True  # or a router would say where to read
+        permit = current_permit(rows.db)
         if permit is None:
             self._refuse_removal()
-        count = permit.delete(self)
+        count = permit.delete(rows)
         return count, {self.model._meta.label: count}
 
     delete.alters_data = True  # type: ignore[attr-defined]
@@ -104,7 +106,7 @@ class LedgerModel(models.Model):
 
     seq_num = models.BigIntegerField()
     hash = IdField(max_length=64)
-    created_at = MomentField()
+    created_at = ExactMomentField()
 
     objects = LedgerQuerySet.as_manager()
 

@@ -34,6 +34,7 @@ class LedgerPermit(PurgePermit):
 
     def __init__(self, using: str) -> None:
         self.using = using
+        self.connection = connections[using]
         self.purged: list[dict[str, Any]] = []
         self.ended = False
 
@@ -57,11 +58,19 @@ class LedgerPermit(PurgePermit):
         """
         if self.ended:
             raise AppendOnlyError("this purge permit ended with its block")
+        if connections[self.using] is not self.connection:
+            raise AppendOnlyError("this purge permit is another thread's")
+        with transaction.atomic(using=self.using):
+            gone = self._delete(rows.using(self.using))
+        self.purged += gone
+        return sum(chain["rows"] for chain in gone)
+
+    def _delete(self, rows: QuerySet[Any]) -> list[dict[str, Any]]:
         series = SERIES[rows.model]
         going = rows.order_by().values_list(series.column)
         heads = Head.objects.using(self.using).filter(kind=series.kind, namespace="")
         locked(heads.filter(owner__in=sorted({name for (name,) in going.distinct()})).order_by("owner"))
-        total = 0
+        gone = []
         for name, through, count in sorted(going.annotate(Max("seq_num"), Count("pk"))):
             first = rows.model.objects.using(self.using).filter(**{series.column: name, "seq_num__lte": through})
             if first.count() != count:
@@ -72,9 +81,17 @@ class LedgerPermit(PurgePermit):
             with deletion_permitted(self.using):
                 QuerySet._raw_delete(first, self.using)
             heads.filter(owner=name).update(base_seq=through, base_hash=newest_hash)
-            self.purged.append({"kind": series.kind.value, "chain": name, "rows": count, "through_seq": through})
-            total += count
-        return total
+            gone.append({"kind": series.kind.value, "chain": name, "rows": count, "through_seq": through})
+        return gone
+
+    def lasting(self) -> list[dict[str, Any]]:
+        """What of `purged` was not rolled back inside the block."""
+        heads = Head.objects.using(self.using).filter(namespace="")
+        return [
+            chain
+            for chain in self.purged
+            if not heads.filter(kind=chain["kind"], owner=chain["chain"], base_seq__lt=chain["through_seq"]).exists()
+        ]
 
 
 _open: WeakKeyDictionary[BaseDatabaseWrapper, LedgerPermit] = WeakKeyDictionary()
@@ -120,12 +137,11 @@ def purge_permit(*, reason: str, using: str | None = None) -> Iterator[LedgerPer
     using = using or router.db_for_write(Event)
     with permit(using) as opened:
         yield opened
-        if opened.purged:
-            note_purge(using, action="ledger.purge", resource="", detail={"reason": reason, "chains": opened.purged})
+        if purged := opened.lasting():
+            note_purge(using, action="ledger.purge", resource="", detail={"reason": reason, "chains": purged})
 
 
 def note_purge(using: str, **entry: Any) -> None:
     """Append the audit entry of a purge, to the chain of no session and no agent."""
-    log = records.AuditLog(actor=ACTOR, **entry).cleaned()
-    append(using, AUDIT_CHAIN, [log])
+    (log,), _ = append(using, AUDIT_CHAIN, [records.AuditLog(actor=ACTOR, **entry)])
     signals.announce(signals.ledger_purged, records.AuditLog, using, audit_log=log)

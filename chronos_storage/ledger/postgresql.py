@@ -6,7 +6,9 @@ third longer, because Django's connections prepare nothing, and planning it cost
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from django.db import connections
@@ -104,13 +106,13 @@ def append_one(using: str, series: ChainSeries[Any], record: Any, expected_seq: 
     return True
 
 
-def copy(using: str, series: ChainSeries[Any], new: list[Any], documents: list[str]) -> None:
-    """Insert records that have their place, by COPY."""
-    columns = (*_columns(series), *_PLACE)
-    connection = connections[using]
-    statement = f"COPY {series.table.model._meta.db_table} ({', '.join(columns)}) FROM STDIN"
+def copy(using: str, series: ChainSeries[Any], sealed: Iterable[tuple[Any, str]]) -> None:
+    """Insert records, each with the text of its JSON, by COPY."""
+    table, connection = series.table, connections[using]
+    names = [name for name in table.names if name != series.document]
+    columns = [table.id if name == "id" else name for name in names] + [*table.derived, series.document]
+    plain, derived = attrgetter(*names), list(table.derived.values())
+    statement = f"COPY {table.model._meta.db_table} ({', '.join(columns)}) FROM STDIN"
     with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for record, document in zip(new, documents, strict=True):
-            values = series.table.values(record)
-            values[series.document] = document
-            copy.write_row([values[name] for name in columns])
+        for record, document in sealed:
+            copy.write_row((*plain(record), *(derive(record) for derive in derived), document))

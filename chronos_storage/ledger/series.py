@@ -7,10 +7,11 @@ is in `postgresql`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import starmap
 from typing import Any, Generic, TypeVar
 
-from django.db import connections, transaction
+from django.db import IntegrityError, connections, transaction
 from django.db.models import Q
 
 from .. import codec, records
@@ -58,20 +59,13 @@ class Series(Generic[R]):
                 found |= {self.key(record): record for record in self.table.fetch(rows)}
         return found
 
-    def place(self, head: Head, record: R) -> str:
-        """Give the record the next number of its series, and move the head there.
+    def seal(self, head: Head, record: R) -> tuple[R, str]:
+        """The record, given the hash that follows the head's, where there are hashes, and the text of its JSON."""
+        return record, ""
 
-        Returns:
-            The text of the JSON that is hashed, where something is.
-        """
-        record.complete()
-        head.seq_num += 1
-        record.seq_num = head.seq_num
-        return ""
-
-    def insert(self, using: str, new: list[R], documents: list[str]) -> None:
-        """Store records that have their place, with what `place` returned."""
-        self.table.insert(using, new)
+    def write(self, using: str, sealed: Iterable[tuple[R, str]]) -> None:
+        """Store new records, as `seal` gives them."""
+        self.table.insert(using, (record for record, _ in sealed))
 
 
 class ChainSeries(Series[R]):
@@ -95,19 +89,18 @@ class ChainSeries(Series[R]):
         """The text of the record's JSON, as it is stored."""
         return codec.dumps(getattr(record, self.document), self.document)
 
-    def place(self, head: Head, record: R) -> str:
-        super().place(head, record)
+    def seal(self, head: Head, record: R) -> tuple[R, str]:
         document = self.text(record)
         record.hash = head.hash = chain.link(head.hash, record.seq_num, self.tail(record, document))
-        return document
+        return record, document
 
-    def insert(self, using: str, new: list[R], documents: list[str]) -> None:
+    def write(self, using: str, sealed: Iterable[tuple[R, str]]) -> None:
         if connections[using].vendor == "postgresql":
             from . import postgresql
 
-            postgresql.copy(using, self, new, documents)
+            postgresql.copy(using, self, sealed)
         else:
-            super().insert(using, new, documents)
+            super().write(using, sealed)
 
 
 class _Events(ChainSeries[records.Event]):
@@ -134,41 +127,64 @@ AUDIT_CHAIN = _AuditLogs(AUDIT_LOGS, Head.Kind.AUDIT_LOG)
 SERIES: dict[type[LedgerModel], ChainSeries[Any]] = {Event: EVENT_CHAIN, AuditLog: AUDIT_CHAIN}
 
 
-def append(using: str, series: Series[R], given: Sequence[R], expected_seq: int | None = None) -> list[R]:
-    """Store cleaned records at the end of their series, all or none; returns them as stored, in the order given.
+def append(
+    using: str, series: Series[R], given: Sequence[R], expected_seq: int | None = None, *, look_up: bool = False
+) -> tuple[list[R], list[R]]:
+    """Store records at the end of their series, all or none.
 
-    What is stored already with the same content is returned as it is.
+    What is stored already with the same content is left as it is.
 
     Args:
         expected_seq: the last number of the (one) series, if something new is to be appended.
+        look_up: whether to look at once for what is stored already. It costs a first writing more than it saves a
+            second one, which fails and then looks.
+
+    Returns:
+        The records as they are stored, in the order given, and those of them that are new.
 
     Raises:
+        InvalidRecord: naming the first field that no backend could keep.
         AlreadyExists: an id that is taken by other content.
         NotFound: a session that isn't there or is soft-deleted.
         SequenceConflict: the last number is another, or a record's own number isn't the next.
     """
+    try:
+        return _append(using, series, [record.cleaned() for record in given], expected_seq, look_up)
+    except (IntegrityError, SequenceConflict):
+        if look_up:
+            raise
+        return append(using, series, given, expected_seq, look_up=True)
+
+
+def _append(
+    using: str, series: Series[R], given: list[R], expected_seq: int | None, look_up: bool
+) -> tuple[list[R], list[R]]:
     with transaction.atomic(using=using):
-        heads = lock_heads(using, series.kind, (series.owner(record) for record in given))
-        known = series.stored(using, given)
+        owners = [series.owner(record) for record in given]
+        heads = lock_heads(using, series.kind, owners)
+        known = series.stored(using, given) if look_up else {}
         result: list[R] = []
-        new: list[R] = []
-        documents: list[str] = []
-        for record in given:
-            if record.id and (earlier := known.get(series.key(record))):
+        new: list[tuple[Head, R]] = []
+        for record, owner in zip(given, owners, strict=True):
+            key = series.key(record) if record.id else None
+            if key and (earlier := known.get(key)):
                 result.append(records.require_same(record, earlier))
                 continue
-            head = heads[series.owner(record)]
+            head = heads[owner]
             expected = record.seq_num - 1 if record.seq_num else head.seq_num
             if not new and expected_seq is not None:
                 expected = expected_seq
             if expected != head.seq_num:
                 raise SequenceConflict(expected, head.seq_num)
-            documents.append(series.place(head, record))
-            known[series.key(record)] = record
+            record.complete()
+            record.seq_num = head.seq_num = head.seq_num + 1
+            if key:
+                known[key] = record
             result.append(record)
-            new.append(record)
+            new.append((head, record))
         if new:
-            series.insert(using, new, documents)
-            touched = {series.owner(record) for record in new}
-            Head.objects.using(using).bulk_update([heads[name] for name in sorted(touched)], ["seq_num", "hash"])
-    return result
+            # One by one, so that the database is at work while the next record is hashed.
+            series.write(using, starmap(series.seal, new))
+            for head in heads.values():
+                Head.objects.using(using).filter(pk=head.pk).update(seq_num=head.seq_num, hash=head.hash)
+    return result, [record for _, record in new]

@@ -277,7 +277,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "chronos_storage_checkpoint",
-                "indexes": [models.Index(fields=["checkpoint_id"], name="chronos_checkpoint_any_session")],
+                "indexes": [
+                    models.Index(fields=["checkpoint_id"], name="chronos_checkpoint_any_session"),
+                    models.Index(fields=["session", "run_id", "seq_num"], name="chronos_checkpoint_run"),
+                ],
                 "constraints": [
                     models.UniqueConstraint(fields=("session", "checkpoint_id"), name="chronos_checkpoint_id"),
                     models.UniqueConstraint(

@@ -29,7 +29,10 @@ class Checkpoint(models.Model):
             models.UniqueConstraint(fields=["session", "checkpoint_id"], name="chronos_checkpoint_id"),
             models.UniqueConstraint(fields=["session", "namespace", "seq_num"], name="chronos_checkpoint_number"),
         )
-        indexes = (models.Index(fields=["checkpoint_id"], name="chronos_checkpoint_any_session"),)
+        indexes = (
+            models.Index(fields=["checkpoint_id"], name="chronos_checkpoint_any_session"),
+            models.Index(fields=["session", "run_id", "seq_num"], name="chronos_checkpoint_run"),
+        )
 
     def __str__(self) -> str:
         return f"{self.seq_num} {self.node_id}"

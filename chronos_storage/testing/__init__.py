@@ -31,11 +31,24 @@ Two fixtures, which may as well stand in a ``conftest.py``:
 Tests of transactions are skipped where `Storage.supports_transactions` is false.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
+
+if TYPE_CHECKING:
+    from .vectors import VectorStoreConformance as VectorStoreConformance
 
 pytest.register_assert_rewrite("chronos_storage.testing.conformance", "chronos_storage.testing.vectors")
 
 from .conformance import StorageConformance  # noqa: E402  (only modules imported from here on are rewritten)
-from .vectors import VectorStoreConformance  # noqa: E402
 
 __all__ = ["StorageConformance", "VectorStoreConformance"]
+
+
+def __getattr__(name: str) -> Any:
+    # Only when asked for: it needs Hypothesis.
+    if name != "VectorStoreConformance":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .vectors import VectorStoreConformance
+
+    return VectorStoreConformance

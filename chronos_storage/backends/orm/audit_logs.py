@@ -21,7 +21,6 @@ _ORDER = ("-created_at", "-seq_num", "-id")
 class AuditLogMethods(ChainMethods):
     @retried
     def append_audit_log(self, log: AuditLog) -> AuditLog:
-        log = log.cleaned()
         try:
             return self.append_one(AUDIT_CHAIN, log)
         except IntegrityError:  # another writer stored this id in another chain in between

@@ -11,10 +11,12 @@ from django.db.models import Q
 from django.db.models.query import QuerySet
 
 from ... import codec, records, signals
-from ...exceptions import AlreadyExists, AmbiguousId, InvalidRecord
+from ...exceptions import AlreadyExists, AmbiguousId, InvalidRecord, NotFound
 from ...models import Session
 from ...models.mapping import Table
 from ..base import Storage
+from .errors import translated
+from .metadata import merge_metadata
 
 R = TypeVar("R", bound=records.Record)
 
@@ -43,12 +45,16 @@ class OrmBase(Storage):
         return table.model._default_manager.using(self.alias)
 
     def atomic(self) -> AbstractContextManager[None]:
+        return translated(self.transaction())
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """`atomic`, with the database's own errors: for the methods here."""
         return transaction.atomic(using=self.alias)
 
     @contextmanager
     def unless_taken(self, what: str) -> Iterator[None]:
         """Around one statement: a broken unique constraint becomes `AlreadyExists`, the transaction stays usable."""
-        guard = self.atomic() if connections[self.alias].in_atomic_block else nullcontext()
+        guard = self.transaction() if connections[self.alias].in_atomic_block else nullcontext()
         try:
             with guard:
                 yield
@@ -81,7 +87,7 @@ class OrmBase(Storage):
         record = record.cleaned()
         record.complete(touch=True)
         keep = {table.id, "created_at"}
-        with self.atomic():
+        with self.transaction():
             self.rows(table).bulk_create(
                 [table.row(record)],
                 update_conflicts=True,
@@ -90,6 +96,17 @@ class OrmBase(Storage):
             )
             stored = self.one(table, self.rows(table).filter(pk=record.id))
         assert stored is not None
+        self.written(stored)
+        return stored
+
+    def merged(self, table: Table[R], row: QuerySet[Any], changes: dict[str, Any]) -> R:
+        """Merge changes into the top level of the one row's metadata."""
+        with self.transaction():
+            merge_metadata(row, changes, updated_at=records.now())
+            stored = self.one(table, row)
+            if stored is None:
+                raise NotFound(f"there is no such {table.record.__name__.lower()}")
+            codec.dumps(stored.metadata, "metadata")  # type: ignore[attr-defined]  # refuses what grew too long
         self.written(stored)
         return stored
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from copy import copy
 from typing import TypeVar
 
 from django.db import connections
@@ -16,20 +15,24 @@ from ...ledger.verify import verify, verify_all
 from ...models.audit_logs import audit_chain
 from ...records import Verdict
 from .base import OrmBase
+from .errors import translated
 
 R = TypeVar("R", records.Event, records.AuditLog)
 
 
 class ChainMethods(OrmBase):
     def append_one(self, series: ChainSeries[R], record: R, expected_seq: int | None = None) -> R:
-        """Append a cleaned record: in one statement where the database can and nothing is in the way."""
+        """Append a record: in one statement where the database can and nothing is in the way."""
         alias = self.alias
-        stored = copy(record)
-        stored.complete()
         one_statement = connections[alias].vendor == "postgresql"
-        if not (one_statement and postgresql.append_one(alias, series, stored, expected_seq)):
-            stored = append(alias, series, [record], expected_seq)[0]
-        self.written(stored)
+        if one_statement:
+            stored = record.cleaned()
+            stored.complete()
+            if postgresql.append_one(alias, series, stored, expected_seq):
+                self.written(stored)
+                return stored
+        (stored,), new = append(alias, series, [record], expected_seq, look_up=one_statement)
+        self.written(*new)
         return stored
 
     def verify_events(self, session_id: str) -> Verdict:
@@ -42,4 +45,4 @@ class ChainMethods(OrmBase):
         return verify_all(self.alias)
 
     def purge_permit(self, *, reason: str) -> AbstractContextManager[permit.LedgerPermit]:
-        return permit.purge_permit(reason=reason, using=self.alias)
+        return translated(permit.purge_permit(reason=reason, using=self.alias))

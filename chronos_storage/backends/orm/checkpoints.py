@@ -27,7 +27,7 @@ class CheckpointMethods(OrmBase):
         given = checkpoint.cleaned()
         new = copy(given)
         new.complete()
-        with self.atomic():
+        with self.transaction():
             head = lock_heads(self.alias, Head.Kind.CHECKPOINT, [new.session_id], new.namespace)[new.session_id]
             stored = self.get_checkpoint(new.id, session_id=new.session_id) if given.id else None
             if stored is not None:
@@ -79,7 +79,7 @@ class CheckpointMethods(OrmBase):
         rows = self.rows(CHECKPOINTS).filter(**filters(session_id=session_id))
         if not pk_row(self.rows(SESSIONS), session_id).exists():
             return 0
-        with self.atomic():
+        with self.transaction():
             lock_heads(self.alias, Head.Kind.CHECKPOINT, [session_id])
             place = Window(RowNumber(), partition_by=F("namespace"), order_by=F("seq_num").desc())
             old = rows.annotate(place=place).filter(place__gt=keep_last)
@@ -102,7 +102,7 @@ class CheckpointMethods(OrmBase):
             "namespace": source.namespace,
             "seq_num": source.seq_num,
         }
-        with self.atomic():
+        with self.transaction():
             fork = self.create_session(fork)
             self.save_checkpoint(replace(source, session_id=fork.id, seq_num=0, parent_id=""))
         return fork

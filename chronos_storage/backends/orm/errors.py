@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
@@ -34,6 +35,18 @@ def is_transient(error: DatabaseError) -> bool:
     if state is not None:
         return state in _POSTGRESQL_STATES
     return bool(cause is not None and cause.args and cause.args[0] in _MYSQL_NUMBERS)
+
+
+@contextmanager
+def translated(block: AbstractContextManager[T]) -> Iterator[T]:
+    """A caller's transaction, which raises `RetryTransaction` where the database ends it, even as it commits."""
+    try:
+        with block as opened:
+            yield opened
+    except DatabaseError as error:
+        if is_transient(error):
+            raise RetryTransaction from error
+        raise
 
 
 def retried(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:

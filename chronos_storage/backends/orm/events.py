@@ -21,17 +21,19 @@ class EventMethods(ChainMethods):
     def append_event(self, event: Event, *, expected_seq: int | None = None) -> Event:
         if expected_seq is not None:
             expected_seq = codec.integer(expected_seq, "expected_seq")
-        return self.append_one(EVENT_CHAIN, event.cleaned(), expected_seq)
+        return self.append_one(EVENT_CHAIN, event, expected_seq)
+
+    def append_events(self, events: Iterable[Event], *, expected_seq: int | None = None) -> list[Event]:
+        return self._append_events(list(events), expected_seq)
 
     @retried
-    def append_events(self, events: Iterable[Event], *, expected_seq: int | None = None) -> list[Event]:
-        given = [event.cleaned() for event in events]
+    def _append_events(self, given: list[Event], expected_seq: int | None) -> list[Event]:
         if expected_seq is not None:
             expected_seq = codec.integer(expected_seq, "expected_seq")
             if len({event.session_id for event in given}) > 1:
                 raise InvalidRecord("expected_seq", "is one session's last number; these events are of several")
-        stored = append(self.alias, EVENT_CHAIN, given, expected_seq)
-        self.written(*stored)
+        stored, new = append(self.alias, EVENT_CHAIN, given, expected_seq)
+        self.written(*new)
         return stored
 
     def get_event(self, id: str, *, session_id: str | None = None) -> Event | None:

@@ -2,13 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ... import records
-from ...exceptions import NotFound
 from ...models.mapping import CONTAINERS, IMAGES, SESSIONS
 from ...records import Container, Image, Session
 from .base import OrmBase, filters, pk_row, sliced
 from .errors import retried
-from .metadata import merge_metadata
 
 _ORDER = ("-created_at", "-id")
 
@@ -49,14 +46,7 @@ class ImageMethods(OrmBase):
 
     @retried
     def patch_image_metadata(self, id: str, changes: dict[str, Any]) -> Image:
-        row = pk_row(self.rows(IMAGES), id)
-        with self.atomic():
-            merge_metadata(row, changes, updated_at=records.now())
-            stored = self.one(IMAGES, row)
-        if stored is None:
-            raise NotFound(f"there is no image {id!r}")
-        self.written(stored)
-        return stored
+        return self.merged(IMAGES, pk_row(self.rows(IMAGES), id), changes)
 
     @retried
     def delete_image(self, id: str) -> bool:

@@ -6,13 +6,13 @@ from itertools import groupby, islice
 from typing import Any
 
 from django.core.management import call_command
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connections, router
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Q
 from django.db.models.query import QuerySet
 
 from ... import codec, records
-from ...exceptions import InvalidRecord
+from ...exceptions import ConfigurationError, InvalidRecord
 from ...ledger import triggers
 from ...models import Session
 from ...models.mapping import TABLES
@@ -54,16 +54,24 @@ class LifecycleMethods(OrmBase):
             return rows.filter(in_session | Q(user_id=user_id))
         return rows.filter(in_session)
 
-    @retried
     def load(self, records: Iterable[Record]) -> int:
+        if isinstance(records, Iterator):  # it can't be gone through again
+            with self.atomic():
+                return self._load(records)
+        return self._load(records)
+
+    @retried
+    def _load(self, records: Iterable[Record]) -> int:
         count = 0
-        with self.atomic():
+        with self.transaction():
             for record_type, group in groupby(records, type):
                 while batch := list(islice(group, _BATCH)):
                     count += load_some(self.alias, record_type, batch)
         return count
 
     def migrate(self) -> None:
+        if not router.allow_migrate_model(self.alias, Session):
+            raise ConfigurationError(f"a database router forbids to make the tables in {self.alias!r}")
         call_command("migrate", _APP, database=self.alias, interactive=False, verbosity=0)
 
     def close(self) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 from django.db import IntegrityError
 
 from ...exceptions import AlreadyExists, InvalidRecord
-from ...ledger import chain
 from ...ledger.heads import lock_heads
 from ...ledger.series import AUDIT_CHAIN, EVENT_CHAIN, MESSAGE_SERIES, ChainSeries, Series
 from ...models import Head
@@ -60,20 +59,20 @@ def _load_series(using: str, series: Series[Any], given: list[Any]) -> int:
     owners = {series.owner(record) for record in given}
     heads = lock_heads(using, series.kind, owners, deleted_too=True)
     new = _unknown(given, series.stored(using, given), series.key)
-    documents = []
+    sealed = []
     for record in new:
         head = heads[series.owner(record)]
-        document = ""
-        if isinstance(series, ChainSeries):
-            document = series.text(record)
-            if record.seq_num != head.seq_num + 1:
-                raise InvalidRecord("seq_num", f"is {record.seq_num}; the chain goes on with {head.seq_num + 1}")
-            if record.hash != chain.link(head.hash, record.seq_num, series.tail(record, document)):
-                raise InvalidRecord("hash", f"of number {record.seq_num} doesn't continue the chain")
-            head.hash = record.hash
+        given_hash = getattr(record, "hash", "")
+        if isinstance(series, ChainSeries) and record.seq_num != head.seq_num + 1:
+            raise InvalidRecord("seq_num", f"is {record.seq_num}; the chain goes on with {head.seq_num + 1}")
+        sealed.append(series.seal(head, record))
+        if getattr(record, "hash", "") != given_hash:
+            raise InvalidRecord("hash", f"of number {record.seq_num} doesn't continue the chain")
         head.seq_num = max(head.seq_num, record.seq_num)
-        documents.append(document)
-    series.insert(using, new, documents)
+    try:
+        series.write(using, sealed)
+    except IntegrityError as error:
+        raise AlreadyExists("a number of the session is taken by another record") from error
     Head.objects.using(using).bulk_update(heads.values(), ["seq_num", "hash"])
     return len(new)
 

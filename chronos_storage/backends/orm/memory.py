@@ -23,7 +23,7 @@ class MemoryMethods(OrmBase):
         record.complete(touch=True)
         values = MEMORY.values(record)
         del values["created_at"], values["id"]
-        with self.atomic():
+        with self.transaction():
             if not (given.id and self._moved(record.id, values)):
                 with self.unless_taken(f"memory {record.id!r}"):
                     self.rows(MEMORY).bulk_create(

@@ -26,11 +26,13 @@ class MessageMethods(OrmBase):
     def add_message(self, message: Message) -> Message:
         return self.add_messages([message])[0]
 
-    @retried
     def add_messages(self, messages: Iterable[Message]) -> list[Message]:
-        given = [message.cleaned() for message in messages]
-        with self.atomic():
-            stored = append(self.alias, MESSAGE_SERIES, given)
+        return self._add_messages(list(messages))
+
+    @retried
+    def _add_messages(self, given: list[Message]) -> list[Message]:
+        with self.transaction():
+            stored, new = append(self.alias, MESSAGE_SERIES, given)
             newest: dict[str, datetime] = {}
             for message in stored:
                 moment = message.created_at
@@ -40,7 +42,7 @@ class MessageMethods(OrmBase):
                 self.rows(SESSIONS).filter(pk=session_id).update(
                     last_activity_at=Greatest(F("last_activity_at"), Value(newest[session_id]))
                 )
-        self.written(*stored)
+        self.written(*new)
         return stored
 
     def get_message(self, id: str, *, session_id: str | None = None) -> Message | None:
@@ -106,7 +108,7 @@ class MessageMethods(OrmBase):
         return self._delete_messages(session_id, Q(seq_num__gt=last.seq_num))
 
     def _delete_messages(self, session_id: str, condition: Q) -> int:
-        with self.atomic():
+        with self.transaction():
             lock_heads(self.alias, Head.Kind.MESSAGE, [session_id])
             count: int = self._messages_of(session_id).filter(condition).delete()[0]
         return count

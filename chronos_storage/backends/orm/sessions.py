@@ -19,7 +19,6 @@ from ...records import Session
 from ..base import SessionOrder
 from .base import OrmBase, choice, filters, iterate, pk_row, sliced
 from .errors import retried
-from .metadata import merge_metadata
 
 _ORDERS = {name: (name, "-id") for name in ("-created_at", "-last_activity_at")}
 _FIXED = {"id", "created_at", "updated_at", "deleted_at"}
@@ -80,7 +79,7 @@ class SessionMethods(OrmBase):
             changes["last_activity_at"] = Greatest(F("last_activity_at"), Value(latest))
         rows = pk_row(self.rows(SESSIONS), id).filter(deleted_at=None)
         writable = rows.filter(user_id__in=("", changes["user_id"])) if user_id_once else rows
-        with self.atomic():
+        with self.transaction():
             changed = writable.update(**changes)
             stored = self.one(SESSIONS, rows)
         if stored is not None and user_id_once and stored.user_id not in ("", changes["user_id"]):
@@ -92,14 +91,7 @@ class SessionMethods(OrmBase):
 
     @retried
     def patch_session_metadata(self, id: str, changes: dict[str, Any]) -> Session:
-        rows = pk_row(self.rows(SESSIONS), id).filter(deleted_at=None)
-        with self.atomic():
-            merge_metadata(rows, changes, updated_at=records.now())
-            stored = self.one(SESSIONS, rows)
-        if stored is None:
-            raise NotFound(f"there is no session {id!r}")
-        self.written(stored)
-        return stored
+        return self.merged(SESSIONS, pk_row(self.rows(SESSIONS), id).filter(deleted_at=None), changes)
 
     def list_sessions(
         self,
@@ -151,7 +143,7 @@ class SessionMethods(OrmBase):
         return heads
 
     def _hide(self, id: str) -> bool:
-        with self.atomic():
+        with self.transaction():
             heads = self._heads(id)
             hidden = pk_row(self.rows(SESSIONS), id).filter(deleted_at=None).update(deleted_at=records.now())
             if hidden:

@@ -39,7 +39,7 @@ class TraceMethods(OrmBase):
         end = Trace(output=output, error=error, ended_at=ended_at).cleaned()
         ended = Coalesce(F("ended_at"), Value(end.ended_at or records.now()))
         row = pk_row(self.rows(TRACES), id)
-        with self.atomic():
+        with self.transaction():
             row.update(output=end.output, error=end.error, ended_at=ended)
             stored = self.one(TRACES, row)
         if stored is None:

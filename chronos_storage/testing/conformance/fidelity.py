@@ -13,20 +13,8 @@ import pytest
 from ...backends.base import Storage
 from ...exceptions import AmbiguousId
 from ...records import KINDS, Event, MemoryRecord, Session, Trace
-from .helpers import (
-    ODD_JSON,
-    ODD_STRINGS,
-    UNFILTERABLE,
-    alike,
-    at,
-    bare,
-    exactly,
-    full,
-    nested,
-    open_session,
-    read,
-    write,
-)
+from .helpers import alike, exactly, open_session, read, write
+from .samples import ODD_JSON, ODD_STRINGS, UNFILTERABLE, at, bare, full, nested
 
 CONTENT = [
     ("message", "content"),

@@ -10,7 +10,8 @@ import pytest
 from ...backends.base import Storage
 from ...exceptions import InvalidRecord
 from ...records import AuditLog, Event
-from .helpers import ODD_STRINGS, at, bare, column, open_session, write
+from .helpers import column, open_session, write
+from .samples import ODD_STRINGS, at, bare
 
 #: By kind: the rest of the method's name, and what comes before its filters.
 LISTS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -74,13 +75,13 @@ def fill(storage: Storage, kind: str, count: int) -> None:
         )
 
 
-def listed(storage: Storage, kind: str, **page: Any) -> list[Any]:
+def listed(storage: Storage, kind: str, /, **page: Any) -> list[Any]:
     name, before = LISTS[kind]
     records: list[Any] = getattr(storage, f"list_{name}")(*before, **page)
     return records
 
 
-def iterated(storage: Storage, kind: str, **filters: Any) -> Iterable[Any]:
+def iterated(storage: Storage, kind: str, /, **filters: Any) -> Iterable[Any]:
     name, before = LISTS[kind]
     records: Iterable[Any] = getattr(storage, f"iter_{name}")(*before, **filters)
     return records

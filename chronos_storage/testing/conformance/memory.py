@@ -10,7 +10,8 @@ import pytest
 from ...backends.base import Storage
 from ...exceptions import AlreadyExists
 from ...records import MemoryRecord
-from .helpers import at, column, everything
+from .helpers import column, everything
+from .samples import at
 
 PLACE = {"agent_id": "agent", "user_id": "user", "session_id": "s", "kind": "long_term", "key": "key"}
 PAST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -67,7 +68,7 @@ class MemoryContract:
     def test_the_most_recently_updated_is_found(self, storage: Storage) -> None:
         for user, value in (("u1", 1), ("u2", 2), ("", 3), ("u1", 4)):
             put(storage, value, user_id=user)
-            assert storage.get_memory("agent", "key").value == value  # type: ignore[union-attr]
+            assert storage.get_memory("agent", "key").value == value
         assert column(storage.list_memory("agent"), "value") == [4, 3, 2]
 
     def test_none_is_any_and_empty_is_none(self, storage: Storage) -> None:
@@ -75,15 +76,15 @@ class MemoryContract:
         put(storage, "nobody's")
         put(storage, "somebody's", user_id="u", session_id="s", kind="k")
         for name in ("user_id", "session_id", "kind"):
-            assert storage.get_memory("agent", "key", **{name: ""}).value == "nobody's"  # type: ignore[union-attr]
-            assert column(storage.list_memory("agent", **{name: ""}), "value") == ["nobody's"]  # type: ignore[arg-type]
-        assert storage.get_memory("agent", "key", user_id=None).value == "somebody's"  # type: ignore[union-attr]
+            assert storage.get_memory("agent", "key", **{name: ""}).value == "nobody's"
+            assert column(storage.list_memory("agent", **{name: ""}), "value") == ["nobody's"]
+        assert storage.get_memory("agent", "key", user_id=None).value == "somebody's"
         assert storage.get_memory("agent", "key", user_id="other") is None
 
     def test_an_expired_record_is_not_there(self, storage: Storage) -> None:
         put(storage, "old", kind="short_term", expires_at=FUTURE)
         put(storage, "expired", kind="long_term", expires_at=PAST)
-        assert storage.get_memory("agent", "key").value == "old"  # type: ignore[union-attr]
+        assert storage.get_memory("agent", "key").value == "old"
         assert storage.get_memory("agent", "key", kind="long_term") is None
         assert column(storage.list_memory("agent"), "value") == ["old"]
         assert column(storage.iter_memory("agent"), "value") == ["old"]

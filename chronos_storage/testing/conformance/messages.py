@@ -9,7 +9,8 @@ import pytest
 from ...backends.base import Storage
 from ...exceptions import AmbiguousId, InvalidRecord, NotFound, SequenceConflict
 from ...records import Message, TokenUsage
-from .helpers import at, column, everything, open_session, say
+from .helpers import column, everything, open_session, say
+from .samples import at
 
 
 def reply(storage: Storage, **usage: int | None) -> None:
@@ -34,8 +35,8 @@ class MessageContract:
         assert [(message.session_id, message.created_at) for message in stored] == [(s, at(m)) for s, m in places]
         assert column(stored, "seq_num") == [1, 1, 2, 2, 3]
         assert column(storage.list_messages("s2"), "created_at") == [at(5), at(7), at(6)]
-        assert storage.get_session("s1").last_activity_at == at(9)  # type: ignore[union-attr]
-        assert storage.get_session("s2").last_activity_at == at(7)  # type: ignore[union-attr]
+        assert storage.get_session("s1").last_activity_at == at(9)
+        assert storage.get_session("s2").last_activity_at == at(7)
 
     def test_nothing_to_add_adds_nothing(self, storage: Storage) -> None:
         assert storage.add_messages([]) == []
@@ -53,7 +54,7 @@ class MessageContract:
         open_session(storage, last_activity_at=at(50))
         for moment, newest in ((40, 50), (60, 60), (55, 60)):
             storage.add_message(Message(session_id="s", role="user", created_at=at(moment)))
-            assert storage.get_session("s").last_activity_at == at(newest)  # type: ignore[union-attr]
+            assert storage.get_session("s").last_activity_at == at(newest)
 
     @pytest.mark.parametrize("unknown", ["nowhere", ""])
     def test_of_an_unknown_session_nothing_is_added(self, storage: Storage, unknown: str) -> None:
@@ -111,7 +112,7 @@ class MessageContract:
 
     def test_an_unknown_order_of_messages_is_refused(self, storage: Storage) -> None:
         with pytest.raises(ValueError, match="order"):
-            storage.list_messages("s", order="random")  # type: ignore[arg-type]
+            storage.list_messages("s", order="random")
 
     def test_since_and_until_are_inclusive(self, storage: Storage) -> None:
         open_session(storage)
@@ -138,7 +139,7 @@ class MessageContract:
         assert storage.delete_message("a") is False
         assert storage.delete_message("b", session_id="other") is False
         assert storage.get_message("a") is None
-        assert storage.get_session("s").last_activity_at == before.last_activity_at  # type: ignore[union-attr]
+        assert storage.get_session("s").last_activity_at == before.last_activity_at
         say(storage, "d")
         assert [(message.id, message.seq_num) for message in storage.list_messages("s")] == [("b", 2), ("d", 4)]
 
@@ -161,7 +162,7 @@ class MessageContract:
         with pytest.raises(AmbiguousId):
             storage.delete_message("same")
         assert storage.delete_message("same", session_id="s1") is True
-        assert storage.get_message("same").session_id == "s2"  # type: ignore[union-attr]
+        assert storage.get_message("same").session_id == "s2"
 
     def test_truncating_removes_what_has_a_higher_number(self, storage: Storage) -> None:
         open_session(storage, "s")

@@ -1,0 +1,42 @@
+# make test | lint | demo | bench, on a machine with Python 3.11 or newer: the rest is installed into $(VENV).
+# PYTHON=python3.13 chooses the interpreter, VENV=.venv-3.13 a folder of its own for it, and ARGS goes to
+# pytest, to the demo or to the benchmarks: make pytest ARGS="-k events", make bench ARGS="events checkpoints".
+# JOBS=0 runs the tests one after the other.
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+JOBS ?= logical --maxprocesses 4
+
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: test lint pytest demo bench
+
+test: lint pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m django makemigrations --check --dry-run --settings tests.settings
+
+pytest: $(INSTALLED)
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+demo: $(INSTALLED)
+	$(BIN)/python -m project.demo $(ARGS)
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+# Written last, so that an installation that was broken off is done again.
+$(INSTALLED): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'Python 3.11 or newer is needed; say where it is: make PYTHON=python3.13 …' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>&- || \
+		{ echo 'Python lacks its venv module; on Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -e .
+	@touch $@

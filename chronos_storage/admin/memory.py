@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+
+from ..models import MemoryRecord
+from ..models.mapping import MEMORY
+from .base import EditableAdmin
+
+
+@admin.register(MemoryRecord)
+class MemoryRecordAdmin(EditableAdmin):
+    """The parts of the natural key stay as they are: another key would be another fact."""
+
+    table = MEMORY
+    changeable = ("value", "expires_at")
+    list_display = ("id", "agent_id", "user_id", "session_id", "kind", "key", "updated_at", "expires_at")
+    ordering = ("-id",)
+    search_fields = tuple(f"{name}__exact" for name in ("id", "agent_id", "user_id", "session_id"))
+
+    def write(self, id: str, changes: dict[str, Any]) -> None:
+        self.storage.put_memory(self.changed(id, changes))
+
+    def remove(self, id: str) -> None:
+        self.storage.delete_memory(id)

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin
+from django.db.models.query import QuerySet
+from django.http import HttpRequest
+
+from ..models import Checkpoint, Message, Session, Trace
+from ..models.mapping import SESSIONS
+from .base import EditableAdmin, ReadOnlyAdmin
+
+
+class StatusFilter(admin.SimpleListFilter):
+    """The known statuses: to find all that are in use, the database would have to read every session."""
+
+    title = "status"
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return [(name, name) for name in ("active", "running", "paused", "completed", "failed", "ended")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        status = self.value()
+        return queryset if status is None else queryset.filter(status=status)
+
+
+@admin.register(Session)
+class SessionAdmin(EditableAdmin):
+    """Deleting hides a session, as the facade's soft delete does; a deleted one can only be looked at."""
+
+    table = SESSIONS
+    changeable = ("title", "status", "metadata")
+    list_display = ("id", "title", "agent_id", "user_id", "status", "created_at", "last_activity_at", "deleted_at")
+    list_filter = (StatusFilter, "created_at", "last_activity_at")
+    ordering = ("-created_at",)
+    search_fields = tuple(f"{name}__exact" for name in ("id", "agent_id", "user_id", "container_id", "image_id"))
+    sortable_by = ("created_at", "last_activity_at")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _is_there(obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _is_there(obj) and super().has_delete_permission(request, obj)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        # Nothing else goes with them; Django would collect all that belongs to them.
+        names = [str(session) for session in objs]
+        return names, {self.opts.verbose_name_plural: len(names)}, set(), []
+
+    def write(self, id: str, changes: dict[str, Any]) -> None:
+        self.storage.patch_session(id, **changes)
+
+    def remove(self, id: str) -> None:
+        self.storage.delete_session(id)
+
+
+def _is_there(session: Session | None) -> bool:
+    return session is None or session.deleted_at is None
+
+
+@admin.register(Message)
+class MessageAdmin(ReadOnlyAdmin):
+    list_display = ("message_id", "session_id", "seq_num", "role", "kind", "name", "created_at")
+    ordering = ("-id",)
+    search_fields = ("message_id__exact", "session__id__exact")
+
+
+@admin.register(Checkpoint)
+class CheckpointAdmin(ReadOnlyAdmin):
+    list_display = ("checkpoint_id", "session_id", "namespace", "seq_num", "run_id", "node_id", "created_at")
+    ordering = ("-id",)
+    search_fields = ("checkpoint_id__exact", "session__id__exact")
+
+
+@admin.register(Trace)
+class TraceAdmin(ReadOnlyAdmin):
+    list_display = ("id", "session_id", "parent_id", "kind", "name", "started_at", "ended_at")
+    ordering = ("-id",)
+    search_fields = ("id__exact", "session_id__exact")

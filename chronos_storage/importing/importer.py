@@ -1,0 +1,118 @@
+"""Storing conversations so that nothing doubles, however often and wherever an import was broken off."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+import uuid
+from collections import Counter
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+from .. import codec
+from ..backends.base import Storage
+from ..exceptions import AlreadyExists, RetryTransaction
+from ..records import Event, Message, Session
+from . import Format
+from .lines import parse
+
+_NAMESPACE = uuid.UUID("6a7b5c8c-5ce7-47d9-996d-fc1b67a4866c")
+#: Seconds before each further attempt, on average, while the database is busy.
+_DELAYS = (0.1, 0.5, 2.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What became of a conversation.
+
+    Attributes:
+        session_id: its session's.
+        messages: how many it has.
+        new: whether it was stored now; if not, it was there.
+    """
+
+    session_id: str
+    messages: int
+    new: bool
+
+
+class Importer:
+    """Stores the conversations of one run, whose ids say what they are: the same run again finds them stored.
+
+    Args:
+        agent_id: whose sessions those are that don't say it themselves.
+        user_id: likewise.
+    """
+
+    def __init__(self, storage: Storage, read: Format, *, agent_id: str = "", user_id: str = "") -> None:
+        self._storage = storage
+        self._read = read
+        self._agent_id = agent_id
+        self._user_id = user_id
+        # All that grows with the number of lines: 16 bytes of a hash and a count for each.
+        self._seen: Counter[bytes] = Counter()
+
+    def add(self, text: bytes) -> Imported:
+        """Store one line: its session, its messages and an event for each of these, all or none.
+
+        Raises:
+            InvalidRecord: the line is no conversation of this format, or one that can't be kept.
+            RetryTransaction: the database is still busy after a few attempts.
+        """
+        document = parse(text)
+        session, messages = self._read(document)
+        session.agent_id = session.agent_id or self._agent_id
+        session.user_id = session.user_id or self._user_id
+        self._identify(codec.canonical(document), session, messages)
+        return Imported(session_id=session.id, messages=len(messages), new=self._store(session, messages))
+
+    def _identify(self, canonical: str, session: Session, messages: list[Message]) -> None:
+        """Give ids that follow from the line, which of its equals it is, the agent and the user."""
+        key = hashlib.sha256(canonical.encode()).digest()[:16]
+        self._seen[key] += 1
+        # No part holds the NUL that joins them.
+        parts = (canonical, str(self._seen[key]), session.agent_id, session.user_id)
+        namespace = uuid.uuid5(_NAMESPACE, "\x00".join(parts))
+        session.id = str(namespace)
+        for position, message in enumerate(messages):
+            message.id = str(uuid.uuid5(namespace, str(position)))
+            message.session_id = session.id
+
+    def _store(self, session: Session, messages: list[Message]) -> bool:
+        for delay in (*_DELAYS, None):
+            try:
+                return self._store_once(session, messages)
+            except RetryTransaction:
+                if delay is None:
+                    raise
+            time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
+        raise AssertionError("the last attempt returns or raises")
+
+    def _store_once(self, session: Session, messages: list[Message]) -> bool:
+        storage = self._storage
+        known = storage.get_session(session.id, include_deleted=True)
+        # Without transactions an import that was broken off may have left a part; what is deleted stays so.
+        if known is not None and (storage.supports_transactions or known.deleted_at):
+            return False
+        with storage.atomic() if storage.supports_transactions else nullcontext():
+            if known is None:
+                try:
+                    storage.create_session(session)
+                except AlreadyExists:  # by another import, at this moment
+                    return False
+            storage.add_messages(messages)
+            storage.append_events([_event(message) for message in messages])
+        return known is None
+
+
+def _event(message: Message) -> Event:
+    """The ledger's word of a message: whose it is, and a digest by which a changed one can be told."""
+    payload = {"message_id": message.id, "role": message.role, "sha256": digest(message)}
+    return Event(id=message.id, session_id=message.session_id, type="chat_message", payload=payload)
+
+
+def digest(message: Message) -> str:
+    """SHA-256, in hexadecimal, of what a message says: of the canonical JSON of these of its fields."""
+    said = (message.role, message.content, message.name, message.tool_calls, message.tool_call_id)
+    return hashlib.sha256(codec.canonical(said).encode()).hexdigest()

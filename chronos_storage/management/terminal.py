@@ -1,0 +1,57 @@
+"""What the commands share: progress on a terminal, and a clean stop."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.core.management.base import CommandError, OutputWrapper
+
+_SECONDS = 0.1
+
+
+class Progress:
+    """One line that is written over and over; nothing at all where the stream is no terminal."""
+
+    def __init__(self, stream: OutputWrapper) -> None:
+        self._stream = stream
+        self._live = stream.isatty()
+        self._due = 0.0
+
+    def show(self, text: str) -> None:
+        """Show how far the work is, unless that was shown just now."""
+        if self._live and time.monotonic() >= self._due:
+            self._write(text)
+            self._due = time.monotonic() + _SECONDS
+
+    def clear(self) -> None:
+        """Make room for other output."""
+        if self._live:
+            self._write("")
+            self._stream.write("\r", str, ending="")
+            self._due = 0.0
+
+    def _write(self, text: str) -> None:
+        width = shutil.get_terminal_size().columns - 1
+        self._stream.write(f"\r{text[:width]:{width}}", str, ending="")
+        self._stream.flush()
+
+
+@contextmanager
+def stoppable(progress: Progress, advice: str) -> Iterator[None]:
+    """Around a command's work: Ctrl-C ends it with a word of advice instead of a traceback."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise CommandError(f"Stopped. {advice}", returncode=128 + signal.SIGINT) from None
+    finally:
+        progress.clear()
+
+
+def one_line(text: str, limit: int = 500) -> str:
+    """`text`, which may come from anywhere, as a terminal or a log can show it: on one line, without control codes."""
+    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text[:limit])
+    return shown if len(text) <= limit else f"{shown}…"

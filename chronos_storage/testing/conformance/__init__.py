@@ -1,0 +1,56 @@
+"""What every backend must do, as test classes: one file a group, all of them in `StorageConformance`."""
+
+from __future__ import annotations
+
+from .asynchronous import AsynchronousContract, RunAtomicContract
+from .audit_logs import AuditLogContract
+from .bad_input import BadQuestionContract, BadRecordContract, FailureContract
+from .checkpoints import CheckpointContract, ForkContract
+from .concurrency import ConcurrentAppendContract
+from .concurrent_changes import ConcurrentChangeContract
+from .copies import LoadContract, ScanContract
+from .deletion import HardDeletionContract, SoftDeletionContract
+from .events import EventContract
+from .fidelity import FidelityContract
+from .images import ImageContract
+from .ledger import LedgerContract, PurgeContract
+from .lifecycle import AtomicContract, LifecycleContract
+from .lists import ListContract
+from .memory import MemoryContract
+from .messages import MessageContract, TokenUsageContract
+from .retries import RetryContract
+from .sessions import SessionContract
+from .traces import TraceContract
+
+
+class StorageConformance(
+    FidelityContract,
+    ListContract,
+    SessionContract,
+    SoftDeletionContract,
+    HardDeletionContract,
+    MessageContract,
+    TokenUsageContract,
+    MemoryContract,
+    AuditLogContract,
+    TraceContract,
+    EventContract,
+    RetryContract,
+    LedgerContract,
+    PurgeContract,
+    CheckpointContract,
+    ForkContract,
+    ImageContract,
+    ScanContract,
+    LoadContract,
+    BadRecordContract,
+    BadQuestionContract,
+    FailureContract,
+    AtomicContract,
+    LifecycleContract,
+    AsynchronousContract,
+    RunAtomicContract,
+    ConcurrentAppendContract,
+    ConcurrentChangeContract,
+):
+    """The whole contract. Subclass it with the fixtures that `chronos_storage.testing` names."""

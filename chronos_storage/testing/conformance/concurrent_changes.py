@@ -1,0 +1,163 @@
+"""Many who change the same thing at once: all win, or one does and the others hear of it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from functools import partial
+from itertools import chain
+
+from ...backends.base import Storage
+from ...exceptions import AlreadyExists, InvalidRecord, NotFound, RetryTransaction
+from ...records import Event, MemoryRecord, Message, Session
+from .helpers import PATIENCE, THREADS, column, needs_transactions, open_session, populate, together, writers
+
+
+class ConcurrentChangeContract:
+    def test_one_key_of_memory_is_one_row(self, storage_committed: Storage) -> None:
+        storage = storage_committed
+
+        def put(writer: int) -> list[str]:
+            return [storage.put_memory(MemoryRecord(agent_id="a", key="k", value=[writer, n])).id for n in range(20)]
+
+        ids = together(storage, *writers(put))
+        assert len(set(chain(*ids))) == 1
+        [row] = storage.scan("memory")
+        assert row.value[1] == 19
+        assert storage.get_memory("a", "k") == row
+
+    def test_patches_of_different_fields_all_win(self, storage_committed: Storage) -> None:
+        storage = storage_committed
+        open_session(storage)
+        names = ["title", "status", "author", "agent_id", "container_id", "image_id"]
+
+        def patch(writer: int) -> None:
+            for n in range(20):
+                assert getattr(storage.patch_session("s", **{names[writer]: f"{n}"}), names[writer]) == f"{n}"
+
+        together(storage, *writers(patch, len(names)))
+        session = storage.get_session("s")
+        assert [getattr(session, name) for name in names] == ["19"] * len(names)
+
+    def test_merges_of_different_keys_all_win(self, storage_committed: Storage) -> None:
+        storage = storage_committed
+        open_session(storage)
+
+        def merge(writer: int) -> None:
+            for n in range(15):
+                storage.patch_session_metadata("s", {f"{writer}/{n}": n})
+
+        together(storage, *writers(merge))
+        kept = storage.get_session("s")
+        assert kept is not None
+        assert kept.metadata == {f"{writer}/{n}": n for writer in range(THREADS) for n in range(15)}
+
+    def test_a_user_is_set_by_one(self, storage_committed: Storage) -> None:
+        storage = storage_committed
+        open_session(storage)
+
+        def claim(writer: int) -> str:
+            try:
+                return storage.patch_session("s", user_id=f"user {writer}").user_id
+            except InvalidRecord:
+                return ""
+
+        winners = [user for user in together(storage, *writers(claim)) if user]
+        assert winners == [storage.get_session("s").user_id]
+
+    def test_a_session_is_made_by_one(self, storage_committed: Storage) -> None:
+        storage = storage_committed
+
+        def make(writer: int) -> Session | None:
+            try:
+                return storage.create_session(Session(id="s", title=f"{writer}"))
+            except AlreadyExists:
+                return None
+
+        made = [session for session in together(storage, *writers(make)) if session]
+        assert made == storage.list_sessions()
+
+    def test_a_session_is_saved_by_all(self, storage_committed: Storage) -> None:
+        storage = storage_committed
+        saved = together(storage, *writers(lambda n: storage.save_session(Session(id="s", title=f"{n}"))))
+        assert column(saved, "title") == [f"{n}" for n in range(THREADS)]
+        assert len(storage.list_sessions()) == 1
+        assert storage.append_event(Event(session_id="s")).seq_num == 1
+
+    def test_nothing_is_written_to_a_session_that_was_closed(self, storage_committed: Storage) -> None:
+        """Against: soft-deleted rows that come back by an update."""
+        storage = storage_committed
+        open_session(storage)
+        deadline = time.monotonic() + PATIENCE
+
+        def append(_: int) -> int:
+            written = 0
+            while time.monotonic() < deadline:
+                try:
+                    storage.append_event(Event(session_id="s"))
+                except NotFound:
+                    return written
+                written += 1
+            return written
+
+        def close() -> int:
+            while storage.count_events("s") < 20 and time.monotonic() < deadline:
+                time.sleep(0.001)
+            assert storage.delete_session("s") is True
+            return storage.count_events("s")
+
+        at_closing, *written = together(storage, close, *writers(append, 4))
+        assert storage.count_events("s") == sum(written) == at_closing >= 20
+        assert storage.verify_events("s").intact
+        assert storage.get_session("s") is None
+
+    def test_nothing_is_left_behind_by_writers_of_a_removed_session(self, storage_committed: Storage) -> None:
+        storage = storage_committed
+        populate(storage)
+        deadline = time.monotonic() + PATIENCE
+
+        def append(writer: int) -> None:
+            while time.monotonic() < deadline:
+                try:
+                    if writer % 2:
+                        storage.append_event(Event(session_id="s"))
+                    else:
+                        storage.add_message(Message(session_id="s", role="user"))
+                except NotFound:
+                    return
+
+        def remove() -> None:
+            while storage.count_events("s") < 15 and time.monotonic() < deadline:
+                time.sleep(0.001)
+            assert storage.delete_session("s", hard=True) is True
+
+        together(storage, remove, *writers(append, 4))
+        assert time.monotonic() < deadline
+        assert [list(storage.scan(kind)) for kind in ("session", "message", "event", "checkpoint")] == [[]] * 4
+        assert storage.last_seq("s") == 0
+        assert all(verdict.intact for verdict in storage.verify_all())
+
+    def test_of_two_transactions_in_each_others_way_one_is_to_be_run_again(self, storage_committed: Storage) -> None:
+        storage = storage_committed
+        needs_transactions(storage)
+        open_session(storage, "a")
+        open_session(storage, "b")
+        both_hold_one = threading.Barrier(2, timeout=1)
+
+        def cross(first: str, second: str) -> bool:
+            try:
+                with storage.atomic():
+                    storage.add_message(Message(session_id=first, role="user"))
+                    with contextlib.suppress(threading.BrokenBarrierError):  # where one is let in at a time
+                        both_hold_one.wait()
+                    storage.add_message(Message(session_id=second, role="user"))
+            except RetryTransaction:
+                return False
+            return True
+
+        committed = together(storage, partial(cross, "a", "b"), partial(cross, "b", "a")).count(True)
+        assert committed >= 1
+        assert storage.count_messages("a") == storage.count_messages("b") == committed
+        assert cross("a", "b")
+        assert column(storage.list_messages("a"), "seq_num") == list(range(1, committed + 2))

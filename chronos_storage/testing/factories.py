@@ -1,0 +1,123 @@
+"""Factories of records, for a host's own tests: ``build()`` makes one, ``create()`` stores it too.
+
+``create(storage=…)`` says where; without it, it is the storage with the alias "default". A message, event or
+checkpoint that is created without a session_id gets a session of its own. They need factory-boy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import factory
+
+from .. import ids, records
+from ..backends.base import Storage
+
+_WRITERS = {
+    records.Session: Storage.create_session,
+    records.Message: Storage.add_message,
+    records.MemoryRecord: Storage.put_memory,
+    records.AuditLog: Storage.append_audit_log,
+    records.Trace: Storage.insert_trace,
+    records.Event: Storage.append_event,
+    records.Checkpoint: Storage.save_checkpoint,
+    records.Container: Storage.save_container,
+    records.Image: Storage.save_image,
+}
+_NEED_SESSION = (records.Message, records.Event, records.Checkpoint)
+
+
+class _RecordFactory(factory.Factory):  # type: ignore[type-arg]
+    class Meta:
+        abstract = True
+
+    id = factory.LazyFunction(ids.new_id)
+
+    @classmethod
+    def _build(cls, model_class: type[Any], *args: Any, storage: Storage | None = None, **fields: Any) -> Any:
+        return model_class(**fields)
+
+    @classmethod
+    def _create(cls, model_class: type[Any], *args: Any, storage: Storage | None = None, **fields: Any) -> Any:
+        if storage is None:
+            from .. import storage as default
+
+            storage = default
+        record = model_class(**fields)
+        if isinstance(record, _NEED_SESSION) and not record.session_id:
+            record.session_id = SessionFactory.create(storage=storage).id
+        return getattr(storage, _WRITERS[model_class].__name__)(record)
+
+
+class SessionFactory(_RecordFactory):
+    class Meta:
+        model = records.Session
+
+    agent_id = factory.Sequence(lambda n: f"agent-{n}")
+    user_id = factory.Sequence(lambda n: f"user-{n}")
+    title = factory.Faker("sentence")
+
+
+class MessageFactory(_RecordFactory):
+    class Meta:
+        model = records.Message
+
+    role = "user"
+    content = factory.Faker("paragraph")
+
+
+class MemoryRecordFactory(_RecordFactory):
+    class Meta:
+        model = records.MemoryRecord
+
+    agent_id = factory.Sequence(lambda n: f"agent-{n}")
+    kind = "long_term"
+    key = factory.Sequence(lambda n: f"key-{n}")
+    value = factory.Faker("sentence")
+
+
+class AuditLogFactory(_RecordFactory):
+    class Meta:
+        model = records.AuditLog
+
+    actor = factory.Sequence(lambda n: f"user-{n}")
+    action = "session.read"
+    resource = factory.Sequence(lambda n: f"session-{n}")
+
+
+class TraceFactory(_RecordFactory):
+    class Meta:
+        model = records.Trace
+
+    session_id = factory.LazyFunction(ids.new_id)
+    name = factory.Sequence(lambda n: f"step-{n}")
+    kind = "node"
+
+
+class EventFactory(_RecordFactory):
+    class Meta:
+        model = records.Event
+
+    type = "node_executed"
+    payload = factory.Sequence(lambda n: {"node": f"step-{n}"})
+
+
+class CheckpointFactory(_RecordFactory):
+    class Meta:
+        model = records.Checkpoint
+
+    node_id = factory.Sequence(lambda n: f"step-{n}")
+    state = factory.Sequence(lambda n: {"step": n})
+
+
+class ContainerFactory(_RecordFactory):
+    class Meta:
+        model = records.Container
+
+
+class ImageFactory(_RecordFactory):
+    class Meta:
+        model = records.Image
+
+    name = factory.Sequence(lambda n: f"image-{n}")
+    system_prompt = factory.Faker("sentence")

@@ -1,0 +1,56 @@
+"""The admin on every database, and who looks at it."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+
+from chronos_storage import Storage
+from chronos_storage.backends.orm import OrmStorage
+
+
+class OneDatabase:
+    """A database router that sends everything to one alias."""
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+
+    def db_for_read(self, model: object, **hints: object) -> str:
+        return self.alias
+
+    db_for_write = db_for_read
+
+
+@pytest.fixture
+def site(alias: str, settings) -> Storage:
+    """The facade over the database that the whole site now uses."""
+    settings.DATABASE_ROUTERS = [OneDatabase(alias)]
+    return OrmStorage()
+
+
+@pytest.fixture
+def superuser(site) -> Client:
+    return _logged_in(User.objects.create_superuser("root"))
+
+
+@pytest.fixture
+def viewer(site) -> Client:
+    """Staff who may look at everything of ours and nothing more."""
+    user = User.objects.create_user("viewer", is_staff=True)
+    user.user_permissions.set(
+        Permission.objects.filter(content_type__app_label="chronos_storage", codename__startswith="view_")
+    )
+    return _logged_in(user)
+
+
+@pytest.fixture
+def stranger(site) -> Client:
+    """Staff without any permission."""
+    return _logged_in(User.objects.create_user("stranger", is_staff=True))
+
+
+def _logged_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client

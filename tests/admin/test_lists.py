@@ -1,0 +1,122 @@
+"""The admin's lists: cheap to search, filter and sort however many rows there are."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
+
+from chronos_storage.fields import JSONTextField, MetadataField
+from chronos_storage.records import Container, Event, Message, Session
+from chronos_storage.testing.conformance.samples import ODD_STRINGS
+from tests.admin.pages import NAMES, first, listed, model, populate, url
+
+
+def test_search_is_exact(site, superuser) -> None:
+    for id in ("s", "S", "ss"):
+        populate(site, id)
+    found = {
+        ("session", "s"): ["s"],
+        ("session", "agent"): ["s", "S", "ss"],
+        ("session", "age"): [],
+        ("message", "s-m"): ["s-m"],
+        ("message", "S"): ["S-m"],
+        ("event", "ss"): ["ss-e"],
+        ("event", "s-e"): ["s-e"],
+        ("checkpoint", "s-c"): ["s-c"],
+        ("checkpoint", "s"): ["s-c"],
+        ("trace", "s-t"): ["s-t"],
+        ("trace", "s"): ["s-t"],
+        ("memoryrecord", "s"): ["s-memory"],
+        ("memoryrecord", "user"): ["s-memory", "S-memory", "ss-memory"],
+        ("auditlog", "actor"): ["s-log", "S-log", "ss-log"],
+        ("auditlog", "s-log"): ["s-log"],
+        ("container", "s-container"): ["s-container"],
+        ("image", "s-container"): ["s-image"],
+        ("image", "image"): ["s-image", "S-image", "ss-image"],
+        ("head", "session:s"): ["session:s"],
+    }
+    for (name, query), expected in found.items():
+        column = superuser.get(url(name)).context["cl"].list_display[0]
+        column = column if column != "action_checkbox" else superuser.get(url(name)).context["cl"].list_display[1]
+        rows = listed(superuser, name, q=query)
+        assert sorted(getattr(row, column) for row in rows) == sorted(expected), (name, query)
+
+
+def test_odd_ids_are_found_and_opened(site, superuser) -> None:
+    ids = [id for id in ODD_STRINGS if id not in (".", "..")]  # which a browser takes for folders
+    for id in ids:
+        site.create_session(Session(id=id, title="odd"))
+    for id in ids:
+        assert superuser.get(url("session", "change", id)).context["original"].pk == id
+    assert [row.pk for row in listed(superuser, "session", q='"x "')] == ["x "]
+    for page in range(1, len(ids) // 50 + 2):
+        assert superuser.get(url("session"), {"p": page}).status_code == 200
+
+
+def test_sessions_are_filtered(site, superuser) -> None:
+    populate(site)
+    site.create_session(Session(id="t", status="failed", created_at=datetime(2020, 1, 1, tzinfo=UTC)))
+    assert [row.pk for row in listed(superuser, "session", status="failed")] == ["t"]
+    assert [row.pk for row in listed(superuser, "session")] == ["s", "t"]
+    assert [row.pk for row in listed(superuser, "session", created_at__gte="2021-01-01 00:00:00+00:00")] == ["s"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_number_of_queries_does_not_grow_with_the_rows(site, superuser, alias, name: str) -> None:
+    def queries(address: str) -> int:
+        superuser.get(address)  # what is cached from now on
+        with CaptureQueriesContext(
+            connections[alias],
+        ) as captured:
+            assert superuser.get(address).status_code == 200
+        return len(captured)
+
+    populate(site)
+    pages = [url(name), f"{url(name)}?q=agent", url(name, "change", first(name).pk)]
+    few = [queries(page) for page in pages]
+    for number in range(20):
+        populate(site, f"s{number}")
+    site.add_messages([Message(session_id="s", role="user", content="x") for _ in range(20)])
+    site.append_events([Event(session_id="s") for _ in range(20)])
+    assert [queries(page) for page in pages] == few
+    assert max(few) < 10
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lists_search_filter_and_sort_by_what_has_an_index(name: str) -> None:
+    page: Any = admin.site.get_model_admin(model(name))
+    meta = model(name)._meta
+    indexed = {meta.pk.name}
+    indexed |= {index.fields[0] for index in meta.indexes}
+    indexed |= {constraint.fields[0] for constraint in meta.constraints}
+    indexed |= {meta.get_field(field).attname for field in indexed}
+    assert {field.removesuffix("__exact").replace("__", "_") for field in page.search_fields} <= indexed
+    assert all(field.endswith("__exact") for field in page.search_fields)
+    assert {getattr(field, "parameter_name", field) for field in page.list_filter} <= indexed
+    assert {*page.sortable_by, *(field.removeprefix("-") for field in page.ordering)} <= indexed
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lists_leave_large_values_in_the_database(site, superuser, name: str) -> None:
+    populate(site)
+    (row, *_) = listed(superuser, name)
+    large = {f.name for f in row._meta.concrete_fields if isinstance(f, JSONTextField | MetadataField)}
+    assert large <= row.get_deferred_fields()
+
+
+def test_the_site_can_name_the_database_itself(alias, settings) -> None:
+    """As hosts do with an admin for each of their databases."""
+    page: Any = type(admin.site.get_model_admin(model("session")))(model("session"), admin.site)
+    page.using = "elsewhere"
+    assert page.storage.alias == "elsewhere"
+    assert page.get_queryset(None).db == "elsewhere"
+
+
+def test_a_container_without_rows_is_shown(site, superuser) -> None:
+    site.save_container(Container(id="empty"))
+    assert superuser.get(url("container", "change", "empty")).status_code == 200

@@ -1,0 +1,43 @@
+"""What the tests share: each test of a storage runs once for every database, and touches only that one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from django.conf import settings
+
+if TYPE_CHECKING:
+    from chronos_storage.backends.orm import OrmStorage
+
+
+def _each_database() -> list[object]:
+    return [
+        pytest.param(
+            alias,
+            id="sqlite" if alias == "default" else alias,
+            marks=pytest.mark.django_db(databases=[alias]),
+        )
+        for alias in settings.DATABASES
+    ]
+
+
+@pytest.fixture(params=_each_database())
+def alias(request: pytest.FixtureRequest) -> str:
+    """The alias of a database, one after the other; the test may use no other, and what it writes is rolled back."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def storage(alias: str) -> OrmStorage:
+    """The facade over `alias`, in a transaction that is rolled back."""
+    from chronos_storage.backends.orm import OrmStorage
+
+    return OrmStorage(using=alias)
+
+
+@pytest.fixture
+def storage_committed(storage: OrmStorage, transactional_db: None) -> OrmStorage:
+    """The facade over `alias`, really committing, for threads and processes; the tables are flushed afterwards."""
+    return storage

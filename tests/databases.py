@@ -1,0 +1,36 @@
+"""New databases on the tests' servers, for tests that may do anything to them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import connections
+
+#: Where a new database can be made: in a file, or on a server by its alias.
+PLACES = ["sqlite", *(alias for alias in settings.DATABASES if alias != "default")]
+
+
+@contextmanager
+def new_databases(place: str, folder: Path, count: int = 1) -> Iterator[list[str]]:
+    """The addresses of new databases without a table, which are gone afterwards."""
+    if place == "sqlite":
+        yield [f"sqlite:///{folder}/{number}.sqlite3" for number in range(count)]
+        return
+    url = urlsplit(os.environ[f"TEST_{place.upper()}_URL"])
+    names = [f"chronos_new_{secrets.token_hex(4)}" for _ in range(count)]
+    with connections[place]._nodb_cursor() as cursor:
+        for name in names:
+            cursor.execute(f"CREATE DATABASE {name}")
+    yield [url._replace(path=f"/{name}").geturl() for name in names]
+    opened = [alias for alias in connections if connections[alias].settings_dict["NAME"] in names]
+    for alias in opened:
+        connections[alias].close()
+    with connections[place]._nodb_cursor() as cursor:
+        for name in names:
+            cursor.execute(f"DROP DATABASE {name}")

@@ -1,0 +1,369 @@
+"""Many writers at once, in processes that are killed and in threads that get in each other's way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import connections, transaction
+from pytest_django import DjangoDbBlocker
+
+from chronos_storage import connect, records
+from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.exceptions import RetryTransaction
+from chronos_storage.records import (
+    AuditLog,
+    Checkpoint,
+    Container,
+    Event,
+    Image,
+    MemoryRecord,
+    Message,
+    Session,
+    Trace,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+PROCESSES, EVENTS, VICTIMS = 16, 200, (3, 11)
+
+
+def environment_for(alias: str) -> dict[str, str]:
+    """In which a process has the database of these tests under that alias."""
+    database = str(connections[alias].settings_dict["NAME"])
+    if alias == "default":
+        variable, address = "TEST_SQLITE_URL", f"sqlite:///{database}"
+    else:
+        variable = f"TEST_{alias.upper()}_URL"
+        address = urlsplit(os.environ[variable])._replace(path=f"/{database}").geturl()
+    return os.environ | {variable: address, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+
+
+def lines(path: Path) -> list[list[str]]:
+    """The whole lines of a file that may have been broken off."""
+    text = path.read_text() if path.exists() else ""
+    return [line.split() for line in text.split("\n")[:-1]]
+
+
+def test_killed_processes_leave_no_gap_and_lose_nothing(storage_committed: OrmStorage, tmp_path: Path) -> None:
+    storage = storage_committed
+    storage.create_session(Session(id="s"))
+    arguments = [storage.alias, "s", str(tmp_path), str(PROCESSES), str(EVENTS)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.appenders", *arguments],
+        cwd=ROOT,
+        env=environment_for(storage.alias),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as launcher:
+        assert launcher.stdout is not None
+        children = [int(child) for child in launcher.stdout.readline().split()]
+        try:
+            for number in VICTIMS:
+                deadline = time.monotonic() + 120
+                while len(lines(tmp_path / str(number))) < EVENTS // 4:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.002)
+                os.kill(children[number], signal.SIGKILL)
+            statuses = [int(status) for status in launcher.stdout.readline().split()]
+        finally:
+            if launcher.poll() is None:
+                for child in children:
+                    with suppress(ProcessLookupError):
+                        os.kill(child, signal.SIGKILL)
+    assert statuses == [-signal.SIGKILL if number in VICTIMS else 0 for number in range(PROCESSES)]
+
+    acknowledged = {number: lines(tmp_path / str(number)) for number in range(PROCESSES)}
+    for number in range(PROCESSES):
+        assert (len(acknowledged[number]) < EVENTS) == (number in VICTIMS)
+    events = storage.list_events("s")
+    assert [event.seq_num for event in events] == list(range(1, len(events) + 1))
+    stored = {(str(event.seq_num), event.id): event for event in events}
+    for number, appended in acknowledged.items():
+        assert [stored[seq_num, id].payload for seq_num, id in appended] == [
+            {"number": each} for each in range(len(appended))
+        ]
+        assert {stored[seq_num, id].type for seq_num, id in appended} == {str(number)}
+    count = sum(map(len, acknowledged.values()))
+    # one that was killed may have appended its last event and not have heard of it
+    assert count <= len(events) <= count + len(VICTIMS)
+    verdict = storage.verify_events("s")
+    assert (verdict.intact, verdict.checked, verdict.last_seq) == (True, len(events), len(events))
+    assert storage.append_event(Event(session_id="s")).seq_num == len(events) + 1
+
+
+# Threads in each other's way
+
+
+def together(storage: OrmStorage, *jobs: Callable[[], Any]) -> list[Any]:
+    """What each job returned or raised, each run in a thread of its own."""
+    results: list[Any] = [None] * len(jobs)
+
+    def run(place: int) -> None:
+        try:
+            results[place] = jobs[place]()
+        except Exception as error:
+            results[place] = error
+        finally:
+            storage.close()
+
+    threads = [threading.Thread(target=run, args=[place]) for place in range(len(jobs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+#: SQLite has one writer, and so no deadlock.
+on_servers = pytest.mark.parametrize(
+    "alias",
+    [
+        pytest.param(alias, marks=pytest.mark.django_db(databases=[alias]))
+        for alias in settings.DATABASES
+        if alias != "default"
+    ],
+    indirect=True,
+)
+
+
+@pytest.fixture
+def contested(storage_committed: OrmStorage) -> OrmStorage:
+    """A store with sessions "a" and "b", which have events."""
+    for id in ("a", "b"):
+        storage_committed.create_session(Session(id=id))
+        storage_committed.append_event(Event(session_id=id))
+    return storage_committed
+
+
+@on_servers
+def test_a_deadlock_ends_one_transaction_which_can_be_run_again(contested: OrmStorage) -> None:
+    storage = contested
+    both_have_one = threading.Barrier(2)
+
+    def transfer(first: str, second: str, barrier: threading.Barrier | None) -> None:
+        with storage.atomic():
+            User.objects.using(storage.alias).create(username=f"{first} to {second}")
+            storage.append_event(Event(session_id=first, type=f"{first} to {second}"))
+            if barrier:
+                barrier.wait()
+            storage.append_event(Event(session_id=second, type=f"{first} to {second}"))
+
+    jobs = [("a", "b"), ("b", "a")]
+    results = together(storage, *[lambda job=job: transfer(*job, both_have_one) for job in jobs])
+    [loser] = [job for job, result in zip(jobs, results, strict=True) if isinstance(result, RetryTransaction)]
+    assert results.count(None) == 1
+    assert storage.last_seq("a") == storage.last_seq("b") == 2
+    assert User.objects.using(storage.alias).count() == 1
+    transfer(*loser, None)
+    for id in ("a", "b"):
+        assert {event.type for event in storage.list_events(id)} == {"", "a to b", "b to a"}
+        assert storage.verify_events(id).intact
+    assert User.objects.using(storage.alias).count() == 2
+
+
+@on_servers
+@pytest.mark.parametrize("call", ["add_messages", "append_events"])
+def test_outside_a_transaction_the_facade_survives_a_deadlock(contested: OrmStorage, call: str) -> None:
+    storage = contested
+    record = {"add_messages": Message(session_id="", role="user"), "append_events": Event(session_id="")}[call]
+    append: Any = getattr(storage, call)
+    append([batched(record, id) for id in ("a", "b")])
+    host_has_b = threading.Event()
+
+    def host() -> None:
+        with suppress(RetryTransaction), transaction.atomic(using=storage.alias):
+            append([batched(record, "b")])
+            host_has_b.set()
+            time.sleep(0.3)  # until the other waits for "b", and has "a"
+            append([batched(record, "a")])
+
+    def facade() -> Any:
+        host_has_b.wait()
+        return append(batched(record, id) for id in ("a", "b"))
+
+    ended, appended = together(storage, host, facade)
+    assert ended is None
+    assert [(each.session_id, each.seq_num > 1) for each in appended] == [("a", True), ("b", True)]
+    assert all(verdict.intact for verdict in storage.verify_all())
+
+
+def batched(record: Any, session_id: str) -> Any:
+    return type(record)(**{"session_id": session_id} | ({"role": "user"} if isinstance(record, Message) else {}))
+
+
+def test_batches_over_new_sessions_in_any_order_never_fail(storage_committed: OrmStorage) -> None:
+    """Several writers meet in sessions that nobody has written to before, each in an order of its own."""
+    storage = storage_committed
+    for id in "abcdef":
+        storage.create_session(Session(id=id))
+    start = threading.Barrier(8)
+
+    def write(turn: int) -> None:
+        ids = "abcdef"[turn % 6 :] + "abcdef"[: turn % 6]
+        start.wait()
+        for order in (ids, ids[::-1], ids[1::2], ids[::2]):
+            storage.add_messages([Message(session_id=id, role="user", content=turn * [{}]) for id in order])
+            storage.append_events([Event(session_id=id, payload=turn) for id in order])
+            storage.save_checkpoint(Checkpoint(session_id=order[0], namespace=f"{turn}"))
+
+    assert together(storage, *[lambda turn=turn: write(turn) for turn in range(8)]) == [None] * 8
+    for id in "abcdef":
+        assert [event.seq_num for event in storage.list_events(id)] == list(range(1, 25))
+        assert [message.seq_num for message in storage.list_messages(id)] == list(range(1, 25))
+        assert storage.verify_events(id).intact
+    assert len(list(storage.scan("checkpoint"))) == 32
+
+
+class OneFile:
+    """A SQLite database, by a store that waits for its turn and one that gives up at once."""
+
+    def __init__(self, path: Path) -> None:
+        self.patient = self._connect(path, 30)
+        self.patient.migrate()
+        self.patient.create_session(Session(id="s"))
+        self.hasty = self._connect(path, 0.01)
+        self.deferred = self._connect(path, 0.01, transaction_mode="DEFERRED")
+
+    def _connect(self, path: Path, timeout: float, **options: Any) -> OrmStorage:
+        store = connect(str(path), options={"timeout": timeout, **options})
+        assert isinstance(store, OrmStorage)
+        return store
+
+    def keep_busy(self, seconds: float) -> threading.Thread:
+        """A thread that has begun to write, and does not end before so many seconds."""
+        begun = threading.Event()
+
+        def hold() -> None:
+            with self.patient.atomic():
+                self.patient.put_memory(MemoryRecord(agent_id="holder", key="k"))
+                begun.set()
+                time.sleep(seconds)
+            self.patient.close()
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        begun.wait()
+        return thread
+
+
+@pytest.fixture
+def one_file(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[OneFile]:
+    with django_db_blocker.unblock():
+        file = OneFile(tmp_path / "agent.db")
+        yield file
+        file.patient.close()
+        file.hasty.close()
+        file.deferred.close()
+
+
+WRITES: dict[str, Callable[[OrmStorage], Any]] = {
+    "append_event": lambda store: store.append_event(Event(session_id="s")),
+    "append_events": lambda store: store.append_events([Event(session_id="s")]),
+    "add_message": lambda store: store.add_message(Message(session_id="s", role="user")),
+    "save_checkpoint": lambda store: store.save_checkpoint(Checkpoint(session_id="s")),
+    "create_session": lambda store: store.create_session(Session(id="new")),
+    "patch_session": lambda store: store.patch_session("s", title="new"),
+    "patch_session_metadata": lambda store: store.patch_session_metadata("s", {"new": 1}),
+    "put_memory": lambda store: store.put_memory(MemoryRecord(agent_id="a", key="k")),
+    "append_audit_log": lambda store: store.append_audit_log(AuditLog(session_id="s")),
+    "insert_trace": lambda store: store.insert_trace(Trace(id="t")),
+    "save_image": lambda store: store.save_image(Image(id="i")),
+    "delete_session": lambda store: store.delete_session("s", hard=True),
+    "load": lambda store: store.load([Container(id="c", created_at=records.now(), updated_at=records.now())]),
+}
+
+
+def test_outside_a_transaction_the_facade_waits_for_a_busy_file(one_file: OneFile, subtests: pytest.Subtests) -> None:
+    for name, write in WRITES.items():
+        with subtests.test(name):
+            thread = one_file.keep_busy(0.1)
+            write(one_file.hasty)
+            thread.join()
+    assert one_file.hasty.get_session("s") is None
+    assert all(verdict.intact for verdict in one_file.hasty.verify_all())
+
+
+def test_what_can_be_read_only_once_is_written_once_and_whole(one_file: OneFile) -> None:
+    def messages() -> Iterator[Message]:
+        yield from (Message(id=id, session_id="s", role="user") for id in "abc")
+
+    def events() -> Iterator[Event]:
+        yield from (Event(id=id, session_id="s") for id in "abc")
+
+    def containers() -> Iterator[Container]:
+        yield from (Container(id=id, created_at=records.now(), updated_at=records.now()) for id in "abc")
+
+    thread = one_file.keep_busy(0.1)
+    assert [message.id for message in one_file.hasty.add_messages(messages())] == ["a", "b", "c"]
+    thread.join()
+    thread = one_file.keep_busy(0.1)
+    assert [event.id for event in one_file.hasty.append_events(events())] == ["a", "b", "c"]
+    thread.join()
+    # it may be too long to be kept until it is written
+    thread = one_file.keep_busy(0.1)
+    with pytest.raises(RetryTransaction):
+        one_file.hasty.load(containers())
+    thread.join()
+    assert one_file.hasty.load(containers()) == 3
+    assert len(one_file.hasty.list_messages("s")) == len(one_file.hasty.list_events("s")) == 3
+    assert len(one_file.hasty.list_containers()) == 3
+
+
+def test_a_file_that_stays_busy_ends_the_attempts(one_file: OneFile) -> None:
+    thread = one_file.keep_busy(1.3)
+    with pytest.raises(RetryTransaction):
+        one_file.hasty.append_event(Event(session_id="s"))
+    assert thread.is_alive()
+    thread.join()
+    assert one_file.hasty.append_event(Event(session_id="s")).seq_num == 1
+
+
+def test_a_transaction_on_a_busy_file_can_be_run_again(one_file: OneFile) -> None:
+    def work() -> None:
+        with one_file.hasty.atomic():
+            one_file.hasty.append_event(Event(session_id="s"))
+
+    def purge() -> None:
+        with one_file.hasty.purge_permit(reason="r") as permit:
+            permit.purge_events("s")
+
+    thread = one_file.keep_busy(0.3)
+    for refused in (work, purge):
+        with pytest.raises(RetryTransaction):
+            refused()
+    thread.join()
+    work()
+    assert one_file.hasty.last_seq("s") == 1
+    purge()
+    assert one_file.hasty.count_events("s") == 0
+
+
+def test_inside_a_host_s_transaction_a_busy_file_is_said_at_once(one_file: OneFile) -> None:
+    """Where the host's transactions are deferred, the first write meets the other writer."""
+    thread = one_file.keep_busy(0.3)
+    attempts = 0
+
+    def work() -> None:
+        nonlocal attempts
+        with transaction.atomic(using=one_file.deferred.alias):
+            attempts += 1
+            one_file.deferred.append_event(Event(session_id="s"))
+
+    with pytest.raises(RetryTransaction):
+        work()
+    thread.join()
+    work()
+    assert attempts == 2
+    assert one_file.deferred.count_events("s") == 1

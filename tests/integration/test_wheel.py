@@ -1,0 +1,78 @@
+"""The wheel, in a fresh Django project that knows nothing of this repository."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = """
+INSTALLED_APPS += ["chronos_storage"]
+DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
+"""
+
+
+def run(*command: object, cwd: Path) -> str:
+    """What the command prints; it inherits nothing of this test run."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DJANGO_", "PYTHON"))}
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    output = done.stdout.decode()
+    assert done.returncode == 0, output
+    return output
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT, cwd=folder)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def manage(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> list[object]:
+    """The ``manage.py`` of a new project that has the app installed, with the interpreter that runs it."""
+    folder = tmp_path_factory.mktemp("host")
+    venv.create(folder / "venv", with_pip=True)
+    python = folder / "venv" / "bin" / "python"
+    run(python, "-m", "pip", "install", "--quiet", wheel, cwd=folder)
+    run(python, "-m", "django", "startproject", "host", folder, cwd=folder)
+    with (folder / "host" / "settings.py").open("a") as settings:
+        settings.write(SETTINGS)
+    return [python, "-W", "error", folder / "manage.py"]
+
+
+def test_holds_the_package_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    tracked = {str(path.relative_to(ROOT)) for path in (ROOT / "chronos_storage").rglob("*") if path.is_file()}
+    assert {name for name in names if ".dist-info/" not in name} == {
+        name for name in tracked if "__pycache__" not in name
+    }
+    assert "chronos_storage/py.typed" in names
+    assert any(name.startswith("chronos_storage/migrations/0001") for name in names)
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+
+
+def test_migrates_a_fresh_project_and_leaves_no_migration_to_make(manage: list[object], tmp_path: Path) -> None:
+    run(*manage, "migrate", "--no-input", cwd=tmp_path)
+    run(*manage, "check", cwd=tmp_path)
+    assert "No changes detected" in run(*manage, "makemigrations", "--check", "--dry-run", cwd=tmp_path)
+
+
+def test_does_what_the_readme_shows(manage: list[object], tmp_path: Path) -> None:
+    run(*manage, "migrate", "--no-input", cwd=tmp_path)
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    examples = [block for block in blocks if "import" in block]
+    assert len(examples) == 2
+    for example in examples:
+        run(*manage, "shell", "-c", example, cwd=tmp_path)

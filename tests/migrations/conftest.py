@@ -1,0 +1,35 @@
+"""Stores on new databases, one on each server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytest_django import DjangoDbBlocker
+
+from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.dsn import connect
+from tests.databases import PLACES, new_databases
+
+
+@pytest.fixture(params=PLACES)
+def empty_pair(
+    request: pytest.FixtureRequest, tmp_path: Path, django_db_blocker: DjangoDbBlocker
+) -> Iterator[list[OrmStorage]]:
+    """Two stores on databases without tables, on one server."""
+    with django_db_blocker.unblock(), new_databases(request.param, tmp_path, 2) as addresses:
+        yield [_opened(address) for address in addresses]
+
+
+@pytest.fixture(params=PLACES)
+def empty(request: pytest.FixtureRequest, tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[OrmStorage]:
+    """A store on a database without tables."""
+    with django_db_blocker.unblock(), new_databases(request.param, tmp_path) as [address]:
+        yield _opened(address)
+
+
+def _opened(address: str) -> OrmStorage:
+    store = connect(address)
+    assert isinstance(store, OrmStorage)
+    return store

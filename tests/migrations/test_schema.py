@@ -1,0 +1,118 @@
+"""The tables: what the migrations make is what the models say, the same on every database, and nothing besides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.conf import settings as django_settings
+from django.core.management import call_command
+from django.db import connections, models
+from pytest_django import Settings
+
+from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.fields import IdField, TextField
+from chronos_storage.records import Session as SessionRecord
+
+POSTGRESQL = [alias for alias in django_settings.DATABASES if alias.startswith("postgres")]
+MODELS = list(apps.get_app_config("chronos_storage").get_models())
+#: On SQLite it is the default, and not always listed.
+BYTEWISE = {"sqlite": {"BINARY", None}, "postgresql": {"C"}, "mysql": {"utf8mb4_nopad_bin"}}
+#: The tables of records whose session must be there.
+REFERENCES = {"chronos_storage_message", "chronos_storage_event", "chronos_storage_checkpoint"}
+
+
+def migrate(storage: OrmStorage, *target: str, **options: Any) -> None:
+    call_command("migrate", "chronos_storage", *target, database=storage.alias, verbosity=0, **options)
+
+
+def tables(storage: OrmStorage) -> list[str]:
+    return [name for name in connections[storage.alias].introspection.table_names() if name != "django_migrations"]
+
+
+def columns(storage: OrmStorage, table: str) -> dict[str, Any]:
+    connection = connections[storage.alias]
+    with connection.cursor() as cursor:
+        return {column.name: column for column in connection.introspection.get_table_description(cursor, table)}
+
+
+def constraints(storage: OrmStorage, table: str) -> dict[str, dict[str, Any]]:
+    connection = connections[storage.alias]
+    with connection.cursor() as cursor:
+        found: Any = connection.introspection.get_constraints(cursor, table)
+    return dict(found)
+
+
+def column_names(model: type[models.Model], fields: Any) -> list[str]:
+    found: list[Any] = [model._meta.get_field(name.removeprefix("-")) for name in fields]
+    return [field.column for field in found]
+
+
+@pytest.mark.django_db
+def test_there_is_no_migration_to_make() -> None:
+    call_command("makemigrations", "chronos_storage", check=True, dry_run=True, verbosity=0)
+
+
+def test_migrations_make_what_the_models_say(empty_pair: list[OrmStorage], settings: Settings) -> None:
+    migrated, made = empty_pair
+    migrate(migrated)
+    settings.MIGRATION_MODULES = {"chronos_storage": None}
+    migrate(made, run_syncdb=True)
+    assert sorted(tables(migrated)) == sorted(tables(made)) == sorted(model._meta.db_table for model in MODELS)
+    for table in tables(migrated):
+        assert columns(migrated, table) == columns(made, table)
+        assert constraints(migrated, table) == constraints(made, table)
+
+
+def test_migrations_can_be_reversed(empty: OrmStorage) -> None:
+    migrate(empty)
+    empty.create_session(SessionRecord(id="s"))
+    migrate(empty, "zero")
+    assert tables(empty) == []
+    migrate(empty)
+    assert empty.get_session("s") is None
+    empty.create_session(SessionRecord(id="s"))
+
+
+def test_strings_are_compared_bytewise(empty: OrmStorage) -> None:
+    migrate(empty)
+    collations = BYTEWISE[connections[empty.alias].vendor]
+    for model in MODELS:
+        found = columns(empty, model._meta.db_table)
+        for field in model._meta.concrete_fields:
+            target = field.target_field if isinstance(field, models.ForeignKey) else field
+            if isinstance(target, IdField | TextField):
+                assert found[str(field.column)].collation in collations, field
+
+
+def test_each_table_has_its_declared_indexes_and_no_other(empty: OrmStorage) -> None:
+    """No second index for LIKE, none for a foreign key that a unique constraint begins with."""
+    migrate(empty)
+    for model in MODELS:
+        declared = {index.name: column_names(model, index.fields) for index in model._meta.indexes}
+        unique = {
+            constraint.name: column_names(model, constraint.fields)
+            for constraint in model._meta.constraints
+            if isinstance(constraint, models.UniqueConstraint)
+        }
+        found = constraints(empty, model._meta.db_table)
+        keys = [each for each in found.values() if each["primary_key"]]
+        assert [each["columns"] for each in keys] == [[model._meta.pk.column]]
+        others = {name: each for name, each in found.items() if not each["primary_key"]}
+        assert {name: each["columns"] for name, each in others.items() if each["unique"]} == unique
+        indexes = {name: each["columns"] for name, each in others.items() if each["index"] and not each["unique"]}
+        assert indexes == declared
+        references = [each["columns"] for each in others.values() if each["foreign_key"]]
+        assert references == ([["session_id"]] if model._meta.db_table in REFERENCES else [])
+        assert [name for name, each in others.items() if each["check"]] == []
+
+
+@pytest.mark.parametrize("empty", POSTGRESQL, indirect=True)
+def test_postgresql_has_no_index_that_django_does_not_list(empty: OrmStorage) -> None:
+    migrate(empty)
+    with connections[empty.alias].cursor() as cursor:
+        cursor.execute("SELECT indexname FROM pg_indexes WHERE schemaname = 'public' AND tablename LIKE 'chronos%'")
+        names = {name for (name,) in cursor.fetchall()}
+    declared = {each.name for model in MODELS for each in (*model._meta.indexes, *model._meta.constraints)}
+    assert names == declared | {f"{model._meta.db_table}_pkey" for model in MODELS}

@@ -1,0 +1,203 @@
+"""The ledger's triggers are there wherever its tables came from, and where one is missing, that is said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.core.management.base import CommandError, SystemCheckError
+from django.db import IntegrityError, connections, transaction
+from pytest_django import Settings
+
+from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.ledger import triggers
+from chronos_storage.models import Event
+from chronos_storage.records import AuditLog as AuditLogRecord
+from chronos_storage.records import Event as EventRecord
+from chronos_storage.records import Session as SessionRecord
+
+POSTGRESQL = [alias for alias in django_settings.DATABASES if alias.startswith("postgres")]
+TABLES = ("chronos_storage_event", "chronos_storage_auditlog")
+
+
+def migrate(storage: OrmStorage, *target: str, **options: Any) -> None:
+    call_command("migrate", "chronos_storage", *target, database=storage.alias, verbosity=0, **options)
+
+
+def execute(storage: OrmStorage, statement: str) -> list[Any]:
+    with transaction.atomic(using=storage.alias), connections[storage.alias].cursor() as cursor:
+        cursor.execute(statement)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+def vendor_of(storage: OrmStorage) -> str:
+    return connections[storage.alias].vendor
+
+
+def assert_guarded(storage: OrmStorage) -> None:
+    """Rows can be appended to both tables, and then be neither changed nor removed by SQL."""
+    storage.save_session(SessionRecord(id="s"))
+    storage.append_event(EventRecord(session_id="s", payload={"n": 1}))
+    storage.append_events([EventRecord(session_id="s"), EventRecord(session_id="s")])
+    storage.append_audit_log(AuditLogRecord(session_id="s", action="do"))
+    before = [execute(storage, f"SELECT * FROM {table} ORDER BY id") for table in TABLES]
+    for table in TABLES:
+        attempts = [f"UPDATE {table} SET hash = ''", f"UPDATE {table} SET id = id", f"DELETE FROM {table}"]
+        if vendor_of(storage) == "sqlite":
+            attempts.append(f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}")
+        for attempt in attempts:
+            with pytest.raises(IntegrityError, match="append-only"):
+                execute(storage, attempt)
+    assert [execute(storage, f"SELECT * FROM {table} ORDER BY id") for table in TABLES] == before
+    assert storage.verify_events("s").intact
+    assert storage.verify_audit_logs("s").intact
+
+
+def trigger_names(storage: OrmStorage) -> dict[str, str]:
+    """The tables of the triggers that are in the database, by their names."""
+    query = {
+        "sqlite": "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger'",
+        "mysql": "SELECT trigger_name, event_object_table FROM information_schema.triggers"
+        " WHERE trigger_schema = database()",
+        "postgresql": "SELECT tgname, tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal",
+    }
+    return dict(execute(storage, query[vendor_of(storage)]))
+
+
+def drop(storage: OrmStorage, name: str, table: str) -> None:
+    execute(storage, f"DROP TRIGGER {name}" + (f" ON {table}" if vendor_of(storage) == "postgresql" else ""))
+
+
+def check(storage: OrmStorage) -> str:
+    """What ``check --database`` complains about."""
+    try:
+        call_command("check", databases=[storage.alias], fail_level="ERROR")
+    except SystemCheckError as error:
+        return str(error)
+    return ""
+
+
+def test_they_are_there_after_migrate(empty: OrmStorage) -> None:
+    migrate(empty)
+    assert_guarded(empty)
+    assert set(trigger_names(empty).values()) == set(TABLES)
+    assert "E005" not in check(empty)
+    assert empty.health().ok
+
+
+def test_they_are_there_after_going_back_to_zero_and_again(empty: OrmStorage) -> None:
+    migrate(empty)
+    assert_guarded(empty)
+    migrate(empty, "zero")
+    assert trigger_names(empty) == {}
+    assert "E005" not in check(empty)
+    migrate(empty)
+    assert empty.get_session("s") is None
+    assert_guarded(empty)
+
+
+def test_they_are_there_in_a_database_made_without_migrations(empty: OrmStorage, settings: Settings) -> None:
+    settings.MIGRATION_MODULES = {"chronos_storage": None}
+    migrate(empty, run_syncdb=True)
+    assert_guarded(empty)
+    assert "E005" not in check(empty)
+
+
+def test_migrate_again_leaves_them_as_they_are(empty: OrmStorage) -> None:
+    migrate(empty)
+    before = trigger_names(empty)
+    migrate(empty)
+    assert trigger_names(empty) == before
+    assert_guarded(empty)
+
+
+def test_they_are_made_again_after_their_table_was(empty: OrmStorage) -> None:
+    """A migration that alters the table rebuilds it on SQLite, which drops its triggers."""
+    migrate(empty)
+    assert_guarded(empty)
+    narrow = Event._meta.get_field("type")
+    wide = narrow.clone()
+    wide.max_length = 500
+    wide.set_attributes_from_name("type")
+    wide.model = Event
+    with connections[empty.alias].schema_editor() as editor:
+        editor.alter_field(Event, narrow, wide, strict=True)
+    lost = set(trigger_names(empty).values()) != set(TABLES)
+    assert lost == (vendor_of(empty) == "sqlite")
+    migrate(empty)
+    assert "E005" not in check(empty)
+    assert_guarded(empty)
+
+
+def test_each_that_is_missing_is_named_and_made_again(empty: OrmStorage) -> None:
+    migrate(empty)
+    installed = trigger_names(empty)
+    assert len(installed) >= len(TABLES)
+    for name, table in installed.items():
+        drop(empty, name, table)
+        complaint = check(empty)
+        assert "E005" in complaint
+        assert name in complaint
+        assert [other for other in installed if other != name and other in complaint] == []
+        [problem] = empty.health().problems
+        assert name in problem
+        migrate(empty)
+        assert "E005" not in check(empty)
+    assert trigger_names(empty) == installed
+    assert_guarded(empty)
+
+
+@pytest.mark.parametrize("empty", POSTGRESQL, indirect=True)
+def test_one_that_is_disabled_is_missing(empty: OrmStorage) -> None:
+    migrate(empty)
+    execute(empty, "ALTER TABLE chronos_storage_event DISABLE TRIGGER USER")
+    assert "chronos_storage_event" in check(empty)
+    migrate(empty)
+    assert_guarded(empty)
+
+
+@pytest.mark.parametrize("empty", POSTGRESQL, indirect=True)
+def test_a_function_that_is_missing_is_made_again(empty: OrmStorage) -> None:
+    migrate(empty)
+    functions = execute(empty, "SELECT proname FROM pg_proc WHERE proname LIKE 'chronos%append%'")
+    assert functions
+    for (name,) in functions:
+        execute(empty, f"DROP FUNCTION {name}")
+        assert name in check(empty)
+        migrate(empty)
+    assert_guarded(empty)
+
+
+def test_a_database_without_the_tables_lacks_nothing(empty: OrmStorage) -> None:
+    assert check(empty) == ""
+    assert triggers.missing(empty.alias) == []
+
+
+def test_a_flush_empties_everything_and_closes_again(storage_committed: OrmStorage) -> None:
+    """What `TransactionTestCase` does after each test."""
+    for _ in range(2):
+        assert_guarded(storage_committed)
+        User.objects.using(storage_committed.alias).create(username="host")
+        call_command("flush", database=storage_committed.alias, interactive=False, verbosity=0)
+        assert not User.objects.using(storage_committed.alias).exists()
+        assert [execute(storage_committed, f"SELECT * FROM {table}") for table in TABLES] == [[], []]
+    assert_guarded(storage_committed)
+
+
+def test_a_flush_that_resets_sequences(storage_committed: OrmStorage) -> None:
+    assert_guarded(storage_committed)
+    call_command("flush", database=storage_committed.alias, interactive=False, verbosity=0, reset_sequences=True)
+    assert_guarded(storage_committed)
+    assert execute(storage_committed, "SELECT MIN(id) FROM chronos_storage_event") == [(1,)]
+
+
+def test_a_flush_that_fails_closes_again(storage_committed: OrmStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    operations = type(connections[storage_committed.alias].ops)
+    monkeypatch.setattr(operations, "execute_sql_flush", lambda *args: 1 / 0)
+    with pytest.raises(CommandError):
+        call_command("flush", database=storage_committed.alias, interactive=False, verbosity=0)
+    monkeypatch.undo()
+    assert_guarded(storage_committed)

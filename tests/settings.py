@@ -1,0 +1,75 @@
+"""Settings of the tests, for whichever databases stand in the environment; `tests.servers` puts them there.
+
+Without any, as for a type checker or a management command, it is SQLite in memory.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import dj_database_url
+import pymysql
+
+pymysql.install_as_MySQLdb()
+
+SQLITE_OPTIONS: dict[str, Any] = {
+    "timeout": 30,
+    "transaction_mode": "IMMEDIATE",
+    "init_command": "PRAGMA journal_mode = WAL",
+}
+
+
+def _sqlite() -> dict[str, Any]:
+    url = os.environ.get("TEST_SQLITE_URL")
+    if not url:
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+    config: dict[str, Any] = {**dj_database_url.parse(url), "OPTIONS": SQLITE_OPTIONS}
+    # a file, as threads and processes cannot share a database in memory
+    return config | {"TEST": {"NAME": f"{config['NAME']}.test"}}
+
+
+DATABASES: dict[str, Any] = {"default": _sqlite()}
+for _alias in ("postgres", "postgres15", "mariadb"):
+    if _url := os.environ.get(f"TEST_{_alias.upper()}_URL"):
+        # each can be set up without the others, also where a run has no test of "default"
+        DATABASES[_alias] = {**dj_database_url.parse(_url), "TEST": {"DEPENDENCIES": []}}
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "chronos_storage",
+    "chronos_storage.vectors",
+]
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+ROOT_URLCONF = "tests.urls"
+STATIC_URL = "static/"
+SECRET_KEY = "only for tests"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+USE_TZ = True
+
+# PostgreSQL 15 is there without pgvector, as many servers are.
+DATABASE_ROUTERS = ["tests.routers.VectorsElsewhere"]

@@ -24,7 +24,7 @@ _DATABASES = ("postgres", "sqlite")
 def main() -> int:
     """Measure, show the table, and keep it where that is asked for."""
     arguments = _arguments()
-    settings.configure(INSTALLED_APPS=["chronos_storage"], USE_TZ=True)
+    settings.configure(INSTALLED_APPS=["chronos_storage", "chronos_storage.vectors"], USE_TZ=True)
     django.setup()
     databases = [arguments.database] if arguments.database else _DATABASES
     try:

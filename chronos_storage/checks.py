@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
 from . import conf
-from .backends.handler import storages
+from .backends.handler import AliasHandler, storages
 from .dsn import SHARED_MEMORY
 from .exceptions import ConfigurationError
 
@@ -49,17 +49,23 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
     if not isinstance(configured, dict):
         return [_no_dict(conf.NAME)]
     messages = _unknown_keys(conf.NAME, configured, conf.SECTIONS)
-    where = f'{conf.NAME}["STORAGES"]'
-    entries = conf.section("STORAGES")
+    return messages + check_section(storages)
+
+
+def check_section(handler: AliasHandler[Any]) -> list[CheckMessage]:
+    """What is wrong with the entries of one section."""
+    where = f'{conf.NAME}["{handler.section}"]'
+    entries = conf.section(handler.section)
     if not isinstance(entries, dict):
-        return [*messages, _no_dict(where)]
+        return [_no_dict(where)]
+    messages: list[CheckMessage] = []
     for alias, entry in entries.items():
         if not isinstance(entry, dict):
             messages.append(_no_dict(f'{where}["{alias}"]'))
             continue
         messages += _unknown_keys(f'{where}["{alias}"]', entry, ("BACKEND", "OPTIONS"))
         try:
-            storages[alias]
+            handler[alias]
         except ConfigurationError as error:
             messages.append(Error(f"{error}.", id="chronos_storage.E004"))
     return messages

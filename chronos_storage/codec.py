@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from array import array
 from datetime import UTC, datetime
 from typing import Any
 
@@ -85,6 +86,36 @@ def moment(value: Any, field: str) -> datetime:
     if in_utc is None or in_utc < MIN_TIME:
         raise InvalidRecord(field, "must be between the years 1000 and 9999")
     return in_utc
+
+
+def vector(value: Any, field: str) -> array[float]:
+    """`value`, a list or tuple of numbers or a one-dimensional NumPy array, as a new array of float32."""
+    packed = _in_memory(value)
+    if packed is None:
+        numbers = value.tolist() if hasattr(value, "tolist") else value
+        if not isinstance(numbers, list | tuple):
+            raise InvalidRecord(field, f"must be a list of numbers or a NumPy array, not {type(value).__name__}")
+        if bool in set(map(type, numbers)):
+            raise InvalidRecord(field, "must hold numbers only, not booleans")
+        try:
+            packed = array("f", numbers)
+        except (TypeError, OverflowError):
+            raise InvalidRecord(field, "must hold numbers only, in one dimension, that fit into a float32") from None
+    if not math.isfinite(sum(packed)):
+        raise InvalidRecord(field, "holds a number that is not finite as a float32")
+    return packed
+
+
+def _in_memory(value: Any) -> array[float] | None:
+    """The numbers of an array of float32, taken as they lie in memory; None if it is none."""
+    if not hasattr(value, "__array__"):
+        return None
+    memory = memoryview(value)
+    if memory.format != "f" or memory.ndim != 1 or not memory.contiguous:
+        return None
+    packed = array("f")
+    packed.frombytes(memory.cast("B"))
+    return packed
 
 
 def json_value(value: Any, field: str) -> Any:

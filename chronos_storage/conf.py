@@ -8,9 +8,10 @@ from django.conf import settings
 
 NAME = "CHRONOS_STORAGE"
 ORM_BACKEND = "chronos_storage.backends.orm.OrmStorage"
+VECTOR_BACKEND = "chronos_storage.vectors.stores.database_store"
 
 #: What the setting may hold: each section's name.
-SECTIONS = ("STORAGES",)
+SECTIONS = ("STORAGES", "VECTOR_STORES")
 
 
 def configured() -> dict[str, Any]:

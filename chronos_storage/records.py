@@ -317,6 +317,71 @@ class Image(Record):
     updated_at: datetime | None = _moment()
 
 
+@dataclass(slots=True, kw_only=True)
+class Collection(Record):
+    """A named set of embeddings that can be compared: of one dimension, by one metric.
+
+    Attributes:
+        dimension: how many numbers each vector has.
+        metric: ``cosine``, ``l2`` or ``inner_product``.
+    """
+
+    name: str = _string()
+    dimension: int = _number()
+    metric: str = _field(codec.string, default="cosine")
+
+
+@dataclass(slots=True, kw_only=True)
+class Embedding(Record):
+    """A content and the vector that stands for it; its id is unique within the collection.
+
+    Attributes:
+        vector: given as a list of numbers or a NumPy array; comes back as an ``array("f")``, Python's own array of
+            float32, which NumPy takes as it lies in memory.
+    """
+
+    id: str = _string()
+    vector: Any = _field(codec.vector, default=())
+    content: str = _string(codec.MAX_TEXT)
+    metadata: dict[str, Any] = _filterable()
+    user_id: str = _string()
+
+
+@dataclass(slots=True, kw_only=True)
+class SearchResult(Embedding):
+    """An embedding that a search found.
+
+    Attributes:
+        score: the similarity to the query, higher is better: the cosine, the inner product, or 1/(1 + distance) for
+            l2; of a hybrid search, the fused ranks: the sum of 1/(60 + rank).
+    """
+
+    score: float = 0.0
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class CollectionStats:
+    """What a vector store knows of a collection.
+
+    Attributes:
+        count: how many embeddings it has.
+        size: the bytes its vectors take as float32.
+        index: the state of its approximate index: ``none`` (searches are exact), ``building``, ``ready`` or
+            ``broken`` (a build failed; reindex makes it again).
+        index_size: the bytes the index takes.
+        parameters: what the index is built and searched with.
+    """
+
+    name: str
+    dimension: int
+    metric: str
+    count: int
+    size: int
+    index: str = "none"
+    index_size: int = 0
+    parameters: dict[str, int] = dataclasses.field(default_factory=dict)
+
+
 @dataclass(slots=True, kw_only=True, frozen=True)
 class Verdict:
     """What a check of one hash chain found.

@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "chronos_storage",
+    "chronos_storage.vectors",
 ]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -69,3 +70,6 @@ STATIC_URL = "static/"
 SECRET_KEY = "only for tests"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 USE_TZ = True
+
+# PostgreSQL 15 is there without pgvector, as many servers are.
+DATABASE_ROUTERS = ["tests.routers.VectorsElsewhere"]

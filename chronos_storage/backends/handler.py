@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from threading import RLock
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 from django.core.signals import setting_changed
 from django.utils.connection import ConnectionProxy
@@ -14,33 +14,40 @@ from .. import conf
 from ..exceptions import ConfigurationError
 from .base import Storage
 
+B = TypeVar("B")
+
 DEFAULT_ALIAS = "default"
 
 
-class StorageHandler:
-    """``storages["alias"]``: the storages of ``CHRONOS_STORAGE["STORAGES"]``, each made when it is first asked for.
+class AliasHandler(Generic[B]):
+    """``handler["alias"]``: what a section of ``CHRONOS_STORAGE`` configures, each made when it is first asked for.
 
-    Without the setting, "default" is the storage over Django's models.
+    Args:
+        section: the section's name, such as ``STORAGES``.
+        backend: the dotted path of what "default" is without the setting.
     """
 
-    def __init__(self) -> None:
-        self._storages: dict[str, Storage] = {}
+    def __init__(self, section: str, backend: str) -> None:
+        self.section = section
+        self._backend = backend
+        self._made: dict[str, B] = {}
         self._lock = RLock()  # a backend may be made of another
+        setting_changed.connect(self._setting_changed)
 
-    def __getitem__(self, alias: str) -> Storage:
+    def __getitem__(self, alias: str) -> B:
         with self._lock:
-            if alias not in self._storages:
-                self._storages[alias] = self._create(alias)
-            return self._storages[alias]
+            if alias not in self._made:
+                self._made[alias] = self._create(alias)
+            return self._made[alias]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._configured())
 
     def _configured(self) -> dict[str, Any]:
-        return {DEFAULT_ALIAS: {"BACKEND": conf.ORM_BACKEND}, **conf.section("STORAGES")}
+        return {DEFAULT_ALIAS: {"BACKEND": self._backend}, **conf.section(self.section)}
 
-    def _create(self, alias: str) -> Storage:
-        where = f'CHRONOS_STORAGE["STORAGES"]["{alias}"]'
+    def _create(self, alias: str) -> B:
+        where = f'CHRONOS_STORAGE["{self.section}"]["{alias}"]'
         try:
             configured = self._configured()[alias]
         except KeyError:
@@ -54,24 +61,20 @@ class StorageHandler:
             raise ConfigurationError(f'{where}: its "BACKEND" {name!r} can\'t be imported: {error}') from error
         options = {name.lower(): value for name, value in configured.get("OPTIONS", {}).items()}
         try:
-            return cast(Storage, backend(**options))
+            return cast(B, backend(**options))
         except TypeError as error:
             raise ConfigurationError(f'{where}: its "OPTIONS" don\'t fit: {error}') from error
 
     def reset(self) -> None:
-        """Forget the storages, after the setting has changed."""
+        """Forget what was made, after the setting has changed."""
         with self._lock:
-            self._storages.clear()
+            self._made.clear()
+
+    def _setting_changed(self, *, setting: str, **kwargs: Any) -> None:
+        if setting == conf.NAME:
+            self.reset()
 
 
-storages = StorageHandler()
+storages: AliasHandler[Storage] = AliasHandler("STORAGES", conf.ORM_BACKEND)
 #: The storage with the alias "default".
 storage = cast(Storage, ConnectionProxy(cast(Any, storages), DEFAULT_ALIAS))
-
-
-def _setting_changed(*, setting: str, **kwargs: Any) -> None:
-    if setting == conf.NAME:
-        storages.reset()
-
-
-setting_changed.connect(_setting_changed)

@@ -25,13 +25,30 @@ Two fixtures, which may as well stand in a ``conftest.py``:
     the same for tests with threads: what is written there other threads see at once. Each thread calls `close()` at
     its end. Where `storage` does not hold a transaction open, it is `storage` itself.
 
+`VectorStoreConformance` does the same for vector stores, with the fixtures ``vector_store`` and
+``vector_store_committed`` (it needs Hypothesis too).
+
 Tests of transactions are skipped where `Storage.supports_transactions` is false.
 """
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
-pytest.register_assert_rewrite("chronos_storage.testing.conformance")
+if TYPE_CHECKING:
+    from .vectors import VectorStoreConformance as VectorStoreConformance
+
+pytest.register_assert_rewrite("chronos_storage.testing.conformance", "chronos_storage.testing.vectors")
 
 from .conformance import StorageConformance  # noqa: E402  (only modules imported from here on are rewritten)
 
-__all__ = ["StorageConformance"]
+__all__ = ["StorageConformance", "VectorStoreConformance"]
+
+
+def __getattr__(name: str) -> Any:
+    # Only when asked for: it needs Hypothesis.
+    if name != "VectorStoreConformance":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .vectors import VectorStoreConformance
+
+    return VectorStoreConformance

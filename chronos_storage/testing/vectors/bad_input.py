@@ -1,0 +1,172 @@
+"""What no store takes: the same error on each."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from ...exceptions import InvalidRecord, NotFound
+from ...records import Embedding
+from ...vectors.base import VectorStore
+
+_BAD_VECTORS: list[Any] = [
+    [],
+    [1],
+    [1, 2, 3],
+    [1, math.nan],
+    [math.inf, 1],
+    [1, -math.inf],
+    [1e39, 1],
+    [1e30, 1e30],
+    [10**400, 1],
+    ["1", "2"],
+    [None, 1],
+    [True, False],
+    [[1, 2]],
+    "12",
+    b"12",
+    12,
+    None,
+    {1: 2, 3: 4},
+]
+
+
+class BadVectorContract:
+    @pytest.mark.parametrize("vector", _BAD_VECTORS, ids=repr)
+    def test_a_vector_that_cannot_be_kept(self, vector_store: VectorStore, vector: Any) -> None:
+        for metric in ("cosine", "l2"):
+            vector_store.create_collection(metric, 2, metric=metric)
+            with pytest.raises(InvalidRecord) as raised:
+                vector_store.upsert(metric, [Embedding(id="e", vector=vector)])
+            assert raised.value.field == "vector"
+            with pytest.raises(InvalidRecord) as raised:
+                vector_store.search(metric, vector)
+            assert raised.value.field == "query"
+            assert vector_store.count(metric) == 0
+
+    def test_a_zero_vector_under_cosine(self, vector_store: VectorStore) -> None:
+        vector_store.create_collection("c", 2)
+        for vector in ([0, 0], [0.0, -0.0], [1e-30, 0]):
+            with pytest.raises(InvalidRecord, match=r"^vector: "):
+                vector_store.upsert("c", [Embedding(id="e", vector=vector)])
+            with pytest.raises(InvalidRecord, match=r"^query: "):
+                vector_store.search("c", vector)
+
+    @pytest.mark.parametrize(
+        ("fields", "field"),
+        [
+            ({"id": "\x00"}, "id"),
+            ({"id": "\ud800"}, "id"),
+            ({"id": "x" * 256}, "id"),
+            ({"id": 1}, "id"),
+            ({"content": None}, "content"),
+            ({"content": "\x00"}, "content"),
+            ({"metadata": None}, "metadata"),
+            ({"metadata": {"a": math.nan}}, "metadata.a"),
+            ({"metadata": {"a": 2**63}}, "metadata.a"),
+            ({"metadata": {"a": 1e300}}, "metadata.a"),
+            ({"metadata": {1: 2}}, "metadata"),
+            ({"metadata": {"a": {"\x00": 1}}}, "metadata.a"),
+            ({"user_id": "\ud800"}, "user_id"),
+        ],
+    )
+    def test_a_record_that_cannot_be_kept(self, vector_store: VectorStore, fields: dict[str, Any], field: str) -> None:
+        vector_store.create_collection("c", 1)
+        with pytest.raises(InvalidRecord) as raised:
+            vector_store.upsert("c", [Embedding(vector=[1]), Embedding(**{"vector": [1], **fields})])
+        assert raised.value.field == field
+        with pytest.raises(InvalidRecord):
+            vector_store.upsert("c", [{"id": "e", "vector": [1]}])  # type: ignore[list-item]
+        assert vector_store.count("c") == 0
+
+    @pytest.mark.parametrize(
+        ("name", "dimension", "metric", "field"),
+        [
+            ("", 1, "cosine", "name"),
+            ("x" * 256, 1, "cosine", "name"),
+            ("\x00", 1, "cosine", "name"),
+            (None, 1, "cosine", "name"),
+            ("c", 0, "cosine", "dimension"),
+            ("c", -1, "cosine", "dimension"),
+            ("c", 1_000_000, "cosine", "dimension"),
+            ("c", 1.5, "cosine", "dimension"),
+            ("c", True, "cosine", "dimension"),
+            ("c", "1", "cosine", "dimension"),
+            ("c", 1, "manhattan", "metric"),
+            ("c", 1, "", "metric"),
+            ("c", 1, None, "metric"),
+        ],
+    )
+    def test_a_collection_that_cannot_be(
+        self, vector_store: VectorStore, name: Any, dimension: Any, metric: Any, field: str
+    ) -> None:
+        with pytest.raises(InvalidRecord) as raised:
+            vector_store.create_collection(name, dimension, metric=metric)
+        assert raised.value.field == field
+        assert vector_store.list_collections() == []
+
+
+class BadVectorQuestionContract:
+    @pytest.mark.parametrize("name", ["nobody", "", "'", "%s", "c ", "C", "a:b/c", "\U0001f642"])
+    def test_an_unknown_collection(self, vector_store: VectorStore, name: str) -> None:
+        vector_store.create_collection("c", 1)
+        for ask in (
+            lambda: vector_store.upsert(name, [Embedding(vector=[1])]),
+            lambda: vector_store.search(name, [1]),
+            lambda: vector_store.get(name, "e"),
+            lambda: vector_store.delete(name, ["e"]),
+            lambda: vector_store.count(name),
+        ):
+            with pytest.raises(NotFound):
+                ask()
+        assert vector_store.drop_collection(name) is False
+        assert vector_store.count("c") == 0
+
+    @pytest.mark.parametrize(
+        ("filter", "field"),
+        [
+            ([], "filter"),
+            ("a", "filter"),
+            ({"$nor": []}, "filter.$nor"),
+            ({"$": 1}, "filter.$"),
+            ({"a": {"$like": "x"}}, "filter.a.$like"),
+            ({"a": {"$gt": 1, "b": 2}}, "filter.a.b"),
+            ({"a": {"$gt": None}}, "filter.a.$gt"),
+            ({"a": {"$gt": True}}, "filter.a.$gt"),
+            ({"a": {"$lt": [1]}}, "filter.a.$lt"),
+            ({"a": {"$in": 1}}, "filter.a.$in"),
+            ({"a": {"$nin": "abc"}}, "filter.a.$nin"),
+            ({"a": {"$exists": 1}}, "filter.a.$exists"),
+            ({"$and": {}}, "filter.$and"),
+            ({"$and": []}, "filter.$and"),
+            ({"$or": [1]}, "filter.$or[0]"),
+            ({"$not": []}, "filter.$not"),
+            ({"$and": [{"a": {"$x": 1}}]}, "filter.$and[0].a.$x"),
+            ({"a": math.nan}, "filter.a"),
+            ({"a": 2**63}, "filter.a"),
+            ({"a": "\x00"}, "filter.a"),
+            ({"\ud800": 1}, "filter"),
+            ({1: 1}, "filter"),
+            ({"a": {1, 2}}, "filter.a"),
+        ],
+    )
+    def test_a_filter_that_is_not_in_the_grammar(self, vector_store: VectorStore, filter: Any, field: str) -> None:  # noqa: A002
+        vector_store.create_collection("c", 1)
+        with pytest.raises(InvalidRecord) as raised:
+            vector_store.search("c", [1], filter=filter)
+        assert raised.value.field == field
+
+    def test_other_arguments(self, vector_store: VectorStore) -> None:
+        vector_store.create_collection("c", 1)
+        bad: list[tuple[str, Any]] = [("top_k", -1), ("top_k", 1.5), ("top_k", None), ("text", 1), ("text", "\x00")]
+        for name, value in bad:
+            with pytest.raises(InvalidRecord, match=f"^{name}: "):
+                vector_store.search("c", [1], **{name: value})
+        with pytest.raises(InvalidRecord, match=r"^ids: "):
+            vector_store.delete("c", "e")
+        with pytest.raises(InvalidRecord, match=r"^id: "):
+            vector_store.get("c", 1)  # type: ignore[arg-type]
+        with pytest.raises(InvalidRecord, match=r"^collection: "):
+            vector_store.count(None)  # type: ignore[arg-type]

@@ -1,0 +1,146 @@
+"""Embeddings: written, read, counted and deleted."""
+
+from __future__ import annotations
+
+import copy
+from array import array
+from dataclasses import replace
+
+import pytest
+
+from ...exceptions import InvalidRecord
+from ...records import Embedding
+from ...vectors.base import VectorStore
+from .helpers import ODD_STRINGS, ids, numbers
+
+
+class EmbeddingContract:
+    def test_what_is_written_comes_back(self, vector_store: VectorStore) -> None:
+        vector_store.create_collection("c", 3)
+        given = Embedding(
+            id="e",
+            vector=[0.1, -2, 1e-7],
+            content="A text\nwith 'quotes', 100% and \U0001f642",
+            metadata={"z": 1, "a": [1.5, None, {"b": True}]},
+            user_id="u",
+        )
+        expected = replace(given, vector=array("f", given.vector))
+        assert vector_store.upsert("c", [given]) == [expected]
+        assert vector_store.get("c", "e") == expected
+        assert given.vector == [0.1, -2, 1e-7]
+
+    def test_the_callers_objects_stay_as_they_were(self, vector_store: VectorStore) -> None:
+        vector_store.create_collection("c", 1)
+        given = Embedding(vector=[1], metadata={"a": [1]})
+        before = copy.deepcopy(given)
+        [stored] = vector_store.upsert("c", [given])
+        stored.metadata["a"].append(2)
+        assert given == before
+        again = vector_store.get("c", stored.id)
+        assert again is not None
+        assert again.metadata == {"a": [1]}
+
+    def test_an_array_is_a_vector(self, vector_store: VectorStore) -> None:
+        numpy = pytest.importorskip("numpy")
+        vector_store.create_collection("c", 3)
+        rows = numpy.array(numbers(4, 3))
+        for kind in ("float16", "float32", "float64", ">f8"):
+            given = rows.astype(kind)
+            stored = vector_store.upsert("c", [Embedding(id=f"{place}", vector=row) for place, row in enumerate(given)])
+            assert [each.vector for each in stored] == [array("f", row) for row in given.tolist()]
+            assert vector_store.get("c", "3") == stored[3]
+            assert ids(vector_store.search("c", given[2], 1)) == ["2"]
+        strided = numpy.array(numbers(1, 6)[0])[::2]
+        assert vector_store.upsert("c", [Embedding(id="s", vector=strided)])[0].vector == pytest.approx(strided)
+        vector_store.upsert("c", [Embedding(id="list of scalars", vector=list(rows.astype("float32")[0]))])
+
+    def test_an_id_is_made_where_none_is_given(self, vector_store: VectorStore) -> None:
+        vector_store.create_collection("c", 1)
+        stored = vector_store.upsert("c", [Embedding(vector=[1]), Embedding(vector=[2])])
+        assert all(ids(stored))
+        assert len(set(ids(stored))) == 2
+        assert vector_store.get("c", stored[1].id) == stored[1]
+
+    def test_written_again_it_is_replaced(self, vector_store: VectorStore) -> None:
+        vector_store.create_collection("c", 1, metric="l2")
+        vector_store.upsert("c", [Embedding(id="e", vector=[1], content="old", metadata={"a": 1}, user_id="u")])
+        vector_store.upsert("c", [Embedding(id="e", vector=[5])])
+        assert vector_store.get("c", "e") == Embedding(id="e", vector=array("f", [5]))
+        assert vector_store.count("c") == 1
+        assert vector_store.search("c", [5])[0].score == 1.0
+
+    def test_of_one_id_twice_the_last_counts(self, vector_store: VectorStore) -> None:
+        vector_store.create_collection("c", 1)
+        given = [Embedding(id="e", vector=[1]), Embedding(id="f", vector=[2]), Embedding(id="e", vector=[3])]
+        assert ids(vector_store.upsert("c", given)) == ["e", "f", "e"]
+        assert vector_store.count("c") == 2
+        assert vector_store.get("c", "e") == Embedding(id="e", vector=array("f", [3]))
+
+    def test_any_iterable_is_taken(self, vector_store: VectorStore) -> None:
+        vector_store.create_collection("c", 1)
+        assert vector_store.upsert("c", []) == []
+        assert len(vector_store.upsert("c", (Embedding(vector=[place]) for place in (1, 2, 3)))) == 3
+        assert vector_store.count("c") == 3
+
+    def test_all_or_none(self, vector_store: VectorStore) -> None:
+        vector_store.create_collection("c", 1)
+        with pytest.raises(InvalidRecord):
+            vector_store.upsert("c", [Embedding(id="e", vector=[1]), Embedding(id="f", vector=[1, 2])])
+        assert vector_store.count("c") == 0
+
+    def test_any_id_is_an_id(self, vector_store: VectorStore) -> None:
+        vector_store.create_collection("c", 1, metric="l2")
+        given = [
+            Embedding(id=id, vector=[place], content=id, metadata={id: id}, user_id=id)
+            for place, id in enumerate(ODD_STRINGS)
+        ]
+        vector_store.upsert("c", given)
+        assert vector_store.count("c") == len(ODD_STRINGS)
+        for place, id in enumerate(ODD_STRINGS):
+            assert vector_store.get("c", id) == replace(given[place], vector=array("f", [place]))
+            assert ids(vector_store.search("c", [place], 1)) == [id]
+        assert vector_store.delete("c", ODD_STRINGS[::2]) == len(ODD_STRINGS[::2])
+        assert all(vector_store.get("c", id) for id in ODD_STRINGS[1::2])
+
+    def test_ids_are_unique_within_a_collection(self, vector_store: VectorStore) -> None:
+        for name in ("a", "b"):
+            vector_store.create_collection(name, 1)
+            vector_store.upsert(name, [Embedding(id="e", vector=[1], content=name)])
+        assert vector_store.delete("a", ["e"]) == 1
+        assert vector_store.get("a", "e") is None
+        assert vector_store.get("b", "e") == Embedding(id="e", vector=array("f", [1]), content="b")
+
+    def test_delete_tells_how_many_were_there(self, vector_store: VectorStore) -> None:
+        vector_store.create_collection("c", 1)
+        vector_store.upsert("c", [Embedding(id=id, vector=[1]) for id in "abc"])
+        assert vector_store.delete("c", ["a", "a", "nobody"]) == 1
+        assert vector_store.delete("c", []) == 0
+        assert vector_store.count("c") == 2
+        assert ids(vector_store.search("c", [1])) == ["b", "c"]
+
+    def test_large_contents_and_vectors(self, vector_store: VectorStore) -> None:
+        vector_store.create_collection("c", 3_000)
+        given = [
+            Embedding(id=f"{place}", vector=vector, content="long " * 200_000 if place == 1 else "")
+            for place, vector in enumerate(numbers(40, 3_000))
+        ]
+        vector_store.upsert("c", given)
+        stored = vector_store.get("c", "1")
+        assert stored is not None
+        assert (len(stored.content), stored.vector) == (1_000_000, array("f", given[1].vector))
+        assert ids(vector_store.search("c", given[7].vector, 1)) == ["7"]
+
+    async def _twins(self, store: VectorStore) -> None:
+        await store.acreate_collection("c", 1)
+        [stored] = await store.aupsert("c", [Embedding(vector=[1])])
+        assert await store.aget("c", stored.id) == stored
+        assert ids(await store.asearch("c", [1], text="x")) == [stored.id]
+        assert await store.acount("c") == 1
+        assert [each.name for each in await store.alist_collections()] == ["c"]
+        assert await store.adelete("c", [stored.id]) == 1
+        assert await store.adrop_collection("c") is True
+
+    def test_each_method_has_its_twin(self, vector_store: VectorStore) -> None:
+        from asgiref.sync import async_to_sync
+
+        async_to_sync(self._twins)(vector_store)

@@ -1,0 +1,125 @@
+"""Searches: by vector, and by vector and words."""
+
+from __future__ import annotations
+
+import pytest
+
+from ...records import Embedding
+from ...vectors.base import Metric, VectorStore
+from .helpers import METRICS, ids, numbers, similarity
+
+
+class SearchContract:
+    @pytest.mark.parametrize("metric", METRICS)
+    def test_the_score_is_a_similarity(self, vector_store: VectorStore, metric: Metric) -> None:
+        """Against: vector scores with the sign turned."""
+        vector_store.create_collection("c", 24, metric=metric)
+        stored = vector_store.upsert(
+            "c", [Embedding(id=f"{place:03}", vector=vector) for place, vector in enumerate(numbers(200, 24))]
+        )
+        for query in numbers(5, 24, seed=1):
+            expected = sorted(stored, key=lambda each: -similarity(metric, query, each.vector))[:10]
+            results = vector_store.search("c", query)
+            assert ids(results) == ids(expected)
+            for result, one in zip(results, expected, strict=True):
+                assert result.score == pytest.approx(similarity(metric, query, one.vector), abs=1e-5)
+                assert (result.vector, result.content) == (one.vector, one.content)
+
+    def test_the_scores_of_known_vectors(self, vector_store: VectorStore) -> None:
+        scores = {}
+        for metric in METRICS:
+            vector_store.create_collection(metric, 2, metric=metric)
+            vector_store.upsert(metric, [Embedding(id=id, vector=vector) for id, vector in _COMPASS.items()])
+            scores[metric] = {each.id: round(each.score, 6) for each in vector_store.search(metric, [2, 0])}
+        assert scores == {
+            "cosine": {"east": 1.0, "north": 0.0, "west": -1.0},
+            "inner_product": {"east": 2.0, "north": 0.0, "west": -6.0},
+            "l2": {"east": 0.5, "north": round(1 / (1 + 5**0.5), 6), "west": round(1 / 6, 6)},
+        }
+
+    def test_ties_are_broken_by_id(self, vector_store: VectorStore) -> None:
+        vector_store.create_collection("c", 1, metric="l2")
+        vector_store.upsert("c", [Embedding(id=id, vector=[1]) for id in ["b", "a", "B", "\u00e9", "0"]])
+        assert ids(vector_store.search("c", [1])) == ["0", "B", "a", "b", "\u00e9"]
+
+    def test_top_k(self, vector_store: VectorStore) -> None:
+        vector_store.create_collection("c", 1, metric="l2")
+        vector_store.upsert("c", [Embedding(id=f"{place:04}", vector=[place]) for place in range(1_500)])
+        for top_k in (0, 1, 10, 1_200, 2_000):
+            results = vector_store.search("c", [-1], top_k)
+            assert ids(results) == [f"{place:04}" for place in range(min(top_k, 1_500))]
+
+    def test_a_zero_vector_is_nothing_special_but_under_cosine(self, vector_store: VectorStore) -> None:
+        for metric in ("l2", "inner_product"):
+            vector_store.create_collection(metric, 2, metric=metric)
+            vector_store.upsert(metric, [Embedding(id="zero", vector=[0, 0]), Embedding(id="one", vector=[1, 0])])
+            assert len(vector_store.search(metric, [0, 0])) == 2
+        assert vector_store.search("l2", [0, 0])[0].id == "zero"
+
+
+_COMPASS = {"east": [1, 0], "north": [0, 1], "west": [-3, 0]}
+_TEXTS = {
+    "a": "The quick brown fox",
+    "b": "jumps over the lazy dog",
+    "c": "Databases migrate slowly",
+    "d": "A migration of birds",
+    "e": "",
+}
+
+
+class HybridContract:
+    @pytest.fixture
+    def texts(self, vector_store_committed: VectorStore) -> VectorStore:
+        """A collection of texts at 0, 1, 2 …; committed, as some databases find only such words."""
+        store = vector_store_committed
+        store.create_collection("c", 1, metric="l2")
+        store.upsert(
+            "c",
+            [
+                Embedding(id=id, vector=[place], content=text, metadata={"even": place % 2 == 0})
+                for place, (id, text) in enumerate(_TEXTS.items())
+            ],
+        )
+        return store
+
+    def test_ranks_are_fused(self, texts: VectorStore) -> None:
+        results = texts.search("c", [0], text="DOG")
+        assert ids(results) == ["b", "a", "c", "d", "e"]
+        assert [each.score for each in results] == pytest.approx([1 / 62 + 1 / 61, 1 / 61, 1 / 63, 1 / 64, 1 / 65])
+
+    def test_any_word_counts(self, texts: VectorStore) -> None:
+        assert ids(texts.search("c", [4], 2, text="birds unheard-of")) == ["d", "e"]
+
+    def test_words_that_nobody_has_leave_the_vectors(self, texts: VectorStore) -> None:
+        for text in (
+            "unheard",
+            "",
+            "  ",
+            "?!",
+            "'",
+            '"',
+            "NOT",
+            "AND OR",
+            "*",
+            "zz:*",
+            "content: zz",
+            "%s",
+            "\U0001f642",
+        ):
+            results = texts.search("c", [4], 3, text=text)
+            assert len(results) == 3, text
+            assert results[0].id == "e", text
+
+    def test_a_filter_holds_for_both(self, texts: VectorStore) -> None:
+        assert ids(texts.search("c", [1], text="dog", filter={"even": True})) == ["a", "c", "e"]
+        assert ids(texts.search("c", [0], 1, text="lazy dog", filter={"even": False})) == ["b"]
+
+    def test_words_follow_changes(self, texts: VectorStore) -> None:
+        texts.upsert(
+            "c", [Embedding(id="b", vector=[1], content="a cat"), Embedding(id="z", vector=[9], content="hen")]
+        )
+        texts.delete("c", ["d"])
+        assert texts.search("c", [0], text="dog")[0].score == pytest.approx(1 / 61)
+        assert texts.search("c", [0], text="cat")[0].id == "b"
+        assert {each.id: each.score for each in texts.search("c", [0], text="hen")}["z"] > 1 / 61
+        assert "d" not in ids(texts.search("c", [0], text="birds"))

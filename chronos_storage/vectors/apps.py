@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class ChronosVectorsConfig(AppConfig):
+    name = "chronos_storage.vectors"
+    label = "chronos_vectors"
+    verbose_name = "Agent vectors"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from . import checks, schema  # noqa: F401
+
+        post_migrate.connect(schema.after_migration, sender=self, dispatch_uid="chronos_vectors.schema")

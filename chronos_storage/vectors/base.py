@@ -1,0 +1,143 @@
+"""`VectorStore`: the interface of every vector store.
+
+As in `Storage`, each method is written once, synchronously, and has an asynchronous twin with the prefix ``a``. All
+take and return the records of `chronos_storage.records`, refuse what no store can keep with `InvalidRecord`, and never
+change the caller's objects. `chronos_storage.testing.VectorStoreConformance` has the tests of what each call means.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal
+
+from ..backends.twins import twin
+from ..exceptions import NotSupported
+from ..records import Collection, CollectionStats, Embedding, SearchResult
+
+Metric = Literal["cosine", "l2", "inner_product"]
+#: Told how far a build is: what it is doing, and which part of that is done, 0.0 to 1.0.
+Progress = Callable[[str, float], None]
+
+
+class VectorStore(ABC):
+    """A store of embeddings in named collections.
+
+    Every method that takes a collection's name raises `NotFound` if there is no such collection.
+    """
+
+    @abstractmethod
+    def create_collection(self, name: str, dimension: int, *, metric: Metric = "cosine") -> Collection:
+        """Make a collection; if it is there with the same shape, nothing changes.
+
+        Args:
+            dimension: how many numbers each of its vectors has.
+            metric: how vectors are compared.
+
+        Raises:
+            AlreadyExists: it is there with another dimension or metric.
+            InvalidRecord: a dimension that the store can't keep or index.
+        """
+
+    acreate_collection = twin(create_collection)
+
+    @abstractmethod
+    def drop_collection(self, name: str) -> bool:
+        """Remove a collection and all its embeddings; whether it was there."""
+
+    adrop_collection = twin(drop_collection)
+
+    @abstractmethod
+    def list_collections(self) -> list[Collection]:
+        """All collections, by name."""
+
+    alist_collections = twin(list_collections)
+
+    @abstractmethod
+    def upsert(self, collection: str, embeddings: Iterable[Embedding]) -> list[Embedding]:
+        """Store embeddings, all or none, each over what its id had; of several with one id the last counts.
+
+        Returns:
+            The embeddings as they were stored, in the order given, empty ids filled in.
+
+        Raises:
+            InvalidRecord: another dimension than the collection's, a number that isn't finite, under the metric
+                ``cosine`` a vector of length 0.
+        """
+
+    aupsert = twin(upsert)
+
+    @abstractmethod
+    def search(
+        self,
+        collection: str,
+        query: Any,
+        top_k: int = 10,
+        *,
+        filter: dict[str, Any] | None = None,  # noqa: A002  (the field's own word)
+        text: str | None = None,
+    ) -> list[SearchResult]:
+        """The embeddings nearest to a vector, best first, ties by id.
+
+        Args:
+            query: a list of numbers or a NumPy array of the collection's dimension.
+            top_k: how many; fewer come only where fewer are stored, or match the filter.
+            filter: which embeddings count, by their metadata; `chronos_storage.vectors.filters` has the grammar.
+            text: search the contents for these words too, and fuse both ranks by reciprocal rank.
+
+        Raises:
+            InvalidRecord: a query that couldn't be stored as a vector, or an unknown operator in the filter.
+        """
+
+    asearch = twin(search)
+
+    @abstractmethod
+    def get(self, collection: str, id: str) -> Embedding | None:
+        """The embedding, or None."""
+
+    aget = twin(get)
+
+    @abstractmethod
+    def delete(self, collection: str, ids: Sequence[str]) -> int:
+        """Remove the embeddings with these ids; returns how many were there."""
+
+    adelete = twin(delete)
+
+    @abstractmethod
+    def count(self, collection: str) -> int:
+        """How many embeddings a collection has."""
+
+    acount = twin(count)
+
+    @abstractmethod
+    def close(self) -> None:
+        """Finish what is under way and release connections; again, no change. The store can still be used."""
+
+    aclose = twin(close)
+
+    # Care of the index: what a store with an approximate index has besides
+
+    def stats(self, collection: str) -> CollectionStats:
+        """What the store knows of a collection and its index."""
+        raise NotSupported("this vector store gives no statistics")
+
+    astats = twin(stats)
+
+    def reindex(self, collection: str, /, *, progress: Progress | None = None, **parameters: int) -> None:
+        """Build the collection's index anew, without keeping others from reading and writing.
+
+        Args:
+            parameters: what the index is built and searched with from now on; which there are, the store says.
+        """
+        raise NotSupported("this vector store has no index to build")
+
+    areindex = twin(reindex)
+
+    def recall(self, collection: str, *, top_k: int = 10, sample: int = 100) -> float:
+        """The part of the true `top_k` nearest that a search finds, 0.0 to 1.0.
+
+        It is measured by searching for `sample` of the collection's own vectors, by the index and exactly.
+        """
+        raise NotSupported("this vector store can't measure its recall")
+
+    arecall = twin(recall)

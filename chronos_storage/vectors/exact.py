@@ -1,0 +1,187 @@
+"""Exact search, by NumPy: for SQLite, MariaDB and MySQL, and what every other store is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from django.db import connections, transaction
+
+from .. import codec, records
+from ..backends.orm.errors import retried
+from ..exceptions import NotFound
+from ..ids import new_id
+from . import fusion, matrices, models, words
+from .fields import unpack
+from .orm import OrmVectorStore, Question, by_score, checked, last_of_each
+
+#: Bytes of one INSERT, below MariaDB's default limit of 16 MiB a statement even where each byte takes two.
+_STATEMENT_BYTES = 4 * 1024 * 1024
+#: Parameters of one statement: SQLite may be built for 32,766 only.
+_PARAMETERS = 10_000
+#: How often a search begins anew because rows it had found were deleted before it could read them.
+_ATTEMPTS = 3
+#: What a search reads of a collection, and of the rows it found: without the ORM, which takes longer than a product.
+_STATE = "SELECT id, dimension, metric, version FROM chronos_vectors_collection WHERE name = %s"
+_ROWS = "SELECT id, embedding_id, vector, content, metadata, user_id FROM chronos_vectors_embedding WHERE id IN ({})"
+_UNIQUE = ["collection", "embedding_id"]
+_UPDATED = ["vector", "content", "metadata", "user_id"]
+
+
+class _State(NamedTuple):
+    """What a search has to know of a collection."""
+
+    id: int
+    dimension: int
+    metric: str
+    version: str
+
+
+class ExactVectorStore(OrmVectorStore):
+    """Every search compares the query with all vectors that match its filter.
+
+    The vectors are kept in memory between searches, as long as nobody changes the collection: each change, by any
+    process, gives it another version, which every search reads.
+
+    Args:
+        using: the alias; without it the host's database routers decide, by `db_for_write`.
+        cache_bytes: how much memory the vectors may take; what is larger is read for every search.
+    """
+
+    def __init__(self, using: str | None = None, *, cache_bytes: int = 512 * 1024 * 1024) -> None:
+        super().__init__(using)
+        self._cache = matrices.Cache(cache_bytes)
+
+    def upsert(self, collection: str, embeddings: Iterable[records.Embedding]) -> list[records.Embedding]:
+        row = self._collection(collection)
+        stored, _ = checked(embeddings, row.dimension, row.metric)
+        if stored:
+            self._write(row, [stored[place] for place in last_of_each(stored)])
+        return stored
+
+    @retried
+    def _write(self, row: models.Collection, embeddings: list[records.Embedding]) -> None:
+        # MariaDB and MySQL take every unique key for the one that is meant.
+        names_target = connections[self.alias].features.supports_update_conflicts_with_target
+        with transaction.atomic(using=self.alias):
+            self._change(row)
+            for batch in _batches(embeddings):
+                models.Embedding.objects.using(self.alias).bulk_create(
+                    [_row(embedding, row) for embedding in batch],
+                    update_conflicts=True,
+                    update_fields=_UPDATED,
+                    unique_fields=_UNIQUE if names_target else None,
+                )
+
+    @retried
+    def delete(self, collection: str, ids: Sequence[str]) -> int:
+        row = self._collection(collection)
+        wanted = codec.strings(ids, "ids")
+        deleted = 0
+        with transaction.atomic(using=self.alias):
+            self._change(row)
+            for some in _some_at_a_time(wanted):
+                deleted += self._embeddings(row).filter(embedding_id__in=some)._raw_delete(self.alias)
+        return deleted
+
+    def _change(self, row: models.Collection) -> None:
+        """Give the collection another version; a transaction's first statement, so that writers take turns."""
+        if not self._collections().filter(pk=row.pk).update(version=new_id()):
+            raise NotFound(f"there is no collection {row.name!r}")
+
+    def search(
+        self,
+        collection: str,
+        query: Any,
+        top_k: int = 10,
+        *,
+        filter: dict[str, Any] | None = None,  # noqa: A002  (the interface's name)
+        text: str | None = None,
+    ) -> list[records.SearchResult]:
+        for _ in range(_ATTEMPTS):
+            state = self._state(collection)
+            question = Question(state.dimension, state.metric, query, top_k, filter, text)
+            scores = self._fused(state, question) if question.text is not None else self._nearest(state, question)
+            found = self._read([*scores])
+            if len(found) == len(scores):
+                break
+        return by_score(found, scores)[: question.top_k]
+
+    def _state(self, name: str) -> _State:
+        with connections[self.alias].cursor() as cursor:
+            cursor.execute(_STATE, [codec.string(name, "collection")])
+            row = cursor.fetchone()
+        if row is None:
+            raise NotFound(f"there is no collection {name!r}")
+        return _State(*row)
+
+    def _nearest(self, state: _State, question: Question, count: int | None = None) -> dict[int, float]:
+        return matrices.nearest(
+            self._blocks(state), state.metric, question.vector, count or question.top_k, question.filter
+        )
+
+    def _fused(self, state: _State, question: Question) -> dict[int, float]:
+        depth = fusion.depth(question.top_k)
+        texts = words.ranked(self.alias, state.id, question.text or "")
+        if question.filter.parts:
+            matching = {key for block in self._blocks(state) for key in block.matching(question.filter)}
+            texts = [key for key in texts if key in matching]
+        return fusion.fuse([*self._nearest(state, question, depth)], texts[:depth])
+
+    def _blocks(self, state: _State) -> Iterator[matrices.Block]:
+        return self._cache.blocks(self.alias, state.id, state.dimension, state.version)
+
+    def _read(self, keys: Sequence[int]) -> dict[int, records.SearchResult]:
+        """By primary key: the rows that are still there, without a score."""
+        found = {}
+        with connections[self.alias].cursor() as cursor:
+            for some in _some_at_a_time(keys):
+                cursor.execute(_ROWS.format(", ".join(["%s"] * len(some))), some)
+                for key, id, vector, content, metadata, user_id in cursor.fetchall():
+                    found[key] = records.SearchResult(
+                        id=id,
+                        vector=unpack(vector),
+                        content=content,
+                        metadata=codec.loads(metadata),
+                        user_id=user_id,
+                    )
+        return found
+
+    def recall(self, collection: str, *, top_k: int = 10, sample: int = 100) -> float:
+        self._collection(collection)
+        return 1.0
+
+    def close(self) -> None:
+        self._cache.clear()
+        super().close()
+
+
+def _row(embedding: records.Embedding, row: models.Collection) -> models.Embedding:
+    return models.Embedding(
+        collection_id=row.pk,
+        embedding_id=embedding.id,
+        vector=embedding.vector,
+        content=embedding.content,
+        metadata=embedding.metadata,
+        user_id=embedding.user_id,
+    )
+
+
+def _some_at_a_time(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """The items in parts that SQLite takes as parameters of one statement."""
+    return (items[start : start + _PARAMETERS] for start in range(0, len(items), _PARAMETERS))
+
+
+def _batches(embeddings: list[records.Embedding]) -> Iterator[list[records.Embedding]]:
+    batch: list[records.Embedding] = []
+    size = 0
+    for embedding in embeddings:
+        texts = embedding.content + codec.dumps(embedding.metadata)
+        more = 4 * len(embedding.vector) + len(texts.encode())
+        if batch and size + more > _STATEMENT_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(embedding)
+        size += more
+    if batch:
+        yield batch

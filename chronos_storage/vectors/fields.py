@@ -1,0 +1,74 @@
+"""The columns of vectors and their contents."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from typing import Any
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from .. import codec
+
+
+def pack(vector: array[float]) -> bytes:
+    """The vector as little-endian float32, four bytes a dimension."""
+    if sys.byteorder == "big":
+        vector = vector[:]
+        vector.byteswap()
+    return vector.tobytes()
+
+
+def unpack(data: bytes) -> array[float]:
+    """The vector that `pack` packed."""
+    vector = array("f", data)
+    if sys.byteorder == "big":
+        vector.byteswap()
+    return vector
+
+
+class VectorField(models.Field):  # type: ignore[type-arg]
+    """A vector of float32, of any dimension: pgvector's ``vector`` on PostgreSQL, packed bytes elsewhere."""
+
+    description = "Vector of float32"
+    empty_strings_allowed = False
+
+    def get_internal_type(self) -> str:
+        return "VectorField"
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        return {"postgresql": "vector", "mysql": "longblob", "sqlite": "BLOB"}[connection.vendor]
+
+    def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> array[float] | None:
+        if value is None:
+            return None
+        if connection.vendor == "postgresql":
+            return codec.vector([float(number) for number in value.strip("[]").split(",")], self.name)
+        return unpack(value)
+
+    def to_python(self, value: Any) -> Any:
+        return codec.vector(codec.loads(value) if isinstance(value, str) else value, self.name)
+
+    def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
+        if value is None or hasattr(value, "as_sql"):
+            return value
+        vector = codec.vector(value, self.name)
+        return codec.dumps(vector.tolist()) if connection.vendor == "postgresql" else pack(vector)
+
+    def get_placeholder(self, value: Any, compiler: Any, connection: BaseDatabaseWrapper) -> str:
+        return "%s::vector" if connection.vendor == "postgresql" else "%s"
+
+    def value_to_string(self, obj: models.Model) -> str:
+        return codec.dumps(list(self.value_from_object(obj)))
+
+
+class ContentField(models.TextField):  # type: ignore[type-arg]
+    """A text whose words are searched for, in any case: on MariaDB and MySQL that takes a collation."""
+
+    def get_internal_type(self) -> str:
+        return "TextField"
+
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
+        parameters = super().db_parameters(connection)
+        return {**parameters, "collation": "utf8mb4_unicode_ci"} if connection.vendor == "mysql" else parameters

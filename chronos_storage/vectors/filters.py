@@ -1,0 +1,217 @@
+"""The filter grammar: which embeddings a search looks at, by their metadata.
+
+::
+
+    {"field": value}                              equal, as is {"field": {"$eq": value}}
+    {"field": {"$gt": 3, "$lte": 7}}              also $gte and $lt: numbers with numbers, strings with strings
+    {"field": {"$in": [value, …]}}                also $nin
+    {"field": {"$ne": value}}, {"field": {"$exists": true}}
+    {"outer.inner": value}                        a field of an object inside the metadata
+    {"$and": [filter, …]}, {"$or": [filter, …]}, {"$not": filter}
+
+Several fields, or operators of one field, must all match. Types never cross: a boolean is not a number, "1" is not 1,
+and 1 is 1.0. Strings are ordered by code point. A field that isn't there matches only ``$ne``, ``$nin``,
+``$exists: false`` and ``$not``; null is a value like any other. Dots lead into objects, never into lists.
+
+`parse` makes a small tree of it. Each node tells in Python what it matches, which is the reference for every store
+that compiles the tree to a language of its own.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .. import codec
+from ..exceptions import InvalidRecord
+
+_MISSING = object()
+_ORDER: dict[str, Callable[[Any, Any], bool]] = {
+    "$gt": operator.gt,
+    "$gte": operator.ge,
+    "$lt": operator.lt,
+    "$lte": operator.le,
+}
+#: Whole numbers that every float of this size is.
+_EXACT = 2**53
+
+
+class Node(Protocol):
+    """A part of a filter."""
+
+    def matches(self, metadata: dict[str, Any]) -> bool:
+        """Whether an embedding with this metadata counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """All parts match; true without any."""
+
+    parts: tuple[Node, ...]
+
+    def matches(self, metadata: dict[str, Any]) -> bool:
+        return all(part.matches(metadata) for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Some part matches; false without any."""
+
+    parts: tuple[Node, ...]
+
+    def matches(self, metadata: dict[str, Any]) -> bool:
+        return any(part.matches(metadata) for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The part does not match."""
+
+    part: Node
+
+    def matches(self, metadata: dict[str, Any]) -> bool:
+        return not self.part.matches(metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Equals:
+    """The field is there and has this value."""
+
+    path: tuple[str, ...]
+    value: Any
+
+    def matches(self, metadata: dict[str, Any]) -> bool:
+        return _same(_find(metadata, self.path), self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Compares:
+    """The field is a number, or a string, as the value is, and stands so to it.
+
+    Attributes:
+        operator: ``$gt``, ``$gte``, ``$lt`` or ``$lte``.
+    """
+
+    path: tuple[str, ...]
+    operator: str
+    value: str | int | float
+
+    def matches(self, metadata: dict[str, Any]) -> bool:
+        found = _find(metadata, self.path)
+        comparable = isinstance(found, str) if isinstance(self.value, str) else _is_number(found)
+        return comparable and _ORDER[self.operator](found, self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """The field is there."""
+
+    path: tuple[str, ...]
+
+    def matches(self, metadata: dict[str, Any]) -> bool:
+        return _find(metadata, self.path) is not _MISSING
+
+
+def parse(filter: Any) -> And:  # noqa: A002  (the field's own word)
+    """The tree of a filter; None is one that matches everything.
+
+    Raises:
+        InvalidRecord: naming the part that is not in the grammar.
+    """
+    if filter is None:
+        return And(())
+    return _filter(codec.json_object(filter, "filter"), "filter")
+
+
+def _filter(given: Any, where: str) -> And:
+    if not isinstance(given, dict):
+        raise InvalidRecord(where, f"must be an object, not {type(given).__name__}")
+    return And(tuple(_clause(key, value, f"{where}.{key}") for key, value in given.items()))
+
+
+def _clause(key: str, value: Any, where: str) -> Node:
+    match key:
+        case "$and":
+            return And(_filters(value, where))
+        case "$or":
+            return Or(_filters(value, where))
+        case "$not":
+            return Not(_filter(value, where))
+    if key.startswith("$"):
+        raise InvalidRecord(where, "is no operator; a filter has $and, $or and $not")
+    path = tuple(key.split("."))
+    if isinstance(value, dict) and any(name.startswith("$") for name in value):
+        return And(tuple(_operation(path, name, operand, f"{where}.{name}") for name, operand in value.items()))
+    return Equals(path, _exact(value))
+
+
+def _filters(given: Any, where: str) -> tuple[Node, ...]:
+    if not isinstance(given, list) or not given:
+        raise InvalidRecord(where, "must be a list of at least one filter")
+    return tuple(_filter(part, f"{where}[{position}]") for position, part in enumerate(given))
+
+
+def _operation(path: tuple[str, ...], name: str, operand: Any, where: str) -> Node:
+    match name:
+        case "$eq":
+            return Equals(path, _exact(operand))
+        case "$ne":
+            return Not(Equals(path, _exact(operand)))
+        case "$in":
+            return _any_of(path, operand, where)
+        case "$nin":
+            return Not(_any_of(path, operand, where))
+        case "$exists":
+            if not isinstance(operand, bool):
+                raise InvalidRecord(where, f"must be true or false, not {type(operand).__name__}")
+            return Exists(path) if operand else Not(Exists(path))
+    if name not in _ORDER:
+        raise InvalidRecord(where, "is no operator; a field has $eq, $ne, $gt, $gte, $lt, $lte, $in, $nin and $exists")
+    if not isinstance(operand, str) and not _is_number(operand):
+        raise InvalidRecord(where, f"must be a number or a string, not {type(operand).__name__}")
+    return Compares(path, name, _exact(operand))
+
+
+def _any_of(path: tuple[str, ...], operand: Any, where: str) -> Or:
+    if not isinstance(operand, list):
+        raise InvalidRecord(where, f"must be a list, not {type(operand).__name__}")
+    return Or(tuple(Equals(path, _exact(value)) for value in operand))
+
+
+def _exact(value: Any) -> Any:
+    """The value with whole floats as integers, so that their decimal digits say exactly which number they are."""
+    if isinstance(value, float) and (value.is_integer() or abs(value) >= _EXACT):
+        return int(value)
+    if isinstance(value, list):
+        return [_exact(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _exact(item) for key, item in value.items()}
+    return value
+
+
+def _find(metadata: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        if not isinstance(metadata, dict) or key not in metadata:
+            return _MISSING
+        metadata = metadata[key]
+    return metadata
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _same(found: Any, value: Any) -> bool:
+    if isinstance(found, bool) or isinstance(value, bool):
+        return found is value
+    if isinstance(value, dict):
+        return (
+            isinstance(found, dict)
+            and found.keys() == value.keys()
+            and all(_same(found[key], item) for key, item in value.items())
+        )
+    if isinstance(value, list):
+        return isinstance(found, list) and len(found) == len(value) and all(map(_same, found, value))
+    return bool(found == value)

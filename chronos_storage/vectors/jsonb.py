@@ -1,0 +1,74 @@
+"""Filters as conditions on a ``jsonb`` column of PostgreSQL.
+
+A condition is never NULL, so that NOT turns it around. Equality with a scalar is a containment, which an index on the
+column (``jsonb_path_ops``) answers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import codec
+from .filters import And, Compares, Equals, Exists, Node, Not, Or
+
+_SQL_OPERATORS = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
+
+#: A condition and the parameters of its placeholders.
+Condition = tuple[str, list[Any]]
+
+
+def condition(node: Node, column: str) -> Condition:
+    """The condition that is true of the rows which `node` matches.
+
+    Args:
+        column: the column's name as it stands in the statement.
+    """
+    match node:
+        case And():
+            return _joined(node.parts, " AND ", "TRUE", column)
+        case Or():
+            return _joined(node.parts, " OR ", "FALSE", column)
+        case Not():
+            sql, parameters = condition(node.part, column)
+            return f"NOT {sql}", parameters
+        case Equals():
+            return _equals(node, column)
+        case Compares():
+            return _compares(node, column)
+        case Exists():
+            value, parameters = _value(node.path, column)
+            return f"({value} IS NOT NULL)", parameters
+    raise TypeError(f"{node!r} is no part of a filter")
+
+
+def _joined(parts: tuple[Node, ...], joint: str, without: str, column: str) -> Condition:
+    if not parts:
+        return without, []
+    conditions = [condition(part, column) for part in parts]
+    return f"({joint.join(sql for sql, _ in conditions)})", [value for _, values in conditions for value in values]
+
+
+def _value(path: tuple[str, ...], column: str) -> Condition:
+    # One step at a time with text keys: the path operators would take "0" for a place in a list.
+    return f"({column}{' -> %s::text' * len(path)})", list(path)
+
+
+def _equals(node: Equals, column: str) -> Condition:
+    wanted = node.value
+    if not isinstance(wanted, dict | list):
+        for key in reversed(node.path):
+            wanted = {key: wanted}
+        return f"({column} @> %s::jsonb)", [codec.dumps(wanted)]
+    value, parameters = _value(node.path, column)
+    return f"coalesce({value} = %s::jsonb, FALSE)", [*parameters, codec.dumps(wanted)]
+
+
+def _compares(node: Compares, column: str) -> Condition:
+    value, parameters = _value(node.path, column)
+    comparison = _SQL_OPERATORS[node.operator]
+    if isinstance(node.value, str):
+        # jsonb compares strings by the database's collation.
+        kind, compared, wanted = "string", f"({value} #>> '{{}}') COLLATE \"C\" {comparison} %s", node.value
+    else:
+        kind, compared, wanted = "number", f"{value} {comparison} %s::jsonb", codec.dumps(node.value)
+    return f"coalesce(jsonb_typeof({value}) = '{kind}' AND {compared}, FALSE)", [*parameters, *parameters, wanted]

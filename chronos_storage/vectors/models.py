@@ -1,0 +1,55 @@
+"""Collections and embeddings, the same on every database but for the column of the vector."""
+
+from __future__ import annotations
+
+from django.core.validators import MinValueValidator
+from django.db import models
+
+from ..fields import IdField, MetadataField
+from .fields import ContentField, VectorField
+
+
+class Collection(models.Model):
+    """A named set of embeddings of one dimension, compared by one metric."""
+
+    id = models.BigAutoField(primary_key=True)
+    name = IdField(unique=True, blank=False)
+    dimension = models.PositiveIntegerField(validators=[MinValueValidator(1)])
+    metric = IdField()
+    #: Another with every change of the embeddings, and never one that was there before: a copy elsewhere that has the
+    #: same version is up to date, even when a transaction was rolled back in between.
+    version = IdField(editable=False)
+    #: What the HNSW index is built with, and how many candidates a search of it looks at.
+    m = models.PositiveSmallIntegerField(default=16)
+    ef_construction = models.PositiveSmallIntegerField(default=64)
+    ef_search = models.PositiveSmallIntegerField(default=64)
+
+    class Meta:
+        db_table = "chronos_vectors_collection"
+
+    def __str__(self) -> str:
+        return str(self.name)
+
+
+class Embedding(models.Model):
+    """A vector, its content, and the metadata it is filtered by."""
+
+    id = models.BigAutoField(primary_key=True)
+    #: Without a constraint, whose check would take as long as the row: who writes locks the collection instead.
+    collection = models.ForeignKey(
+        Collection, on_delete=models.CASCADE, related_name="embeddings", db_index=False, db_constraint=False
+    )
+    embedding_id = IdField()
+    vector = VectorField()
+    content = ContentField(default="", blank=True)
+    metadata = MetadataField()
+    user_id = IdField()
+
+    class Meta:
+        db_table = "chronos_vectors_embedding"
+        constraints = (
+            models.UniqueConstraint(fields=["collection", "embedding_id"], name="chronos_vectors_embedding_id"),
+        )
+
+    def __str__(self) -> str:
+        return str(self.embedding_id)

@@ -1,0 +1,154 @@
+"""What the vector stores over Django's models share: all but how vectors are written, found and indexed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db import connections, router, transaction
+
+from .. import codec, records
+from ..backends.orm.errors import retried
+from ..exceptions import AlreadyExists, InvalidRecord, NotFound
+from ..ids import new_id
+from . import filters, models
+from .base import Metric, VectorStore
+from .filters import And
+from .metrics import METRICS, as_matrix
+
+
+class OrmVectorStore(VectorStore):
+    """Embeddings in the tables of Django's models, on one database alias.
+
+    Args:
+        using: the alias; without it the host's database routers decide, by `db_for_write`.
+    """
+
+    #: The largest dimension a collection may have.
+    max_dimension = 16_000
+
+    def __init__(self, using: str | None = None) -> None:
+        self._using = using
+
+    @property
+    def alias(self) -> str:
+        """The database alias that is used."""
+        return self._using or router.db_for_write(models.Embedding)
+
+    @retried
+    def create_collection(self, name: str, dimension: int, *, metric: Metric = "cosine") -> records.Collection:
+        asked = records.Collection(name=name, dimension=dimension, metric=metric).cleaned()
+        if not asked.name:
+            raise InvalidRecord("name", "is empty")
+        if not 1 <= asked.dimension <= self.max_dimension:
+            raise InvalidRecord("dimension", f"must be between 1 and {self.max_dimension:,}, not {asked.dimension}")
+        if asked.metric not in METRICS:
+            raise InvalidRecord("metric", f"must be one of {', '.join(METRICS)}, not {asked.metric!r}")
+        rows = models.Collection.objects.using(self.alias)
+        defaults = {"dimension": asked.dimension, "metric": asked.metric, "version": new_id()}
+        row, _ = rows.get_or_create(name=asked.name, defaults=defaults)
+        stored = _record(row)
+        if stored != asked:
+            raise AlreadyExists(
+                f"the collection {asked.name!r} is there already, with {stored.dimension} dimensions and the metric"
+                f" {stored.metric}"
+            )
+        return stored
+
+    @retried
+    def drop_collection(self, name: str) -> bool:
+        with transaction.atomic(using=self.alias):
+            # Locked first, so that nobody adds to it between the two deletions.
+            row = self._collections().select_for_update().filter(name=codec.string(name, "name")).first()
+            if row is None:
+                return False
+            self._embeddings(row)._raw_delete(self.alias)
+            row.delete()
+        return True
+
+    def list_collections(self) -> list[records.Collection]:
+        return [_record(row) for row in self._collections().order_by("name")]
+
+    def get(self, collection: str, id: str) -> records.Embedding | None:
+        found = self._embeddings(self._collection(collection)).filter(embedding_id=codec.string(id, "id"))
+        row = found.first()
+        return None if row is None else embedding_of(row)
+
+    def count(self, collection: str) -> int:
+        counted: int = self._embeddings(self._collection(collection)).count()
+        return counted
+
+    def stats(self, collection: str) -> records.CollectionStats:
+        row = self._collection(collection)
+        count = self._embeddings(row).count()
+        return records.CollectionStats(
+            name=row.name, dimension=row.dimension, metric=row.metric, count=count, size=4 * row.dimension * count
+        )
+
+    def close(self) -> None:
+        connection = connections[self.alias]
+        if not connection.in_atomic_block:
+            connection.close()
+
+    # For the stores
+
+    def _collections(self) -> Any:
+        return models.Collection.objects.using(self.alias)
+
+    def _embeddings(self, row: models.Collection) -> Any:
+        return models.Embedding.objects.using(self.alias).filter(collection_id=row.pk)
+
+    def _collection(self, name: str) -> models.Collection:
+        row: models.Collection | None = self._collections().filter(name=codec.string(name, "collection")).first()
+        if row is None:
+            raise NotFound(f"there is no collection {name!r}")
+        return row
+
+
+def _record(row: models.Collection) -> records.Collection:
+    return records.Collection(name=row.name, dimension=row.dimension, metric=row.metric)
+
+
+def embedding_of(row: models.Embedding) -> records.Embedding:
+    """The record of a row."""
+    return records.Embedding(
+        id=row.embedding_id, vector=row.vector, content=row.content, metadata=row.metadata, user_id=row.user_id
+    )
+
+
+def checked(given: Iterable[records.Embedding], dimension: int, metric: str) -> tuple[list[records.Embedding], Any]:
+    """Copies of embeddings that a collection of this shape can keep, empty ids filled in, and their vectors' matrix."""
+    cleaned = []
+    for embedding in given:
+        if not isinstance(embedding, records.Embedding):
+            raise InvalidRecord("embeddings", f"must be Embedding records, not {type(embedding).__name__}")
+        copy = embedding.cleaned()
+        copy.complete()
+        cleaned.append(copy)
+    if not cleaned:
+        return [], None
+    return cleaned, as_matrix([copy.vector for copy in cleaned], dimension, metric, "vector")
+
+
+def last_of_each(embeddings: Sequence[records.Embedding]) -> list[int]:
+    """The place of the last embedding of each id, by id: who writes in one order never waits in a ring."""
+    last = {embedding.id: place for place, embedding in enumerate(embeddings)}
+    return [last[id] for id in sorted(last)]
+
+
+def by_score(results: dict[int, records.SearchResult], scores: dict[int, float]) -> list[records.SearchResult]:
+    """The results with scores that are known, best first, ties by id."""
+    for key, result in results.items():
+        result.score = scores[key]
+    return sorted(results.values(), key=lambda result: (-result.score, result.id))
+
+
+class Question:
+    """A search's arguments, checked."""
+
+    def __init__(self, dimension: int, metric: str, query: Any, top_k: int, filter: Any, text: str | None) -> None:  # noqa: A002
+        #: The query as an array of float32.
+        self.vector = as_matrix([codec.vector(query, "query")], dimension, metric, "query")[0]
+        self.top_k = codec.integer(top_k, "top_k")
+        self.filter: And = filters.parse(filter)
+        self.text = None if text is None else codec.string(text, "text", codec.MAX_TEXT)

@@ -1,0 +1,224 @@
+"""Vectors on PostgreSQL by the extension pgvector."""
+
+from __future__ import annotations
+
+import math
+import time
+from array import array
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import replace
+from typing import Any
+
+from django.db import transaction
+
+from .. import codec, records
+from ..backends.orm.errors import retried
+from ..exceptions import InvalidRecord, NotFound
+from . import fusion, indexes, models, statements, wire
+from .base import Progress
+from .indexes import Shape
+from .jsonb import condition
+from .metrics import scores
+from .orm import OrmVectorStore, Question, checked, last_of_each
+from .statements import Nearest, Part, by_index, exactly
+
+#: The smallest and largest of each parameter of an index, as pgvector has them.
+_PARAMETERS = {"m": (2, 100), "ef_construction": (4, 1_000), "ef_search": (1, 1_000)}
+#: A filter that no more rows match is answered by sorting them, however small the collection.
+_FEW = 1_000
+#: For how long a search need not look whether a collection's index or its ef_search are others now.
+_FRESH_SECONDS = 1.0
+#: Embeddings of one statement: what a processor's cache holds is written fastest.
+_BATCH = 500
+
+
+class PgVectorStore(OrmVectorStore):
+    """Embeddings in a table with a column of pgvector's type.
+
+    A collection gets an HNSW index, and one for the words of its contents, once it has 10,000 embeddings; they are
+    built after the commit, in a thread beside the caller's work. Below that, searches are exact, as is a search with
+    a filter that few rows match.
+
+    Args:
+        using: the alias; without it the host's database routers decide, by `db_for_write`.
+        auto_index: whether indexes are built by themselves; if not, `reindex` builds them.
+    """
+
+    max_dimension = indexes.MAX_HALFVEC
+
+    def __init__(self, using: str | None = None, *, auto_index: bool = True) -> None:
+        super().__init__(using)
+        self._auto_index = auto_index
+        #: What is known of collections, by name, and until when on `time.monotonic` it need not be read again.
+        self._shapes: dict[str, tuple[Shape, float]] = {}
+
+    def drop_collection(self, name: str) -> bool:
+        row = self._collections().filter(name=codec.string(name, "name")).first()
+        dropped = super().drop_collection(name)
+        if dropped and row is not None:
+            alias = self.alias
+            transaction.on_commit(lambda: indexes.drop(alias, row.pk), using=alias, robust=True)
+        return dropped
+
+    def upsert(self, collection: str, embeddings: Iterable[records.Embedding]) -> list[records.Embedding]:
+        shape = self._shape(collection)
+        stored, matrix = checked(embeddings, shape.dimension, shape.metric)
+        if not stored:
+            return []
+        if not self._write(shape, stored, matrix):
+            raise NotFound(f"there is no collection {collection!r}")
+        if self._auto_index and not shape.indexed:
+            alias = self.alias
+            transaction.on_commit(lambda: indexes.build_if_due(alias, shape), using=alias, robust=True)
+        return stored
+
+    @retried
+    def _write(self, shape: Shape, embeddings: list[records.Embedding], matrix: Any) -> bool:
+        """Store embeddings, all or none; whether the collection was still there."""
+        types = wire.type_ids(self.alias)
+        places = last_of_each(embeddings)
+        batches = [places[start : start + _BATCH] for start in range(0, len(places), _BATCH)]
+        with transaction.atomic(using=self.alias) if len(batches) > 1 else nullcontext():
+            for batch in batches:
+                rows = [embeddings[place] for place in batch]
+                others = [{"i": row.id, "c": row.content, "m": row.metadata, "u": row.user_id} for row in rows]
+                parameters = [codec.dumps(others), wire.Vectors(matrix[batch], *types)]
+                if not wire.execute(self.alias, statements.upsert(shape), parameters):
+                    return False
+        return True
+
+    @retried
+    def delete(self, collection: str, ids: Sequence[str]) -> int:
+        row = self._collection(collection)
+        wanted = codec.strings(ids, "ids")
+        with transaction.atomic(using=self.alias):
+            # Locked in the order of an upsert, so that neither waits for the other in a ring.
+            found = self._embeddings(row).filter(embedding_id__in=wanted).order_by("embedding_id").select_for_update()
+            keys = list(found.values_list("pk", flat=True))
+            models.Embedding.objects.using(self.alias).filter(pk__in=keys)._raw_delete(self.alias)
+        return len(keys)
+
+    def search(
+        self,
+        collection: str,
+        query: Any,
+        top_k: int = 10,
+        *,
+        filter: dict[str, Any] | None = None,  # noqa: A002  (the interface's name)
+        text: str | None = None,
+    ) -> list[records.SearchResult]:
+        shape, read_until = self._shapes.get(collection, (None, 0.0))
+        if shape and read_until > time.monotonic():
+            # If rows come back, the collection is the one that was known: its number is never given to another.
+            with suppress(InvalidRecord):
+                question = Question(shape.dimension, shape.metric, query, top_k, filter, text)
+                if rows := self._answer(shape, question):
+                    return _results(shape, question, rows)
+        shape = self._shape(collection)
+        question = Question(shape.dimension, shape.metric, query, top_k, filter, text)
+        return _results(shape, question, self._answer(shape, question))
+
+    def _answer(self, shape: Shape, question: Question) -> list[Any]:
+        """The rows that answer a question, see `statements.search`; by the index, some more and roughly in order."""
+        if question.top_k == 0:
+            return []
+        if shape.indexed:
+            if question.filter.parts:
+                # Sorting m rows, and scanning an index of n for k of which m match, cost the same at about this many.
+                few = max(_FEW, math.isqrt(8 * question.top_k * shape.rows))
+                rows = self._exactly(shape, question, at_most=few)
+                if not rows or rows[0][0] <= few:
+                    return rows
+            rows = self._by_index(shape, question)
+            if len(rows) >= question.top_k:
+                return rows
+        return self._exactly(shape, question)
+
+    def _exactly(self, shape: Shape, question: Question, at_most: int | None = None) -> list[Any]:
+        query, matching = wire.Numbers(question.vector), condition(question.filter, "metadata")
+        if question.text is None:
+            statement = statements.search(shape, query, matching, question.top_k, at_most=at_most)
+            return wire.execute(self.alias, *statement)
+        nearest = exactly(shape, query, matching, fusion.depth(question.top_k), at_most=at_most)
+        return self._fused(shape, question, nearest, matching)
+
+    def _by_index(self, shape: Shape, question: Question) -> list[Any]:
+        query, matching = wire.Numbers(question.vector), condition(question.filter, "metadata")
+        if question.text is None:
+            return wire.execute(self.alias, *statements.search_index(shape, query, matching, question.top_k))
+        nearest = by_index(shape, query, matching, fusion.depth(question.top_k))
+        return self._fused(shape, question, nearest, matching)
+
+    def _fused(self, shape: Shape, question: Question, nearest: Nearest, matching: Part) -> list[Any]:
+        statement = statements.hybrid(shape, nearest, matching, question.text or "", question.top_k)
+        return wire.execute(self.alias, *statement)
+
+    def stats(self, collection: str) -> records.CollectionStats:
+        row = self._collection(collection)
+        found = super().stats(collection)
+        state, size = indexes.state(self.alias, row.pk)
+        parameters = {name: getattr(row, name) for name in _PARAMETERS}
+        return replace(found, index=state, index_size=size, parameters=parameters)
+
+    def reindex(self, collection: str, /, *, progress: Progress | None = None, **parameters: int) -> None:
+        """Build the collection's indexes anew, whatever its size.
+
+        Args:
+            parameters: `m` and `ef_construction`, what the HNSW index is built with, and `ef_search`, how many
+                candidates a search looks at; kept for the next time.
+        """
+        for name, value in parameters.items():
+            if name not in _PARAMETERS:
+                raise InvalidRecord(name, f"is no parameter; there are {', '.join(_PARAMETERS)}")
+            smallest, largest = _PARAMETERS[name]
+            if codec.integer(value, name, smallest) > largest:
+                raise InvalidRecord(name, f"must be between {smallest} and {largest}, not {value}")
+        row = self._collection(collection)
+        self._collections().filter(pk=row.pk).update(**parameters)
+        indexes.rebuild(self.alias, self._shape(collection), progress)
+
+    def recall(self, collection: str, *, top_k: int = 10, sample: int = 100) -> float:
+        shape = self._shape(collection)
+        vectors = self._embeddings(self._collection(collection)).order_by("?").values_list("vector", flat=True)
+        found = wanted = 0
+        for vector in vectors[: codec.integer(sample, "sample", 1)]:
+            question = Question(shape.dimension, shape.metric, vector, codec.integer(top_k, "top_k", 1), None, None)
+            truth = {row[1] for row in self._exactly(shape, question)}
+            found += len(truth & {result.id for result in self.search(collection, vector, top_k)})
+            wanted += len(truth)
+        return found / wanted if wanted else 1.0
+
+    def close(self) -> None:
+        indexes.wait(self.alias)
+        super().close()
+
+    def _shape(self, name: str) -> Shape:
+        found = wire.execute(self.alias, indexes.SHAPE, [codec.string(name, "collection")])
+        if not found:
+            raise NotFound(f"there is no collection {name!r}")
+        shape = Shape(*found[0])
+        self._shapes[name] = shape, time.monotonic() + _FRESH_SECONDS
+        return shape
+
+
+def _results(shape: Shape, question: Question, rows: list[Any]) -> list[records.SearchResult]:
+    if not rows:
+        return []
+    vectors = wire.unpack([row[2] for row in rows])
+    results = [
+        records.SearchResult(
+            id=id,
+            vector=array("f", vector.tobytes()),
+            content=content,
+            metadata=codec.loads(metadata),
+            user_id=user_id,
+            score=score or 0.0,
+        )
+        for (_, id, _, content, metadata, user_id, score), vector in zip(rows, vectors, strict=True)
+    ]
+    if question.text is not None:
+        return results
+    for result, similarity in zip(results, scores(shape.metric, question.vector, vectors), strict=True):
+        result.score = similarity
+    return sorted(results, key=lambda result: (-result.score, result.id))[: question.top_k]

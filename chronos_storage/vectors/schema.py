@@ -1,0 +1,41 @@
+"""What the tables have besides what a model can say: indexes for metadata and words, made after every migration.
+
+They are not made by a migration, so that they are there wherever the tables came from (a test database made without
+migrations, a SQLite table rebuild, which drops triggers). The SQL of each database is in a module of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from . import schema_mysql, schema_postgresql, schema_sqlite
+from .models import Embedding
+
+
+class Schema(Protocol):
+    """What a database's module has."""
+
+    def install(self, connection: BaseDatabaseWrapper) -> None:
+        """Make what is missing."""
+
+
+_VENDORS: dict[str, Schema] = {
+    "postgresql": schema_postgresql,
+    "sqlite": schema_sqlite,
+    "mysql": schema_mysql,
+}
+
+
+def install(using: str) -> None:
+    """Make what is missing in this database; nothing, where it has no table of embeddings."""
+    connection = connections[using]
+    if connection.vendor in _VENDORS and Embedding._meta.db_table in connection.introspection.table_names():
+        _VENDORS[connection.vendor].install(connection)
+
+
+def after_migration(using: str, **kwargs: Any) -> None:
+    """The receiver of post_migrate."""
+    install(using)

@@ -1,0 +1,14 @@
+"""MariaDB and MySQL: a full-text index on the contents. It finds what is committed, not what is about to be."""
+
+from __future__ import annotations
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+_TABLE = "chronos_vectors_embedding"
+_INDEX = "chronos_vectors_words"
+
+
+def install(connection: BaseDatabaseWrapper) -> None:
+    with connection.cursor() as cursor:
+        if _INDEX not in connection.introspection.get_constraints(cursor, _TABLE):
+            cursor.execute(f"CREATE FULLTEXT INDEX {_INDEX} ON {_TABLE} (content)")

@@ -1,0 +1,159 @@
+"""The SQL of `PgVectorStore`.
+
+A search is one statement, and there are two ways to the nearest vectors:
+
+- `exactly`: the distance of every row that matches the filter, sorted. It can be bounded to so many rows, and tells
+  whether there were more.
+- `by_index`: the HNSW index, which gives rows by distance until enough match the filter (iterative scan).
+
+Where words are searched for too, the places of the nearest vectors are fused with those of the best matching texts.
+
+A partial index is used only where the collection's number stands in the statement itself, and the cast is the index's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .fusion import CONSTANT, depth
+from .indexes import WORDS, Shape
+
+_TABLE = "chronos_vectors_embedding"
+#: How many matching texts are ranked: of those with all words, and of those with any.
+_TEXTS = 1_000
+#: The largest hnsw.ef_search that pgvector takes.
+_MAX_EF_SEARCH = 1_000
+
+#: A statement, or a part of one, and the parameters of its placeholders.
+Part = tuple[str, list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """Common table expressions that end with ``nearest``: id, embedding_id, distance.
+
+    Attributes:
+        matched: the expression for how many rows matched the filter, NULL where they were not counted.
+    """
+
+    sql: str
+    parameters: list[Any]
+    matched: str
+
+
+def exactly(shape: Shape, query: Any, matching: Part, count: int, *, at_most: int | None = None) -> Nearest:
+    """The `count` nearest of all rows that match; with `at_most`, of so many of them and one more."""
+    condition, parameters = matching
+    bound = "" if at_most is None else f" LIMIT {at_most + 1}"
+    return Nearest(
+        f"matching AS MATERIALIZED (SELECT id, embedding_id, vector {shape.operator} %s::real[]::vector AS distance"
+        f" FROM {_TABLE} WHERE collection_id = {shape.id} AND {condition}{bound}),"
+        f" nearest AS (SELECT * FROM matching ORDER BY distance, embedding_id LIMIT {count})",
+        [query, *parameters],
+        "(SELECT count(*) FROM matching)",
+    )
+
+
+def by_index(shape: Shape, query: Any, matching: Part, count: int) -> Nearest:
+    """The `count` nearest rows that match, as the index finds them."""
+    candidates, parameters = _candidates(shape, query, matching, count, "id, embedding_id, vector")
+    return Nearest(
+        f"candidates AS MATERIALIZED ({candidates}),"
+        f" nearest AS (SELECT id, embedding_id, vector {shape.operator} %s::real[]::vector AS distance"
+        f" FROM candidates ORDER BY distance, embedding_id LIMIT {count})",
+        [*parameters, query],
+        "NULL::bigint",
+    )
+
+
+def _candidates(shape: Shape, query: Any, matching: Part, count: int, columns: str) -> Part:
+    condition, parameters = matching
+    looked_at = min(max(shape.ef_search, count), _MAX_EF_SEARCH)
+    # A halfvec's order is rough: more candidates, which their float32 then sorts.
+    candidates = count if shape.kind == "vector" else max(4 * count, looked_at)
+    # A condition without a column is evaluated once, before the scan begins: so the settings need no statement of
+    # their own, and no transaction to end with.
+    settings = (
+        f"(SELECT set_config('hnsw.ef_search', '{looked_at}', true)"
+        " || set_config('hnsw.iterative_scan', 'relaxed_order', true)) IS NOT NULL"
+    )
+    sql = (
+        f"SELECT {columns} FROM {_TABLE} AS e WHERE collection_id = {shape.id} AND {condition} AND {settings}"
+        f" ORDER BY {shape.expression} {shape.operator} %s::real[]::{shape.kind}({shape.dimension})"
+        f" LIMIT {candidates}"
+    )
+    return sql, [*parameters, query]
+
+
+_COLUMNS = "e.embedding_id, e.vector, e.content, e.metadata::text, e.user_id"
+
+
+def search_index(shape: Shape, query: Any, matching: Part, top_k: int) -> Part:
+    """A search by vector alone, by the index; its rows are those of `search`, in the index's rough order."""
+    columns = f"NULL::bigint, {_COLUMNS}, NULL::float8"
+    return _candidates(shape, query, matching, top_k, columns)
+
+
+def search(shape: Shape, query: Any, matching: Part, top_k: int, *, at_most: int | None = None) -> Part:
+    """A search by vector alone of all rows that match; with `at_most`, of so many of them and one more.
+
+    Its rows, in no order: how many matched, where `at_most` is given, then the embedding's columns, and NULL.
+    """
+    condition, parameters = matching
+    rows = f"{_TABLE} AS e WHERE collection_id = {shape.id} AND {condition}"
+    distance = f"vector {shape.operator} %s::real[]::vector"
+    if at_most is None:
+        sql = (
+            f"SELECT NULL::bigint, {_COLUMNS}, NULL::float8 FROM {rows} ORDER BY {distance}, embedding_id LIMIT {top_k}"
+        )
+        return sql, [*parameters, query]
+    # Counted in narrow rows: whole ones would take longer than to fetch the winners again.
+    sql = (
+        f"SELECT matched, {_COLUMNS}, NULL::float8 FROM (SELECT id, distance, count(*) OVER () AS matched"
+        f" FROM (SELECT id, embedding_id, {distance} AS distance FROM {rows} LIMIT {at_most + 1}) AS matching"
+        f" ORDER BY distance, embedding_id LIMIT {top_k}) AS nearest JOIN {_TABLE} AS e USING (id)"
+    )
+    return sql, [query, *parameters]
+
+
+def hybrid(shape: Shape, nearest: Nearest, matching: Part, text: str, top_k: int) -> Part:
+    """A search by vector and words; its rows: how many matched, the embedding's columns, the fused score."""
+    condition, parameters = matching
+    # Without an index the words of every row are worked out, once; with one, those of the rows it finds.
+    texts = "NOT MATERIALIZED" if shape.indexed else "MATERIALIZED"
+    sql = (
+        f"WITH {nearest.sql},"
+        " wanted AS MATERIALIZED (SELECT plainto_tsquery('english', %s) AS all_words,"
+        " replace(plainto_tsquery('english', %s)::text, ' & ', ' | ')::tsquery AS any_word),"
+        f" texts AS {texts} (SELECT id, embedding_id, {WORDS} AS words FROM {_TABLE}"
+        f" WHERE collection_id = {shape.id} AND {condition}),"
+        f" worded AS ((SELECT * FROM texts WHERE words @@ (SELECT all_words FROM wanted) LIMIT {_TEXTS})"
+        f" UNION (SELECT * FROM texts WHERE words @@ (SELECT any_word FROM wanted) LIMIT {_TEXTS})),"
+        " places AS (SELECT id, row_number() OVER (ORDER BY distance, embedding_id) AS place FROM nearest"
+        " UNION ALL (SELECT id, row_number() OVER (ORDER BY ts_rank_cd(words, any_word) DESC, embedding_id) AS place"
+        f" FROM worded, wanted ORDER BY place LIMIT {depth(top_k)})),"
+        f" fused AS (SELECT id, sum(1.0::float8 / ({CONSTANT} + place)) AS score FROM places GROUP BY id)"
+        f" SELECT {nearest.matched}, {_COLUMNS}, fused.score FROM fused JOIN {_TABLE} AS e ON e.id = fused.id"
+        f" ORDER BY fused.score DESC, e.embedding_id LIMIT {top_k}"
+    )
+    return sql, [*nearest.parameters, text, text, *parameters]
+
+
+def upsert(shape: Shape) -> str:
+    """The statement that writes embeddings; a row comes back if the collection is there.
+
+    Its parameters: a JSON list of objects (i: id, c: content, m: metadata, u: user_id), and as many vectors.
+    """
+    columns = ("vector", "content", "metadata", "user_id")
+    return (
+        # The lock keeps the collection from being dropped in between.
+        f"WITH held AS MATERIALIZED (SELECT id FROM chronos_vectors_collection WHERE id = {shape.id} FOR KEY SHARE),"
+        f" written AS (INSERT INTO {_TABLE} (collection_id, embedding_id, {', '.join(columns)})"
+        " SELECT held.id, given.i, given.v, given.c, given.m, given.u FROM held,"
+        " ROWS FROM (json_to_recordset(%s::json) AS (i text, c text, m jsonb, u text), unnest(%s))"
+        " AS given (i, c, m, u, v)"
+        " ON CONFLICT (collection_id, embedding_id)"
+        f" DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in columns)})"
+        " SELECT id FROM held"
+    )

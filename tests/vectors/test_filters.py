@@ -1,0 +1,21 @@
+"""The tree of a filter."""
+
+from __future__ import annotations
+
+from chronos_storage.vectors.filters import And, Compares, Equals, Not, Or, parse
+
+
+def test_a_small_tree() -> None:
+    assert parse({"a.b": {"$in": [1, 2.0]}, "c": {"$ne": "x"}, "d": {"$gt": 1.5}}) == And(
+        (
+            And((Or((Equals(("a", "b"), 1), Equals(("a", "b"), 2))),)),
+            And((Not(Equals(("c",), "x")),)),
+            And((Compares(("d",), "$gt", 1.5),)),
+        )
+    )
+
+
+def test_the_callers_filter_stays_as_it_was() -> None:
+    given = {"a": [1.0, {"b": 2.0}]}
+    parse(given)
+    assert repr(given) == "{'a': [1.0, {'b': 2.0}]}"

@@ -1,0 +1,195 @@
+"""Indexes on PostgreSQL: when they are built, what they find, and what is rebuilt."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from io import StringIO
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.db import connections, transaction
+
+from chronos_storage import vector_stores
+from chronos_storage.exceptions import InvalidRecord
+from chronos_storage.records import Embedding
+from chronos_storage.vectors import indexes
+from chronos_storage.vectors.pgvector import PgVectorStore
+
+pytestmark = [
+    pytest.mark.skipif("postgres" not in settings.DATABASES, reason="there is no PostgreSQL with pgvector"),
+    pytest.mark.django_db(databases=["postgres"], transaction=True),
+]
+
+ROWS = 10_000
+
+
+@pytest.fixture
+def store() -> Iterator[PgVectorStore]:
+    store = PgVectorStore(using="postgres")
+    yield store
+    for collection in store.list_collections():
+        store.drop_collection(collection.name)
+    store.close()
+
+
+def embeddings(count: int, dimension: int = 4, start: int = 0) -> list[Embedding]:
+    source = random.Random(start)
+    return [
+        Embedding(
+            id=f"{place}",
+            vector=[source.gauss(0, 1) for _ in range(dimension)],
+            content=f"number {place}",
+            metadata={"even": place % 2 == 0, "n": place},
+        )
+        for place in range(start, start + count)
+    ]
+
+
+def index_names() -> set[str]:
+    with connections["postgres"].cursor() as cursor:
+        cursor.execute("SELECT indexname FROM pg_indexes WHERE indexname ~ '^chronos_vectors_[0-9]'")
+        return {row[0] for row in cursor.fetchall()}
+
+
+def test_a_collection_is_indexed_from_ten_thousand_rows_on(store: PgVectorStore) -> None:
+    store.create_collection("c", 4)
+    store.upsert("c", embeddings(ROWS - 1))
+    store.close()
+    assert store.stats("c").index == "none"
+    assert index_names() == set()
+    with transaction.atomic(using="postgres"):
+        store.upsert("c", embeddings(1, start=ROWS))
+        assert index_names() == set()
+    store.close()
+    stats = store.stats("c")
+    assert (stats.index, stats.count) == ("ready", ROWS)
+    assert stats.index_size > 0
+    assert len(index_names()) == 2
+    assert store.recall("c", sample=50) > 0.9
+    assert "Index Scan using" in explained(store)
+    store.drop_collection("c")
+    assert index_names() == set()
+
+
+def explained(store: PgVectorStore) -> str:
+    """The plans of a search's statements."""
+    plans = []
+
+    def explain(execute, sql, parameters, many, context):
+        if sql.lstrip().startswith(("SELECT NULL", "WITH")):
+            execute(f"EXPLAIN {sql}", parameters, many, context)
+            plans.extend(row[0].decode() if isinstance(row[0], bytes) else row[0] for row in context["cursor"])
+        return execute(sql, parameters, many, context)
+
+    with connections["postgres"].execute_wrapper(explain):
+        store.search("c", [1.0] * store.list_collections()[0].dimension)
+    return "\n".join(plans)
+
+
+def test_filters_by_the_index(store: PgVectorStore) -> None:
+    store.create_collection("c", 4, metric="l2")
+    rows = embeddings(ROWS + 2_000)
+    store.upsert("c", rows)
+    store.close()
+    for wanted, expected in (
+        ({"even": True}, 6_000),
+        ({"n": {"$lt": 20}}, 20),
+        ({"n": {"$gte": 100}}, 11_900),
+        ({"n": -1}, 0),
+        ({"$not": {"even": True}, "n": {"$lt": 2_600}}, 1_300),
+    ):
+        for top_k in (10, 1_500):
+            results = store.search("c", [0.0, 0, 0, 0], top_k, filter=wanted)
+            assert len(results) == min(top_k, expected), (wanted, top_k)
+            assert [each.score for each in results] == sorted((each.score for each in results), reverse=True)
+    assert len(store.search("c", [0.0, 0, 0, 0], 3_000)) == 3_000
+
+
+def test_deleted_rows_take_no_places(store: PgVectorStore) -> None:
+    store.create_collection("c", 4)
+    store.upsert("c", embeddings(ROWS))
+    store.close()
+    nearest = [each.id for each in store.search("c", [1, 0, 0, 0], 500)]
+    assert store.delete("c", nearest) == 500
+    assert len(store.search("c", [1, 0, 0, 0], 10)) == 10
+    store.delete("c", [f"{place}" for place in range(ROWS - 5)])
+    assert len(store.search("c", [1, 0, 0, 0], 10)) == store.count("c") > 0
+
+
+def test_words_by_the_index(store: PgVectorStore) -> None:
+    store.create_collection("c", 4, metric="l2")
+    store.upsert("c", embeddings(ROWS))
+    store.close()
+    results = store.search("c", [9, 9, 9, 9], 5, text="number 4711")
+    assert "4711" in [each.id for each in results]
+
+
+@pytest.mark.parametrize(("dimension", "kind"), [(2_000, "vector"), (2_001, "halfvec"), (4_000, "halfvec")])
+def test_many_dimensions(store: PgVectorStore, dimension: int, kind: str) -> None:
+    store.create_collection("c", dimension)
+    store.upsert("c", rows := embeddings(60, dimension))
+    store.reindex("c")
+    assert f"{kind}({dimension})" in index_definition()
+    with connections["postgres"].cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off; SET enable_sort = off")
+    for row in rows[:10]:
+        [first, *_] = store.search("c", row.vector)
+        assert first.id == row.id
+        assert first.score == pytest.approx(1, abs=1e-6)
+    assert store.recall("c", sample=20) == 1.0
+
+
+def index_definition() -> str:
+    with connections["postgres"].cursor() as cursor:
+        cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname ~ '^chronos_vectors_[0-9]+_hnsw$'")
+        return str(cursor.fetchone()[0])
+
+
+def test_too_many_dimensions(store: PgVectorStore) -> None:
+    with pytest.raises(InvalidRecord, match="between 1 and 4,000"):
+        store.create_collection("c", 4_001)
+
+
+def test_an_index_is_rebuilt_with_other_parameters(store: PgVectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.create_collection("c", 4)
+    store.upsert("c", embeddings(500))
+    seen: list[tuple[str, float]] = []
+    monkeypatch.setattr(indexes, "_POLL_SECONDS", 0.01)
+    store.reindex("c", progress=lambda phase, done: seen.append((phase, done)), m=8, ef_construction=40, ef_search=7)
+    assert "m='8'" in index_definition()
+    assert all(0 <= done <= 1 for _, done in seen)
+    store.reindex("c", m=12)
+    assert "m='12', ef_construction='40'" in index_definition()
+    assert store.stats("c").parameters == {"m": 12, "ef_construction": 40, "ef_search": 7}
+    assert len(index_names()) == 2
+    for wrong in ({"m": 1}, {"m": 101}, {"ef_search": 0}, {"lists": 3}, {"m": "8"}):
+        with pytest.raises(InvalidRecord):
+            store.reindex("c", **wrong)
+
+
+def test_the_command(store: PgVectorStore, settings: pytest.FixtureRequest) -> None:
+    settings.CHRONOS_STORAGE = {  # type: ignore[attr-defined]
+        "VECTOR_STORES": {
+            "default": {
+                "BACKEND": "chronos_storage.vectors.pgvector.PgVectorStore",
+                "OPTIONS": {"USING": "postgres"},
+            }
+        }
+    }
+    vector_stores["default"].create_collection("c", 4)
+    vector_stores["default"].upsert("c", embeddings(300))
+
+    def run(*arguments: str) -> str:
+        output = StringIO()
+        call_command("chronos_vectors", *arguments, stdout=output)
+        return output.getvalue()
+
+    assert "300 embeddings of 4 dimensions, cosine" in run("stats")
+    assert "index ready" in run("reindex", "c", "--m", "10")
+    assert "m 10, ef_construction 64" in run("stats", "c")
+    assert run("recall", "c", "--sample", "20", "--at-least", "0.9").startswith("recall@10: ")
+    for arguments in (("stats", "nobody"), ("recall", "c", "--at-least", "1.1"), ("reindex", "c", "--m", "1")):
+        with pytest.raises(CommandError):
+            run(*arguments)

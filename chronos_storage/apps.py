@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 from django.db.backends.signals import connection_created
-from django.db.models.signals import post_migrate, post_save, pre_save
+from django.db.models.signals import post_delete, post_migrate, post_save, pre_save
 
 
 class ChronosStorageConfig(AppConfig):
@@ -12,12 +12,13 @@ class ChronosStorageConfig(AppConfig):
 
     def ready(self) -> None:
         from . import checks  # noqa: F401
-        from .ledger import fixtures, triggers, triggers_sqlite
+        from .ledger import fixtures, heads, triggers, triggers_sqlite
         from .ledger.series import SERIES
-        from .models import Head
+        from .models import Head, Session
 
         connection_created.connect(triggers_sqlite.register_function, dispatch_uid="chronos_storage.permit")
         post_migrate.connect(triggers.after_migration, sender=self, dispatch_uid="chronos_storage.triggers")
         for model in SERIES:
             post_save.connect(fixtures.note_row, sender=model, dispatch_uid="chronos_storage.note_row")
         pre_save.connect(fixtures.place_head, sender=Head, dispatch_uid="chronos_storage.place_head")
+        post_delete.connect(heads.remove_heads, sender=Session, dispatch_uid="chronos_storage.remove_heads")

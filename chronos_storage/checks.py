@@ -54,6 +54,8 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
 
 def check_section(handler: AliasHandler[Any]) -> list[CheckMessage]:
     """What is wrong with the entries of one section."""
+    if not isinstance(conf.configured(), dict):  # which check_setting says
+        return []
     where = f'{conf.NAME}["{handler.section}"]'
     entries = conf.section(handler.section)
     if not isinstance(entries, dict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import connections, models
 from django.db.models import F
@@ -74,3 +74,8 @@ def _lock_sessions(using: str, ids: list[str]) -> set[str]:
         if id not in sessions:
             raise NotFound(f"there is no session {id!r}")
     return {session.id for session in sessions.values() if session.deleted_at is not None}
+
+
+def remove_heads(sender: type[Session], instance: Session, using: str, **kwargs: Any) -> None:
+    """The receiver of a session's post_delete: another of its id begins anew, and takes what it is given."""
+    Head.objects.using(using).filter(owner=instance.pk).exclude(kind=Head.Kind.AUDIT_LOG).delete()

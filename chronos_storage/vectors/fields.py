@@ -56,9 +56,6 @@ class VectorField(models.Field):  # type: ignore[type-arg]
         vector = codec.vector(value, self.name)
         return codec.dumps(vector.tolist()) if connection.vendor == "postgresql" else pack(vector)
 
-    def get_placeholder(self, value: Any, compiler: Any, connection: BaseDatabaseWrapper) -> str:
-        return "%s::vector" if connection.vendor == "postgresql" else "%s"
-
     def value_to_string(self, obj: models.Model) -> str:
         return codec.dumps(list(self.value_from_object(obj)))
 

@@ -17,6 +17,7 @@ from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.exceptions import AppendOnlyError
 from chronos_storage.models import AuditLog, Event, Session
 from chronos_storage.records import AuditLog as AuditLogRecord
+from chronos_storage.records import Checkpoint as CheckpointRecord
 from chronos_storage.records import Event as EventRecord
 from chronos_storage.records import Message as MessageRecord
 from chronos_storage.records import Session as SessionRecord
@@ -224,6 +225,15 @@ def test_a_session_without_events_can_be_deleted(ledger: OrmStorage) -> None:
     Session.objects.using(ledger.alias).get(id="without events").delete()
     assert ledger.get_session("without events") is None
     assert ledger.count_messages("without events") == 0
+
+
+def test_another_session_of_a_deleted_one_s_id_is_open_and_begins_anew(ledger: OrmStorage) -> None:
+    for _ in range(2):
+        ledger.create_session(SessionRecord(id="again"))
+        assert ledger.add_message(MessageRecord(session_id="again", role="user")).seq_num == 1
+        assert ledger.save_checkpoint(CheckpointRecord(session_id="again")).seq_num == 1
+        ledger.delete_session("again")
+        Session.objects.using(ledger.alias).filter(id="again").delete()
 
 
 def test_reading_is_like_any_queryset(ledger: OrmStorage, model: Any) -> None:

@@ -119,11 +119,12 @@ def _in_memory(connection: Any) -> bool:
 def check_triggers(*, databases: Iterable[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     from .ledger import triggers
 
+    # No error: that would keep migrate, which makes them, from running.
     return [
-        Error(
+        checks.Warning(
             f"The database {alias!r} lacks the ledger's triggers {', '.join(missing)}.",
             hint="Run migrate: it makes them again.",
-            id="chronos_storage.E005",
+            id="chronos_storage.W003",
         )
         for alias in databases or ()
         if (missing := triggers.missing(alias))

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.options import Options
 
+from ..exceptions import ConfigurationError
 from . import postgresql, triggers_mysql, triggers_postgresql, triggers_sqlite
 from .guards import LedgerModel
 from .series import SERIES
@@ -73,12 +74,21 @@ def _statements(connection: BaseDatabaseWrapper) -> dict[str, list[str]]:
 
 
 def install(using: str) -> None:
-    """Make the triggers that are missing in this database."""
+    """Make the triggers that are missing in this database.
+
+    Raises:
+        ConfigurationError: a MySQL server lets this user make none; the message says what it needs.
+    """
     connection = connections[using]
     with connection.cursor() as cursor:
         for name in missing(using):
             for statement in _statements(connection)[name]:
-                cursor.execute(statement)
+                try:
+                    cursor.execute(statement)
+                except DatabaseError as error:
+                    if error.args[:1] == (triggers_mysql.NO_TRIGGERS_UNDER_BINARY_LOG,):
+                        raise ConfigurationError(triggers_mysql.GRANT) from error
+                    raise
 
 
 def missing(using: str) -> list[str]:

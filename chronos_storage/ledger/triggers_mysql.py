@@ -10,6 +10,13 @@ _VARIABLE = "@chronos_storage_purge"
 #: MariaDB's number for a failed CHECK constraint, which Django knows as an IntegrityError.
 _ERROR = 4025
 
+#: What a server with a binary log, as MySQL has it by default, answers to a user without further rights.
+NO_TRIGGERS_UNDER_BINARY_LOG = 1419
+GRANT = (
+    "the database refuses the ledger's triggers: its binary log is on, and this user may not make any. Let an "
+    "administrator run SET GLOBAL log_bin_trust_function_creators = 1, and migrate again"
+)
+
 
 def create(table: str, keys: list[list[str]], message: str) -> dict[str, list[str]]:
     refuse = f"SIGNAL SQLSTATE '23000' SET MYSQL_ERRNO = {_ERROR}, MESSAGE_TEXT = '{message}'"

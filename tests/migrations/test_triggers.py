@@ -74,7 +74,7 @@ def drop(storage: OrmStorage, name: str, table: str) -> None:
 def check(storage: OrmStorage) -> str:
     """What ``check --database`` complains about."""
     try:
-        call_command("check", databases=[storage.alias], fail_level="ERROR")
+        call_command("check", databases=[storage.alias], fail_level="WARNING")
     except SystemCheckError as error:
         return str(error)
     return ""
@@ -84,7 +84,7 @@ def test_they_are_there_after_migrate(empty: OrmStorage) -> None:
     migrate(empty)
     assert_guarded(empty)
     assert set(trigger_names(empty).values()) == set(TABLES)
-    assert "E005" not in check(empty)
+    assert "W003" not in check(empty)
     assert empty.health().ok
 
 
@@ -93,7 +93,7 @@ def test_they_are_there_after_going_back_to_zero_and_again(empty: OrmStorage) ->
     assert_guarded(empty)
     migrate(empty, "zero")
     assert trigger_names(empty) == {}
-    assert "E005" not in check(empty)
+    assert "W003" not in check(empty)
     migrate(empty)
     assert empty.get_session("s") is None
     assert_guarded(empty)
@@ -103,7 +103,7 @@ def test_they_are_there_in_a_database_made_without_migrations(empty: OrmStorage,
     settings.MIGRATION_MODULES = {"chronos_storage": None}
     migrate(empty, run_syncdb=True)
     assert_guarded(empty)
-    assert "E005" not in check(empty)
+    assert "W003" not in check(empty)
 
 
 def test_migrate_again_leaves_them_as_they_are(empty: OrmStorage) -> None:
@@ -128,7 +128,7 @@ def test_they_are_made_again_after_their_table_was(empty: OrmStorage) -> None:
     lost = set(trigger_names(empty).values()) != set(TABLES)
     assert lost == (vendor_of(empty) == "sqlite")
     migrate(empty)
-    assert "E005" not in check(empty)
+    assert "W003" not in check(empty)
     assert_guarded(empty)
 
 
@@ -139,13 +139,13 @@ def test_each_that_is_missing_is_named_and_made_again(empty: OrmStorage) -> None
     for name, table in installed.items():
         drop(empty, name, table)
         complaint = check(empty)
-        assert "E005" in complaint
+        assert "W003" in complaint
         assert name in complaint
         assert [other for other in installed if other != name and other in complaint] == []
         [problem] = empty.health().problems
         assert name in problem
-        migrate(empty)
-        assert "E005" not in check(empty)
+        migrate(empty, skip_checks=False)  # as the command line does: no check keeps it from running
+        assert "W003" not in check(empty)
     assert trigger_names(empty) == installed
     assert_guarded(empty)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,15 +15,26 @@ _SECONDS = 0.1
 
 
 class Progress:
-    """One line that is written over and over; nothing at all where the stream is no terminal."""
+    """One line that is written over and over; nothing at all where the stream is no terminal.
+
+    Attributes:
+        stopped: whether the work is to end with its next step, see `stoppable`.
+    """
 
     def __init__(self, stream: OutputWrapper) -> None:
+        self.stopped = False
         self._stream = stream
         self._live = stream.isatty()
         self._due = 0.0
 
     def show(self, text: str) -> None:
-        """Show how far the work is, unless that was shown just now."""
+        """Show how far the work is after a step, unless that was shown just now.
+
+        Raises:
+            KeyboardInterrupt: the work is to end.
+        """
+        if self.stopped:
+            raise KeyboardInterrupt
         if self._live and time.monotonic() >= self._due:
             self._write(text)
             self._due = time.monotonic() + _SECONDS
@@ -42,12 +54,24 @@ class Progress:
 
 @contextmanager
 def stoppable(progress: Progress, advice: str) -> Iterator[None]:
-    """Around a command's work: Ctrl-C ends it with a word of advice instead of a traceback."""
+    """Around a command's work: Ctrl-C ends it behind its current step, with a word of advice instead of a traceback.
+
+    Not at once, as a KeyboardInterrupt can come where Python has to ignore it, in a ``__del__``; a second one does.
+    """
+
+    def interrupted(*signal_and_frame: object) -> None:
+        progress.stopped = True
+        signal.signal(signal.SIGINT, before)
+
+    is_main = threading.current_thread() is threading.main_thread()  # which alone hears of signals
+    before = signal.signal(signal.SIGINT, interrupted) if is_main else None
     try:
         yield
     except KeyboardInterrupt:
         raise CommandError(f"Stopped. {advice}", returncode=128 + signal.SIGINT) from None
     finally:
+        if is_main:
+            signal.signal(signal.SIGINT, before)
         progress.clear()
 
 

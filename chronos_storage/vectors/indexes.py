@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,13 +104,27 @@ class _Build(threading.Thread):
         self.error: DatabaseError | None = None
         #: The backend of PostgreSQL that builds, once it does.
         self.backend: int | None = None
+        self._cancelled = threading.Event()
+
+    def cancel(self) -> None:
+        """End the build and wait for its end; the indexes stay as they were before."""
+        self._cancelled.set()
+        while self.is_alive():
+            with connections[self.alias].cursor() as cursor:
+                cursor.execute(
+                    "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+                    " WHERE pid = %s AND state = 'active' AND query LIKE 'CREATE INDEX%%'",
+                    [self.backend],
+                )
+            self.join(_POLL_SECONDS)
 
     def run(self) -> None:
         connection = connections[self.alias]
         try:
             with connection.cursor() as cursor:
                 while not self._locked(cursor):
-                    time.sleep(_POLL_SECONDS)
+                    if self._cancelled.wait(_POLL_SECONDS):
+                        return
                 self._build(cursor)
         except DatabaseError as error:
             self.error = error
@@ -131,7 +144,14 @@ class _Build(threading.Thread):
                 continue
             for leftover in (f"{name}_new", f"{name}_old"):  # of a build that was broken off
                 cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {leftover}")
-            cursor.execute(f"CREATE INDEX CONCURRENTLY {name}_new ON {_TABLE} {definition}")
+            if self._cancelled.is_set():
+                return
+            try:
+                cursor.execute(f"CREATE INDEX CONCURRENTLY {name}_new ON {_TABLE} {definition}")
+            except DatabaseError:
+                # Half an index answers no search, and every write would have to keep it.
+                cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}_new")
+                raise
             with transaction.atomic(using=self.alias):
                 cursor.execute(f"ALTER INDEX IF EXISTS {name} RENAME TO {name}_old")
                 cursor.execute(f"ALTER INDEX {name}_new RENAME TO {name}")
@@ -168,10 +188,14 @@ def build_if_due(alias: str, shape: Shape) -> None:
 def rebuild(alias: str, shape: Shape, progress: Progress | None) -> None:
     """Build a collection's indexes anew and wait for the end."""
     build = _start(alias, shape, anew=True)
-    while build.is_alive():
-        build.join(_POLL_SECONDS)
-        if progress and build.backend and (found := _progress(alias, build.backend)):
-            progress(*found)
+    try:
+        while build.is_alive():
+            build.join(_POLL_SECONDS)
+            if progress:
+                progress(*((build.backend and _progress(alias, build.backend)) or ("waiting", 0.0)))
+    except BaseException:
+        build.cancel()
+        raise
     if build.error:
         raise build.error
 

@@ -172,7 +172,7 @@ def test_a_function_that_is_missing_is_made_again(empty: OrmStorage) -> None:
 
 
 def test_a_database_without_the_tables_lacks_nothing(empty: OrmStorage) -> None:
-    assert check(empty) == ""
+    assert "W003" not in check(empty)
     assert triggers.missing(empty.alias) == []
 
 

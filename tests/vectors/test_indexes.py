@@ -169,6 +169,29 @@ def test_an_index_is_rebuilt_with_other_parameters(store: PgVectorStore, monkeyp
             store.reindex("c", **wrong)
 
 
+def test_a_rebuild_that_is_stopped_leaves_the_index_as_it_was(
+    store: PgVectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.create_collection("c", 4)
+    store.upsert("c", embeddings(5_000))
+    store.reindex("c", m=8)
+    monkeypatch.setattr(indexes, "_POLL_SECONDS", 0.01)
+    phases = []
+
+    def interrupted(phase: str, done: float) -> None:
+        phases.append(phase)
+        if "building index" in phase:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.reindex("c", progress=interrupted, ef_construction=1_000, m=100)
+    assert "building index" in phases[-1]
+    assert "m='8'" in index_definition()
+    assert len(index_names()) == 2
+    store.reindex("c", m=12, ef_construction=24)
+    assert "m='12'" in index_definition()
+
+
 def test_the_command(store: PgVectorStore, settings: pytest.FixtureRequest) -> None:
     settings.CHRONOS_STORAGE = {  # type: ignore[attr-defined]
         "VECTOR_STORES": {

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ....backends.handler import DEFAULT_ALIAS
 from ....exceptions import ChronosError
+from ....management.terminal import Progress, stoppable
 from ...base import VectorStore
 from ...handler import vector_stores
 
@@ -46,11 +47,12 @@ class Command(BaseCommand):
 
     def _reindex(self, store: VectorStore, options: dict[str, Any]) -> None:
         given = {name: options[name] for name in _PARAMETERS if options[name] is not None}
-        store.reindex(options["collection"], progress=self._show, **given)
+        progress = Progress(self.stderr)
+        with stoppable(progress, "The index is as it was before."):
+            store.reindex(
+                options["collection"], progress=lambda phase, done: progress.show(f"{phase}: {done:.0%}"), **given
+            )
         self._stats(store, options)
-
-    def _show(self, phase: str, done: float) -> None:
-        self.stdout.write(f"{phase}: {done:.0%}")
 
     def _stats(self, store: VectorStore, options: dict[str, Any]) -> None:
         named = options["collection"]

@@ -6,7 +6,7 @@ import math
 import time
 from array import array
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -29,8 +29,11 @@ _PARAMETERS = {"m": (2, 100), "ef_construction": (4, 1_000), "ef_search": (1, 1_
 _FEW = 1_000
 #: For how long a search need not look whether a collection's index or its ef_search are others now.
 _FRESH_SECONDS = 1.0
+#: For how long, and of how many filters, it is remembered whether few rows match: which plan a search takes, not what
+#: it finds.
+_KNOWN_SECONDS, _KNOWN_FILTERS = 10.0, 10_000
 #: Embeddings of one statement: what a processor's cache holds is written fastest.
-_BATCH = 500
+_BATCH = 250
 
 
 class PgVectorStore(OrmVectorStore):
@@ -52,6 +55,8 @@ class PgVectorStore(OrmVectorStore):
         self._auto_index = auto_index
         #: What is known of collections, by name, and until when on `time.monotonic` it need not be read again.
         self._shapes: dict[str, tuple[Shape, float]] = {}
+        #: By collection and condition: whether few rows match, and until when that is taken for true.
+        self._known: dict[tuple[Any, ...], tuple[bool, float]] = {}
 
     def drop_collection(self, name: str) -> bool:
         row = self._collections().filter(name=codec.string(name, "name")).first()
@@ -76,17 +81,19 @@ class PgVectorStore(OrmVectorStore):
     @retried
     def _write(self, shape: Shape, embeddings: list[records.Embedding], matrix: Any) -> bool:
         """Store embeddings, all or none; whether the collection was still there."""
-        types = wire.type_ids(self.alias)
         places = last_of_each(embeddings)
         batches = [places[start : start + _BATCH] for start in range(0, len(places), _BATCH)]
-        with transaction.atomic(using=self.alias) if len(batches) > 1 else nullcontext():
-            for batch in batches:
-                rows = [embeddings[place] for place in batch]
-                others = [{"i": row.id, "c": row.content, "m": row.metadata, "u": row.user_id} for row in rows]
-                parameters = [codec.dumps(others), wire.Vectors(matrix[batch], *types)]
-                if not wire.execute(self.alias, statements.upsert(shape), parameters):
-                    return False
-        return True
+
+        def parameters(batch: list[int]) -> list[Any]:
+            rows = [embeddings[place] for place in batch]
+            others = [{"i": row.id, "c": row.content, "m": row.metadata, "u": row.user_id} for row in rows]
+            return [codec.dumps(others), wire.Vectors(matrix[batch])]
+
+        statement = statements.upsert(shape)
+        if len(batches) == 1:
+            return bool(wire.execute(self.alias, statement, parameters(batches[0]), prepare=True))
+        with transaction.atomic(using=self.alias):
+            return len(wire.execute_each(self.alias, statement, map(parameters, batches))) == len(batches)
 
     @retried
     def delete(self, collection: str, ids: Sequence[str]) -> int:
@@ -123,30 +130,45 @@ class PgVectorStore(OrmVectorStore):
         """The rows that answer a question, see `statements.search`; by the index, some more and roughly in order."""
         if question.top_k == 0:
             return []
-        if shape.indexed:
-            if question.filter.parts:
-                # Sorting m rows, and scanning an index of n for k of which m match, cost the same at about this many.
-                few = max(_FEW, math.isqrt(8 * question.top_k * shape.rows))
-                rows = self._exactly(shape, question, at_most=few)
-                if not rows or rows[0][0] <= few:
+        matching = condition(question.filter, "metadata")
+        if not shape.indexed:
+            return self._exactly(shape, question, matching)
+        if question.filter.parts:
+            # Sorting m rows, and scanning an index of n for k of which m match, cost the same at about this many.
+            few = max(_FEW, math.isqrt(8 * question.top_k * shape.rows))
+            known, until = self._known.get(key := (shape.id, matching[0], *matching[1]), (False, 0.0))
+            if until < time.monotonic():
+                rows = self._exactly(shape, question, matching, at_most=few)
+                known = not rows or rows[0][0] <= few
+                self._remember(key, known)
+                if known:
                     return rows
-            rows = self._by_index(shape, question)
-            if len(rows) >= question.top_k:
-                return rows
-        return self._exactly(shape, question)
+            elif known:
+                return self._exactly(shape, question, matching, prepare=True)
+        rows = self._by_index(shape, question, matching)
+        return rows if len(rows) >= question.top_k else self._exactly(shape, question, matching)
 
-    def _exactly(self, shape: Shape, question: Question, at_most: int | None = None) -> list[Any]:
-        query, matching = wire.Numbers(question.vector), condition(question.filter, "metadata")
+    def _remember(self, key: tuple[Any, ...], few: bool) -> None:
+        if len(self._known) >= _KNOWN_FILTERS:
+            self._known.clear()
+        self._known[key] = few, time.monotonic() + _KNOWN_SECONDS
+
+    def _exactly(
+        self, shape: Shape, question: Question, matching: Part, *, at_most: int | None = None, prepare: bool = False
+    ) -> list[Any]:
+        query = wire.Vector(question.vector)
         if question.text is None:
             statement = statements.search(shape, query, matching, question.top_k, at_most=at_most)
-            return wire.execute(self.alias, *statement)
+            return wire.execute(self.alias, *statement, prepare=prepare)
         nearest = exactly(shape, query, matching, fusion.depth(question.top_k), at_most=at_most)
         return self._fused(shape, question, nearest, matching)
 
-    def _by_index(self, shape: Shape, question: Question) -> list[Any]:
-        query, matching = wire.Numbers(question.vector), condition(question.filter, "metadata")
+    def _by_index(self, shape: Shape, question: Question, matching: Part) -> list[Any]:
+        query = wire.Vector(question.vector)
         if question.text is None:
-            return wire.execute(self.alias, *statements.search_index(shape, query, matching, question.top_k))
+            statement = statements.search_index(shape, query, matching, question.top_k)
+            # Which plan is right for a filter depends on its values.
+            return wire.execute(self.alias, *statement, prepare=not question.filter.parts)
         nearest = by_index(shape, query, matching, fusion.depth(question.top_k))
         return self._fused(shape, question, nearest, matching)
 
@@ -184,7 +206,7 @@ class PgVectorStore(OrmVectorStore):
         found = wanted = 0
         for vector in vectors[: codec.integer(sample, "sample", 1)]:
             question = Question(shape.dimension, shape.metric, vector, codec.integer(top_k, "top_k", 1), None, None)
-            truth = {row[1] for row in self._exactly(shape, question)}
+            truth = {row[1] for row in self._exactly(shape, question, condition(question.filter, "metadata"))}
             found += len(truth & {result.id for result in self.search(collection, vector, top_k)})
             wanted += len(truth)
         return found / wanted if wanted else 1.0

@@ -47,7 +47,7 @@ def exactly(shape: Shape, query: Any, matching: Part, count: int, *, at_most: in
     condition, parameters = matching
     bound = "" if at_most is None else f" LIMIT {at_most + 1}"
     return Nearest(
-        f"matching AS MATERIALIZED (SELECT id, embedding_id, vector {shape.operator} %s::real[]::vector AS distance"
+        f"matching AS MATERIALIZED (SELECT id, embedding_id, vector {shape.operator} %s AS distance"
         f" FROM {_TABLE} WHERE collection_id = {shape.id} AND {condition}{bound}),"
         f" nearest AS (SELECT * FROM matching ORDER BY distance, embedding_id LIMIT {count})",
         [query, *parameters],
@@ -60,7 +60,7 @@ def by_index(shape: Shape, query: Any, matching: Part, count: int) -> Nearest:
     candidates, parameters = _candidates(shape, query, matching, count, "id, embedding_id, vector")
     return Nearest(
         f"candidates AS MATERIALIZED ({candidates}),"
-        f" nearest AS (SELECT id, embedding_id, vector {shape.operator} %s::real[]::vector AS distance"
+        f" nearest AS (SELECT id, embedding_id, vector {shape.operator} %s AS distance"
         f" FROM candidates ORDER BY distance, embedding_id LIMIT {count})",
         [*parameters, query],
         "NULL::bigint",
@@ -80,7 +80,7 @@ def _candidates(shape: Shape, query: Any, matching: Part, count: int, columns: s
     )
     sql = (
         f"SELECT {columns} FROM {_TABLE} AS e WHERE collection_id = {shape.id} AND {condition} AND {settings}"
-        f" ORDER BY {shape.expression} {shape.operator} %s::real[]::{shape.kind}({shape.dimension})"
+        f" ORDER BY {shape.expression} {shape.operator} %s::{shape.kind}({shape.dimension})"
         f" LIMIT {candidates}"
     )
     return sql, [*parameters, query]
@@ -102,7 +102,7 @@ def search(shape: Shape, query: Any, matching: Part, top_k: int, *, at_most: int
     """
     condition, parameters = matching
     rows = f"{_TABLE} AS e WHERE collection_id = {shape.id} AND {condition}"
-    distance = f"vector {shape.operator} %s::real[]::vector"
+    distance = f"vector {shape.operator} %s"
     if at_most is None:
         sql = (
             f"SELECT NULL::bigint, {_COLUMNS}, NULL::float8 FROM {rows} ORDER BY {distance}, embedding_id LIMIT {top_k}"

@@ -7,6 +7,8 @@ array has a header of its dimensions and element type, then each element behind 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
@@ -16,69 +18,50 @@ from django.db import connections
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
-_FLOAT4, _FLOAT4_ARRAY = 700, 1021
 
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """A parameter of the type ``vector``.
 
-class Numbers:
-    """A parameter of the type ``real[]``, which casts to ``vector``.
-
-    Args:
+    Attributes:
         numbers: an array of float32.
     """
 
-    def __init__(self, numbers: Any) -> None:
-        self.numbers = numbers
+    numbers: Any
 
 
+@dataclass(frozen=True, slots=True)
 class Vectors:
     """A parameter of the type ``vector[]``.
 
-    Args:
+    Attributes:
         matrix: an array of float32, a vector a row.
-        type_id, array_id: pgvector's types in this database, see `type_ids`.
     """
 
-    def __init__(self, matrix: Any, type_id: int, array_id: int) -> None:
-        self.matrix = matrix
-        self.type_id = type_id
-        self.array_id = array_id
+    matrix: Any
 
 
-class _NumbersDumper(Dumper):
+class _VectorDumper(Dumper):
     format = Format.BINARY
-    oid = _FLOAT4_ARRAY
 
-    def dump(self, value: Numbers) -> bytes:
-        elements = np.empty(len(value.numbers), dtype=[("length", ">i4"), ("number", ">f4")])
-        elements["length"] = 4
-        elements["number"] = value.numbers
-        return _header(_FLOAT4, len(elements)) + elements.tobytes()
+    def dump(self, value: Vector) -> bytes:
+        numbers: bytes = value.numbers.astype(">f4").tobytes()
+        return struct.pack(">HH", len(value.numbers), 0) + numbers
 
 
 class _VectorsDumper(Dumper):
     format = Format.BINARY
-
-    def get_key(self, value: Vectors, format: Any) -> Any:  # noqa: A002  (psycopg's name)
-        return (self.cls, value.array_id)
-
-    def upgrade(self, value: Vectors, format: Any) -> Dumper:  # noqa: A002
-        dumper = _VectorsDumper(self.cls)
-        dumper.oid = value.array_id
-        return dumper
+    element_type: int
 
     def dump(self, value: Vectors) -> bytes:
         count, dimension = value.matrix.shape
-        fields = [("length", ">i4"), ("dimension", ">i2"), ("unused", ">i2"), ("numbers", ">f4", (dimension,))]
+        fields = [("length", ">i4"), ("dimension", ">u2"), ("unused", ">u2"), ("numbers", ">f4", (dimension,))]
         elements = np.empty(count, dtype=fields)
         elements["length"] = 4 + 4 * dimension
         elements["dimension"] = dimension
         elements["unused"] = 0
         elements["numbers"] = value.matrix
-        return _header(value.type_id, len(elements)) + elements.tobytes()
-
-
-def _header(element_type: int, count: int) -> bytes:
-    return struct.pack(">iiIii", 1, 0, element_type, count, 1)
+        return struct.pack(">iiIii", 1, 0, self.element_type, count, 1) + elements.tobytes()
 
 
 def unpack(vectors: list[bytes]) -> Any:
@@ -88,30 +71,68 @@ def unpack(vectors: list[bytes]) -> Any:
 
 
 #: The driver's connections that know our parameters.
-_prepared: WeakSet[psycopg.Connection[Any]] = WeakSet()
+_adapted: WeakSet[psycopg.Connection[Any]] = WeakSet()
 
 
-def execute(using: str, sql: str, parameters: list[Any]) -> list[Any]:
-    """The rows of a statement, whose parameters go to the server apart from it and whose values come in binary."""
-    connection: Any = connections[using]
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    if connection.connection not in _prepared:
-        connection.connection.adapters.register_dumper(Numbers, _NumbersDumper)
-        connection.connection.adapters.register_dumper(Vectors, _VectorsDumper)
-        _prepared.add(connection.connection)
-    cursor = psycopg.Cursor(connection.connection)
-    cursor.format = Format.BINARY
-    # Django's wrapper translates errors and tells whoever logs or forbids queries.
-    with connection._prepare_cursor(cursor) as wrapped:
-        wrapped.execute(sql, parameters)
-        rows: list[Any] = wrapped.fetchall() if cursor.description else []
+def _adapt(connection: psycopg.Connection[Any]) -> None:
+    """Tell a connection of our parameters; each database has numbers of its own for an extension's types."""
+    found = connection.execute("SELECT 'vector'::regtype::oid, 'vector[]'::regtype::oid").fetchone()
+    vector, vectors = found or (0, 0)
+    one: Any = type("VectorDumper", (_VectorDumper,), {"oid": vector})
+    several: Any = type("VectorsDumper", (_VectorsDumper,), {"oid": vectors, "element_type": vector})
+    connection.adapters.register_dumper(Vector, one)
+    connection.adapters.register_dumper(Vectors, several)
+    _adapted.add(connection)
+
+
+class _Prepared(psycopg.Cursor[Any]):
+    """A cursor that prepares its statements, also where Django has that off for its own."""
+
+    def execute(self, *arguments: Any, **options: Any) -> Any:
+        connection = self.connection
+        threshold, connection.prepare_threshold = connection.prepare_threshold, 0
+        try:
+            return super().execute(*arguments, **options)
+        finally:
+            connection.prepare_threshold = threshold
+
+
+def execute(using: str, sql: str, parameters: list[Any], *, prepare: bool = False) -> list[Any]:
+    """The rows of a statement, whose parameters go to the server apart from it and whose values come in binary.
+
+    Args:
+        prepare: plan it once and not for each of its parameters, unless the host says ``DISABLE_SERVER_SIDE_CURSORS``,
+            as it does behind a pooler that gives each transaction another session.
+    """
+    with _begun(_connected(using), sql, parameters, prepare) as cursor:
+        rows: list[Any] = cursor.fetchall()
         return rows
 
 
-def type_ids(using: str) -> tuple[int, int]:
-    """The types ``vector`` and ``vector[]`` in this database."""
-    with connections[using].cursor() as cursor:
-        cursor.execute("SELECT 'vector'::regtype::oid::bigint, 'vector[]'::regtype::oid::bigint")
-        type_id, array_id = cursor.fetchone()
-        return type_id, array_id
+def execute_each(using: str, sql: str, parameters: Iterable[list[Any]]) -> list[Any]:
+    """The rows of a statement for each of the parameters, sent while the server is still at work on those before."""
+    connection = _connected(using)
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        cursors = [_begun(connection, sql, each, prepare=True) for each in parameters]
+    return [row for cursor in cursors for row in cursor.fetchall()]
+
+
+def _connected(using: str) -> Any:
+    """Django's connection, whose driver knows our parameters."""
+    connection: Any = connections[using]
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()
+    if connection.connection not in _adapted:
+        with connection.wrap_database_errors:
+            _adapt(connection.connection)
+    return connection
+
+
+def _begun(connection: Any, sql: str, parameters: list[Any], prepare: bool) -> Any:
+    kept = prepare and not connection.settings_dict["DISABLE_SERVER_SIDE_CURSORS"]
+    cursor = _Prepared(connection.connection) if kept else psycopg.Cursor(connection.connection)
+    cursor.format = Format.BINARY
+    # Django's wrapper translates errors and tells whoever logs or forbids queries.
+    wrapped = connection._prepare_cursor(cursor)
+    wrapped.execute(sql, parameters)
+    return wrapped

@@ -107,6 +107,48 @@ def test_filters_by_the_index(store: PgVectorStore) -> None:
     assert len(store.search("c", [0.0, 0, 0, 0], 3_000)) == 3_000
 
 
+def test_a_filter_that_other_rows_match_by_now(store: PgVectorStore) -> None:
+    """What is remembered of a filter is how its rows are found, never which."""
+    store.create_collection("c", 4, metric="l2")
+    rows = embeddings(ROWS + 2_000)
+    for row in rows:
+        row.metadata = {"kind": "rare" if int(row.id) < 20 else "common"}
+    store.upsert("c", rows)
+    store.close()
+
+    def found(kind: str, top_k: int) -> list[str]:
+        return [each.id for each in store.search("c", [0.0, 0, 0, 0], top_k, filter={"kind": kind})]
+
+    for _ in range(3):
+        assert set(found("rare", 100)) == {str(place) for place in range(20)}
+        assert len(found("common", 100)) == 100
+    for row in rows:
+        row.metadata = {"kind": "common" if int(row.id) < 20 else "rare"}
+    store.upsert("c", rows)
+    for _ in range(3):
+        assert set(found("common", 100)) == {str(place) for place in range(20)}
+        assert len(set(found("rare", 100))) == 100
+
+
+@pytest.mark.parametrize("behind_pooler", [False, True])
+def test_statements_are_prepared_unless_a_pooler_is_in_between(
+    store: PgVectorStore, monkeypatch: pytest.MonkeyPatch, behind_pooler: bool
+) -> None:
+    connection = connections["postgres"]
+    monkeypatch.setitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", behind_pooler)
+    store.create_collection("c", 4)
+    store.upsert("c", embeddings(600))
+    store.reindex("c")
+    for _ in range(2):
+        assert store.search("c", [1, 0, 0, 0])
+        assert store.search("c", [1, 0, 0, 0], filter={"even": True})
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements")
+        [prepared] = cursor.fetchone()
+    assert (prepared == 0) == behind_pooler
+    assert connection.connection.prepare_threshold is None
+
+
 def test_deleted_rows_take_no_places(store: PgVectorStore) -> None:
     store.create_collection("c", 4)
     store.upsert("c", embeddings(ROWS))

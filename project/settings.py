@@ -32,6 +32,7 @@ SECURE_HSTS_SECONDS = 30 * 24 * 3600 if HTTPS else 0
 
 INSTALLED_APPS = [
     "chronos_storage",
+    "chronos_storage.vectors",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

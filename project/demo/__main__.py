@@ -13,7 +13,7 @@ from threading import Event
 
 import django
 import uvicorn
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.urls import reverse
 
 from chronos_storage import storage
@@ -41,6 +41,9 @@ def main() -> int:
     except (Stopped, KeyboardInterrupt):
         say("\nStopped. Run it again, and it goes on from its latest checkpoint.")
         return 128 + signal.SIGINT
+    except CommandError as error:  # from migrate, which says what to do
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

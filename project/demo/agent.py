@@ -19,10 +19,15 @@ import django
 from chronos_storage import Storage, records
 from chronos_storage.records import AuditLog, Checkpoint, MemoryRecord, Message, Session, Trace
 
+from .library import find_docstrings, index_docstrings
 from .questions import QUESTIONS, Call, decide
-from .tools import TOOLS, ToolError
+from .tools import ToolError, count_definitions, read_docstring, search_source
 
 AGENT_ID = "django-explorer"
+TOOLS: dict[str, Callable[..., Any]] = {
+    tool.__name__: tool
+    for tool in (search_source, read_docstring, count_definitions, index_docstrings, find_docstrings)
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,6 +27,8 @@ QUESTIONS = (
     "How many files of django.contrib.admin mention format_html?",
     "Which file of django.db mentions select_for_update most often?",
     "What is django.utils.telepathy for?",
+    "What in django.utils is about removing HTML tags?",
+    "What in django.contrib.auth is about resetting a password?",
 )
 
 
@@ -140,6 +142,14 @@ def _which_file(package: str, word: str) -> Plan:
         return f"No file of {package} mentions {word}."
     file, lines = next(iter(found["files"].items()))
     return f"{file} does, on {lines} of {found['lines']} lines."
+
+
+@_answers(r"What in (?P<package>[\w.]+) is about (?P<about>.+)\?")
+def _what_about(package: str, about: str) -> Plan:
+    read = (yield Call("index_docstrings", {"package": package}))["read"]
+    hits = yield Call("find_docstrings", {"about": about, "package": package})
+    nearest = ", ".join(f"{hit['name']} ({hit['score']:.2f})" for hit in hits)
+    return f"Of the {read} docstrings of {package}, these are the nearest: {nearest}."
 
 
 def _definition_of(name: str) -> str:

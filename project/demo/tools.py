@@ -1,10 +1,11 @@
-"""The agent's tools. They read the source of the installed Django and import nothing of it."""
+"""The agent's tools for reading. They read the source of the installed Django and import nothing of it."""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +71,32 @@ def count_definitions(name: str, kind: str) -> dict[str, Any]:
     for path in _files(name):
         number = sum(isinstance(node, _KINDS[kind]) for node in ast.walk(ast.parse(_read(path))))
         if number:
-            modules[_relative(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")] = number
+            modules[_module(path)] = number
     return {"total": sum(modules.values()), "modules": _highest_first(modules)}
 
 
-TOOLS: dict[str, Callable[..., Any]] = {
-    tool.__name__: tool for tool in (search_source, read_docstring, count_definitions)
-}
+@dataclass(frozen=True, kw_only=True)
+class Docstring:
+    """A docstring, the dotted path of what it documents, and the line where that is defined."""
+
+    name: str
+    line: int
+    text: str
+
+
+def docstrings(name: str) -> Iterator[Docstring]:
+    """Those of all classes, methods and functions that a package or module defines."""
+    for path in _files(name):
+        yield from _documented(ast.parse(_read(path)), _module(path))
+
+
+def _documented(node: ast.AST, name: str) -> Iterator[Docstring]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            its_name = f"{name}.{child.name}"
+            if text := ast.get_docstring(child):
+                yield Docstring(name=its_name, line=child.lineno, text=text)
+            yield from _documented(child, its_name)
 
 
 def _locate(name: str) -> tuple[Path, list[str]]:
@@ -105,6 +125,10 @@ def _read(path: Path) -> str:
 
 def _relative(path: Path) -> str:
     return path.relative_to(ROOT.parent).as_posix()
+
+
+def _module(path: Path) -> str:
+    return _relative(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def _highest_first(numbers: dict[str, int]) -> dict[str, int]:

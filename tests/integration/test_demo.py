@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import io
 import json
@@ -30,6 +31,7 @@ from django.conf import settings
 from django.db import connections
 from pytest_django import DjangoDbBlocker
 
+from project.demo.embedding import embed
 from project.demo.questions import QUESTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,9 +117,9 @@ def demo(tmp_path: Path) -> Demo:
     return Demo(f"sqlite:///{tmp_path}/demo.sqlite3")
 
 
-@pytest.fixture(params=[alias for alias in settings.DATABASES if alias != "default"])
+@pytest.fixture(params=[alias for alias in settings.DATABASES if alias not in ("default", "postgres15")])
 def demo_on_server(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Iterator[Demo]:
-    """A demo on a database of its own, on each server there is."""
+    """A demo on a database of its own, on each server that keeps vectors."""
     alias = request.param
     database = f"chronos_demo_{secrets.token_hex(4)}"
     url = urllib.parse.urlsplit(os.environ[f"TEST_{alias.upper()}_URL"])
@@ -208,6 +210,26 @@ def expected_answers() -> Iterator[str]:
     most = max(db, key=lambda module: db[module])
     yield f"{most.replace('.', '/')}.py does, on {db[most]} of {sum(db.values())} lines."
     yield "There is no django.utils.telepathy in the installed Django."
+    yield nearest("django.utils", "removing HTML tags", "django.utils.html.strip_tags")
+    yield nearest("django.contrib.auth", "resetting a password", "django.contrib.auth.forms.PasswordResetForm.save")
+
+
+def nearest(package: str, about: str, first: str) -> str:
+    """The answer, from a comparison with every docstring."""
+    scores = {}
+    for module, text in sources(package).items():
+        pending: list[tuple[str, Any]] = [(module, ast.parse(text))]
+        while pending:
+            name, node = pending.pop()
+            pending += [(f"{name}.{child.name}", child) for child in node.body if hasattr(child, "name")]
+            if name != module and (docstring := ast.get_docstring(node)):
+                vector = embed(f"{name.split('.')[-1].replace('_', ' ')} {docstring}") or []
+                wanted = embed(about) or []
+                scores[name] = sum((one * other for one, other in zip(vector, wanted, strict=True)), start=0.0)
+    best = sorted(scores, key=lambda name: (-scores[name], name))[:3]
+    assert best[0] == first
+    hits = ", ".join(f"{name} ({scores[name]:.2f})" for name in best)
+    return f"Of the {len(scores)} docstrings of {package}, these are the nearest: {hits}."
 
 
 def answers(session: Stored) -> list[str]:
@@ -215,7 +237,7 @@ def answers(session: Stored) -> list[str]:
 
 
 def test_every_answer_is_true(session: Stored) -> None:
-    assert len(QUESTIONS) == 12
+    assert len(QUESTIONS) == 14
     given = answers(session)
     for question, answer, expected in zip(QUESTIONS, given, expected_answers(), strict=True):
         assert answer == expected, question
@@ -304,7 +326,7 @@ def lasting(session: Stored) -> Stored:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
-@pytest.mark.parametrize("line", ["Session", "[ 1/12]", "'django.forms'", "^(class|def|async def) QuerySet", "[11/12]"])
+@pytest.mark.parametrize("line", ["Session", "[ 1/14]", "'django.forms'", "^(class|def|async def) QuerySet", "[11/14]"])
 def test_stopped_it_goes_on_where_it_was(demo: Demo, session: Stored, number: signal.Signals, line: str) -> None:
     status, stderr = demo.stop(number, line)
     if number == signal.SIGINT:
@@ -328,14 +350,23 @@ def test_stopped_it_goes_on_where_it_was(demo: Demo, session: Stored, number: si
 
 def test_killed_again_and_again(demo: Demo, session: Stored) -> None:
     for question in (2, 5, 8, 10):
-        assert demo.stop(signal.SIGKILL, f"[{question:>2}/12]")[0] == -signal.SIGKILL
+        assert demo.stop(signal.SIGKILL, f"[{question:>2}/14]")[0] == -signal.SIGKILL
     demo.run()
     assert lasting(demo.session()) == lasting(session)
 
 
+@pytest.mark.skipif("postgres15" not in settings.DATABASES, reason="there is no PostgreSQL without pgvector")
+@pytest.mark.parametrize("demo_on_server", ["postgres15"], indirect=True)
+def test_without_pgvector_it_says_what_to_install(demo_on_server: Demo) -> None:
+    done = demo_on_server.python("-m", "project.demo", "--no-serve")
+    assert done.returncode == 1
+    assert "postgresql-15-pgvector" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_on_a_server_it_is_the_same(demo_on_server: Demo, session: Stored) -> None:
     demo = demo_on_server
-    assert demo.stop(signal.SIGINT, "[ 2/12]") == (128 + signal.SIGINT, "")
+    assert demo.stop(signal.SIGINT, "[ 2/14]") == (128 + signal.SIGINT, "")
     assert demo.session()["status"] == "paused"
     assert demo.stop(signal.SIGKILL, "'django.forms'")[0] == -signal.SIGKILL
     demo.run()
@@ -361,10 +392,10 @@ def test_again_begins_a_new_session(demo: Demo) -> None:
 def test_an_error_leaves_the_session_failed_and_the_next_run_completes_it(demo: Demo, session: Stored) -> None:
     broken = """
 import sys
-from project.demo import __main__, tools
+from project.demo import __main__, agent
 def fails(**arguments):
     raise RuntimeError("the disk is gone")
-tools.TOOLS["read_docstring"] = fails
+agent.TOOLS["read_docstring"] = fails
 sys.argv = ["demo", "--no-serve"]
 __main__.main()
 """
@@ -419,7 +450,7 @@ def test_the_site_shows_what_it_says(serve: Callable[[int], tuple[subprocess.Pop
     process, printed = serve(0)
     site, password, page = (
         match[1]
-        for pattern in (r"The admin: +(\S+)/admin/", r"password (\S+)", r"The session: +(\S+)")
+        for pattern in (r"The admin: +(\S+)/admin/", r"admin, password (\S+)", r"The session: +(\S+)")
         if (match := re.search(pattern, printed))
     )
     browser = Browser()
@@ -438,7 +469,7 @@ def test_the_site_shows_what_it_says(serve: Callable[[int], tuple[subprocess.Pop
     assert 'href="/admin/chronos_storage/session/"' in index
     address, shown = browser.get(page)
     assert address == page
-    assert "12 questions about Django" in shown
+    assert "14 questions about Django" in shown
     lists = re.findall(r"(http\S+q=\S+)", printed)
     assert len(lists) == 4
     for page in lists:

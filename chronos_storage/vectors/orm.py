@@ -9,7 +9,7 @@ from django.db import connections, router, transaction
 
 from .. import codec, records
 from ..backends.orm.errors import retried
-from ..exceptions import AlreadyExists, InvalidRecord, NotFound
+from ..exceptions import AlreadyExists, ConfigurationError, InvalidRecord, NotFound
 from ..ids import new_id
 from . import filters, models
 from .base import Metric, VectorStore
@@ -24,11 +24,18 @@ class OrmVectorStore(VectorStore):
         using: the alias; without it the host's database routers decide, by `db_for_write`.
     """
 
+    #: The kinds of database that the store knows, as Django calls them.
+    vendors: frozenset[str]
     #: The largest dimension a collection may have.
     max_dimension = 16_000
 
     def __init__(self, using: str | None = None) -> None:
         self._using = using
+        if (vendor := connections[self.alias].vendor) not in self.vendors:
+            raise ConfigurationError(
+                f"{type(self).__name__} is for {' and '.join(sorted(self.vendors))}, and the database {self.alias!r} is"
+                f" {vendor}"
+            )
 
     @property
     def alias(self) -> str:

@@ -10,6 +10,7 @@ from django.db import connections, router
 from ..exceptions import ConfigurationError
 from .orm import OrmVectorStore
 
+#: By vendor; imported when needed, as pgvector's needs its driver.
 _STORES = {
     "postgresql": (".pgvector", "PgVectorStore"),
     "sqlite": (".exact", "ExactVectorStore"),

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.core.management.base import SystemCheckError
 from django.db import connections, transaction
 
 from chronos_storage import vector_store, vector_stores
 from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.exceptions import ConfigurationError
 from chronos_storage.records import Embedding
 from chronos_storage.testing.vectors.helpers import METRICS, numbers
 from chronos_storage.vectors.exact import ExactVectorStore
@@ -44,6 +46,7 @@ django.setup()
 from django.conf import settings
 from chronos_storage import vector_store, vector_stores
 from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.exceptions import ConfigurationError
 from chronos_storage.records import Embedding
 from chronos_storage.vectors.stores import database_store
 import sys
@@ -114,6 +117,20 @@ def test_without_pgvector_migrate_says_what_to_install(settings) -> None:
     settings.DATABASE_ROUTERS = routers
     call_command("migrate", database="postgres15", verbosity=0)
     assert OrmStorage(using="postgres15").health().ok
+
+
+@pytest.mark.parametrize(
+    ("store", "alias"), [("pgvector.PgVectorStore", "default"), ("exact.ExactVectorStore", "postgres")]
+)
+def test_a_store_refuses_another_kind_of_database(settings, store: str, alias: str) -> None:
+    if alias not in settings.DATABASES:
+        pytest.skip("there is no PostgreSQL with pgvector")
+    entry = {"BACKEND": f"chronos_storage.vectors.{store}", "OPTIONS": {"USING": alias}}
+    settings.CHRONOS_STORAGE = {"VECTOR_STORES": {"default": entry}}
+    with pytest.raises(ConfigurationError, match=f"{store.partition('.')[2]} is for .* and the database '{alias}' is "):
+        vector_stores["default"]
+    with pytest.raises(SystemCheckError, match=r"chronos_storage\.E004"):
+        call_command("check")
 
 
 def test_the_store_of_a_database() -> None:

@@ -152,7 +152,7 @@ class SessionMethods(OrmBase):
 
     def _remove(self, id: str) -> bool:
         with permit(self.alias) as opened:
-            heads = self._heads(id)
+            self._heads(id)
             session = pk_row(self.rows(SESSIONS), id)
             if not locked(session.only("id")):
                 return False
@@ -162,9 +162,8 @@ class SessionMethods(OrmBase):
                 model._meta.model_name: model._default_manager.using(self.alias).filter(session_id=id).delete()[0]
                 for model in (Message, Checkpoint, Trace, MemoryRecord)
             }
-            heads.delete()
             Head.objects.using(self.alias).filter(owner=f"session:{id}", kind=Head.Kind.AUDIT_LOG).delete()
-            session.delete()
+            session.delete()  # and its other heads, by `remove_heads`
             note_purge(
                 self.alias,
                 action="session.delete",

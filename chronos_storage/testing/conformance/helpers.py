@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import pytest
 
@@ -118,7 +118,11 @@ def populate(storage: Storage, session_id: str = "s", user_id: str = "user") -> 
     return [write(storage, record) for record in given]
 
 
-def together(storage: Storage, *jobs: Callable[[], T]) -> list[T]:
+class _Closeable(Protocol):
+    def close(self) -> None: ...
+
+
+def together(store: _Closeable, *jobs: Callable[[], T]) -> list[T]:
     """Run all jobs at once, each in a thread of its own; what they returned, in their order."""
     start = threading.Barrier(len(jobs))
 
@@ -127,7 +131,7 @@ def together(storage: Storage, *jobs: Callable[[], T]) -> list[T]:
         try:
             return job()
         finally:
-            storage.close()
+            store.close()
 
     with ThreadPoolExecutor(len(jobs)) as pool:
         return [running.result() for running in [pool.submit(run, job) for job in jobs]]

@@ -7,7 +7,8 @@ from functools import partial
 from ...exceptions import NotFound
 from ...records import Embedding
 from ...vectors.base import VectorStore
-from .helpers import ids, numbers, together
+from ..conformance.helpers import together
+from .helpers import ids, numbers
 
 _THREADS = 8
 

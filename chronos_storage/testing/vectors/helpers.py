@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import math
 import random
-import threading
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import Any
 
 from ...records import Embedding, SearchResult
 from ...vectors.base import Metric, VectorStore
-
-T = TypeVar("T")
 
 METRICS: tuple[Metric, ...] = ("cosine", "l2", "inner_product")
 #: Strings that a careless store takes for one another, or for something else than a string.
@@ -58,18 +54,3 @@ def found(store: VectorStore, filter: Any, collection: str = "c") -> list[str]: 
     """The ids of what a filter matches, in their order."""
     results: list[SearchResult] = store.search(collection, [0.0], 1_000, filter=filter)
     return sorted(ids(results), key=int)
-
-
-def together(store: VectorStore, *jobs: Callable[[], T]) -> list[T]:
-    """Run all jobs at once, each in a thread of its own; what they returned, in their order."""
-    start = threading.Barrier(len(jobs))
-
-    def run(job: Callable[[], T]) -> T:
-        start.wait()
-        try:
-            return job()
-        finally:
-            store.close()
-
-    with ThreadPoolExecutor(len(jobs)) as pool:
-        return [running.result() for running in [pool.submit(run, job) for job in jobs]]

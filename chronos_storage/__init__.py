@@ -1,8 +1,8 @@
 """The persistence layer for AI agents in Django projects.
 
 `storage` is the store with the alias "default", `storages` all that the settings name, `connect` opens one by its
-address; `vector_store` and `vector_stores` are the same for embeddings. Importing this package loads no model and no
-optional library.
+address; `vector_store` and `vector_stores` are the same for embeddings; `queue` is the event queue. Importing this
+package loads no model and no optional library.
 """
 
 from __future__ import annotations
@@ -15,17 +15,31 @@ if TYPE_CHECKING:
     from .backends.handler import storage as storage
     from .backends.handler import storages as storages
     from .dsn import connect as connect
+    from .queues.base import EventQueue as EventQueue
+    from .queues.handler import queue as queue
     from .vectors.base import VectorStore as VectorStore
     from .vectors.handler import vector_store as vector_store
     from .vectors.handler import vector_stores as vector_stores
 
-__all__ = ["Storage", "VectorStore", "connect", "storage", "storages", "vector_store", "vector_stores"]
+__all__ = [
+    "EventQueue",
+    "Storage",
+    "VectorStore",
+    "connect",
+    "queue",
+    "storage",
+    "storages",
+    "vector_store",
+    "vector_stores",
+]
 
 _HOMES = {
     "Storage": ".backends.base",
     "connect": ".dsn",
     "storage": ".backends.handler",
     "storages": ".backends.handler",
+    "EventQueue": ".queues.base",
+    "queue": ".queues.handler",
     "VectorStore": ".vectors.base",
     "vector_store": ".vectors.handler",
     "vector_stores": ".vectors.handler",

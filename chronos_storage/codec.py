@@ -16,6 +16,8 @@ from .exceptions import InvalidRecord
 
 #: Longest indexed string (ids, keys, names that are looked up), in characters.
 MAX_INDEXED = 255
+#: Longest name of a queue's topic: that of any session, ``session:<id>``, fits.
+MAX_TOPIC = len("session:") + MAX_INDEXED
 #: Longest free text (titles, descriptions, prompts, error texts), in characters.
 MAX_TEXT = 1_000_000
 #: Largest JSON value, in bytes of UTF-8: MariaDB takes statements of 16 MiB, in which what is quoted may double.

@@ -9,9 +9,10 @@ from django.conf import settings
 NAME = "CHRONOS_STORAGE"
 ORM_BACKEND = "chronos_storage.backends.orm.OrmStorage"
 VECTOR_BACKEND = "chronos_storage.vectors.stores.database_store"
+QUEUE_BACKEND = "chronos_storage.queues.orm.OrmQueue"
 
 #: What the setting may hold: each section's name.
-SECTIONS = ("STORAGES", "VECTOR_STORES")
+SECTIONS = ("STORAGES", "VECTOR_STORES", "QUEUE")
 
 
 def configured() -> dict[str, Any]:

@@ -60,6 +60,13 @@ class SequenceConflict(ChronosError):
         return type(self), (self.expected, self.actual)
 
 
+class CursorExpired(ChronosError, LookupError):
+    """Retention has removed entries behind this cursor: what came next can't be had any more.
+
+    Start anew without a cursor, which is where the topic now begins.
+    """
+
+
 class AppendOnlyError(ChronosError):
     """Ledger rows are only ever appended: they can't be changed or removed."""
 

@@ -318,6 +318,22 @@ class Image(Record):
 
 
 @dataclass(slots=True, kw_only=True)
+class QueueEntry(Record):
+    """An event that was published on a topic.
+
+    Attributes:
+        cursor: its place in the topic: opaque text that sorts, bytewise, in publishing order.
+        event: what was published, any JSON.
+    """
+
+    cursor: str = _string()
+    topic: str = _string(codec.MAX_TOPIC)
+    event: Any = _json()
+    user_id: str = _string()
+    created_at: datetime | None = _moment()
+
+
+@dataclass(slots=True, kw_only=True)
 class Collection(Record):
     """A named set of embeddings that can be compared: of one dimension, by one metric.
 

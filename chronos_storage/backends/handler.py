@@ -46,8 +46,12 @@ class AliasHandler(Generic[B]):
     def _configured(self) -> dict[str, Any]:
         return {DEFAULT_ALIAS: {"BACKEND": self._backend}, **conf.section(self.section)}
 
+    def where(self, alias: str) -> str:
+        """The place in the settings that configures an alias."""
+        return f'{conf.NAME}["{self.section}"]["{alias}"]'
+
     def _create(self, alias: str) -> B:
-        where = f'CHRONOS_STORAGE["{self.section}"]["{alias}"]'
+        where = self.where(alias)
         try:
             configured = self._configured()[alias]
         except KeyError:

@@ -7,18 +7,22 @@ from .heads import Head
 from .images import Container, Image
 from .memory import MemoryRecord
 from .messages import Message
+from .queue import Consumer, QueueEntry, Topic
 from .sessions import Session
 from .traces import Trace
 
 __all__ = [
     "AuditLog",
     "Checkpoint",
+    "Consumer",
     "Container",
     "Event",
     "Head",
     "Image",
     "MemoryRecord",
     "Message",
+    "QueueEntry",
     "Session",
+    "Topic",
     "Trace",
 ]

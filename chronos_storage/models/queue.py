@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from .. import codec
+from ..fields import IdField, JSONTextField, MomentField
+
+
+class Topic(models.Model):
+    """The last number given on a topic of the queue, and the lock its publishers take turns on until they commit.
+
+    The row stays when all entries are gone, so that no number is given twice.
+    """
+
+    name = IdField(primary_key=True, max_length=codec.MAX_TOPIC)
+    seq_num = models.BigIntegerField(default=0)
+    #: The last number that retention removed: where the topic now begins.
+    base_seq = models.BigIntegerField(default=0)
+
+    class Meta:
+        db_table = "chronos_storage_topic"
+
+    def __str__(self) -> str:
+        return str(self.name)
+
+
+class QueueEntry(models.Model):
+    """An event that was published on a topic. The numbers of a topic's entries have no gap."""
+
+    id = models.BigAutoField(primary_key=True)
+    topic = IdField(max_length=codec.MAX_TOPIC)
+    seq_num = models.BigIntegerField()
+    event = JSONTextField(default=None, blank=True)
+    user_id = IdField()
+    created_at = MomentField(default=timezone.now)
+
+    class Meta:
+        db_table = "chronos_storage_queueentry"
+        verbose_name_plural = "queue entries"
+        constraints = (models.UniqueConstraint(fields=["topic", "seq_num"], name="chronos_queueentry_number"),)
+        indexes = (models.Index(fields=["created_at"], name="chronos_queueentry_created"),)
+
+    def __str__(self) -> str:
+        return f"{self.topic} {self.seq_num}"
+
+
+class Consumer(models.Model):
+    """How far a consumer has acknowledged a topic, and when it was last heard of."""
+
+    id = models.BigAutoField(primary_key=True)
+    topic = IdField(max_length=codec.MAX_TOPIC)
+    name = IdField()
+    seq_num = models.BigIntegerField()
+    seen_at = MomentField(default=timezone.now)
+
+    class Meta:
+        db_table = "chronos_storage_consumer"
+        constraints = (models.UniqueConstraint(fields=["topic", "name"], name="chronos_consumer_name"),)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.topic}"

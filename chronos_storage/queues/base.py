@@ -1,0 +1,127 @@
+"""`EventQueue`: the interface of every queue.
+
+As in `Storage`, each method is written once, synchronously, and has an asynchronous twin with the prefix ``a``; only
+`stream` is asynchronous from the start. `chronos_storage.testing.EventQueueConformance` has the tests of what each
+call means.
+
+A topic is any string; it is there once something is published on it. A cursor is opaque text that sorts, bytewise, in
+the order of publishing within its topic, whatever the clock does, and is never given twice. What is no topic,
+consumer, cursor or event, or a cursor that the topic has not given yet, is refused with `InvalidRecord`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable
+from datetime import timedelta
+from typing import Any
+
+from ..backends.twins import twin
+from ..records import QueueEntry
+
+Handler = Callable[[QueueEntry], object]
+#: How long entries are kept.
+RETENTION = timedelta(hours=24)
+#: How long entries are kept that a live consumer has not acknowledged.
+HARD_LIMIT = timedelta(hours=48)
+#: A consumer that has acknowledged nothing for so long is not live any more.
+SILENCE = timedelta(hours=24)
+
+
+class EventQueue(ABC):
+    """Topics with entries that are kept for a while, in order."""
+
+    @abstractmethod
+    def publish(self, topic: str, event: Any, *, user_id: str = "") -> str:
+        """Store an event, any JSON, at the end of a topic, and wake who waits for it; returns its cursor.
+
+        In a caller's transaction it is part of that: nothing is heard of it before the commit, nor ever after a
+        rollback, and until then other publishers of the topic wait. So nothing becomes visible behind a cursor that
+        was read already.
+        """
+
+    apublish = twin(publish)
+
+    @abstractmethod
+    def subscribe(self, topic: str, handler: Handler) -> Callable[[], None]:
+        """Call `handler` with every entry that is committed from now on, by any process, in order, each once.
+
+        It is called in a thread of the subscription's own. What it raises is logged, and the subscription goes on with
+        the next entry. The subscription belongs to this process (a fork does not inherit it) and ends with it: what
+        must not be missed is read by `recover` or `stream` from an acknowledged cursor.
+
+        Returns:
+            A function that ends the subscription. It waits for a call of the handler that is under way, unless the
+            handler itself calls it; afterwards there is none.
+        """
+
+    asubscribe = twin(subscribe)
+
+    @abstractmethod
+    def stream(self, topic: str, after: str | None = None) -> AsyncGenerator[QueueEntry, None]:
+        """The entries behind the cursor `after`, or all that are there, and then each new one as it is committed.
+
+        There is no gap and no repeat between the two; ``after=queue.last_cursor(topic)`` gives the new ones only.
+        While it waits, and while its reader takes its time, it holds no database connection and at most a page of
+        entries. It ends when the queue is closed.
+
+        Raises:
+            CursorExpired: while iterating, as `recover`.
+        """
+
+    @abstractmethod
+    def recover(self, topic: str, after: str | None = None, limit: int | None = 1000) -> list[QueueEntry]:
+        """The first entries behind the cursor `after`, ascending; without one, from where the topic now begins.
+
+        Raises:
+            CursorExpired: retention has removed entries behind the cursor.
+        """
+
+    arecover = twin(recover)
+
+    @abstractmethod
+    def last_cursor(self, topic: str) -> str:
+        """The cursor of the newest entry; if nothing was published yet, one that all entries come after."""
+
+    alast_cursor = twin(last_cursor)
+
+    @abstractmethod
+    def ack(self, consumer: str, topic: str, cursor: str) -> None:
+        """Note that a consumer is done with the topic's entries up to and including this one.
+
+        It never moves back: an earlier cursor than the one acknowledged changes nothing. Each call is a sign of life,
+        and the consumer's first one is when the queue first knows of it.
+        """
+
+    aack = twin(ack)
+
+    @abstractmethod
+    def get_cursor(self, consumer: str, topic: str) -> str | None:
+        """The cursor that a consumer has acknowledged, or None."""
+
+    aget_cursor = twin(get_cursor)
+
+    @abstractmethod
+    def unread_count(self, consumer: str, topic: str) -> int:
+        """How many of the topic's entries come after what the consumer has acknowledged; all, if it has nothing."""
+
+    aunread_count = twin(unread_count)
+
+    @abstractmethod
+    def cleanup(self, *, older_than: timedelta = RETENTION) -> int:
+        """Remove entries that are older; returns how many.
+
+        What a live consumer of the topic has not acknowledged is kept until it is 48 hours old. A consumer that has
+        acknowledged nothing for 24 hours is not live.
+        """
+
+    acleanup = twin(cleanup)
+
+    @abstractmethod
+    def close(self) -> None:
+        """End this process's subscriptions, streams and their threads; again, no change. The queue can still be used.
+
+        Called by a handler, it does not wait for that handler's own call.
+        """
+
+    aclose = twin(close)

@@ -1,0 +1,31 @@
+"""The one queue of the settings."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.utils.connection import ConnectionProxy
+
+from .. import conf
+from ..backends.handler import DEFAULT_ALIAS, AliasHandler
+from .base import EventQueue
+
+
+class _QueueHandler(AliasHandler[EventQueue]):
+    """What the section configures itself, without aliases."""
+
+    def where(self, alias: str) -> str:
+        return f'{conf.NAME}["{self.section}"]'
+
+    def _configured(self) -> dict[str, Any]:
+        return {DEFAULT_ALIAS: {"BACKEND": conf.QUEUE_BACKEND, **conf.section(self.section)}}
+
+    def reset(self) -> None:
+        for made in self._made.values():
+            made.close()
+        super().reset()
+
+
+handler = _QueueHandler("QUEUE", conf.QUEUE_BACKEND)
+#: The event queue.
+queue = cast(EventQueue, ConnectionProxy(cast(Any, handler), DEFAULT_ALIAS))

@@ -11,9 +11,11 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
 from . import conf
-from .backends.handler import AliasHandler, storages
+from .backends.handler import DEFAULT_ALIAS, AliasHandler, storages
 from .dsn import SHARED_MEMORY
 from .exceptions import ConfigurationError
+from .queues.base import EventQueue
+from .queues.handler import queue_handler
 
 
 @register(Tags.compatibility)
@@ -50,6 +52,46 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
         return [_no_dict(conf.NAME)]
     messages = _unknown_keys(conf.NAME, configured, conf.SECTIONS)
     return messages + check_section(storages)
+
+
+@register(Tags.compatibility)
+def check_queue(**kwargs: Any) -> list[CheckMessage]:
+    if not isinstance(conf.configured(), dict):  # which check_setting says
+        return []
+    where, section = queue_handler.where(DEFAULT_ALIAS), conf.section(queue_handler.section)
+    if not isinstance(section, dict):
+        return [_no_dict(where)]
+    messages = _unknown_keys(where, section, ("BACKEND", "OPTIONS", "PUBLISH_EVENTS"))
+    if not isinstance(section.get("PUBLISH_EVENTS", False), bool):
+        messages.append(Error(f'{where}["PUBLISH_EVENTS"] must be True or False.', id="chronos_storage.E005"))
+    try:
+        queue = queue_handler.only
+    except ConfigurationError as error:
+        return [*messages, Error(f"{error}.", id="chronos_storage.E004")]
+    return messages + (_check_feed(queue) if section.get("PUBLISH_EVENTS") else [])
+
+
+def _check_feed(queue: EventQueue) -> list[CheckMessage]:
+    """Whether each storage's events can be published in the transaction that appends them."""
+    from .backends.orm import OrmStorage
+    from .queues import feed
+
+    return [
+        Error(
+            f"{storages.where(alias)}: {feed.mismatch(found.alias)}.",
+            hint="Give both the same USING, or turn PUBLISH_EVENTS off.",
+            id="chronos_storage.E006",
+        )
+        for alias in storages
+        if isinstance(found := _made(alias), OrmStorage) and not feed.joins(queue, found.alias)
+    ]
+
+
+def _made(alias: str) -> object:
+    try:
+        return storages[alias]
+    except ConfigurationError:  # which check_setting says
+        return None
 
 
 def check_section(handler: AliasHandler[Any]) -> list[CheckMessage]:

@@ -229,15 +229,15 @@ def _refuse_unfilterable(value: Any, field: str) -> None:
         )
 
 
-def dumps(value: Any, field: str = "value") -> str:
+def dumps(value: Any, field: str = "value", limit: int = MAX_JSON_BYTES) -> str:
     """The JSON text that is stored of a value that `json_value` gave: keys in their order, no spaces.
 
     Raises:
-        InvalidRecord: it is longer than a database takes.
+        InvalidRecord: it is longer than `limit`, in bytes of UTF-8.
     """
     text = _encode(value)
-    if len(text) > MAX_JSON_BYTES // 4 and (size := len(text.encode())) > MAX_JSON_BYTES:
-        raise InvalidRecord(field, f"is {size:,} bytes of JSON; at most {MAX_JSON_BYTES:,} are kept")
+    if len(text) > limit // 4 and (size := len(text.encode())) > limit:
+        raise InvalidRecord(field, f"is {size:,} bytes of JSON; at most {limit:,} are kept")
     return text
 
 

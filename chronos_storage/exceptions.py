@@ -61,10 +61,7 @@ class SequenceConflict(ChronosError):
 
 
 class CursorExpired(ChronosError, LookupError):
-    """Retention has removed entries behind this cursor: what came next can't be had any more.
-
-    Start anew without a cursor, which is where the topic now begins.
-    """
+    """Retention has removed entries behind this cursor; without a cursor, reading starts where the topic now begins."""
 
 
 class AppendOnlyError(ChronosError):

@@ -1,6 +1,7 @@
-import chronos_storage.fields
 import django.utils.timezone
 from django.db import migrations, models
+
+import chronos_storage.fields
 
 
 class Migration(migrations.Migration):

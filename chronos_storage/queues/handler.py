@@ -11,7 +11,7 @@ from ..backends.handler import DEFAULT_ALIAS, AliasHandler
 from .base import EventQueue
 
 
-class _QueueHandler(AliasHandler[EventQueue]):
+class QueueHandler(AliasHandler[EventQueue]):
     """What the section configures itself, without aliases."""
 
     def where(self, alias: str) -> str:
@@ -20,12 +20,17 @@ class _QueueHandler(AliasHandler[EventQueue]):
     def _configured(self) -> dict[str, Any]:
         return {DEFAULT_ALIAS: {"BACKEND": conf.QUEUE_BACKEND, **conf.section(self.section)}}
 
+    @property
+    def only(self) -> EventQueue:
+        """The queue itself, where `queue` stands for it."""
+        return self[DEFAULT_ALIAS]
+
     def reset(self) -> None:
         for made in self._made.values():
             made.close()
         super().reset()
 
 
-handler = _QueueHandler("QUEUE", conf.QUEUE_BACKEND)
+queue_handler = QueueHandler("QUEUE", conf.QUEUE_BACKEND)
 #: The event queue.
-queue = cast(EventQueue, ConnectionProxy(cast(Any, handler), DEFAULT_ALIAS))
+queue = cast(EventQueue, ConnectionProxy(cast(Any, queue_handler), DEFAULT_ALIAS))

@@ -22,9 +22,11 @@ class AuditLogMethods(ChainMethods):
     @retried
     def append_audit_log(self, log: AuditLog) -> AuditLog:
         try:
-            return self.append_one(AUDIT_CHAIN, log)
+            stored, new = self.append_one(AUDIT_CHAIN, log)
         except IntegrityError:  # another writer stored this id in another chain in between
-            return self.append_one(AUDIT_CHAIN, log)
+            stored, new = self.append_one(AUDIT_CHAIN, log)
+        self.written(*new)
+        return stored
 
     def list_audit_logs(
         self,

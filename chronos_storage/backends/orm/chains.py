@@ -21,19 +21,21 @@ R = TypeVar("R", records.Event, records.AuditLog)
 
 
 class ChainMethods(OrmBase):
-    def append_one(self, series: ChainSeries[R], record: R, expected_seq: int | None = None) -> R:
-        """Append a record: in one statement where the database can and nothing is in the way."""
+    def append_one(self, series: ChainSeries[R], record: R, expected_seq: int | None = None) -> tuple[R, list[R]]:
+        """Append a record: in one statement where the database can and nothing is in the way.
+
+        Returns:
+            The record as it is stored, and once more in a list if it is new.
+        """
         alias = self.alias
         one_statement = connections[alias].vendor == "postgresql"
         if one_statement:
             stored = record.cleaned()
             stored.complete()
             if postgresql.append_one(alias, series, stored, expected_seq):
-                self.written(stored)
-                return stored
+                return stored, [stored]
         (stored,), new = append(alias, series, [record], expected_seq, look_up=one_statement)
-        self.written(*new)
-        return stored
+        return stored, new
 
     def verify_events(self, session_id: str) -> Verdict:
         return verify(self.alias, EVENT_CHAIN, codec.string(session_id, "session_id"))

@@ -10,6 +10,7 @@ from ...exceptions import InvalidRecord
 from ...ledger.series import EVENT_CHAIN, append
 from ...models import Head
 from ...models.mapping import EVENTS
+from ...queues import feed
 from ...records import Event
 from .base import iterate, sliced
 from .chains import ChainMethods
@@ -21,7 +22,11 @@ class EventMethods(ChainMethods):
     def append_event(self, event: Event, *, expected_seq: int | None = None) -> Event:
         if expected_seq is not None:
             expected_seq = codec.integer(expected_seq, "expected_seq")
-        return self.append_one(EVENT_CHAIN, event, expected_seq)
+        with feed.joined(self.alias):
+            stored, new = self.append_one(EVENT_CHAIN, event, expected_seq)
+            feed.publish(self.alias, new)
+        self.written(*new)
+        return stored
 
     def append_events(self, events: Iterable[Event], *, expected_seq: int | None = None) -> list[Event]:
         return self._append_events(list(events), expected_seq)
@@ -32,7 +37,9 @@ class EventMethods(ChainMethods):
             expected_seq = codec.integer(expected_seq, "expected_seq")
             if len({event.session_id for event in given}) > 1:
                 raise InvalidRecord("expected_seq", "is one session's last number; these events are of several")
-        stored, new = append(self.alias, EVENT_CHAIN, given, expected_seq)
+        with feed.joined(self.alias):
+            stored, new = append(self.alias, EVENT_CHAIN, given, expected_seq)
+            feed.publish(self.alias, new)
         self.written(*new)
         return stored
 

@@ -15,6 +15,7 @@ from ...ledger.heads import locked
 from ...ledger.permit import note_purge, permit
 from ...models import Checkpoint, Head, MemoryRecord, Message, Trace
 from ...models.mapping import SESSIONS
+from ...queues import feed
 from ...records import Session
 from ..base import SessionOrder
 from .base import OrmBase, choice, filters, iterate, pk_row, sliced
@@ -162,6 +163,7 @@ class SessionMethods(OrmBase):
                 model._meta.model_name: model._default_manager.using(self.alias).filter(session_id=id).delete()[0]
                 for model in (Message, Checkpoint, Trace, MemoryRecord)
             }
+            feed.forget(self.alias, id)
             Head.objects.using(self.alias).filter(owner=f"session:{id}", kind=Head.Kind.AUDIT_LOG).delete()
             session.delete()  # and its other heads, by `remove_heads`
             note_purge(

@@ -1,0 +1,80 @@
+"""The ledger's events on the queue: with ``CHRONOS_STORAGE["QUEUE"]["PUBLISH_EVENTS"]``, each one that is appended.
+
+It is published on the topic ``session:<id>``, in the transaction that appends it. The entry's event is the record as an
+object: id, session_id, seq_num, hash, type, payload and created_at, an ISO 8601 text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+
+from .. import conf, models
+from ..exceptions import ConfigurationError
+from ..records import Event, QueueEntry
+from .base import EventQueue
+from .handler import queue_handler
+
+_FIELDS = tuple(field.name for field in fields(Event))
+
+
+def session_topic(session_id: str) -> str:
+    """The topic on which a session's events are published."""
+    return f"session:{session_id}"
+
+
+def is_on() -> bool:
+    """Whether appended events are published."""
+    return bool(conf.section("QUEUE").get("PUBLISH_EVENTS"))
+
+
+def joined(using: str) -> AbstractContextManager[None]:
+    """Around appending and publishing: one transaction, where there is something to publish."""
+    return transaction.atomic(using=using) if is_on() else nullcontext()
+
+
+def publish(using: str, new: Sequence[Event]) -> None:
+    """Publish events that were appended just now, in the same transaction.
+
+    Raises:
+        ConfigurationError: the queue is in another database.
+    """
+    if new and is_on():
+        queue: Any = queue_handler.only
+        if not joins(queue, using):
+            raise ConfigurationError(mismatch(using))
+        queue.append([QueueEntry(topic=session_topic(event.session_id), event=as_json(event)) for event in new])
+
+
+def as_json(event: Event) -> dict[str, Any]:
+    """An event of the ledger as an entry of the queue holds it."""
+    found = {name: getattr(event, name) for name in _FIELDS}
+    return found | {"created_at": event.created_at.isoformat() if event.created_at else None}
+
+
+def forget(using: str, session_id: str) -> None:
+    """Remove what was published of a session that is being removed itself; its topic's numbers go on."""
+    if is_on():
+        topic = session_topic(session_id)
+        models.Topic.objects.using(using).filter(name=topic).update(base_seq=F("seq_num"))
+        models.QueueEntry.objects.using(using).filter(topic=topic).delete()
+
+
+def joins(queue: EventQueue, using: str) -> bool:
+    """Whether publishing on the queue is part of a transaction of this database alias."""
+    from .orm import OrmQueue  # which needs the storage's treatment of errors, and the storage this
+
+    return isinstance(queue, OrmQueue) and queue.alias == using
+
+
+def mismatch(using: str) -> str:
+    """What to say of a storage whose transactions the queue does not join."""
+    return (
+        f"with PUBLISH_EVENTS the queue must be an OrmQueue on the storage's database {using!r}, "
+        "so that an event is published in the transaction that appends it"
+    )

@@ -1,0 +1,211 @@
+"""The queue over Django's models: the host's own database and its transactions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from django.db import connections, router, transaction
+from django.db.models import F, Value
+from django.db.models.functions import Greatest
+
+from .. import codec, models, records
+from ..backends.orm.errors import retried
+from ..exceptions import ConfigurationError, CursorExpired, InvalidRecord
+from ..records import QueueEntry
+from . import entries
+from .base import RETENTION, EventQueue, Handler
+from .cursors import cursor_of, number_of
+from .entries import ENTRIES, named
+from .process import PerProcess
+from .readers import Readers
+from .retention import Retention
+from .subscriptions import Subscription
+from .waking import waker_for
+
+_PAGE = 100
+
+
+class OrmQueue(EventQueue, PerProcess):
+    """`EventQueue` on one database alias. Threads and event loops may share one.
+
+    Args:
+        using: the alias; without it the host's database routers decide, by `db_for_write`.
+        poll_interval: seconds between two looks for what other processes published, where the database can't tell.
+        redis_cache: the alias of a cache that django-redis keeps: Redis then tells, whatever the database is.
+        listen_using: the alias to listen on instead, for PostgreSQL behind a pooler such as PgBouncer: one with the
+            address of the server itself.
+    """
+
+    def __init__(
+        self,
+        using: str | None = None,
+        *,
+        poll_interval: float = 0.2,
+        redis_cache: str | None = None,
+        listen_using: str | None = None,
+    ) -> None:
+        #: The database alias that is used.
+        self.alias = using or router.db_for_write(models.QueueEntry)
+        for alias in (self.alias, listen_using or self.alias):
+            if alias not in connections:
+                raise ConfigurationError(f"DATABASES has no {alias!r}")
+        if poll_interval <= 0:
+            raise ConfigurationError(f"POLL_INTERVAL must be a number of seconds above 0, not {poll_interval!r}")
+        self._waker = waker_for(
+            self.alias,
+            self._last_numbers,
+            poll_interval=poll_interval,
+            redis_cache=redis_cache,
+            listen_using=listen_using,
+        )
+        self._readers = Readers()
+        super().__init__()
+
+    def begin(self) -> None:
+        self._subscriptions: set[Subscription] = set()
+        #: Another one after each `close`.
+        self._era = object()
+
+    # Publishing
+
+    @retried
+    def publish(self, topic: str, event: Any, *, user_id: str = "") -> str:
+        entry = entries.new_entry(topic, event, user_id)
+        self.append([entry])
+        return entry.cursor
+
+    def append(self, new: Sequence[QueueEntry]) -> None:
+        """Store checked entries, all or none, give them their cursors, and have those who wait for them woken."""
+        if len(new) == 1 and self._waker.channel:
+            entries.append_one(self.alias, new[0], self._waker.channel)
+            return
+        with transaction.atomic(using=self.alias):
+            entries.append(self.alias, new)
+            self._waker.announce(self.alias, {entry.topic for entry in new})
+
+    # Reading
+
+    def recover(self, topic: str, after: str | None = None, limit: int | None = 1000) -> list[QueueEntry]:
+        topic = entries.topic_name(topic)
+        number = None if after is None else number_of(after, "after")
+        return self._behind(topic, number, None if limit is None else codec.integer(limit, "limit"))
+
+    def _behind(self, topic: str, after: int | None, limit: int | None) -> list[QueueEntry]:
+        rows = models.QueueEntry.objects.using(self.alias).filter(topic=topic)
+        if after is not None:
+            rows = rows.filter(seq_num__gt=after)
+        found = ENTRIES.fetch(rows.order_by("seq_num")[:limit])
+        if after is not None and not (found and found[0].cursor == cursor_of(after + 1)):
+            # Numbers have no gap: nothing is there yet, or not any more. To be asked second, as it only ever grows.
+            last, base = self._head(topic)
+            if after > last:
+                raise InvalidRecord("after", f"is no cursor that {topic!r} has given")
+            if after < base:
+                raise CursorExpired
+        return found
+
+    def _head(self, topic: str) -> tuple[int, int]:
+        """The topic's last number, and the last that retention removed."""
+        rows = models.Topic.objects.using(self.alias).filter(name=topic)
+        return rows.values_list("seq_num", "base_seq").first() or (0, 0)
+
+    def _last_numbers(self, topics: list[str]) -> dict[str, int]:
+        return dict(models.Topic.objects.using(self.alias).filter(name__in=topics).values_list("name", "seq_num"))
+
+    def last_cursor(self, topic: str) -> str:
+        return cursor_of(self._head(entries.topic_name(topic))[0])
+
+    # Live
+
+    def stream(self, topic: str, after: str | None = None) -> AsyncGenerator[QueueEntry, None]:
+        return self._stream(entries.topic_name(topic), None if after is None else number_of(after, "after"))
+
+    async def _stream(self, topic: str, after: int | None) -> AsyncGenerator[QueueEntry, None]:
+        era, news = self._era, asyncio.Event()
+        with self._waker.waiting(topic, partial(asyncio.get_running_loop().call_soon_threadsafe, news.set)):
+            while self._era is era:
+                news.clear()
+                # Not Django's own threads: each request has one of its own under ASGI, and so a connection.
+                page, after = await asyncio.wrap_future(self._readers.submit(partial(self._page, topic, after)))
+                for entry in page:
+                    yield entry
+                if len(page) < _PAGE:
+                    await news.wait()
+
+    def _page(self, topic: str, after: int | None) -> tuple[list[QueueEntry], int]:
+        """The next entries, and the number to go on behind."""
+        page = self._behind(topic, after, _PAGE)
+        if page:
+            return page, number_of(page[-1].cursor, "cursor")
+        return page, self._head(topic)[1] if after is None else after
+
+    def subscribe(self, topic: str, handler: Handler) -> Callable[[], None]:
+        topic = entries.topic_name(topic)
+        if not callable(handler):
+            raise InvalidRecord("handler", f"must be callable, not {type(handler).__name__}")
+
+        def read(after: int | None) -> tuple[list[QueueEntry], int]:
+            return self._readers.submit(partial(self._page, topic, after)).result()
+
+        # Asked in another thread, whose connection sees what is committed, and nothing of the caller's transaction.
+        last, _ = self._readers.submit(partial(self._head, topic)).result()
+        subscription = Subscription(topic, handler, read, last)
+        self._subscriptions.add(subscription)
+        subscription.start(self._waker)
+
+        def unsubscribe() -> None:
+            self._subscriptions.discard(subscription)
+            subscription.stop()
+
+        return unsubscribe
+
+    # Consumers
+
+    @retried
+    def ack(self, consumer: str, topic: str, cursor: str) -> None:
+        consumer, topic = named(consumer, "consumer"), entries.topic_name(topic)
+        number, now = number_of(cursor, "cursor"), records.now()
+        if number > self._head(topic)[0]:
+            raise InvalidRecord("cursor", f"is no cursor that {topic!r} has given")
+        row = models.Consumer.objects.using(self.alias).filter(topic=topic, name=consumer)
+        forward = {name: Greatest(F(name), Value(value)) for name, value in (("seq_num", number), ("seen_at", now))}
+        if not row.update(**forward):
+            new = models.Consumer(topic=topic, name=consumer, seq_num=number, seen_at=now)
+            models.Consumer.objects.using(self.alias).bulk_create([new], ignore_conflicts=True)
+            row.update(**forward)  # what another call may have made just now
+
+    def get_cursor(self, consumer: str, topic: str) -> str | None:
+        number = self._acknowledged(consumer, topic)
+        return None if number is None else cursor_of(number)
+
+    def _acknowledged(self, consumer: str, topic: str) -> int | None:
+        rows = models.Consumer.objects.using(self.alias).filter(
+            topic=entries.topic_name(topic), name=named(consumer, "consumer")
+        )
+        return rows.values_list("seq_num", flat=True).first()
+
+    def unread_count(self, consumer: str, topic: str) -> int:
+        acknowledged = self._acknowledged(consumer, topic) or 0
+        last, base = self._head(topic)
+        return last - max(acknowledged, base)
+
+    # Care
+
+    def cleanup(self, *, older_than: timedelta = RETENTION) -> int:
+        if not isinstance(older_than, timedelta):
+            raise InvalidRecord("older_than", f"must be a timedelta, not {type(older_than).__name__}")
+        if older_than < timedelta(0):
+            raise InvalidRecord("older_than", "must not be negative")
+        return Retention(self.alias, older_than).run()
+
+    def close(self) -> None:
+        self._era = object()
+        subscriptions, self._subscriptions = self._subscriptions, set()
+        for subscription in subscriptions:
+            subscription.stop()
+        self._waker.close()
+        self._readers.close()

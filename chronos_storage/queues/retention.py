@@ -1,0 +1,68 @@
+"""Removing old entries: always a topic's first ones, so that its numbers have no gap."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F, Min, Value
+from django.db.models.functions import Least
+
+from .. import records
+from ..backends.orm.errors import retried
+from ..models import Consumer, QueueEntry, Topic
+from .base import HARD_LIMIT, SILENCE
+
+#: Entries removed in one transaction, for which publishers of the topic wait.
+_BATCH = 1000
+
+
+class Retention:
+    """The removal of entries from the tables of one database alias.
+
+    Args:
+        older_than: how old an entry must be.
+    """
+
+    def __init__(self, alias: str, older_than: timedelta) -> None:
+        self.alias = alias
+        now = records.now()
+        self._kept_since = now - older_than
+        self._held_since = now - max(older_than, HARD_LIMIT)
+        self._alive_since = now - SILENCE
+
+    def run(self) -> int:
+        """Remove what is old, on all topics; returns how many entries."""
+        old = QueueEntry.objects.using(self.alias).filter(created_at__lt=self._kept_since)
+        topics = list(old.order_by("topic").values_list("topic", flat=True).distinct())
+        return sum(self._clean(topic) for topic in topics)
+
+    def _clean(self, topic: str) -> int:
+        through = self._last_before(topic, self._kept_since)
+        alive = Consumer.objects.using(self.alias).filter(topic=topic, seen_at__gte=self._alive_since)
+        acknowledged = alive.aggregate(number=Min("seq_num"))["number"]
+        if acknowledged is not None and acknowledged < through:
+            through = max(acknowledged, self._last_before(topic, self._held_since))
+        removed = 0
+        while (some := self._remove_some(topic, through)) is not None:
+            removed += some
+        return removed
+
+    def _last_before(self, topic: str, moment: datetime) -> int:
+        """The number of the last entry before the first that is not older."""
+        # Asked first, so that what is published meanwhile has a higher number.
+        last = Topic.objects.using(self.alias).values_list("seq_num", flat=True).get(name=topic)
+        kept = QueueEntry.objects.using(self.alias).filter(topic=topic, created_at__gte=moment)
+        first = kept.order_by("seq_num").values_list("seq_num", flat=True).first()
+        return last if first is None else first - 1
+
+    @retried
+    def _remove_some(self, topic: str, through: int) -> int | None:
+        """Remove a batch of the entries up to and including a number; returns how many, or None if all are gone."""
+        head = Topic.objects.using(self.alias).filter(name=topic)
+        with transaction.atomic(using=self.alias):
+            if not head.filter(base_seq__lt=through).update(base_seq=Least(F("base_seq") + _BATCH, Value(through))):
+                return None
+            base = head.values_list("base_seq", flat=True).get()
+            removed: int = QueueEntry.objects.using(self.alias).filter(topic=topic, seq_num__lte=base).delete()[0]
+        return removed

@@ -1,0 +1,77 @@
+"""Subscriptions: a handler, called in a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from django.db import DatabaseError, InterfaceError, close_old_connections
+
+from ..exceptions import CursorExpired
+from ..records import QueueEntry
+from .base import Handler
+from .waking import Waker
+
+logger = logging.getLogger("chronos_storage.queue")
+
+#: Seconds before the database is asked again after it has failed.
+_DELAY = 1.0
+
+#: Gives the entries behind a number, or None behind nothing, and the number to go on behind.
+Read = Callable[[int | None], tuple[list[QueueEntry], int]]
+
+
+class Subscription:
+    """Calls a handler with each entry of a topic behind the number `after`."""
+
+    def __init__(self, topic: str, handler: Handler, read: Read, after: int) -> None:
+        self._topic, self._handler, self._read, self._after = topic, handler, read, after
+        self._news = threading.Event()
+        self._over = False
+        self._thread: threading.Thread | None = None
+
+    def start(self, waker: Waker) -> None:
+        """Begin, in a new thread."""
+        self._thread = threading.Thread(
+            target=self._run, args=[waker], name=f"chronos-queue-subscription {self._topic}", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; returns when the handler isn't running any more, unless it is the handler that calls this."""
+        self._over = True
+        self._news.set()
+        if self._thread and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _run(self, waker: Waker) -> None:
+        after: int | None = self._after
+        with waker.waiting(self._topic, self._news.set):
+            while not self._over:
+                self._news.clear()
+                try:
+                    page, after = self._read(after)
+                except CursorExpired:
+                    logger.error("A subscription of %r missed what was removed before it was handled", self._topic)
+                    after = None
+                    continue
+                except (DatabaseError, InterfaceError) as error:
+                    logger.warning("A subscription of %r can't read; trying again: %s", self._topic, error)
+                    self._news.wait(_DELAY)
+                    continue
+                if page:
+                    self._handle(page)
+                elif not self._over:
+                    self._news.wait()
+
+    def _handle(self, page: list[QueueEntry]) -> None:
+        close_old_connections()
+        for entry in page:
+            if self._over:
+                break
+            try:
+                self._handler(entry)
+            except Exception:
+                logger.exception("A handler of %r failed at the entry %s", self._topic, entry.cursor)
+        close_old_connections()

@@ -1,0 +1,192 @@
+"""What every way of waking has in common: who waits, and a thread that listens while someone does."""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import socket
+import threading
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any
+
+from django.db import connections, reset_queries
+
+from ..process import PerProcess
+
+logger = logging.getLogger("chronos_storage.queue")
+
+#: Called, in any thread, when there may be something new; it must return at once.
+Wake = Callable[[], object]
+#: Asks the database for the last numbers of topics, in one statement.
+Numbers = Callable[[list[str]], dict[str, int]]
+#: Waits for so many seconds at most; returns the topics that were heard of.
+Listen = Callable[[float], Iterable[str]]
+
+_SHORTEST, _LONGEST = 0.1, 5.0
+
+
+class Bell:
+    """Ends the wait of one thread, for good."""
+
+    def __init__(self) -> None:
+        self.rung = False
+        self._inside, self._outside = socket.socketpair()
+
+    def ring(self) -> None:
+        """End the wait, and every later one."""
+        self.rung = True
+        self._outside.send(b"!")
+
+    def wait(self, seconds: float, *others: Any) -> None:
+        """Wait until the bell rings or one of the others, which are sockets, has something to read."""
+        with selectors.DefaultSelector() as selector:
+            for each in (self._inside, *others):
+                selector.register(each, selectors.EVENT_READ)
+            selector.select(seconds)
+
+    def close(self) -> None:
+        """Put the bell away; it must not be rung any more."""
+        self._inside.close()
+        self._outside.close()
+
+
+class Waker(PerProcess):
+    """Wakes those who wait for topics. One thread listens for all of them, while there are any.
+
+    Args:
+        numbers: how to look at the topics themselves.
+    """
+
+    #: Seconds between two looks at the topics themselves.
+    interval = 30.0
+    #: Whether the thread keeps its connection with the database from one look to the next.
+    keeps_connection = False
+    #: PostgreSQL's channel, where the statement that publishes tells of it.
+    channel: str | None = None
+
+    def __init__(self, numbers: Numbers) -> None:
+        self._numbers = numbers
+        super().__init__()
+
+    def begin(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: dict[str, list[Wake]] = {}
+        self._bell: Bell | None = None
+        self._thread: threading.Thread | None = None
+
+    @abstractmethod
+    def announce(self, using: str, topics: Iterable[str]) -> None:
+        """Wake those who wait for these topics, in all processes, once the current transaction is committed."""
+
+    @abstractmethod
+    def listening(self, bell: Bell) -> AbstractContextManager[Listen]:
+        """Listen, within the block: after it was entered, nothing that is announced goes unheard."""
+
+    @contextmanager
+    def waiting(self, topic: str, wake: Wake) -> Iterator[None]:
+        """Within the block, have `wake` called when there may be something new on the topic."""
+        with self._lock:
+            self._waiting.setdefault(topic, []).append(wake)
+            if self._bell is None:
+                self._bell = Bell()
+                self._thread = threading.Thread(
+                    target=self._listen, args=[self._bell], name="chronos-queue-waker", daemon=True
+                )
+                self._thread.start()
+        try:
+            yield
+        finally:
+            self._remove(topic, wake)
+
+    def _remove(self, topic: str, wake: Wake) -> None:
+        with self._lock:
+            wakes = self._waiting.get(topic, [])
+            with suppress(ValueError):  # the queue was closed
+                wakes.remove(wake)
+            if not wakes:
+                self._waiting.pop(topic, None)
+            if not self._waiting:
+                self._stop()
+
+    def _stop(self) -> None:
+        """Have the thread end. The lock is held."""
+        if self._bell:
+            self._bell.ring()
+            self._bell = None
+
+    def wake(self, topics: Iterable[str]) -> None:
+        """Wake those of this process who wait for these topics."""
+        for topic in topics:
+            with self._lock:
+                wakes = list(self._waiting.get(topic, ()))
+            for wake in wakes:
+                try:
+                    wake()
+                except RuntimeError:  # its event loop was closed under it
+                    self._remove(topic, wake)
+
+    def close(self) -> None:
+        """Wake everyone for the last time, and end the thread."""
+        with self._lock:
+            wakes = [wake for wakes in self._waiting.values() for wake in wakes]
+            self._waiting.clear()
+            self._stop()
+            thread = self._thread
+        for wake in wakes:
+            with suppress(RuntimeError):
+                wake()
+        if thread and thread is not threading.current_thread():
+            thread.join()
+
+    def _listen(self, bell: Bell) -> None:
+        """The thread: listens until the bell rings, again and again, however often that fails."""
+        known: dict[str, int] = {}
+        delay = _SHORTEST
+        try:
+            while not bell.rung:
+                try:
+                    with self.listening(bell) as listen:
+                        # What came before, and while nobody listened.
+                        self._look(known)
+                        delay = _SHORTEST
+                        self._follow(bell, listen, known)
+                except Exception as error:
+                    if bell.rung:
+                        return
+                    logger.warning("The queue hears nothing; trying again in %.1f seconds: %s", delay, error)
+                    with suppress(Exception):
+                        self._look(known)
+                    bell.wait(delay)
+                    delay = min(2 * delay, _LONGEST)
+        finally:
+            connections.close_all()
+            bell.close()
+
+    def _follow(self, bell: Bell, listen: Listen, known: dict[str, int]) -> None:
+        due = time.monotonic() + self.interval
+        while not bell.rung:
+            self.wake(listen(max(0.0, due - time.monotonic())))
+            if time.monotonic() >= due:
+                self._look(known)
+                due = time.monotonic() + self.interval
+
+    def _look(self, known: dict[str, int]) -> None:
+        """Wake those who wait for topics whose last number is another than at the last look."""
+        with self._lock:
+            topics = list(self._waiting)
+        try:
+            numbers = self._numbers(topics)
+        except Exception:
+            connections.close_all()
+            raise
+        finally:
+            reset_queries()  # which Django keeps under DEBUG
+            if not self.keeps_connection:
+                connections.close_all()
+        moved = [topic for topic, number in numbers.items() if known.get(topic) != number]
+        known.clear()
+        known.update(numbers)
+        self.wake(moved)

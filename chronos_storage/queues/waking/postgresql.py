@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+from django.db import connections
+
+from .base import Bell, Listen, Numbers, Waker
+
+_CHANNEL = "chronos_queue"
+#: So that a connection whose other end is gone without a word is found out within a minute.
+_KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+
+
+class PostgresWaker(Waker):
+    """PostgreSQL's LISTEN and NOTIFY: a transaction that publishes tells of it as it commits.
+
+    Args:
+        using: the alias to listen on. It needs a connection of its own, not one that PgBouncer shares out.
+    """
+
+    channel = _CHANNEL
+
+    def __init__(self, numbers: Numbers, using: str) -> None:
+        self._using = using
+        super().__init__(numbers)
+
+    def announce(self, using: str, topics: Iterable[str]) -> None:
+        with connections[using].cursor() as cursor:
+            cursor.execute("SELECT pg_notify(%s, topic) FROM unnest(%s::text[]) AS topic", [_CHANNEL, list(topics)])
+
+    @contextmanager
+    def listening(self, bell: Bell) -> Iterator[Listen]:
+        # Django's own settings, but neither its wrapper nor its pool, which are for connections that come and go.
+        wrapper: Any = connections.create_connection(self._using)
+        parameters = {**_KEEPALIVE, **wrapper.get_connection_params(), "autocommit": True}
+        with closing(wrapper.Database.connect(**parameters)) as connection:
+            connection.execute(f"LISTEN {_CHANNEL}")
+
+            def listen(seconds: float) -> Iterable[str]:
+                bell.wait(seconds, connection)
+                return {notice.payload for notice in connection.notifies(timeout=0)}
+
+            yield listen

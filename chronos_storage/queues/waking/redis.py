@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import transaction
+
+from ...exceptions import ConfigurationError
+from .base import Bell, Listen, Numbers, Waker
+
+_CHANNEL = "chronos_queue"
+#: Seconds after which the thread sees that its bell has rung.
+_TURN = 0.5
+
+
+class RedisWaker(Waker):
+    """Redis' publish and subscribe: told on commit, so that a process killed just then leaves it to the next look.
+
+    Args:
+        cache: the alias of a cache that django-redis keeps.
+    """
+
+    interval = 5.0
+
+    def __init__(self, numbers: Numbers, cache: str) -> None:
+        self._client = _client(cache)
+        super().__init__(numbers)
+
+    def announce(self, using: str, topics: Iterable[str]) -> None:
+        def publish() -> None:
+            pipeline = self._client.pipeline(transaction=False)
+            for topic in topics:
+                pipeline.publish(_CHANNEL, topic)
+            pipeline.execute()
+
+        transaction.on_commit(publish, using=using, robust=True)
+
+    @contextmanager
+    def listening(self, bell: Bell) -> Iterator[Listen]:
+        with self._client.pubsub() as subscription:
+            subscription.subscribe(_CHANNEL)
+            while (answer := subscription.get_message(timeout=_TURN)) is None or answer["type"] != "subscribe":
+                if bell.rung:
+                    break
+
+            def listen(seconds: float) -> Iterable[str]:
+                until = time.monotonic() + seconds
+                message = None
+                while message is None and not bell.rung and (left := until - time.monotonic()) > 0:
+                    message = subscription.get_message(ignore_subscribe_messages=True, timeout=min(left, _TURN))
+                heard = set()
+                while message is not None:
+                    heard.add(_text(message["data"]))
+                    message = subscription.get_message(ignore_subscribe_messages=True)
+                return heard
+
+            yield listen
+
+
+def _client(cache: str) -> Any:
+    try:
+        from django_redis import get_redis_connection
+    except ImportError:
+        raise ConfigurationError("REDIS_CACHE needs django-redis: install chronos-storage[redis]") from None
+    try:
+        return get_redis_connection(cache)
+    except Exception as error:
+        raise ConfigurationError(f"REDIS_CACHE: django-redis keeps no cache {cache!r}: {error}") from error
+
+
+def _text(data: Any) -> str:
+    return data.decode() if isinstance(data, bytes) else str(data)

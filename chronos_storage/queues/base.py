@@ -119,9 +119,9 @@ class EventQueue(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """End this process's subscriptions, streams and their threads; again, no change. The queue can still be used.
+        """End this process's subscriptions and streams, and release connections; again, no change.
 
-        Called by a handler, it does not wait for that handler's own call.
+        The queue can still be used. Called by a handler, it does not wait for that handler's own call.
         """
 
     aclose = twin(close)

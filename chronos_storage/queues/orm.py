@@ -209,3 +209,6 @@ class OrmQueue(EventQueue, PerProcess):
             subscription.stop()
         self._waker.close()
         self._readers.close()
+        connection = connections[self.alias]
+        if not connection.in_atomic_block:
+            connection.close()

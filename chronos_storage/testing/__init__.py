@@ -28,6 +28,9 @@ Two fixtures, which may as well stand in a ``conftest.py``:
 `VectorStoreConformance` does the same for vector stores, with the fixtures ``vector_store`` and
 ``vector_store_committed`` (it needs Hypothesis too).
 
+`EventQueueConformance` does it for event queues, with ``event_queue`` and ``event_queue_committed``; the queue's clock
+is `records.now`, which its tests move.
+
 Tests of transactions are skipped where `Storage.supports_transactions` is false.
 """
 
@@ -38,11 +41,14 @@ import pytest
 if TYPE_CHECKING:
     from .vectors import VectorStoreConformance as VectorStoreConformance
 
-pytest.register_assert_rewrite("chronos_storage.testing.conformance", "chronos_storage.testing.vectors")
+pytest.register_assert_rewrite(
+    "chronos_storage.testing.conformance", "chronos_storage.testing.queues", "chronos_storage.testing.vectors"
+)
 
 from .conformance import StorageConformance  # noqa: E402  (only modules imported from here on are rewritten)
+from .queues import EventQueueConformance  # noqa: E402
 
-__all__ = ["StorageConformance", "VectorStoreConformance"]
+__all__ = ["EventQueueConformance", "StorageConformance", "VectorStoreConformance"]
 
 
 def __getattr__(name: str) -> Any:

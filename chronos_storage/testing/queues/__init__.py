@@ -1,0 +1,20 @@
+"""What every event queue must do, as test classes: one file a group, all of them in `EventQueueConformance`."""
+
+from __future__ import annotations
+
+from .bad_input import BadQueueInputContract
+from .consumers import ConsumerContract
+from .live import StreamContract, SubscriptionContract
+from .publishing import PublishContract
+from .retention import RetentionContract
+
+
+class EventQueueConformance(
+    PublishContract,
+    ConsumerContract,
+    RetentionContract,
+    BadQueueInputContract,
+    StreamContract,
+    SubscriptionContract,
+):
+    """The whole contract. Subclass it with the fixtures that `chronos_storage.testing` names."""

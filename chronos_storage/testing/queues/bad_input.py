@@ -1,0 +1,75 @@
+"""What is refused, and how."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ...exceptions import InvalidRecord
+from ...queues.base import EventQueue
+from .helpers import publish
+
+NO_STRINGS: list[Any] = [None, 1, b"t", ["t"], "a\x00b", "a\ud800"]
+NO_CURSORS: list[Any] = [1, b"0", "", "0", "x", "00000000000000001", "000000000000000G", " 000000000000001", "f" * 16]
+
+
+def refused(field: str, call: Any, *arguments: Any, **named: Any) -> None:
+    with pytest.raises(InvalidRecord) as caught:
+        call(*arguments, **named)
+    assert caught.value.field.split(".")[0].split("[")[0] == field
+    assert caught.value.problem
+
+
+class BadQueueInputContract:
+    @pytest.mark.parametrize("topic", [*NO_STRINGS, "", "t" * 264])
+    def test_topics(self, event_queue: EventQueue, topic: Any) -> None:
+        cursor = event_queue.last_cursor("t")
+        refused("topic", event_queue.publish, topic, {})
+        refused("topic", event_queue.subscribe, topic, print)
+        refused("topic", event_queue.stream, topic)
+        refused("topic", event_queue.ack, "c", topic, cursor)
+        refused("topic", event_queue.get_cursor, "c", topic)
+        refused("topic", event_queue.recover, topic)
+        refused("topic", event_queue.last_cursor, topic)
+        refused("topic", event_queue.unread_count, "c", topic)
+
+    @pytest.mark.parametrize("consumer", [*NO_STRINGS, "", "c" * 256])
+    def test_consumers(self, event_queue: EventQueue, consumer: Any) -> None:
+        refused("consumer", event_queue.ack, consumer, "t", event_queue.last_cursor("t"))
+        refused("consumer", event_queue.get_cursor, consumer, "t")
+        refused("consumer", event_queue.unread_count, consumer, "t")
+
+    @pytest.mark.parametrize("cursor", NO_CURSORS)
+    def test_cursors(self, event_queue: EventQueue, cursor: Any) -> None:
+        publish(event_queue, "t", 1)
+        refused("after", event_queue.recover, "t", cursor)
+        refused("after", event_queue.stream, "t", cursor)
+        refused("cursor", event_queue.ack, "c", "t", cursor)
+
+    @pytest.mark.parametrize(
+        "event",
+        [float("nan"), 2**63, {1: 2}, {"a": {"b": object()}}, ["\ud800"], b"", timedelta(1), (1,), "l" * 5_000_000],
+    )
+    def test_events(self, event_queue: EventQueue, event: Any) -> None:
+        refused("event", event_queue.publish, "t", event)
+        assert event_queue.recover("t") == []
+
+    def test_deeply_nested_events(self, event_queue: EventQueue) -> None:
+        event: Any = 1
+        for _ in range(100):
+            event = [event]
+        event_queue.publish("t", event)
+        refused("event", event_queue.publish, "t", [event])
+
+    @pytest.mark.parametrize("user_id", [None, 1, "u" * 256, "\x00"])
+    def test_users(self, event_queue: EventQueue, user_id: Any) -> None:
+        refused("user_id", event_queue.publish, "t", {}, user_id=user_id)
+
+    @pytest.mark.parametrize("limit", [-1, 1.5, "1", True])
+    def test_limits(self, event_queue: EventQueue, limit: Any) -> None:
+        refused("limit", event_queue.recover, "t", limit=limit)
+
+    def test_handlers(self, event_queue: EventQueue) -> None:
+        refused("handler", event_queue.subscribe, "t", None)

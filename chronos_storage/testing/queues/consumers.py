@@ -62,13 +62,13 @@ class ConsumerContract:
         queue = event_queue_committed
         cursors = publish(queue, "t", 80)
 
-        def acknowledge(number: int) -> list[str | None]:
+        def acknowledge(number: int) -> list[str]:
             mine = cursors[number::4]
             random.Random(number).shuffle(mine)  # noqa: S311
-            seen = []
+            seen: list[str] = []
             for cursor in mine:
                 queue.ack("c", "t", cursor)
-                seen.append(queue.get_cursor("c", "t"))
+                seen.append(queue.get_cursor("c", "t") or "")
             queue.close()
             return seen
 

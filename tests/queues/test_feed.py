@@ -1,0 +1,158 @@
+"""Transactions, and the ledger's events on the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.core.checks import run_checks
+from django.db import transaction
+
+from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.exceptions import ConfigurationError, CursorExpired
+from chronos_storage.queues import feed
+from chronos_storage.queues.handler import queue_handler
+from chronos_storage.queues.orm import OrmQueue
+from chronos_storage.records import Event, Session
+from chronos_storage.testing.conformance.helpers import exactly, failing
+from chronos_storage.testing.queues.helpers import Collector, events, publish
+
+
+def test_what_is_rolled_back_was_never_published(event_queue_committed: OrmQueue) -> None:
+    queue, handler = event_queue_committed, Collector()
+    queue.subscribe("t", handler)
+    publish(queue, "t", 1)
+    with failing(transaction.atomic(using=queue.alias)):
+        queue.publish("t", "rolled back")
+        assert events(queue.recover("t")) == [0, "rolled back"]
+    with transaction.atomic(using=queue.alias):
+        queue.publish("t", 1)
+        with failing(transaction.atomic(using=queue.alias)):
+            queue.publish("t", "rolled back with its savepoint")
+        queue.publish("t", 2)
+    assert handler.wait(3) == events(queue.recover("t")) == [0, 1, 2]
+
+
+@pytest.fixture
+def fed(alias: str, settings, transactional_db: None) -> Iterator[tuple[OrmStorage, OrmQueue]]:
+    """A storage whose events are published."""
+    settings.CHRONOS_STORAGE = configured(alias, alias)
+    storage = OrmStorage(using=alias)
+    storage.create_session(Session(id="s"))
+    queue: Any = queue_handler.only
+    yield storage, queue
+    queue.close()
+
+
+def configured(storage: str, queue: str, **options: Any) -> dict[str, Any]:
+    backend = "chronos_storage.backends.orm.OrmStorage"
+    return {
+        "STORAGES": {"default": {"BACKEND": backend, "OPTIONS": {"USING": storage}}},
+        "QUEUE": {"OPTIONS": {"USING": queue, **options}, "PUBLISH_EVENTS": True},
+    }
+
+
+def test_appended_events_are_published(fed: tuple[OrmStorage, OrmQueue]) -> None:
+    storage, queue = fed
+    handler = Collector()
+    queue.subscribe("session:s", handler)
+    one = storage.append_event(Event(session_id="s", id="e", type="t", payload={"b": 1.0, "a": None}))
+    storage.append_event(Event(session_id="s", id="e", type="t", payload={"b": 1.0, "a": None}))
+    many = storage.append_events([Event(session_id="s", id=id, type="t", payload=[]) for id in ("e", "f", "g")][1:])
+    storage.append_events([Event(session_id="s", id="g", type="t", payload=[]), Event(session_id="s", id="h")])
+    with failing(storage.atomic()):
+        storage.append_event(Event(session_id="s", id="lost"))
+    entries = queue.recover("session:s")
+    stored = storage.list_events("s")
+    assert [event["id"] for event in events(entries)] == ["e", "f", "g", "h"]
+    assert exactly(events(entries)) == exactly([feed.as_json(event) for event in stored])
+    assert stored[:3] == [one, *many]
+    assert one.created_at is not None
+    assert events(entries)[0]["created_at"] == one.created_at.isoformat()
+    assert [event["seq_num"] for event in handler.wait(4)] == [1, 2, 3, 4]
+
+
+def test_the_largest_payload_has_room(fed: tuple[OrmStorage, OrmQueue]) -> None:
+    storage, queue = fed
+    nested: Any = "l" * (4 * 1024 * 1024 - 300)
+    for _ in range(100):
+        nested = [nested]
+    storage.append_event(Event(session_id="s", payload=nested))
+    [entry] = queue.recover("session:s")
+    assert entry.event["payload"] == nested
+
+
+def test_a_session_that_is_removed_takes_its_entries_along(fed: tuple[OrmStorage, OrmQueue]) -> None:
+    storage, queue = fed
+    start = queue.last_cursor("session:s")
+    storage.append_event(Event(session_id="s"))
+    last = queue.last_cursor("session:s")
+    storage.delete_session("s", hard=True)
+    assert queue.recover("session:s") == []
+    with pytest.raises(CursorExpired):
+        queue.recover("session:s", start)
+    storage.create_session(Session(id="s"))
+    storage.append_event(Event(session_id="s"))
+    assert [event["seq_num"] for event in events(queue.recover("session:s", last))] == [1]
+
+
+def test_without_the_setting_nothing_is_published(event_queue: OrmQueue, storage: OrmStorage) -> None:
+    storage.create_session(Session(id="s"))
+    storage.append_event(Event(session_id="s"))
+    storage.append_events([Event(session_id="s")])
+    assert event_queue.recover("session:s") == []
+
+
+OTHERS = [alias for alias in django_settings.DATABASES if alias != "default"][:1]
+
+
+@pytest.mark.skipif(not OTHERS, reason="there is one database only")
+@pytest.mark.django_db(databases=["default"])
+def test_a_queue_in_another_database_is_refused(settings) -> None:
+    settings.CHRONOS_STORAGE = configured("default", OTHERS[0])
+    assert [message.id for message in run_checks()] == ["chronos_storage.E006"]
+    storage = OrmStorage(using="default")
+    storage.create_session(Session(id="s"))
+    for append in (
+        lambda: storage.append_event(Event(session_id="s")),
+        lambda: storage.append_events([Event(session_id="s")]),
+    ):
+        with pytest.raises(ConfigurationError, match="PUBLISH_EVENTS"):
+            append()
+    assert storage.list_events("s") == []
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ({}, []),
+        ([], ["E002"]),
+        ({"PUBLISH": True}, ["E003"]),
+        ({"BACKEND": "nowhere.Queue"}, ["E004"]),
+        ({"OPTIONS": {"INTERVAL": 1}}, ["E004"]),
+        ({"OPTIONS": {"USING": "unheard of"}}, ["E004"]),
+        ({"OPTIONS": {"POLL_INTERVAL": 0}}, ["E004"]),
+        ({"OPTIONS": {"POLL_INTERVAL": "1"}}, ["E004"]),
+        ({"OPTIONS": {"REDIS_CACHE": "default"}}, ["E004"]),
+        ({"PUBLISH_EVENTS": "yes"}, ["E005"]),
+    ],
+)
+def test_checks(settings, section: Any, expected: list[str]) -> None:
+    settings.CHRONOS_STORAGE = {"QUEUE": section}
+    assert [message.id for message in run_checks()] == [f"chronos_storage.{id}" for id in expected]
+
+
+@pytest.mark.parametrize(
+    "alias",
+    [
+        pytest.param(alias, marks=pytest.mark.django_db(databases=[alias]))
+        for alias in django_settings.DATABASES
+        if alias.startswith("postgres")
+    ],
+    indirect=True,
+)
+def test_publishing_is_one_statement(alias: str, event_queue: OrmQueue, django_assert_num_queries) -> None:
+    with django_assert_num_queries(1, using=alias):
+        event_queue.publish("t", 1)

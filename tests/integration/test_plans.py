@@ -18,10 +18,13 @@ from django.db import connections, transaction
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoDbBlocker
 
-from chronos_storage import connect
+from chronos_storage import connect, records
 from chronos_storage.backends.base import Storage
 from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.fields import IdField, TextField
+from chronos_storage.queues.base import EventQueue
+from chronos_storage.queues.cursors import cursor_of
+from chronos_storage.queues.orm import OrmQueue
 from chronos_storage.records import (
     KINDS,
     AuditLog,
@@ -139,6 +142,14 @@ TABLES = {
         "hash": HASH,
         "created_at": TIME,
     },
+    "topic": {"name": "'p' || n - 1", "seq_num": "100", "base_seq": "0"},
+    "queueentry": {
+        "topic": "'p' || (n - 1) / 100",
+        "seq_num": NUMBER,
+        "event": "'{}'",
+        "created_at": TIME,
+    },
+    "consumer": {"topic": "'p' || n / 3", "name": "'c' || n % 3", "seq_num": "50", "seen_at": TIME},
     "trace": {
         "id": "'t' || n",
         "session_id": SESSION,
@@ -353,6 +364,24 @@ CALLS: dict[str, list[Call]] = {
     ),
     "load": [load_again(kind) for kind in KINDS],
 }
+#: The same of the queue.
+QUEUE_CALLS: dict[str, list[Callable[[OrmQueue], Any]]] = {
+    "publish": [lambda queue: queue.publish("p500", {}), lambda queue: queue.publish("new", {})],
+    "recover": [
+        lambda queue: queue.recover("p500"),
+        lambda queue: queue.recover("p500", cursor_of(50)),
+        lambda queue: queue.recover("p500", cursor_of(100)),
+    ],
+    "last_cursor": [lambda queue: queue.last_cursor("p500")],
+    "ack": [
+        lambda queue: queue.ack("c1", "p500", cursor_of(60)),
+        lambda queue: queue.ack("new", "p500", cursor_of(60)),
+    ],
+    "get_cursor": [lambda queue: queue.get_cursor("c1", "p500")],
+    "unread_count": [lambda queue: queue.unread_count("c1", "p500")],
+    "cleanup": [lambda queue: queue.cleanup(older_than=records.now() - START - timedelta(minutes=1))],
+    "look": [lambda queue: queue._last_numbers(["p1", "p2"])],
+}
 #: These name nothing: they go through everything, or through no table of records.
 NAMELESS = {"atomic", "close", "health", "migrate", "verify_all"}
 
@@ -390,10 +419,15 @@ Plans = dict[str, list[tuple[str, Any]]]
 @pytest.fixture(scope="module")
 def plans(full: OrmStorage) -> Plans:
     """The statements of each method that look for rows, each with its plan."""
-    return {name: [planned for call in calls for planned in plans_of(full, call)] for name, calls in CALLS.items()}
+    queue = OrmQueue(using=full.alias)
+    return {
+        name: [planned for call in calls for planned in plans_of(target, call)]
+        for target, known in ((full, CALLS), (queue, QUEUE_CALLS))
+        for name, calls in known.items()
+    }
 
 
-def plans_of(store: OrmStorage, call: Call) -> Iterator[tuple[str, Any]]:
+def plans_of(store: Any, call: Callable[[Any], Any]) -> Iterator[tuple[str, Any]]:
     connection = connections[store.alias]
     with transaction.atomic(using=store.alias), CaptureQueriesContext(connection) as queries:
         result = call(store)
@@ -418,6 +452,10 @@ def test_every_method_is_looked_at() -> None:
     methods = {name for name, _ in inspect.getmembers(Storage, inspect.isfunction) if not name.startswith("_")}
     twins = {f"a{name}" for name in methods} | {"arun_atomic"}
     assert set(CALLS) == methods - twins - NAMELESS
+    methods = {name for name, _ in inspect.getmembers(EventQueue, inspect.isfunction) if not name.startswith("_")}
+    twins = {f"a{name}" for name in methods}
+    # subscriptions and streams look, and read as `recover` does
+    assert set(QUEUE_CALLS) - {"look"} == methods - twins - {"subscribe", "stream", "close"}
 
 
 def test_no_method_reads_a_whole_table(plans: Plans, subtests: pytest.Subtests) -> None:

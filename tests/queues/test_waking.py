@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import pytest
@@ -61,7 +62,7 @@ def test_lost_connections_lose_nothing(event_queue_committed: OrmQueue, without_
         # of the listener, and then of those who read too
         condition = "query LIKE 'LISTEN%%'" if number < 3 else "application_name <> 'none'"
         with connections[queue.alias].cursor() as cursor:
-            for pid in wait_for(lambda condition=condition: backends(queue, condition)):
+            for pid in wait_for(partial(backends, queue, condition)):
                 cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
     publish(queue, "t", 20, first=120)
     assert handler.wait(140) == list(range(140))

@@ -1,0 +1,128 @@
+"""The event queue: how soon a waiting process has what was committed, and how fast it takes what is published."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from multiprocessing.connection import Connection
+from statistics import median, quantiles
+from typing import Any
+
+from chronos_storage.queues.orm import OrmQueue
+
+from .databases import Database, Vendor
+from .measure import Figure, rate
+
+_CHANNEL = "bare"
+_TABLE = "CREATE TABLE bare (id {id}, topic text NOT NULL, event text NOT NULL)"
+_INSERT = "INSERT INTO bare (topic, event) VALUES ({0}, {0})"
+_EVENT = '{"n": 1, "text": "a short message of some thirty letters"}'
+
+
+def figures(vendor: Vendor, quick: bool) -> Iterator[Figure]:
+    """The figures of this group, one by one."""
+    with vendor.database() as database:
+        queue = OrmQueue(using=database.storage.alias)  # type: ignore[attr-defined]  # benchmarks are of the ORM's
+        execute, close = _bare(database.url)
+        try:
+            yield _publishing(queue, execute, 4 if quick else 20)
+            if database.url.startswith("postgres"):
+                yield from _delivery(database, queue, execute, 100 if quick else 500)
+        finally:
+            close()
+            queue.close()
+
+
+def _bare(url: str) -> tuple[Callable[..., object], Callable[[], None]]:
+    """How the bare driver runs a statement, after a table of its own was made."""
+    if url.startswith("sqlite"):
+        file = sqlite3.connect(url.removeprefix("sqlite:///"), 60, isolation_level=None)
+        file.execute("PRAGMA synchronous = FULL")
+        file.execute(_TABLE.format(id="integer PRIMARY KEY"))
+        insert = _INSERT.format("?")
+        return lambda: file.execute(insert, ["t", _EVENT]), file.close
+    import psycopg
+
+    connection = psycopg.connect(url, autocommit=True)
+    connection.execute(_TABLE.format(id="bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY"))
+    insert = _INSERT.format("%s")
+    return lambda: connection.execute(insert, ["t", _EVENT], prepare=True), connection.close
+
+
+def _publishing(queue: OrmQueue, insert: Callable[..., object], rounds: int) -> Figure:
+    count = 50
+    event = {"n": 1, "text": "a short message of some thirty letters"}
+
+    def repeated(work: Callable[[], object]) -> Callable[[], None]:
+        def run() -> None:
+            for _ in range(count):
+                work()
+
+        return run
+
+    return rate(
+        "publish, one after the other",
+        count,
+        lambda: repeated(lambda: queue.publish("t", event)),
+        lambda: repeated(insert),
+        rounds=rounds,
+    )
+
+
+def _delivery(database: Database, queue: OrmQueue, execute: Any, count: int) -> Iterator[Figure]:
+    import psycopg
+
+    with psycopg.connect(database.url, autocommit=True) as sender:
+        ours = _times(partial(_subscribe, queue), count, lambda: queue.publish("live", 1))
+        bare = _times(partial(_listen, database.url), count, lambda: sender.execute(f"NOTIFY {_CHANNEL}"))
+    for name, part in (("median", median), ("99 %", lambda times: quantiles(times, n=100)[98])):
+        mine, theirs = part(ours) * 1000, part(bare) * 1000
+        yield Figure(
+            name=f"from commit to another process that waits, {name}",
+            unit="ms",
+            ours=mine,
+            other=theirs,
+            ratio=mine / theirs,
+            against="bare NOTIFY",
+            rounds=list(zip(ours, bare, strict=True)) if name == "median" else [],
+        )
+
+
+def _times(wait: Callable[[Connection], None], count: int, send: Callable[[], object]) -> list[float]:
+    """Seconds from the end of each `send` to the moment when another process has it; it may be there before."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("fork").Process(target=wait, args=[theirs], daemon=True)
+    process.start()
+    ours.recv()
+    times = []
+    for number in range(count + 20):
+        send()
+        sent = time.monotonic()
+        heard = ours.recv()
+        if number >= 20:
+            times.append(max(0.0, heard - sent))
+    process.kill()
+    process.join()
+    return times
+
+
+def _subscribe(queue: OrmQueue, pipe: Connection) -> None:
+    """The other process: tells when its handler is called."""
+    queue.subscribe("live", lambda entry: pipe.send(time.monotonic()))
+    pipe.send("ready")
+    threading.Event().wait()
+
+
+def _listen(url: str, pipe: Connection) -> None:
+    """The other process, with nothing but the driver."""
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"LISTEN {_CHANNEL}")
+        pipe.send("ready")
+        for _ in connection.notifies():
+            pipe.send(time.monotonic())

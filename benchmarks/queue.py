@@ -12,6 +12,8 @@ from multiprocessing.connection import Connection
 from statistics import median, quantiles
 from typing import Any
 
+from django.db import transaction
+
 from chronos_storage.queues.orm import OrmQueue
 
 from .databases import Database, Vendor
@@ -77,8 +79,19 @@ def _delivery(database: Database, queue: OrmQueue, execute: Any, count: int) -> 
     import psycopg
 
     with psycopg.connect(database.url, autocommit=True) as sender:
-        ours = _times(partial(_subscribe, queue), count, lambda: queue.publish("live", 1))
-        bare = _times(partial(_listen, database.url), count, lambda: sender.execute(f"NOTIFY {_CHANNEL}"))
+
+        def publish() -> float:
+            with transaction.atomic(using=queue.alias):
+                queue.publish("live", 1)
+                return time.monotonic()
+
+        def notify() -> float:
+            with sender.transaction():
+                sender.execute(f"NOTIFY {_CHANNEL}")
+                return time.monotonic()
+
+        ours = _times(partial(_subscribe, queue), count, publish)
+        bare = _times(partial(_listen, database.url), count, notify)
     for name, part in (("median", median), ("99 %", lambda times: quantiles(times, n=100)[98])):
         mine, theirs = part(ours) * 1000, part(bare) * 1000
         yield Figure(
@@ -92,19 +105,18 @@ def _delivery(database: Database, queue: OrmQueue, execute: Any, count: int) -> 
         )
 
 
-def _times(wait: Callable[[Connection], None], count: int, send: Callable[[], object]) -> list[float]:
-    """Seconds from the end of each `send` to the moment when another process has it; it may be there before."""
+def _times(wait: Callable[[Connection], None], count: int, send: Callable[[], float]) -> list[float]:
+    """Seconds from each commit, which begins when `send` says, to the moment when another process has heard of it."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("fork").Process(target=wait, args=[theirs], daemon=True)
     process.start()
     ours.recv()
     times = []
     for number in range(count + 20):
-        send()
-        sent = time.monotonic()
+        committed = send()
         heard = ours.recv()
         if number >= 20:
-            times.append(max(0.0, heard - sent))
+            times.append(heard - committed)
     process.kill()
     process.join()
     return times

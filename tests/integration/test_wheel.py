@@ -74,6 +74,6 @@ def test_does_what_the_readme_shows(manage: list[object], tmp_path: Path) -> Non
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
     # the vectors' example needs an extra, and has a test of its own
     examples = [block for block in blocks if "import" in block and "vector_store" not in block]
-    assert len(examples) == 2
+    assert len(examples) == 3
     for example in examples:
         run(*manage, "shell", "-c", example, cwd=tmp_path)

@@ -59,10 +59,9 @@ def as_json(event: Event) -> dict[str, Any]:
 
 def forget(using: str, session_id: str) -> None:
     """Remove what was published of a session that is being removed itself; its topic's numbers go on."""
-    if is_on():
-        topic = session_topic(session_id)
-        models.Topic.objects.using(using).filter(name=topic).update(base_seq=F("seq_num"))
-        models.QueueEntry.objects.using(using).filter(topic=topic).delete()
+    topic = session_topic(session_id)
+    models.Topic.objects.using(using).filter(name=topic).update(base_seq=F("seq_num"))
+    models.QueueEntry.objects.using(using).filter(topic=topic).delete()
 
 
 def joins(queue: EventQueue, using: str) -> bool:

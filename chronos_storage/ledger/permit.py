@@ -16,8 +16,8 @@ from .. import records, signals
 from ..backends.base import PurgePermit
 from ..exceptions import AppendOnlyError, InvalidRecord
 from ..models import Event, Head
-from ..models.audit_logs import audit_chain
 from .heads import locked
+from .numbering import audit_chain
 from .series import AUDIT_CHAIN, EVENT_CHAIN, SERIES, ChainSeries, append
 from .triggers import deletion_permitted
 

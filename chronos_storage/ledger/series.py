@@ -1,4 +1,4 @@
-"""Numbered series of rows: messages, events and audit logs, the last two as hash chains.
+"""Numbered series in the tables of Django's models.
 
 `append` is the portable form, for any number of records of any series at once. What PostgreSQL does in one statement
 is in `postgresql`.
@@ -9,39 +9,30 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import starmap
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from django.db import IntegrityError, connections, transaction
 from django.db.models import Q
 
-from .. import codec, records
+from .. import records
 from ..exceptions import SequenceConflict
 from ..models import AuditLog, Event, Head
-from ..models.audit_logs import audit_chain
 from ..models.mapping import AUDIT_LOGS, EVENTS, MESSAGES, Table
-from . import chain
 from .guards import LedgerModel
 from .heads import lock_heads
+from .numbering import AuditLogs, Chained, Events, Messages, Numbered, number
 
 R = TypeVar("R", bound=Any)
 
 _IDS_PER_QUERY = 500
 
 
-class Series(Generic[R]):
-    """Records that are numbered within the series their `owner` names."""
+class Series(Numbered[R]):
+    """A numbered series in the table of a model."""
 
     def __init__(self, table: Table[R], kind: Head.Kind) -> None:
         self.table = table
         self.kind = kind
-
-    def owner(self, record: R) -> str:
-        """Whose series the record belongs to: the name of its head."""
-        return str(record.session_id)
-
-    def key(self, record: R) -> tuple[str, str]:
-        """What no two records of the table share."""
-        return record.session_id, record.id
 
     def stored(self, using: str, given: Sequence[R]) -> dict[tuple[str, str], R]:
         """Which of these records are stored already, as they are stored."""
@@ -59,40 +50,16 @@ class Series(Generic[R]):
                 found |= {self.key(record): record for record in self.table.fetch(rows)}
         return found
 
-    def seal(self, head: Head, record: R) -> tuple[R, str]:
-        """The record, given the hash that follows the head's, where there are hashes, and the text of its JSON."""
-        return record, ""
-
     def write(self, using: str, sealed: Iterable[tuple[R, str]]) -> None:
         """Store new records, as `seal` gives them."""
         self.table.insert(using, (record for record, _ in sealed))
 
 
-class ChainSeries(Series[R]):
-    """A series in which each row carries the hash of all before it."""
+class ChainSeries(Chained[R], Series[R]):
+    """A hash chain in the table of a model."""
 
     #: The model's field that names the chain.
     column = "session_id"
-    #: The field of JSON.
-    document: str
-    #: The fields of the content, in the order they are hashed.
-    content: tuple[str, ...]
-
-    def tail(self, record: R, document: str) -> bytes:
-        """What the record's hash covers besides its place; `document` is the text of its JSON."""
-        parts = [chain.time_text(record.created_at)]
-        parts += [getattr(record, name) for name in self.content]
-        parts.append(document)
-        return chain.tail(self.owner(record), record.id, chain.digest(*parts))
-
-    def text(self, record: R) -> str:
-        """The text of the record's JSON, as it is stored."""
-        return codec.dumps(getattr(record, self.document), self.document)
-
-    def seal(self, head: Head, record: R) -> tuple[R, str]:
-        document = self.text(record)
-        record.hash = head.hash = chain.link(head.hash, record.seq_num, self.tail(record, document))
-        return record, document
 
     def write(self, using: str, sealed: Iterable[tuple[R, str]]) -> None:
         if connections[using].vendor == "postgresql":
@@ -103,24 +70,19 @@ class ChainSeries(Series[R]):
             super().write(using, sealed)
 
 
-class _Events(ChainSeries[records.Event]):
-    document = "payload"
-    content = ("type",)
+class _Messages(Messages, Series[records.Message]):
+    pass
 
 
-class _AuditLogs(ChainSeries[records.AuditLog]):
+class _Events(Events, ChainSeries[records.Event]):
+    pass
+
+
+class _AuditLogs(AuditLogs, ChainSeries[records.AuditLog]):
     column = "chain"
-    document = "detail"
-    content = ("session_id", "agent_id", "user_id", "actor", "action", "resource")
-
-    def owner(self, record: records.AuditLog) -> str:
-        return audit_chain(record.session_id, record.agent_id)
-
-    def key(self, record: records.AuditLog) -> tuple[str, str]:
-        return "", record.id
 
 
-MESSAGE_SERIES = Series(MESSAGES, Head.Kind.MESSAGE)
+MESSAGE_SERIES = _Messages(MESSAGES, Head.Kind.MESSAGE)
 EVENT_CHAIN = _Events(EVENTS, Head.Kind.EVENT)
 AUDIT_CHAIN = _AuditLogs(AUDIT_LOGS, Head.Kind.AUDIT_LOG)
 
@@ -160,28 +122,9 @@ def _append(
     using: str, series: Series[R], given: list[R], expected_seq: int | None, look_up: bool
 ) -> tuple[list[R], list[R]]:
     with transaction.atomic(using=using):
-        owners = [series.owner(record) for record in given]
-        heads = lock_heads(using, series.kind, owners)
+        heads = lock_heads(using, series.kind, map(series.owner, given))
         known = series.stored(using, given) if look_up else {}
-        result: list[R] = []
-        new: list[tuple[Head, R]] = []
-        for record, owner in zip(given, owners, strict=True):
-            key = series.key(record) if record.id else None
-            if key and (earlier := known.get(key)):
-                result.append(records.require_same(record, earlier))
-                continue
-            head = heads[owner]
-            expected = record.seq_num - 1 if record.seq_num else head.seq_num
-            if not new and expected_seq is not None:
-                expected = expected_seq
-            if expected != head.seq_num:
-                raise SequenceConflict(expected, head.seq_num)
-            record.complete()
-            record.seq_num = head.seq_num = head.seq_num + 1
-            if key:
-                known[key] = record
-            result.append(record)
-            new.append((head, record))
+        result, new = number(series, given, heads, known, expected_seq)
         if new:
             # One by one, so that the database is at work while the next record is hashed.
             series.write(using, starmap(series.seal, new))

@@ -12,6 +12,7 @@ from ..models import Head
 from ..records import Verdict
 from . import chain
 from .series import AUDIT_CHAIN, EVENT_CHAIN, ChainSeries
+from .walk import walk
 
 _PAGE = 1000
 
@@ -33,43 +34,10 @@ def _head(using: str, series: ChainSeries[Any], name: str) -> Head:
 
 
 def _walk(using: str, series: ChainSeries[Any], name: str, head: Head) -> Verdict:
-    checked, number, previous = 0, head.base_seq, head.base_hash
+    def last_seq() -> int:
+        return Head.objects.using(using).filter(pk=head.pk).values_list("seq_num", flat=True).first() or 0
 
-    def verdict(bad_seq: int | None = None, problem: str = "") -> Verdict:
-        return Verdict(
-            kind=series.kind.value,
-            chain=name,
-            base_seq=head.base_seq,
-            last_seq=head.seq_num,
-            checked=checked,
-            bad_seq=bad_seq,
-            problem=problem,
-        )
-
-    if previous.strip("0123456789abcdef"):
-        return verdict(number + 1, f"the hash that number {number + 1} follows was changed")
-    for record, text in _rows(using, series, name):
-        if record.seq_num > head.seq_num:
-            # Rows appended since the head was read are the next check's.
-            now = Head.objects.using(using).filter(pk=head.pk).values_list("seq_num", flat=True).first() or 0
-            if record.seq_num <= now:
-                break
-        checked += 1
-        if record.seq_num > head.seq_num:
-            return verdict(record.seq_num, f"number {record.seq_num} was inserted behind the last, {head.seq_num}")
-        if record.seq_num <= number:
-            return verdict(record.seq_num, f"number {record.seq_num} was inserted before the chain's first")
-        if record.seq_num > number + 1:
-            return verdict(number + 1, f"number {number + 1} was removed")
-        number += 1
-        if series.owner(record) != name or chain.link(previous, number, series.tail(record, text)) != record.hash:
-            return verdict(number, f"number {number} was changed, or another row was put in its place")
-        previous = record.hash
-    if number < head.seq_num:
-        return verdict(number + 1, f"number {number + 1} was removed")
-    if previous != head.hash:
-        return verdict(number, f"number {number} is not the row that was appended last")
-    return verdict()
+    return walk(series, series.kind.value, name, head, _rows(using, series, name), last_seq)
 
 
 def _rows(using: str, series: ChainSeries[Any], name: str) -> Iterator[tuple[Any, str]]:

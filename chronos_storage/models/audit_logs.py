@@ -6,11 +6,6 @@ from ..fields import IdField, JSONTextField
 from ..ledger.guards import LedgerModel
 
 
-def audit_chain(session_id: str | None, agent_id: str | None) -> str:
-    """The name of the chain that an audit entry of this session, or of this agent without a session, is in."""
-    return f"session:{session_id}" if session_id else f"agent:{agent_id or ''}"
-
-
 class AuditLog(LedgerModel):
     """Who did what to which resource. Append-only."""
 

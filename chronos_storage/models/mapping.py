@@ -12,7 +12,8 @@ from django.db import connections, models
 from django.db.models.query import QuerySet
 
 from .. import records
-from .audit_logs import AuditLog, audit_chain
+from ..ledger.numbering import audit_chain
+from .audit_logs import AuditLog
 from .checkpoints import Checkpoint
 from .events import Event
 from .images import Container, Image

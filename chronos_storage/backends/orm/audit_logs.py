@@ -11,7 +11,8 @@ from ... import codec
 from ...ledger.series import AUDIT_CHAIN
 from ...models.mapping import AUDIT_LOGS
 from ...records import AuditLog
-from .base import filters, iterate, sliced
+from ..arguments import filters
+from .base import iterate, sliced
 from .chains import ChainMethods
 from .errors import retried
 

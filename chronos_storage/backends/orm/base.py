@@ -11,9 +11,10 @@ from django.db.models import Q
 from django.db.models.query import QuerySet
 
 from ... import codec, records, signals
-from ...exceptions import AlreadyExists, AmbiguousId, InvalidRecord, NotFound
+from ...exceptions import AlreadyExists, AmbiguousId, NotFound
 from ...models import Session
 from ...models.mapping import Table
+from ..arguments import span
 from ..base import Storage
 from .errors import translated
 from .metadata import merge_metadata
@@ -117,17 +118,9 @@ class OrmBase(Storage):
         return {}
 
 
-def filters(**given: str | None) -> dict[str, str]:
-    """The equalities of a list's filters that were given, checked."""
-    return {name: codec.string(value, name) for name, value in given.items() if value is not None}
-
-
 def sliced(rows: QuerySet[Any], limit: int | None, offset: int = 0) -> QuerySet[Any]:
     """The part of a list that was asked for."""
-    offset = codec.integer(offset, "offset")
-    if limit is None:
-        return rows[offset:]
-    return rows[offset : offset + codec.integer(limit, "limit")]
+    return rows[span(limit, offset)]
 
 
 def iterate(table: Table[R], rows: QuerySet[Any], *order: str, after: R | None = None) -> Iterator[R]:
@@ -159,13 +152,6 @@ def _behind(columns: list[str], values: list[Any], comparison: str) -> Q:
         return Q(**{f"{first}__{comparison}": value})
     tie = Q(**{first: value}) & _behind(columns[1:], values[1:], comparison)
     return Q(**{f"{first}__{comparison}e": value}) & (Q(**{f"{first}__{comparison}": value}) | tie)
-
-
-def choice(value: Any, field: str, choices: dict[str, Any]) -> Any:
-    """What an argument that names one of several things stands for."""
-    if not isinstance(value, str) or value not in choices:
-        raise InvalidRecord(field, f"must be one of {', '.join(map(repr, choices))}, not {value!r}")
-    return choices[value]
 
 
 def pk_row(rows: QuerySet[models.Model], id: str) -> QuerySet[models.Model]:

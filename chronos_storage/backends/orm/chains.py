@@ -10,9 +10,9 @@ from django.db import connections
 
 from ... import codec, records
 from ...ledger import permit, postgresql
+from ...ledger.numbering import audit_chain
 from ...ledger.series import AUDIT_CHAIN, EVENT_CHAIN, ChainSeries, append
 from ...ledger.verify import verify, verify_all
-from ...models.audit_logs import audit_chain
 from ...records import Verdict
 from .base import OrmBase
 from .errors import translated

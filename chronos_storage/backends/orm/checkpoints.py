@@ -9,16 +9,16 @@ from django.db.models import F, Window
 from django.db.models.functions import RowNumber
 from django.db.models.query import QuerySet
 
-from ... import codec, records
-from ...exceptions import AlreadyExists, InvalidRecord, NotFound
+from ... import codec
+from ...exceptions import AlreadyExists, NotFound
 from ...ledger.heads import lock_heads
 from ...models import Head
 from ...models.mapping import CHECKPOINTS, SESSIONS
 from ...records import Checkpoint, Session
-from .base import OrmBase, filters, iterate, pk_row, sliced
+from ..arguments import filters
+from ..changes import fork_of, require_same_checkpoint
+from .base import OrmBase, iterate, pk_row, sliced
 from .errors import retried
-
-_INHERITED = ("agent_id", "user_id", "author", "title", "container_id", "image_id")
 
 
 class CheckpointMethods(OrmBase):
@@ -31,7 +31,7 @@ class CheckpointMethods(OrmBase):
             head = lock_heads(self.alias, Head.Kind.CHECKPOINT, [new.session_id], new.namespace)[new.session_id]
             stored = self.get_checkpoint(new.id, session_id=new.session_id) if given.id else None
             if stored is not None:
-                return _require_same(given, stored)
+                return require_same_checkpoint(given, stored)
             new.seq_num = given.seq_num or head.seq_num + 1
             same_number = self._checkpoints_of(new.session_id, new.namespace).filter(seq_num=new.seq_num)
             if new.seq_num <= head.seq_num and same_number.exists():
@@ -88,27 +88,13 @@ class CheckpointMethods(OrmBase):
 
     @retried
     def fork_session(self, checkpoint_id: str, /, *, session_id: str | None = None, **session_fields: Any) -> Session:
-        for name in session_fields:
-            if name not in SESSIONS.names:
-                raise InvalidRecord(name, f"is no field of a session; its fields are {', '.join(SESSIONS.names)}")
         source = self.get_checkpoint(checkpoint_id, session_id=session_id)
         if source is None:
             raise NotFound(f"there is no checkpoint {checkpoint_id!r}")
         origin = self.get_session(source.session_id, include_deleted=True)
-        fork = Session(**{name: getattr(origin, name) for name in _INHERITED} | session_fields).cleaned()
-        fork.metadata["forked_from"] = {
-            "session_id": source.session_id,
-            "checkpoint_id": source.id,
-            "namespace": source.namespace,
-            "seq_num": source.seq_num,
-        }
+        assert origin is not None
+        fork = fork_of(source, origin, session_fields)
         with self.transaction():
             fork = self.create_session(fork)
             self.save_checkpoint(replace(source, session_id=fork.id, seq_num=0, parent_id=""))
         return fork
-
-
-def _require_same(given: Checkpoint, stored: Checkpoint) -> Checkpoint:
-    if given.namespace != stored.namespace:
-        raise AlreadyExists(f"Checkpoint {given.id!r} is stored already, with another namespace")
-    return records.require_same(given, stored)

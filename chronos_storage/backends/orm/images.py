@@ -4,7 +4,8 @@ from typing import Any
 
 from ...models.mapping import CONTAINERS, IMAGES, SESSIONS
 from ...records import Container, Image, Session
-from .base import OrmBase, filters, pk_row, sliced
+from ..arguments import filters
+from .base import OrmBase, pk_row, sliced
 from .errors import retried
 
 _ORDER = ("-created_at", "-id")

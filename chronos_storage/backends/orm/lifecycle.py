@@ -17,7 +17,8 @@ from ...ledger import triggers
 from ...models import Session
 from ...models.mapping import TABLES, Table
 from ...records import Health, Record
-from .base import OrmBase, choice, iterate
+from ..arguments import choice
+from .base import OrmBase, iterate
 from .errors import retried
 from .loading import load_some
 

@@ -10,7 +10,8 @@ from ... import codec, records
 from ...exceptions import AlreadyExists
 from ...models.mapping import MEMORY
 from ...records import MemoryRecord
-from .base import OrmBase, filters, iterate, pk_row, sliced
+from ..arguments import filters
+from .base import OrmBase, iterate, pk_row, sliced
 from .errors import retried
 
 _ORDER = ("-updated_at", "-id")

@@ -15,8 +15,9 @@ from ...ledger.series import MESSAGE_SERIES, append
 from ...models import Head
 from ...models.mapping import MESSAGES, SESSIONS
 from ...records import Message, TokenUsage
+from ..arguments import choice
 from ..base import MessageOrder
-from .base import OrmBase, choice, iterate, pk_row, sliced
+from .base import OrmBase, iterate, pk_row, sliced
 from .errors import retried
 
 _ORDERS = {"asc": "seq_num", "desc": "-seq_num"}

@@ -17,22 +17,19 @@ from ...models import Checkpoint, Head, MemoryRecord, Message, Trace
 from ...models.mapping import SESSIONS
 from ...queues import feed
 from ...records import Session
+from ..arguments import choice, filters
 from ..base import SessionOrder
-from .base import OrmBase, choice, filters, iterate, pk_row, sliced
+from ..changes import FIXED, new_session, patch_of
+from .base import OrmBase, iterate, pk_row, sliced
 from .errors import retried
 
 _ORDERS = {name: (name, "-id") for name in ("-created_at", "-last_activity_at")}
-_FIXED = {"id", "created_at", "updated_at", "deleted_at"}
-_PATCHABLE = {name for name in SESSIONS.names if name not in _FIXED}
 
 
 class SessionMethods(OrmBase):
     @retried
     def create_session(self, session: Session) -> Session:
-        session = session.cleaned()
-        if session.deleted_at is not None:
-            raise InvalidRecord("deleted_at", "is set by delete_session alone")
-        session.complete()
+        session = new_session(session)
         with self.unless_taken(f"session {session.id!r}"):
             SESSIONS.row(session).save(using=self.alias, force_insert=True)
         self.written(session)
@@ -59,18 +56,12 @@ class SessionMethods(OrmBase):
 
     def _update(self, session: Session) -> Session:
         session = session.cleaned()
-        changes = {name: value for name, value in SESSIONS.values(session).items() if name not in _FIXED}
+        changes = {name: value for name, value in SESSIONS.values(session).items() if name not in FIXED}
         return self._write(session.id, changes)
 
     @retried
     def patch_session(self, id: str, /, **changes: Any) -> Session:
-        for name in changes:
-            if name in _FIXED:
-                raise InvalidRecord(name, "can't be changed by a patch")
-            if name not in _PATCHABLE:
-                raise InvalidRecord(name, f"is no field of a session; its fields are {', '.join(SESSIONS.names)}")
-        cleaned = Session(**changes).cleaned()
-        return self._write(id, {name: getattr(cleaned, name) for name in changes}, user_id_once="user_id" in changes)
+        return self._write(id, patch_of(changes), user_id_once="user_id" in changes)
 
     def _write(self, id: str, changes: dict[str, Any], user_id_once: bool = False) -> Session:
         """Set these columns of a session that is there; its last activity only ever goes forward."""

@@ -12,7 +12,8 @@ from ... import records
 from ...exceptions import AlreadyExists, NotFound
 from ...models.mapping import TRACES
 from ...records import Trace
-from .base import OrmBase, filters, iterate, pk_row
+from ..arguments import filters
+from .base import OrmBase, iterate, pk_row
 from .errors import retried
 
 _ORDER = ("started_at", "id")

@@ -1,0 +1,60 @@
+"""What of a session may be changed, what a fork takes from it, and what the same checkpoint is, on every backend."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from ..exceptions import AlreadyExists, InvalidRecord
+from ..records import Checkpoint, Session, require_same
+
+SESSION_FIELDS = tuple(field.name for field in dataclasses.fields(Session))
+#: What no update and no patch changes.
+FIXED = frozenset({"id", "created_at", "updated_at", "deleted_at"})
+
+_INHERITED = ("agent_id", "user_id", "author", "title", "container_id", "image_id")
+
+
+def patch_of(changes: dict[str, Any]) -> dict[str, Any]:
+    """The changes of a patch, checked."""
+    for name in changes:
+        if name in FIXED:
+            raise InvalidRecord(name, "can't be changed by a patch")
+        _require_field(name)
+    cleaned = Session(**changes).cleaned()
+    return {name: getattr(cleaned, name) for name in changes}
+
+
+def fork_of(source: Checkpoint, origin: Session, session_fields: dict[str, Any]) -> Session:
+    """The session that starts from `source`, a checkpoint of `origin`."""
+    for name in session_fields:
+        _require_field(name)
+    fork = Session(**{name: getattr(origin, name) for name in _INHERITED} | session_fields).cleaned()
+    fork.metadata["forked_from"] = {
+        "session_id": source.session_id,
+        "checkpoint_id": source.id,
+        "namespace": source.namespace,
+        "seq_num": source.seq_num,
+    }
+    return fork
+
+
+def new_session(session: Session) -> Session:
+    """The session as `create_session` stores it."""
+    session = session.cleaned()
+    if session.deleted_at is not None:
+        raise InvalidRecord("deleted_at", "is set by delete_session alone")
+    session.complete()
+    return session
+
+
+def require_same_checkpoint(given: Checkpoint, stored: Checkpoint) -> Checkpoint:
+    """`stored`, if it is what `given` says; the namespace counts even where it is empty."""
+    if given.namespace != stored.namespace:
+        raise AlreadyExists(f"Checkpoint {given.id!r} is stored already, with another namespace")
+    return require_same(given, stored)
+
+
+def _require_field(name: str) -> None:
+    if name not in SESSION_FIELDS:
+        raise InvalidRecord(name, f"is no field of a session; its fields are {', '.join(SESSION_FIELDS)}")

@@ -1,0 +1,169 @@
+"""Numbered series of records, and nothing about where they are kept: what belongs to which, and what comes next.
+
+Messages, events and audit logs are numbered; the last two are hash chains too. A series' head, wherever it is kept,
+has the last number as `seq_num`, and for a chain the hash it goes on from as `hash`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from .. import codec, records
+from ..exceptions import InvalidRecord, SequenceConflict
+from . import chain
+
+R = TypeVar("R", bound=Any)
+H = TypeVar("H", bound=Any)
+
+
+class Numbered(Generic[R]):
+    """Records that are numbered within the series their `owner` names."""
+
+    def owner(self, record: R) -> str:
+        """Whose series the record belongs to: the name of its head."""
+        return str(record.session_id)
+
+    def key(self, record: R) -> tuple[str, str]:
+        """What no two records share."""
+        return record.session_id, record.id
+
+    def seal(self, head: Any, record: R) -> tuple[R, str]:
+        """The record, given the hash that follows the head's, where there are hashes, and the text of its JSON."""
+        return record, ""
+
+
+class Chained(Numbered[R]):
+    """A series in which each record carries the hash of all before it."""
+
+    #: The field of JSON.
+    document: str
+    #: The fields of the content, in the order they are hashed.
+    content: tuple[str, ...]
+
+    def tail(self, record: R, document: str) -> bytes:
+        """What the record's hash covers besides its place; `document` is the text of its JSON."""
+        parts = [chain.time_text(record.created_at)]
+        parts += [getattr(record, name) for name in self.content]
+        parts.append(document)
+        return chain.tail(self.owner(record), record.id, chain.digest(*parts))
+
+    def text(self, record: R) -> str:
+        """The text of the record's JSON, as it is stored."""
+        return codec.dumps(getattr(record, self.document), self.document)
+
+    def seal(self, head: Any, record: R) -> tuple[R, str]:
+        document = self.text(record)
+        record.hash = head.hash = chain.link(head.hash, record.seq_num, self.tail(record, document))
+        return record, document
+
+
+class Messages(Numbered[records.Message]):
+    pass
+
+
+class Events(Chained[records.Event]):
+    document = "payload"
+    content = ("type",)
+
+
+class AuditLogs(Chained[records.AuditLog]):
+    document = "detail"
+    content = ("session_id", "agent_id", "user_id", "actor", "action", "resource")
+
+    def owner(self, record: records.AuditLog) -> str:
+        return audit_chain(record.session_id, record.agent_id)
+
+    def key(self, record: records.AuditLog) -> tuple[str, str]:
+        return "", record.id
+
+
+def audit_chain(session_id: str | None, agent_id: str | None) -> str:
+    """The name of the chain that an audit entry of this session, or of this agent without a session, is in."""
+    return f"session:{session_id}" if session_id else f"agent:{agent_id or ''}"
+
+
+def number(
+    series: Numbered[R],
+    given: Sequence[R],
+    heads: Mapping[str, H],
+    known: dict[tuple[str, str], R],
+    expected_seq: int | None = None,
+) -> tuple[list[R], list[tuple[H, R]]]:
+    """Complete what is new, and give it the next numbers; the heads move on.
+
+    Args:
+        heads: by owner.
+        known: what is stored already, by key.
+        expected_seq: the last number of the (one) series, if something new is to be appended.
+
+    Returns:
+        The records in the order given, known ones as they are stored, and the new ones, each with its head.
+
+    Raises:
+        AlreadyExists: an id that is taken by other content.
+        SequenceConflict: the last number is another, or a record's own number isn't the next.
+    """
+    result: list[R] = []
+    new: list[tuple[H, R]] = []
+    for record in given:
+        key = series.key(record) if record.id else None
+        if key and (earlier := known.get(key)):
+            result.append(records.require_same(record, earlier))
+            continue
+        head = heads[series.owner(record)]
+        expected = record.seq_num - 1 if record.seq_num else head.seq_num
+        if not new and expected_seq is not None:
+            expected = expected_seq
+        if expected != head.seq_num:
+            raise SequenceConflict(expected, head.seq_num)
+        record.complete()
+        record.seq_num = head.seq_num = head.seq_num + 1
+        if key:
+            known[key] = record
+        result.append(record)
+        new.append((head, record))
+    return result, new
+
+
+def unknown(given: Iterable[R], known: dict[Any, R], key: Callable[[R], Any]) -> list[R]:
+    """Those of the complete records given that are not stored yet, each once.
+
+    Raises:
+        AlreadyExists: an id that is taken by other content.
+    """
+    new = []
+    for record in given:
+        if earlier := known.get(key(record)):
+            records.require_same(record, earlier)
+        else:
+            known[key(record)] = record
+            new.append(record)
+    return new
+
+
+def go_on(series: Numbered[R], new: Iterable[R], heads: Mapping[str, Any]) -> list[tuple[R, str]]:
+    """New records with numbers and hashes of their own, as `seal` gives them; the heads move on.
+
+    Raises:
+        InvalidRecord: a number or hash that doesn't continue its chain.
+    """
+    sealed = []
+    for record in new:
+        head = heads[series.owner(record)]
+        given_hash = getattr(record, "hash", "")
+        if isinstance(series, Chained) and record.seq_num != head.seq_num + 1:
+            raise InvalidRecord("seq_num", f"is {record.seq_num}; the chain goes on with {head.seq_num + 1}")
+        sealed.append(series.seal(head, record))
+        if getattr(record, "hash", "") != given_hash:
+            raise InvalidRecord("hash", f"of number {record.seq_num} doesn't continue the chain")
+        head.seq_num = max(head.seq_num, record.seq_num)
+    return sealed
+
+
+def require_complete(record: R) -> R:
+    """The record, if it holds all that a store fills in, as `load` takes it."""
+    for name in ("id", "seq_num", "created_at", "updated_at", "last_activity_at", "started_at"):
+        if hasattr(record, name) and not getattr(record, name):
+            raise InvalidRecord(name, "is empty; load() writes complete records, as scan() gives them")
+    return record

@@ -78,6 +78,10 @@ class AuditLogs(Chained[records.AuditLog]):
         return "", record.id
 
 
+#: Who the audit entries name that the store writes itself.
+ACTOR = "chronos_storage"
+
+
 def audit_chain(session_id: str | None, agent_id: str | None) -> str:
     """The name of the chain that an audit entry of this session, or of this agent without a session, is in."""
     return f"session:{session_id}" if session_id else f"agent:{agent_id or ''}"

@@ -17,11 +17,9 @@ from ..backends.base import PurgePermit
 from ..exceptions import AppendOnlyError, InvalidRecord
 from ..models import Event, Head
 from .heads import locked
-from .numbering import audit_chain
+from .numbering import ACTOR, audit_chain
 from .series import AUDIT_CHAIN, EVENT_CHAIN, SERIES, ChainSeries, append
 from .triggers import deletion_permitted
-
-ACTOR = "chronos_storage"
 
 
 class LedgerPermit(PurgePermit):

@@ -1,0 +1,161 @@
+"""What every group of methods of `DocumentStorage` stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from itertools import islice
+from typing import Any, TypeVar
+
+from django.dispatch import Signal
+
+from ... import codec, records, signals
+from ...exceptions import AmbiguousId, NotSupported
+from ..arguments import span
+from ..base import Storage
+from .bodies import decode
+from .driver import Document, Driver, Key
+from .places import filtered, key_of
+from .work import Head, Work, head_key, head_of
+
+R = TypeVar("R", bound=records.Record)
+
+_PAGE = 500
+
+
+class DocumentBase(Storage):
+    """Storage over a driver of documents."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    def atomic(self) -> AbstractContextManager[None]:
+        raise NotSupported
+
+    def after_commit(self, call: Callable[[], object]) -> None:
+        """Call this once what was written is committed: at once, but in a transaction."""
+        call()
+
+    @contextmanager
+    def work(self) -> Iterator[Work]:
+        """Reads and writes that are committed as one at the end of the block."""
+        work = Work(self._driver)
+        yield work
+        work.commit()
+        for call in work.then:
+            self.after_commit(call)
+
+    def written(self, work: Work, *stored: records.Record) -> None:
+        """Tell the receivers of `signals.records_written`, once the work is committed."""
+        if stored:
+            self.announce(work, signals.records_written, type(stored[0]), records=stored)
+
+    def announce(self, work: Work, signal: Signal, sender: type[Any], **details: Any) -> None:
+        """Send a signal once the work is committed."""
+        if signal.has_listeners(sender):
+            work.then.append(partial(signal.send_robust, sender, using=None, **details))
+
+    def one(self, kind: type[R], *key: str) -> R | None:
+        """The record under a key, or None."""
+        found = self._driver.read([key])
+        return decode(kind, found[key].body) if key in found else None
+
+    def one_of_session(self, kind: type[R], id: str, session_id: str | None) -> R | None:
+        """The record of this id, which is unique within a session only."""
+        id, name = codec.string(id, "id"), kind.__name__
+        if session_id is not None:
+            return self.one(kind, name.lower(), codec.string(session_id, "session_id"), id)
+        found = self._driver.scan((name.lower(), "id", id), limit=2)
+        if len(found) > 1:
+            raise AmbiguousId(f"{name} {id!r} stands in several sessions: name the session too")
+        return decode(kind, found[0][1].body) if found else None
+
+    def head(self, kind: str, owner: str) -> Head:
+        """A series' head as it is now; of a series without any, a new one."""
+        key = head_key(kind, owner)
+        return head_of(self._driver.read([key]).get(key))
+
+    def walk(
+        self, partition: Key, *, above: str = "", below: str | None = None, reverse: bool = False, page: int = _PAGE
+    ) -> Iterator[Document]:
+        """The documents of a partition, in pages that each begin behind the last."""
+        while True:
+            found = self._driver.scan(partition, above=above, below=below, reverse=reverse, limit=page)
+            for _, document in found:
+                yield document
+            if len(found) < page:
+                return
+            if reverse:
+                below = found[-1][0]
+            else:
+                above = found[-1][0]
+
+    def records(
+        self,
+        kind: type[R],
+        partition: Key,
+        where: Callable[[R], bool] | None = None,
+        *,
+        limit: int | None = None,
+        offset: int = 0,
+        page: int = _PAGE,
+        **bounds: Any,
+    ) -> Iterator[R]:
+        """The records of a partition that fulfil a condition, from the offset on.
+
+        Args:
+            page: how many are read at a time.
+            bounds: the others of `walk`.
+        """
+        part = span(limit, offset)
+        if where is None:
+            page = page if part.stop is None else max(1, min(part.stop, page))
+            documents = islice(self.walk(partition, page=page, **bounds), part.start, part.stop)
+            return (decode(kind, document.body) for document in documents)
+        found = (decode(kind, document.body) for document in self.walk(partition, page=page, **bounds))
+        return islice(filter(where, found), part.start, part.stop)
+
+    def upserted(self, record: R) -> R:
+        """Store a record over what its id had; a known one keeps its created_at."""
+        record = record.cleaned()
+        record.complete(touch=True)
+        with self.work() as work:
+            stored: Any = work.get(type(record), *key_of(record))
+            if stored is not None:
+                record.created_at = stored.created_at  # type: ignore[attr-defined]  # of all that are saved so
+            work.put(record)
+            self.written(work, record)
+        return record
+
+    def deleted(self, name: str, id: str) -> bool:
+        """Remove a record; whether it was there."""
+        key = (name, codec.string(id, "id"))
+        with self.work() as work:
+            if work.document(key) is None:
+                return False
+            work.remove(key)
+        return True
+
+    def merged(self, work: Work, record: Any, changes: dict[str, Any]) -> None:
+        """Merge changes into the top level of a record's metadata."""
+        record.metadata = {**record.metadata, **codec.filterable_object(changes, "metadata")}
+        record.updated_at = records.now()
+        work.put(record)
+        self.written(work, record)
+
+
+def list_of(kind: str, order: str, given: dict[str, str], indexed: tuple[str, ...]) -> tuple[Key, Any]:
+    """Where a list with these filters is found: the partition, and what is left for a condition."""
+    rest = dict(given)
+    for name in indexed:
+        if name in rest:
+            return filtered(kind, order, name, rest.pop(name)), matching(rest)
+    return filtered(kind, order), matching(rest)
+
+
+def matching(values: dict[str, Any]) -> Callable[[Any], bool] | None:
+    """The condition that fields have these values; None if there are none."""
+    if not values:
+        return None
+    return lambda record: all(getattr(record, name) == value for name, value in values.items())

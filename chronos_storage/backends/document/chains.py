@@ -1,0 +1,49 @@
+"""Checking hash chains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ... import codec
+from ...ledger.numbering import audit_chain
+from ...ledger.walk import walk
+from ...records import Verdict
+from .base import DocumentBase
+from .series import AUDIT_LOGS, EVENTS, Series
+
+_PARTITIONS = {"event": "session", "audit_log": "chain"}
+
+
+class ChainMethods(DocumentBase):
+    def verify_events(self, session_id: str) -> Verdict:
+        return self._verify(EVENTS, codec.string(session_id, "session_id"))
+
+    def verify_audit_logs(self, session_id: str | None = None, *, agent_id: str | None = None) -> Verdict:
+        return self._verify(AUDIT_LOGS, codec.string(audit_chain(session_id, agent_id), "session_id", 263))
+
+    def verify_all(self) -> Iterator[Verdict]:
+        for series in (EVENTS, AUDIT_LOGS):
+            for head in self.walk(("head", series.kind)):
+                yield self._verify(series, head.key[2])
+
+    def _verify(self, series: Any, owner: str) -> Verdict:
+        while True:
+            head = self.head(series.kind, owner)
+            verdict = walk(
+                series,
+                series.kind,
+                owner,
+                head,
+                self._rows(series, owner),
+                lambda: self.head(series.kind, owner).seq_num,
+            )
+            now = self.head(series.kind, owner)
+            # A purge or a deletion meanwhile took rows away that the walk then missed: it begins again.
+            if verdict.intact or (now.base_seq == head.base_seq and now.seq_num >= head.seq_num):
+                return verdict
+
+    def _rows(self, series: Series[Any], owner: str) -> Iterator[tuple[Any, str]]:
+        """The chain's records by number, each with the text of its JSON."""
+        for record in self.records(series.record, (series.kind, _PARTITIONS[series.kind], owner)):
+            yield record, series.text(record)  # type: ignore[attr-defined]  # of a chain

@@ -1,0 +1,75 @@
+"""Writing records as they are: numbers, times and hashes included."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+from ...exceptions import AlreadyExists, InvalidRecord
+from ...ledger.numbering import go_on, require_complete, unknown
+from ...records import KINDS, AuditLog, Checkpoint, Event, MemoryRecord, Message, Record, Session
+from .checkpoints import CheckpointMethods
+from .driver import Entry
+from .memory_records import MemoryMethods
+from .places import entries_of, key_of
+from .series import AUDIT_LOGS, EVENTS, MESSAGES, Series
+from .work import Work, gate_key, head_key
+
+_SERIES: dict[type[Record], Series[Any]] = {Message: MESSAGES, Event: EVENTS, AuditLog: AUDIT_LOGS}
+
+
+class LoadMethods(CheckpointMethods, MemoryMethods):
+    def load_into(self, work: Work, given: list[Record]) -> int:
+        """Store what is new of these records; returns how many."""
+        count = 0
+        taken: set[Entry] = set()
+        for record_type, group in groupby(given, type):
+            if record_type not in KINDS.values():
+                raise InvalidRecord("records", f"must be records, not {record_type.__name__}")
+            new = self._new(work, record_type, [require_complete(record.cleaned()) for record in group])
+            self._number(work, record_type, new, taken)
+            for record in new:
+                self._store(work, record)
+            count += len(new)
+        return count
+
+    def _new(self, work: Work, record_type: type[Any], given: list[Any]) -> list[Any]:
+        work.fetch(map(key_of, given))
+        stored = {key: work.get(record_type, *key) for key in map(key_of, given)}
+        return unknown(given, {key: record for key, record in stored.items() if record is not None}, key_of)
+
+    def _number(self, work: Work, record_type: type[Any], new: list[Any], taken: set[Entry]) -> None:
+        """See that the numbers of new records are free and fit, and move the heads of their series."""
+        if record_type in (Message, Event, Checkpoint):
+            work.fetch(gate_key(record.session_id) for record in new)
+            for record in new:
+                work.require_open(record.session_id, deleted_too=True)
+        if record_type is Checkpoint:
+            for record in new:
+                head = self.series_head(work, record)
+                self._require_free(record, head, taken)
+                head.seq_num = max(head.seq_num, record.seq_num)
+                head.count += 1
+        elif series := _SERIES.get(record_type):
+            work.fetch(head_key(series.kind, series.owner(record)) for record in new)
+            heads = {owner: work.head(series.kind, owner) for owner in map(series.owner, new)}
+            if record_type is Message:
+                for record in new:
+                    self._require_free(record, heads[record.session_id], taken)
+            go_on(series, new, heads)
+            for record in new:
+                heads[series.owner(record)].count += 1
+
+    def _require_free(self, record: Any, head: Any, taken: set[Entry]) -> None:
+        place = entries_of(record)[0]
+        if place in taken or (record.seq_num <= head.seq_num and self.is_taken(place.partition, record.seq_num)):
+            raise AlreadyExists(f"number {record.seq_num} of the session is taken by another record")
+        taken.add(place)
+
+    def _store(self, work: Work, record: Any) -> None:
+        if isinstance(record, MemoryRecord):
+            self.place(work, record)
+            return
+        work.put(record)
+        if isinstance(record, Session):
+            work.set_gate(record.id, is_open=record.deleted_at is None)

@@ -1,0 +1,210 @@
+"""Reads and writes that are one: done together, and only while all that was read is as it was."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import wraps
+from itertools import count
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+from ... import codec
+from ...exceptions import NotFound, RetryTransaction
+from ...ledger.chain import ZERO
+from ...records import Record
+from .bodies import decode, encode
+from .driver import Document, Driver, Entry, Key, Write
+from .places import entries_of, key_of
+
+P = ParamSpec("P")
+T = TypeVar("T")
+S = TypeVar("S", bound="Any")
+R = TypeVar("R", bound=Record)
+
+#: Seconds that a write is attempted for while other writers are always faster.
+_PATIENCE = 30
+
+
+class Conflict(Exception):
+    """Another writer was faster."""
+
+
+def retried(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """A method that begins again, after a short while of random length, where another writer was faster.
+
+    Raises:
+        RetryTransaction: others always were, for half a minute.
+    """
+
+    @wraps(method)
+    def call(self: S, *args: P.args, **kwargs: P.kwargs) -> T:
+        deadline = time.monotonic() + _PATIENCE
+        for attempt in count():
+            try:
+                return method(self, *args, **kwargs)
+            except Conflict:
+                if time.monotonic() > deadline:
+                    raise RetryTransaction from None
+            time.sleep(random.uniform(0, 0.001 * 2 ** min(attempt, 6)))  # noqa: S311
+        raise AssertionError("count() does not end")
+
+    return cast(Callable[Concatenate[S, P], T], call)
+
+
+@dataclass(slots=True)
+class Head:
+    """The last number given in one numbered series, and for a hash chain the hash it continues from.
+
+    Attributes:
+        base_seq: the last number that a purge removed, and `base_hash` its hash: where the chain now begins.
+        count: how many records the series has.
+    """
+
+    seq_num: int = 0
+    hash: str = ZERO
+    base_seq: int = 0
+    base_hash: str = ZERO
+    count: int = 0
+
+    def body(self) -> str:
+        """The text of its document."""
+        return codec.dumps([self.seq_num, self.hash, self.base_seq, self.base_hash, self.count])
+
+
+_NEW_HEAD = Head().body()
+
+
+def head_key(kind: str, owner: str, namespace: str = "") -> Key:
+    """The key of a series' head."""
+    return "head", kind, owner, namespace
+
+
+def head_of(document: Document | None) -> Head:
+    """The head that a document keeps; of a series without any, a new one."""
+    return Head() if document is None else Head(*codec.loads(document.body))
+
+
+def _head_entries(kind: str, owner: str, namespace: str) -> tuple[Entry, ...]:
+    partition, sort = (("head", kind, owner), namespace) if kind == "checkpoint" else (("head", kind), owner)
+    return (Entry(partition, sort),)
+
+
+def gate_key(session_id: str) -> Key:
+    """The key of a session's gate: there as long as the session is, and open until it is deleted.
+
+    Whoever writes to what belongs to the session reads it, and whoever deletes the session changes it, so neither can
+    overlook the other. The session itself would do, were it not for all who change its title meanwhile.
+    """
+    return "gate", session_id
+
+
+@dataclass(slots=True)
+class Work:
+    """What is read and to be written, until `commit`."""
+
+    driver: Driver
+    #: What to call once it is committed.
+    then: list[Callable[[], object]] = field(default_factory=list)
+    _was: dict[Key, Document | None] = field(default_factory=dict)
+    _now: dict[Key, Document | None] = field(default_factory=dict)
+    _heads: dict[Key, Head] = field(default_factory=dict)
+
+    def fetch(self, keys: Iterable[Key]) -> None:
+        """Read several documents at once, each the first time."""
+        keys = [key for key in dict.fromkeys(keys) if key not in self._was]
+        if keys:
+            found = self.driver.read(keys)
+            self._was |= {key: found.get(key) for key in keys}
+
+    def document(self, key: Key) -> Document | None:
+        """What is under a key, or will be."""
+        self.fetch([key])
+        return self._now[key] if key in self._now else self._was[key]
+
+    def get(self, kind: type[R], *key: str) -> R | None:
+        """The record under a key, or None."""
+        document = self.document(key)
+        return None if document is None else decode(kind, document.body)
+
+    def put(self, record: Record, *, fresh: bool = False) -> None:
+        """Write a record over what is under its key.
+
+        Args:
+            fresh: the id was made just now, so there is no need to look.
+        """
+        key = key_of(record)
+        self.write(Document(key, encode(record), entries_of(record)), fresh=fresh)
+
+    def write(self, document: Document, *, fresh: bool = False) -> None:
+        """Write a document over what is under its key."""
+        if fresh:
+            self._was.setdefault(document.key, None)
+        else:
+            self.fetch([document.key])
+        self._now[document.key] = document
+
+    def remove(self, key: Key) -> None:
+        """Remove what is under a key."""
+        self.fetch([key])
+        self._now[key] = None
+
+    def remove_found(self, documents: Iterable[Document]) -> int:
+        """Remove documents that a scan gave; returns how many."""
+        found = list(documents)
+        for document in found:
+            self._was.setdefault(document.key, document)
+            self._now[document.key] = None
+        return len(found)
+
+    def head(self, kind: str, owner: str, namespace: str = "") -> Head:
+        """A series' head, to be changed in place."""
+        key = head_key(kind, owner, namespace)
+        if key not in self._heads:
+            self._heads[key] = head_of(self.document(key))
+        return self._heads[key]
+
+    def remove_head(self, kind: str, owner: str, namespace: str = "") -> None:
+        """Remove a series' head: the series begins anew."""
+        key = head_key(kind, owner, namespace)
+        self.remove(key)
+        self._heads.pop(key, None)
+
+    def require_open(self, session_id: str, *, deleted_too: bool = False) -> None:
+        """See that a session takes more, until the commit.
+
+        Raises:
+            NotFound: it isn't there or, unless `deleted_too`, is soft-deleted.
+        """
+        gate = self.document(gate_key(session_id))
+        if gate is None:
+            raise NotFound(f"there is no session {session_id!r}")
+        if not deleted_too and not codec.loads(gate.body):
+            raise NotFound(f"session {session_id!r} is deleted")
+
+    def set_gate(self, session_id: str, is_open: bool) -> None:
+        """Open or close a session's gate; it counts as changed in either case."""
+        self.write(Document(gate_key(session_id), codec.dumps(is_open)))
+
+    def touch_gate(self, session_id: str) -> None:
+        """Count a session's gate as changed, so that who deletes the session looks again at what belongs to it."""
+        gate = self.document(gate_key(session_id))
+        assert gate is not None
+        self.write(replace(gate))
+
+    def commit(self) -> None:
+        """Do it.
+
+        Raises:
+            Conflict: another writer was faster; nothing was written.
+        """
+        for key, head in self._heads.items():
+            body, document = head.body(), self.document(key)
+            if body != (_NEW_HEAD if document is None else document.body):
+                _, kind, owner, namespace = key
+                self._now[key] = Document(key, body, _head_entries(kind, owner, namespace))
+        if self._now:
+            writes = [Write(key, was, self._now.get(key, was)) for key, was in self._was.items()]
+            if not self.driver.commit(writes):
+                raise Conflict

@@ -1,0 +1,67 @@
+"""A driver as simple as can be, which refuses every other commit at random, and gives pages that end early."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from chronos_storage.backends.document.driver import Document, Driver, Key, Write
+
+
+class StubbornDriver(Driver):
+    """Documents in one dictionary, looked through for each scan."""
+
+    def __init__(self) -> None:
+        self._documents: dict[Key, Document] = {}
+        self._lock = threading.Lock()
+        self._random = random.Random(0)
+        self._version = 0
+
+    def read(self, keys: Iterable[Key]) -> dict[Key, Document]:
+        with self._lock:
+            return {key: self._documents[key] for key in keys if key in self._documents}
+
+    def scan(
+        self, partition: Key, *, above: str = "", below: str | None = None, reverse: bool = False, limit: int
+    ) -> list[tuple[str, Document]]:
+        with self._lock:
+            places = {
+                entry.sort: document
+                for document in self._documents.values()
+                for entry in document.entries
+                if entry.partition == partition
+            }
+        found = [
+            (place, places[place])
+            for place in sorted(places, reverse=reverse)
+            if (place > above or not above) and (below is None or place < below)
+        ]
+        return found[:limit]
+
+    def commit(self, writes: Sequence[Write]) -> bool:
+        assert len({write.key for write in writes}) == len(writes)
+        with self._lock:
+            if self._random.random() < 0.5:
+                return False
+            for key, was, _ in writes:
+                stored = self._documents.get(key)
+                if (stored and stored.version) != (was and was.version):
+                    return False
+            self._version += 1
+            for key, was, now in writes:
+                if now is None:
+                    self._documents.pop(key, None)
+                elif now is not was:
+                    self._documents[key] = replace(now, version=self._version)
+        return True
+
+    def describe(self) -> str:
+        return "a dictionary"
+
+    def prepare(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass

@@ -9,7 +9,7 @@ import sqlite3
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 from django.db import connections
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .backends.base import Storage
 
 MEMORY = ":memory:"
+MEMORY_SCHEME = "memory://"
 #: What the names of databases in memory have that all connections of the process share, with locks as on a file.
 SHARED_MEMORY = "vfs=memdb"
 _SQL_SCHEMES = {
@@ -42,19 +43,22 @@ def connect(dsn: str, *, migrate: bool = False, **options: Any) -> Storage:
     """Open the store that an address names.
 
     Args:
-        dsn: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or a bare file name (folders are made, the file is
-            in WAL mode); ``:memory:`` (a store of its own for each call, kept until the process ends);
-            ``postgres://user:password@host:port/name``; ``mysql://user:password@host:port/name``.
+        dsn: ``memory://`` (in this process's memory, a store of its own for each call) or ``memory://name`` (the same
+            for each call); ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or a bare file name (folders are made,
+            the file is in WAL mode); ``:memory:`` (SQLite in memory, a store of its own for each call, kept until the
+            process ends); ``postgres://user:password@host:port/name``; ``mysql://user:password@host:port/name``.
         migrate: bring the store's tables up to date first.
         options: the database alias's own settings, as in Django's DATABASES, in small letters (``conn_max_age``), and
             under ``options`` those of its driver.
 
     Returns:
-        A storage on a database alias of its own; the same alias for the same address and options.
+        A storage, for SQL on a database alias of its own; the same alias for the same address and options.
 
     Raises:
         ConfigurationError: the address's scheme is not known, or it can't be read.
     """
+    if dsn.startswith(MEMORY_SCHEME):
+        return _memory(dsn.removeprefix(MEMORY_SCHEME), options)
     from .backends.orm import OrmStorage
 
     settings = _settings(dsn)
@@ -73,13 +77,21 @@ def connect(dsn: str, *, migrate: bool = False, **options: Any) -> Storage:
     return storage
 
 
+def _memory(name: str, options: dict[str, Any]) -> Storage:
+    from .backends.document import MemoryStorage
+
+    if options:
+        raise ConfigurationError(f"{MEMORY_SCHEME} knows no option {', '.join(options)}")
+    return MemoryStorage(unquote(name))
+
+
 def _settings(dsn: str) -> dict[str, Any]:
     """What Django's DATABASES would say of this address."""
     if "://" not in dsn:
         return _sqlite(dsn)
     scheme = urlsplit(dsn).scheme
     if scheme not in _SQL_SCHEMES:
-        known = ", ".join(f"{name}://" for name in _SQL_SCHEMES)
+        known = ", ".join([MEMORY_SCHEME, *(f"{name}://" for name in _SQL_SCHEMES)])
         raise ConfigurationError(f"{scheme}:// is no store that connect() knows; it knows {known} and file names")
     try:
         settings: dict[str, Any] = dict(dj_database_url.parse(_SQL_SCHEMES[scheme] + dsn[len(scheme) :]))

@@ -1,7 +1,7 @@
 """Signals for a host's own code: metrics, caches, notifications.
 
 They are sent after the transaction that wrote has been committed, and a receiver that fails is logged by Django and
-stops nothing. All carry `using`, the database alias.
+stops nothing. All carry `using`, the database alias; None where the store is no database.
 """
 
 from __future__ import annotations

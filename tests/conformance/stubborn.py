@@ -1,9 +1,10 @@
-"""A driver as simple as can be, which refuses every other commit at random, and gives pages that end early."""
+"""A driver as simple as can be, which refuses every other commit at random, and never reads two keys at one moment."""
 
 from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -20,11 +21,16 @@ class StubbornDriver(Driver):
         self._version = 0
 
     def read(self, keys: Iterable[Key]) -> dict[Key, Document]:
-        with self._lock:
-            return {key: self._documents[key] for key in keys if key in self._documents}
+        found = {}
+        for key in keys:  # each at another moment
+            with self._lock:
+                if key in self._documents:
+                    found[key] = self._documents[key]
+            time.sleep(0)
+        return found
 
     def scan(
-        self, partition: Key, *, above: str = "", below: str | None = None, reverse: bool = False, limit: int
+        self, partition: Key, *, above: str | None = None, below: str | None = None, reverse: bool = False, limit: int
     ) -> list[tuple[str, Document]]:
         with self._lock:
             places = {
@@ -36,7 +42,7 @@ class StubbornDriver(Driver):
         found = [
             (place, places[place])
             for place in sorted(places, reverse=reverse)
-            if (place > above or not above) and (below is None or place < below)
+            if (above is None or place > above) and (below is None or place < below)
         ]
         return found[:limit]
 

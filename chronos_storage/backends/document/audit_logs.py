@@ -63,6 +63,6 @@ class AuditLogMethods(ChainMethods):
     ) -> Iterator[AuditLog]:
         partition, where = list_of("audit_log", "created_at", given, AUDIT_FILTERS)
         # A place begins with the time, so all places of a moment are above it, and below it with more than any digit.
-        above = "" if since is None else place_of(codec.moment(since, "since"))
+        above = None if since is None else place_of(codec.moment(since, "since"))
         below = None if until is None else place_of(codec.moment(until, "until")) + ":"
         return self.records(AuditLog, partition, where, above=above, below=below, reverse=True, **part)

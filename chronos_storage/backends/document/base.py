@@ -41,7 +41,12 @@ class DocumentBase(Storage):
     def work(self) -> Iterator[Work]:
         """Reads and writes that are committed as one at the end of the block."""
         work = Work(self._driver)
-        yield work
+        try:
+            yield work
+        except Exception:
+            # What was read in several steps may never have been there together: then it is no reason to refuse.
+            work.require_unchanged()
+            raise
         work.commit()
         for call in work.then:
             self.after_commit(call)
@@ -77,9 +82,9 @@ class DocumentBase(Storage):
         return head_of(self._driver.read([key]).get(key))
 
     def walk(
-        self, partition: Key, *, above: str = "", below: str | None = None, reverse: bool = False, page: int = _PAGE
+        self, partition: Key, *, above: str | None = None, below: str | None = None, reverse: bool = False, page: int = _PAGE
     ) -> Iterator[Document]:
-        """The documents of a partition, in pages that each begin behind the last."""
+        """The documents of a partition, in pages that each begin behind the last and are larger, up to 500."""
         while True:
             found = self._driver.scan(partition, above=above, below=below, reverse=reverse, limit=page)
             for _, document in found:
@@ -90,6 +95,7 @@ class DocumentBase(Storage):
                 below = found[-1][0]
             else:
                 above = found[-1][0]
+            page = min(2 * page, _PAGE)
 
     def records(
         self,
@@ -105,16 +111,15 @@ class DocumentBase(Storage):
         """The records of a partition that fulfil a condition, from the offset on.
 
         Args:
-            page: how many are read at a time.
+            page: how many are read at first.
             bounds: the others of `walk`.
         """
         part = span(limit, offset)
+        page = page if part.stop is None else max(1, min(part.stop, page))
+        documents = self.walk(partition, page=page, **bounds)
         if where is None:
-            page = page if part.stop is None else max(1, min(part.stop, page))
-            documents = islice(self.walk(partition, page=page, **bounds), part.start, part.stop)
-            return (decode(kind, document.body) for document in documents)
-        found = (decode(kind, document.body) for document in self.walk(partition, page=page, **bounds))
-        return islice(filter(where, found), part.start, part.stop)
+            return (decode(kind, document.body) for document in islice(documents, part.start, part.stop))
+        return islice(filter(where, (decode(kind, document.body) for document in documents)), part.start, part.stop)
 
     def upserted(self, record: R) -> R:
         """Store a record over what its id had; a known one keeps its created_at."""

@@ -10,7 +10,9 @@ from ...ledger.numbering import audit_chain
 from ...ledger.walk import walk
 from ...records import Verdict
 from .base import DocumentBase
-from .series import AUDIT_LOGS, EVENTS, Series
+from .bodies import decode
+from .places import place_of
+from .series import AUDIT_LOGS, EVENTS
 
 _PARTITIONS = {"event": "session", "audit_log": "chain"}
 
@@ -43,7 +45,12 @@ class ChainMethods(DocumentBase):
             if verdict.intact or (now.base_seq == head.base_seq and now.seq_num >= head.seq_num):
                 return verdict
 
-    def _rows(self, series: Series[Any], owner: str) -> Iterator[tuple[Any, str]]:
+    def _rows(self, series: Any, owner: str) -> Iterator[tuple[Any, str]]:
         """The chain's records by number, each with the text of its JSON."""
-        for record in self.records(series.record, (series.kind, _PARTITIONS[series.kind], owner)):
-            yield record, series.text(record)  # type: ignore[attr-defined]  # of a chain
+        partition = (series.kind, _PARTITIONS[series.kind], owner)
+        for document in self.walk(partition):
+            record = decode(series.record, document.body)
+            place = next(entry.sort for entry in document.entries if entry.partition == partition)
+            if place_of(record.seq_num) != place:  # its number was changed: no hash fits what stands there now
+                record.seq_num, record.hash = int(place), ""
+            yield record, series.text(record)

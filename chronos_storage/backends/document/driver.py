@@ -29,9 +29,11 @@ DynamoDB
     An item a document and, because secondary indexes are only eventually consistent, an item an entry, all read
     consistently. A commit is one `TransactWriteItems` of conditional puts, deletes and checks, up to 100 items. A
     larger one writes its items first as pending, under the name of a commit record whose one conditional write is what
-    makes them count; who meets a pending item looks at that record. A text of more than 400 KB is split over several
-    items. Keys and partitions are compared for equality only, so they are hashed, as they can be longer than 2,048
-    bytes; of a place of more than 1,024 bytes the end is, and the few that begin alike are sorted when they are read.
+    makes them count; who meets a pending item looks at that record. A query that overlaps a transaction may see half
+    of it, so there, too, items name their commit until it is known to be done. A text of more than 400 KB is split over
+    several items. Keys and partitions are compared for equality only, so they are hashed, as they can be longer than
+    2,048 bytes; of a place of more than 1,024 bytes the end is, and the few that begin alike are sorted when they are
+    read.
 """
 
 from __future__ import annotations
@@ -87,16 +89,16 @@ class Write(NamedTuple):
 class Driver(ABC):
     """A store of documents. All of it may be called by several threads at once.
 
-    Whoever reads sees each commit as a whole, from the moment `commit` returns at the latest.
+    A commit is seen by every reader from the moment that `commit` returns at the latest, and by a scan as a whole.
     """
 
     @abstractmethod
     def read(self, keys: Iterable[Key]) -> dict[Key, Document]:
-        """The documents that are there under these keys."""
+        """The documents that are there under these keys, each as of some moment since the call began."""
 
     @abstractmethod
     def scan(
-        self, partition: Key, *, above: str = "", below: str | None = None, reverse: bool = False, limit: int
+        self, partition: Key, *, above: str | None = None, below: str | None = None, reverse: bool = False, limit: int
     ) -> list[tuple[str, Document]]:
         """The first `limit` documents of a partition, ascending or in reverse, each behind its place.
 

@@ -63,4 +63,5 @@ class ImageMethods(DocumentBase):
     def get_image_session(self, image_id: str) -> Session | None:
         given = filters(image_id=image_id)
         partition = filtered("session", "created_at", "image_id", given["image_id"])
-        return next(self.records(Session, partition, lambda session: session.deleted_at is None, reverse=True), None)
+        alive = self.records(Session, partition, lambda session: session.deleted_at is None, limit=1, reverse=True)
+        return next(alive, None)

@@ -7,7 +7,6 @@ from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from operator import itemgetter
 
 from ...exceptions import RetryTransaction
@@ -54,12 +53,11 @@ class MemoryDriver(Driver):
             return {key: self._documents[key] for key in keys if key in self._documents}
 
     def scan(
-        self, partition: Key, *, above: str = "", below: str | None = None, reverse: bool = False, limit: int
+        self, partition: Key, *, above: str | None = None, below: str | None = None, reverse: bool = False, limit: int
     ) -> list[tuple[str, Document]]:
         with self._locked():
             index = self._indexes.get(partition, [])
-            # Nothing is above an empty place, but what is at it.
-            start = bisect_right(index, above, key=_place) if above else 0
+            start = 0 if above is None else bisect_right(index, above, key=_place)
             stop = len(index) if below is None else bisect_left(index, below, key=_place)
             found = index[max(start, stop - limit) : stop][::-1] if reverse else index[start : min(stop, start + limit)]
             return [(place, self._documents[key]) for place, key in found]
@@ -88,7 +86,7 @@ class MemoryDriver(Driver):
                 new += [(entry, key) for entry in after if entry not in before]
             if document is not None:
                 self._version += 1
-                self._documents[key] = replace(document, version=self._version)
+                self._documents[key] = Document(key, document.body, document.entries, self._version)
         for partition, places in gone.items():
             self._remove(partition, places)
         for entry, key in new:

@@ -56,7 +56,7 @@ class MemoryMethods(DocumentBase):
     ) -> MemoryRecord | None:
         given = filters(agent_id=agent_id, key=key, kind=kind, user_id=user_id, session_id=session_id)
         partition = ("memory", "key", given.pop("agent_id"), given.pop("key"))
-        return next(self.records(MemoryRecord, partition, _alive(given), reverse=True), None)
+        return next(self.records(MemoryRecord, partition, _alive(given), limit=1, reverse=True), None)
 
     def list_memory(
         self,

@@ -38,7 +38,6 @@ class MessageMethods(DocumentBase):
         for message in new:
             assert message.created_at is not None
             newest[message.session_id] = max(message.created_at, newest.get(message.session_id, message.created_at))
-        work.fetch(("session", session_id) for session_id in newest)
         for session_id, moment in newest.items():
             session: Any = work.get(Session, "session", session_id)
             if moment > session.last_activity_at:

@@ -31,7 +31,7 @@ class ScanMethods(DocumentBase):
             return self._of_sessions(record, kind, sessions, after)
         if record is AuditLog:
             return self._audit_logs(after) if user_id is None else self._audit_logs_of(user_id, after)
-        above = "" if after is None else after.id
+        above = None if after is None else after.id
         if user_id is None:
             return self.records(record, (kind,), above=above)
         if record in (Container, Image):
@@ -49,14 +49,14 @@ class ScanMethods(DocumentBase):
                 yield after.session_id
             above = after.session_id
         else:
-            above = ""
+            above = None
         for document in self.walk(partition, above=above):
             yield document.key[-1]
 
     def _of_sessions(self, record: Any, kind: str, sessions: Iterator[str], after: Any) -> Iterator[Any]:
         for session_id in sessions:
             for partition in self._series_of(kind, session_id):
-                above = ""
+                above = None
                 if after is not None and after.session_id == session_id:
                     if kind == "checkpoint" and partition[-1] < after.namespace:
                         continue
@@ -72,7 +72,7 @@ class ScanMethods(DocumentBase):
             yield ("checkpoint", "series", session_id, head.key[-1])
 
     def _audit_logs(self, after: Any) -> Iterator[AuditLog]:
-        chain = ""
+        chain = None
         if after is not None:
             chain = audit_chain(after.session_id, after.agent_id)
             yield from self._chain(chain, after.seq_num)
@@ -81,7 +81,7 @@ class ScanMethods(DocumentBase):
 
     def _audit_logs_of(self, user_id: str, after: Any) -> Iterator[AuditLog]:
         place = ("", 0) if after is None else _place(after)
-        above = "" if after is None else f"{place[0]}\x00{place_of(place[1])}"
+        above = None if after is None else f"{place[0]}\x00{place_of(place[1])}"
 
         def in_sessions() -> Iterator[AuditLog]:
             for id in self._ids(("session", "user", user_id)):

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from ... import records
 from ...ledger import numbering
 from ...ledger.numbering import Numbered, number
+from .driver import Key
 from .places import key_of
 from .work import Work, gate_key, head_key
 
@@ -27,12 +28,14 @@ class Series(Numbered[R], Generic[R]):
     kind: str
     of_session = True
 
+    def needs(self, owner: str) -> list[Key]:
+        """What must be known to append to a series."""
+        return [head_key(self.kind, owner), *([gate_key(owner)] if self.of_session else [])]
+
     def fetch(self, work: Work, given: Sequence[R]) -> dict[tuple[str, str], R]:
         """Read at once all that appending needs; returns which of these records are stored already, by key."""
         owners = dict.fromkeys(map(self.owner, given))
-        keys = [head_key(self.kind, owner) for owner in owners]
-        if self.of_session:
-            keys += map(gate_key, owners)
+        keys = [key for owner in owners for key in self.needs(owner)]
         named = {key_of(record): self.key(record) for record in given if record.id}
         work.fetch([*keys, *named])
         found = {key: work.get(self.record, *place) for place, key in named.items()}
@@ -41,6 +44,9 @@ class Series(Numbered[R], Generic[R]):
 
 class _Messages(numbering.Messages, Series[records.Message]):
     record, kind = records.Message, "message"
+
+    def needs(self, owner: str) -> list[Key]:
+        return [*super().needs(owner), ("session", owner)]  # whose last activity moves
 
 
 class _Events(numbering.Events, Series[records.Event]):

@@ -193,6 +193,15 @@ class Work:
         assert gate is not None
         self.write(replace(gate))
 
+    def require_unchanged(self) -> None:
+        """See that all that was read still is so.
+
+        Raises:
+            Conflict: it is not.
+        """
+        if not self.driver.commit([Write(key, was, was) for key, was in self._was.items()]):
+            raise Conflict
+
     def commit(self) -> None:
         """Do it.
 

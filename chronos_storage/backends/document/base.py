@@ -17,7 +17,7 @@ from ..base import Storage
 from .bodies import decode
 from .driver import Document, Driver, Key
 from .places import filtered, key_of
-from .work import Head, Work, head_key, head_of
+from .work import Base, Head, Work, base_key, base_of, head_key, head_of
 
 R = TypeVar("R", bound=records.Record)
 
@@ -81,8 +81,19 @@ class DocumentBase(Storage):
         key = head_key(kind, owner)
         return head_of(self._driver.read([key]).get(key))
 
+    def base(self, kind: str, owner: str) -> Base:
+        """Where a chain begins now; read before its head, it is never behind that."""
+        key = base_key(kind, owner)
+        return base_of(self._driver.read([key]).get(key))
+
     def walk(
-        self, partition: Key, *, above: str | None = None, below: str | None = None, reverse: bool = False, page: int = _PAGE
+        self,
+        partition: Key,
+        *,
+        above: str | None = None,
+        below: str | None = None,
+        reverse: bool = False,
+        page: int = _PAGE,
     ) -> Iterator[Document]:
         """The documents of a partition, in pages that each begin behind the last and are larger, up to 500."""
         while True:

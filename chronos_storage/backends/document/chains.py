@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from ... import codec
 from ...ledger.numbering import audit_chain
@@ -15,6 +15,15 @@ from .places import place_of
 from .series import AUDIT_LOGS, EVENTS
 
 _PARTITIONS = {"event": "session", "audit_log": "chain"}
+
+
+class _Chain(NamedTuple):
+    """What a walk needs to know of a chain."""
+
+    seq_num: int
+    hash: str
+    base_seq: int
+    base_hash: str
 
 
 class ChainMethods(DocumentBase):
@@ -31,18 +40,18 @@ class ChainMethods(DocumentBase):
 
     def _verify(self, series: Any, owner: str) -> Verdict:
         while True:
-            head = self.head(series.kind, owner)
+            base, head = self.base(series.kind, owner), self.head(series.kind, owner)
             verdict = walk(
                 series,
                 series.kind,
                 owner,
-                head,
+                _Chain(seq_num=head.seq_num, hash=head.hash, base_seq=base.seq_num, base_hash=base.hash),
                 self._rows(series, owner),
                 lambda: self.head(series.kind, owner).seq_num,
             )
-            now = self.head(series.kind, owner)
             # A purge or a deletion meanwhile took rows away that the walk then missed: it begins again.
-            if verdict.intact or (now.base_seq == head.base_seq and now.seq_num >= head.seq_num):
+            unmoved = self.base(series.kind, owner) == base and self.head(series.kind, owner).seq_num >= head.seq_num
+            if verdict.intact or unmoved:
                 return verdict
 
     def _rows(self, series: Any, owner: str) -> Iterator[tuple[Any, str]]:

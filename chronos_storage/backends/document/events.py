@@ -52,7 +52,8 @@ class EventMethods(ChainMethods):
         return list(self._events_after(session_id, limit=limit, reverse=True))[::-1]
 
     def count_events(self, session_id: str) -> int:
-        return self.head("event", codec.string(session_id, "session_id")).count
+        base = self.base("event", codec.string(session_id, "session_id"))
+        return self.head("event", session_id).count - base.seq_num
 
     def last_seq(self, session_id: str) -> int:
         return self.head("event", codec.string(session_id, "session_id")).seq_num

@@ -15,7 +15,7 @@ from .base import DocumentBase
 from .bodies import decode
 from .places import place_of
 from .series import AUDIT_LOGS, EVENTS, append
-from .work import Head, Work, retried
+from .work import Base, Work, base_key, base_of, retried
 
 _CHAINS: dict[str, tuple[str, type[Event] | type[AuditLog]]] = {
     "event": ("session", Event),
@@ -49,9 +49,9 @@ class DocumentPermit(PurgePermit):
     def _purge(self, kind: str, owner: str, through_seq: int | None) -> int:
         if self.ended:
             raise AppendOnlyError("this purge permit ended with its block")
-        head: Head = self._storage.head(kind, owner)
+        base, head = self._storage.base(kind, owner), self._storage.head(kind, owner)
         last = head.seq_num if through_seq is None else min(codec.integer(through_seq, "through_seq"), head.seq_num)
-        gone = self.through.get((kind, owner), head.base_seq)
+        gone = self.through.get((kind, owner), base.seq_num)
         if last <= gone:
             return 0
         self.through[kind, owner] = last
@@ -77,18 +77,16 @@ class PurgeMethods(DocumentBase):
             if purged:
                 note_purge(self, work, action="ledger.purge", resource="", detail={"reason": reason, "chains": purged})
 
-    def purge(self, work: Work, kind: str, owner: str, through_seq: int | None = None) -> dict[str, Any] | None:
-        """Remove a chain's first rows, or all; returns what went, for the audit entry, or None for nothing."""
-        head = work.head(kind, owner)
-        last = head.seq_num if through_seq is None else through_seq
-        if not head.base_seq < last <= head.seq_num:
-            return None
+    def purge(self, work: Work, kind: str, owner: str, through_seq: int) -> dict[str, Any] | None:
+        """Remove a chain's rows up to a number; returns what went, for the audit entry, or None for nothing."""
+        base = base_of(work.document(base_key(kind, owner)))
         by, record = _CHAINS[kind]
-        found = list(self.walk((kind, by, owner), above=place_of(head.base_seq), below=place_of(last + 1)))
-        rows = work.remove_found(found)
-        head.count -= rows
-        head.base_seq, head.base_hash = last, decode(record, found[-1].body).hash
-        return {"kind": kind, "chain": owner, "rows": rows, "through_seq": last}
+        found = list(self.walk((kind, by, owner), above=place_of(base.seq_num), below=place_of(through_seq + 1)))
+        if not found:
+            return None
+        last = decode(record, found[-1].body)
+        work.set_base(kind, owner, Base(last.seq_num, last.hash))
+        return {"kind": kind, "chain": owner, "rows": work.remove_found(found), "through_seq": last.seq_num}
 
 
 def note_purge(storage: DocumentBase, work: Work, **entry: Any) -> None:

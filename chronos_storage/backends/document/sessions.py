@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from .base import DocumentBase, list_of
 from .driver import Key
 from .places import SESSION_FILTERS, memory_place
 from .purging import PurgeMethods, note_purge
-from .work import Work, gate_key, head_key, retried
+from .work import Work, base_key, gate_key, head_key, retried
 
 _ORDERS = {f"-{name}": name for name in SESSION_FILTERS}
 
@@ -131,10 +132,15 @@ class SessionMethods(PurgeMethods, DocumentBase):
 
     def delete_session(self, id: str, *, hard: bool = False) -> bool:
         id = codec.string(id, "id")
-        return self._remove(id) if hard else self._hide(id)
+        if not hard:
+            return self._hide(id)
+        # Closed first, so that its writers stop: the removal reads much, and whoever is faster makes it begin again.
+        with self.atomic() if self.supports_transactions else nullcontext():
+            self._hide(id, announced=False)
+            return self._remove(id)
 
     @retried
-    def _hide(self, id: str) -> bool:
+    def _hide(self, id: str, announced: bool = True) -> bool:
         with self.work() as work:
             session = work.get(Session, "session", id)
             if session is None or session.deleted_at is not None:
@@ -142,7 +148,8 @@ class SessionMethods(PurgeMethods, DocumentBase):
             session.deleted_at = records.now()
             work.put(session)
             work.set_gate(id, is_open=False)
-            self.announce(work, signals.session_deleted, Session, session_id=id, hard=False)
+            if announced:
+                self.announce(work, signals.session_deleted, Session, session_id=id, hard=False)
         return True
 
     @retried
@@ -153,7 +160,8 @@ class SessionMethods(PurgeMethods, DocumentBase):
             # Read before all that is found by index: what comes to the session later changes one of them.
             chains = {"event": id, "audit_log": f"session:{id}"}
             work.fetch([gate_key(id), head_key("message", id), *[head_key(*chain) for chain in chains.items()]])
-            purged = [gone for kind, owner in chains.items() if (gone := self.purge(work, kind, owner))]
+            lasts = {(kind, owner): work.head(kind, owner).seq_num for kind, owner in chains.items()}
+            purged = [gone for chain, last in lasts.items() if (gone := self.purge(work, *chain, last))]
             removed = {
                 "message": work.remove_found(self.walk(("message", "session", id))),
                 "checkpoint": sum(work.remove_found(self.walk(series)) for series in self._checkpoint_series(work, id)),
@@ -162,6 +170,7 @@ class SessionMethods(PurgeMethods, DocumentBase):
             }
             for kind, owner in (("message", id), *chains.items()):
                 work.remove_head(kind, owner)
+                work.remove(base_key(kind, owner))
             work.remove(gate_key(id))
             work.remove(("session", id))
             detail = {"reason": "the session was deleted", "chains": purged, "removed": removed}

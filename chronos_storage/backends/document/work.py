@@ -58,22 +58,40 @@ class Head:
     """The last number given in one numbered series, and for a hash chain the hash it continues from.
 
     Attributes:
-        base_seq: the last number that a purge removed, and `base_hash` its hash: where the chain now begins.
-        count: how many records the series has.
+        count: how many records the series was given, less those that were deleted one by one.
     """
 
     seq_num: int = 0
     hash: str = ZERO
-    base_seq: int = 0
-    base_hash: str = ZERO
     count: int = 0
 
     def body(self) -> str:
         """The text of its document."""
-        return codec.dumps([self.seq_num, self.hash, self.base_seq, self.base_hash, self.count])
+        return codec.dumps([self.seq_num, self.hash, self.count])
 
 
 _NEW_HEAD = Head().body()
+
+
+@dataclass(slots=True)
+class Base:
+    """The last number that a purge removed from a hash chain, and its hash: where the chain now begins.
+
+    It is no part of the head, so that a purge, which reads much, is not overtaken by all who append meanwhile.
+    """
+
+    seq_num: int = 0
+    hash: str = ZERO
+
+
+def base_key(kind: str, owner: str) -> Key:
+    """The key of a chain's base."""
+    return "base", kind, owner
+
+
+def base_of(document: Document | None) -> Base:
+    """The base that a document keeps; of a chain without any, its beginning."""
+    return Base() if document is None else Base(*codec.loads(document.body))
 
 
 def head_key(kind: str, owner: str, namespace: str = "") -> Key:
@@ -170,6 +188,10 @@ class Work:
         key = head_key(kind, owner, namespace)
         self.remove(key)
         self._heads.pop(key, None)
+
+    def set_base(self, kind: str, owner: str, base: Base) -> None:
+        """Say where a chain now begins."""
+        self.write(Document(base_key(kind, owner), codec.dumps([base.seq_num, base.hash])))
 
     def require_open(self, session_id: str, *, deleted_too: bool = False) -> None:
         """See that a session takes more, until the commit.

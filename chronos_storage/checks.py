@@ -51,7 +51,18 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
     if not isinstance(configured, dict):
         return [_no_dict(conf.NAME)]
     messages = _unknown_keys(conf.NAME, configured, conf.SECTIONS)
-    return messages + check_section(storages)
+    return messages + check_section(storages) + _check_api()
+
+
+def _check_api() -> list[CheckMessage]:
+    where, given = f'{conf.NAME}["API"]', conf.section("API")
+    if not isinstance(given, dict):
+        return [_no_dict(where)]
+    return _unknown_keys(where, given, tuple(conf.API_KEYS)) + [
+        Error(f'{where}["{key}"] must be {kind.__name__}, not {type(given[key]).__name__}.', id="chronos_storage.E005")
+        for key, kind in conf.API_KEYS.items()
+        if key in given and type(given[key]) is not kind
+    ]
 
 
 @register(Tags.compatibility)

@@ -12,7 +12,9 @@ VECTOR_BACKEND = "chronos_storage.vectors.stores.database_store"
 QUEUE_BACKEND = "chronos_storage.queues.orm.OrmQueue"
 
 #: What the setting may hold: each section's name.
-SECTIONS = ("STORAGES", "VECTOR_STORES", "QUEUE")
+SECTIONS = ("STORAGES", "VECTOR_STORES", "QUEUE", "API")
+#: What the section "API" may hold, each with the type of its value.
+API_KEYS: dict[str, type] = {"ACCESS": str, "MAX_BODY": int, "PAGE_SIZE": int}
 
 
 def configured() -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""The admin, where the tests look for it."""
+"""The admin and the API, where the tests look for them."""
 
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
-urlpatterns = [path("admin/", admin.site.urls)]
+urlpatterns = [path("admin/", admin.site.urls), path("api/", include("chronos_storage.api.urls"))]

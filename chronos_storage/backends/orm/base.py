@@ -137,7 +137,7 @@ def iterate(table: Table[R], rows: QuerySet[Any], *order: str, after: R | None =
         if after is not None:
             position = table.values(after)
             values = [position[column] for column in columns]
-            page = rows.filter(_behind(columns, values, "lt" if order[0].startswith("-") else "gt"))
+            page = rows.filter(behind(columns, values, "lt" if order[0].startswith("-") else "gt"))
         found = table.fetch(page[:_PAGE])
         yield from found
         if len(found) < _PAGE:
@@ -145,12 +145,12 @@ def iterate(table: Table[R], rows: QuerySet[Any], *order: str, after: R | None =
         after = found[-1]
 
 
-def _behind(columns: list[str], values: list[Any], comparison: str) -> Q:
+def behind(columns: list[str], values: list[Any], comparison: str) -> Q:
     """Rows behind these values: (a, b) < (x, y), spelled so that an index on the first column is used."""
     first, value = columns[0], values[0]
     if len(columns) == 1:
         return Q(**{f"{first}__{comparison}": value})
-    tie = Q(**{first: value}) & _behind(columns[1:], values[1:], comparison)
+    tie = Q(**{first: value}) & behind(columns[1:], values[1:], comparison)
     return Q(**{f"{first}__{comparison}e": value}) & (Q(**{f"{first}__{comparison}": value}) | tie)
 
 

@@ -1,0 +1,143 @@
+"""Who may see and write what.
+
+`AccessRule` is asked for every request, and what it doesn't give, nobody gets: views, exports and streams read its
+querysets and nothing else. A project's own rule is a subclass, named by ``CHRONOS_STORAGE["API"]["ACCESS"]``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from django.db.models import Model, Q
+from django.db.models.query import QuerySet
+from django.utils.functional import cached_property
+from django.utils.module_loading import import_string
+
+from .. import conf
+from ..exceptions import ConfigurationError
+from ..models import AuditLog, Checkpoint, Event, MemoryRecord, Message, Session, Trace
+from .store import served
+
+Verb = Literal["view", "add", "change", "delete"]
+
+#: The start of the topics that belong to a session; the rest is its id.
+SESSION_TOPIC = "session:"
+
+
+class AccessRule:
+    """What one user may see and write, closed by default.
+
+    Staff go by Django's model permissions and see every row of a model they may view, soft-deleted sessions too.
+    Others have their own sessions (`Session.user_id` is the text of their primary key) and what belongs to those, as
+    long as they are not soft-deleted; and memory and audit logs of their own, which where they name a session must
+    name one of those. Who isn't signed in has nothing.
+
+    Attributes:
+        verbs: what users other than staff may do with rows of their own, by model.
+    """
+
+    verbs: ClassVar[dict[type[Model], set[Verb]]] = {
+        Session: {"view", "add", "change", "delete"},
+        Message: {"view", "add", "delete"},
+        MemoryRecord: {"view", "add", "change", "delete"},
+        Event: {"view", "add"},
+        Checkpoint: {"view", "add"},
+        Trace: {"view", "add", "change"},
+        AuditLog: {"view"},
+    }
+
+    def __init__(self, user: Any) -> None:
+        self.user = user
+
+    @cached_property
+    def signed_in(self) -> bool:
+        """Whether there is a user at all, and an active one."""
+        return bool(self.user and self.user.is_authenticated and self.user.is_active)
+
+    @cached_property
+    def staff(self) -> bool:
+        """Whether the user goes by model permissions, and may say which ids and users new rows have."""
+        return self.signed_in and bool(getattr(self.user, "is_staff", False))
+
+    @cached_property
+    def user_id(self) -> str:
+        """The user_id of what belongs to the user."""
+        return str(self.user.pk)
+
+    def may(self, verb: Verb, model: type[Model]) -> bool:
+        """Whether the user may do this to those rows of the model that `rows` gives; if not, the answer is 403."""
+        if self.staff:
+            return bool(self.user.has_perm(f"{model._meta.app_label}.{verb}_{model._meta.model_name}"))
+        return self.signed_in and verb in self.verbs.get(model, ())
+
+    def rows(self, model: type[Model]) -> QuerySet[Any]:
+        """The rows of a model that are there for the user; any other answers 404, as if there were none.
+
+        It doesn't say what may be done with them: that is `may`.
+        """
+        rows = model._default_manager.using(served().alias)
+        if self.staff:
+            return rows
+        if not self.signed_in:
+            return rows.none()
+        return self.owned(model, rows)
+
+    def owned(self, model: type[Model], rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Those of the rows that belong to a user who isn't staff."""
+        if model is Session:
+            return rows.filter(user_id=self.user_id, deleted_at=None)
+        if model in (Message, Event, Checkpoint):
+            return rows.filter(session__user_id=self.user_id, session__deleted_at=None)
+        if model is Trace:
+            return rows.filter(session_id__in=self._session_ids())
+        if model in (MemoryRecord, AuditLog):
+            in_session = Q(session_id="") | Q(session_id__in=self._session_ids())
+            return rows.filter(in_session, user_id=self.user_id)
+        return rows.none()
+
+    def _session_ids(self) -> QuerySet[Any]:
+        return self.rows(Session).values("id")
+
+    def may_name(self, session_id: str) -> bool:
+        """Whether a new row may name this session where it is a mere reference, which staff's may be to anything."""
+        return not session_id or self.staff or self.has_session(session_id)
+
+    def has_session(self, id: str) -> bool:
+        """Whether the session is there for the user; with ``may("view", Event)`` its events may be followed."""
+        return self.rows(Session).filter(pk=id).exists()
+
+    def may_use_topic(self, verb: Verb, topic: str, model: type[Model]) -> bool | None:
+        """Whether the user may read (view), publish to (add) or acknowledge (change) a topic of the queue.
+
+        Args:
+            model: what keeps the queue's entries, by whose permissions staff go.
+
+        Returns:
+            None where the topic isn't there for the user: the answer is 404. If it is False, 403.
+        """
+        if self.staff:
+            return self.may(verb, model)
+        if not self.signed_in or not topic.startswith(SESSION_TOPIC):
+            return False
+        return True if self.has_session(topic.removeprefix(SESSION_TOPIC)) else None
+
+
+def access_for(user: Any) -> AccessRule:
+    """The project's rule, for one user.
+
+    Raises:
+        ConfigurationError: the setting doesn't name an `AccessRule`.
+    """
+    path = conf.section("API").get("ACCESS")
+    return (AccessRule if path is None else load_rule(path))(user)
+
+
+def load_rule(path: Any) -> type[AccessRule]:
+    """The rule that the setting names."""
+    try:
+        rule = import_string(str(path))
+    except ImportError as error:
+        raise ConfigurationError(f'CHRONOS_STORAGE["API"]["ACCESS"] {path!r} can\'t be imported: {error}') from error
+    if not (isinstance(rule, type) and issubclass(rule, AccessRule)):
+        raise ConfigurationError(f'CHRONOS_STORAGE["API"]["ACCESS"] {path!r} is no subclass of AccessRule')
+    return rule

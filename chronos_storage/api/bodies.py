@@ -1,0 +1,79 @@
+"""JSON in and out: limits before parsing, and numbers and the order of keys as they were."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import IO, Any
+
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import JSONRenderer as BaseJSONRenderer
+
+from .. import codec, conf
+from .problems import BodyTooLarge
+
+#: Bytes of the largest body: room for the largest value of a record and as much beside it.
+MAX_BODY = 2 * codec.MAX_JSON_BYTES
+#: How deep a record's field may lie in a body: in a record, in a list, in an object.
+_WRAPPING = 3
+
+#: Whole strings, closed or not, and runs of brackets: each byte is looked at once, whatever comes.
+_TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]+|[\]}]+', re.DOTALL)
+
+
+def max_body() -> int:
+    """Bytes of the largest body that is read."""
+    limit: int = conf.section("API").get("MAX_BODY", MAX_BODY)
+    return limit
+
+
+class JSONRenderer(BaseJSONRenderer):
+    """JSON as UTF-8, whatever the project's settings for DRF say."""
+
+    ensure_ascii = False
+    compact = True
+    strict = True
+
+
+class JSONParser(BaseParser):
+    """Reads a JSON body of bounded size and depth, strictly."""
+
+    media_type = "application/json"
+    renderer_class = JSONRenderer
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        limit = max_body()
+        body: bytes = stream.read(limit + 1)
+        if len(body) > limit:
+            raise BodyTooLarge(f"the body is larger than {limit:,} bytes")
+        if _depth(body) > codec.MAX_DEPTH + _WRAPPING:
+            raise ParseError(f"the body is nested more than {codec.MAX_DEPTH + _WRAPPING} deep")
+        try:
+            return json.loads(body.decode(), parse_constant=_refuse_constant)
+        except UnicodeDecodeError:
+            raise ParseError("the body must be UTF-8") from None
+        except ValueError as error:  # JSON that is none, or a number of thousands of digits
+            raise ParseError(f"the body must be JSON: {error}") from None
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON's")
+
+
+def _depth(body: bytes) -> int:
+    """How deep lists and objects are nested, at most; of what isn't JSON, some number."""
+    if body.count(b"[") + body.count(b"{") <= codec.MAX_DEPTH:
+        return 0
+    depth = deepest = 0
+    for token in _TOKENS.finditer(body):
+        text = token[0]
+        if text[0] in b"[{":
+            depth += len(text)
+            deepest = max(deepest, depth)
+        elif text[0] in b"]}":
+            depth -= len(text)
+    return deepest

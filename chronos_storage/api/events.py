@@ -1,0 +1,52 @@
+"""The events of a session: its ledger."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from .. import records
+from ..models.mapping import EVENTS
+from .filters import EventFilter
+from .idempotency import id_from_key
+from .serializers import EventAppendSerializer, EventBatchSerializer, EventSerializer
+from .views import Listed, Retrieved, numbered_order
+
+
+class EventViewSet(Listed, Retrieved):
+    """A session's events by number; ``order=desc`` lists the latest first. They are only ever appended."""
+
+    table = EVENTS
+    serializer_class = EventSerializer
+    filterset_class = EventFilter
+    keyed: ClassVar[Any] = ("create", "batch")
+    verbs: ClassVar[Any] = {**Listed.verbs, "batch": "add"}
+
+    def get_order(self) -> tuple[str, ...]:
+        return numbered_order(self.request, "asc")
+
+    @extend_schema(request=EventAppendSerializer, responses={201: EventSerializer})
+    def create(self, request: Request, **kwargs: Any) -> Response:
+        """Append an event; with `expected_seq` only if that is the session's last number."""
+        fields = self.validated(EventAppendSerializer)
+        expected = fields.pop("expected_seq", None)
+        return self.answer(self.storage.append_event(self.new(fields), expected_seq=expected), 201)
+
+    def new(self, fields: dict[str, Any], place: int | None = None) -> records.Event:
+        """The event that these fields describe."""
+        id = id_from_key(self, fields.get("id", ""), place)
+        return records.Event(**{**fields, "id": id, "session_id": self.kwargs["session_id"]})
+
+    @extend_schema(request=EventBatchSerializer, responses={201: EventBatchSerializer})
+    @action(["post"], detail=False)
+    def batch(self, request: Request, **kwargs: Any) -> Response:
+        """Append several events, all or none."""
+        given = self.validated(EventBatchSerializer)
+        new = [self.new(fields, place) for place, fields in enumerate(given["events"])]
+        stored = self.storage.append_events(new, expected_seq=given.get("expected_seq"))
+        context = self.get_serializer_context()
+        return Response(EventBatchSerializer({"events": stored}, context=context).data, status=201)

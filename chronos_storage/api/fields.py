@@ -1,0 +1,97 @@
+"""Serializer fields that take and give what the records hold, and coerce nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from .. import codec
+from ..exceptions import InvalidRecord
+
+
+class StringField(serializers.CharField):
+    """A string as it is: spaces at its ends are part of it, and a number is none."""
+
+    def __init__(self, *, max_length: int = codec.MAX_INDEXED, **kwargs: Any) -> None:
+        kwargs = {"allow_blank": True, "required": False, **kwargs}
+        if kwargs.get("read_only"):
+            del kwargs["required"]
+        super().__init__(trim_whitespace=False, max_length=max_length, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+@extend_schema_field({"type": "string", "format": "date-time"})
+class MomentField(serializers.Field[Any, Any, str, Any]):
+    """A time with its offset; it comes back in UTC, with microseconds."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        if not kwargs.get("read_only"):
+            kwargs = {"required": False, **kwargs}
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data: Any) -> datetime:
+        try:
+            return codec.moment(datetime.fromisoformat(data.upper()), "")
+        except InvalidRecord as error:
+            raise serializers.ValidationError(error.problem) from None
+        except (AttributeError, TypeError, ValueError):
+            raise serializers.ValidationError("must be a time such as 2026-01-31T12:00:00Z") from None
+
+    def to_representation(self, value: datetime) -> str:
+        return value.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+class _Passed(serializers.Field[Any, Any, Any, Any]):
+    """A JSON value as it is: the record checks it, and names what is wrong inside."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        if not kwargs.get("read_only"):
+            kwargs = {"required": False, **kwargs}
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data: Any) -> Any:
+        return data
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+@extend_schema_field(OpenApiTypes.ANY)
+class JSONField(_Passed):
+    """Any JSON value."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_null=True, **kwargs)
+
+
+@extend_schema_field({"type": "object", "additionalProperties": {}})
+class ObjectField(_Passed):
+    """A JSON object."""
+
+
+@extend_schema_field({"type": ["array", "null"], "items": {}})
+class ListField(_Passed):
+    """A list of JSON values, or null."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_null=True, **kwargs)
+
+
+class CountField(serializers.IntegerField):
+    """A whole number from 0 on, or null; no string of digits."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=0, max_value=codec.MAX_INTEGER, required=False, **kwargs)
+
+    def to_internal_value(self, data: Any) -> int:
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        return super().to_internal_value(data)

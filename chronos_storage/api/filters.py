@@ -1,0 +1,97 @@
+"""Filters of lists: each by a field that an index begins with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_filters
+from django import forms
+from django.db.models.query import QuerySet
+
+from .. import codec
+from ..models import AuditLog, Checkpoint, Event, Image, MemoryRecord, Session
+
+
+def _string() -> Any:
+    # A space at the end is part of an id.
+    return django_filters.CharFilter(max_length=codec.MAX_INDEXED, strip=False)
+
+
+class _IntegerFilter(django_filters.NumberFilter):
+    field_class = forms.IntegerField
+
+
+def _number(lookup: str, help_text: str) -> Any:
+    return _IntegerFilter("seq_num", lookup, min_value=0, max_value=codec.MAX_INTEGER, help_text=help_text)
+
+
+class SessionFilter(django_filters.FilterSet):
+    agent_id = _string()
+    user_id = _string()
+    status = _string()
+    container_id = _string()
+    image_id = _string()
+    include_deleted = django_filters.BooleanFilter(
+        method="with_deleted", help_text="Soft-deleted ones too, which are there for staff only."
+    )
+
+    class Meta:
+        model = Session
+        fields = ("agent_id", "user_id", "status", "container_id", "image_id")
+
+    def with_deleted(self, rows: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
+        return rows
+
+    def filter_queryset(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        rows = super().filter_queryset(rows)
+        return rows if self.form.cleaned_data["include_deleted"] else rows.filter(deleted_at=None)
+
+
+class EventFilter(django_filters.FilterSet):
+    after_seq = _number("gt", "Only events with a higher number.")
+
+    class Meta:
+        model = Event
+        fields = ("after_seq",)
+
+
+class CheckpointFilter(django_filters.FilterSet):
+    run_id = _string()
+    before_seq = _number("lt", "Only checkpoints with a lower number.")
+
+    class Meta:
+        model = Checkpoint
+        fields = ("run_id",)
+
+
+class MemoryFilter(django_filters.FilterSet):
+    agent_id = _string()
+    user_id = _string()
+    session_id = _string()
+    key = _string()
+
+    class Meta:
+        model = MemoryRecord
+        fields = ("agent_id", "user_id", "session_id", "key")
+
+
+class AuditLogFilter(django_filters.FilterSet):
+    session_id = _string()
+    agent_id = _string()
+    user_id = _string()
+    actor = _string()
+    action = _string()
+    resource = _string()
+
+    class Meta:
+        model = AuditLog
+        fields = ("session_id", "agent_id", "user_id", "actor", "action", "resource")
+
+
+class ImageFilter(django_filters.FilterSet):
+    name = _string()
+    container_id = _string()
+
+    class Meta:
+        model = Image
+        fields = ("name", "container_id")

@@ -1,0 +1,55 @@
+"""``Idempotency-Key``: a repeated creation finds what the first one stored.
+
+The key becomes the id: the UUIDv5 of the user, the route and the key. So nothing has to be remembered beside the row.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Any, TypeVar
+
+from rest_framework.exceptions import ValidationError
+
+from .. import codec, records
+from ..exceptions import AlreadyExists
+
+R = TypeVar("R", bound=records.Record)
+
+HEADER = "Idempotency-Key"
+_NAMESPACE = uuid.UUID("5cb3b8a5-1a74-5d0e-9f0c-6f5cfb1d0a4e")
+_KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
+
+
+def id_from_key(view: Any, given: str = "", place: int | None = None) -> str:
+    """The id that a new record gets: that of the key if there is one, else the given one, which may be empty.
+
+    Args:
+        given: the id that the body names, which only staff may do.
+        place: where in a batch the record stands.
+    """
+    key = view.request.headers.get(HEADER)
+    if key is None:
+        return given
+    if not _KEY.match(key):
+        raise ValidationError({HEADER: "must be 1 to 255 printable ASCII characters"})
+    if given:
+        raise ValidationError({"id": f"is made from the {HEADER}: give one of them"})
+    match = view.request.resolver_match
+    parts = [view.access.user_id, match.view_name, sorted(view.kwargs.items()), key, place]
+    return str(uuid.uuid5(_NAMESPACE, codec.canonical(parts)))
+
+
+def repeated(view: Any, given: R, stored: R | None) -> R:
+    """`stored`, where the creation of `given` found its key's id taken, and is the repeat of the one that stored it.
+
+    A row that has been changed since can't be told from another; it is taken for the one.
+
+    Raises:
+        AlreadyExists: other content is stored under the id.
+    """
+    if stored is None or HEADER not in view.request.headers:
+        raise AlreadyExists(f"{type(given).__name__} {given.id!r} is stored already")
+    if stored.updated_at != stored.created_at:  # type: ignore[attr-defined]
+        return stored
+    return records.require_same(given.cleaned(), stored)

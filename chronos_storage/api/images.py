@@ -1,0 +1,104 @@
+"""Containers and images: staff's, as they belong to no user."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from .. import records
+from ..exceptions import AlreadyExists, NotFound
+from ..models.mapping import CONTAINERS, IMAGES
+from .etags import replaced, write_if_match
+from .filters import ImageFilter
+from .idempotency import id_from_key, repeated
+from .serializers import ContainerSerializer, ImageSerializer
+from .views import Listed, Retrieved
+
+
+class _SavedViewSet(Listed, Retrieved):
+    """Records that the facade saves over what was there."""
+
+    versioned = True
+    keyed: ClassVar[Any] = ("create",)
+
+    def save(self, record: Any) -> Any:
+        """Store the record through the facade."""
+        raise NotImplementedError
+
+    def remove(self, id: str) -> bool:
+        """Delete the record through the facade."""
+        raise NotImplementedError
+
+    def create(self, request: Request, **kwargs: Any) -> Response:
+        fields = self.validated()
+        given = self.table.record(**{**fields, "id": id_from_key(self, fields.get("id", ""))})
+        try:
+            return self.answer(self.insert(given), 201)
+        except AlreadyExists:
+            found = self.table.fetch(self.get_queryset().filter(pk=given.id))
+            return self.answer(repeated(self, given, found[0] if found else None), 201)
+
+    def insert(self, given: Any) -> Any:
+        """Save what must not be there yet: what was keeps its created_at, and the transaction is rolled back."""
+        created_at = given.created_at or records.now()
+        with self.storage.atomic():
+            if given.id and self.get_queryset().filter(pk=given.id).exists():
+                raise AlreadyExists
+            stored = self.save(replaced(given, {"created_at": created_at}))
+            if stored.created_at != created_at:
+                raise AlreadyExists
+        return stored
+
+    def partial_update(self, request: Request, **kwargs: Any) -> Response:
+        changes = self.validated(partial=True)
+        return self.write(lambda: self.save(replaced(self.record(), changes)))
+
+    def write(self, write: Any) -> Response:
+        """Write if the version is still the one that was seen."""
+        return self.answer(write_if_match(self.request, self.table, self.row(), write))
+
+    def destroy(self, request: Request, **kwargs: Any) -> Response:
+        if not self.remove(self.kwargs["id"]):
+            raise NotFound
+        return Response(status=204)
+
+
+class ContainerViewSet(_SavedViewSet):
+    """Containers, newest first."""
+
+    table = CONTAINERS
+    serializer_class = ContainerSerializer
+
+    def save(self, record: records.Container) -> records.Container:
+        stored: records.Container = self.storage.save_container(record)
+        return stored
+
+    def remove(self, id: str) -> bool:
+        return bool(self.storage.delete_container(id))
+
+
+class ImageViewSet(_SavedViewSet):
+    """Images, newest first."""
+
+    table = IMAGES
+    serializer_class = ImageSerializer
+    filterset_class = ImageFilter
+    verbs: ClassVar[Any] = {**Listed.verbs, "merge_metadata": "change"}
+
+    def save(self, record: records.Image) -> records.Image:
+        stored: records.Image = self.storage.save_image(record)
+        return stored
+
+    def remove(self, id: str) -> bool:
+        return bool(self.storage.delete_image(id))
+
+    @extend_schema(request=OpenApiTypes.OBJECT, responses=ImageSerializer)
+    @action(["patch"], detail=True, url_path="metadata")
+    def merge_metadata(self, request: Request, **kwargs: Any) -> Response:
+        """Merge an object into the top level of the metadata, so that writers of different keys both win."""
+        return self.write(lambda: self.storage.patch_image_metadata(self.kwargs["id"], request.data))

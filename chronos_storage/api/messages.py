@@ -1,0 +1,53 @@
+"""Messages of a session."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from .. import records
+from ..exceptions import NotFound
+from ..models.mapping import MESSAGES
+from .idempotency import id_from_key
+from .serializers import MessageBatchSerializer, MessageSerializer
+from .views import Listed, Retrieved, numbered_order
+
+
+class MessageViewSet(Listed, Retrieved):
+    """A session's messages by number; ``order=desc`` lists the latest first."""
+
+    table = MESSAGES
+    serializer_class = MessageSerializer
+    keyed: ClassVar[Any] = ("create", "batch")
+    verbs: ClassVar[Any] = {**Listed.verbs, "batch": "add"}
+
+    def get_order(self) -> tuple[str, ...]:
+        return numbered_order(self.request, "asc")
+
+    def create(self, request: Request, **kwargs: Any) -> Response:
+        return self.answer(self.storage.add_message(self.new(self.validated())), 201)
+
+    def new(self, fields: dict[str, Any], place: int | None = None) -> records.Message:
+        """The message that these fields describe."""
+        id = id_from_key(self, fields.get("id", ""), place)
+        return records.Message(**{**fields, "id": id, "session_id": self.kwargs["session_id"]})
+
+    @extend_schema(request=MessageBatchSerializer, responses={201: MessageBatchSerializer})
+    @action(["post"], detail=False)
+    def batch(self, request: Request, **kwargs: Any) -> Response:
+        """Add several messages, all or none."""
+        given = self.validated(MessageBatchSerializer)["messages"]
+        stored = self.storage.add_messages([self.new(fields, place) for place, fields in enumerate(given)])
+        context = self.get_serializer_context()
+        return Response(MessageBatchSerializer({"messages": stored}, context=context).data, status=201)
+
+    def destroy(self, request: Request, **kwargs: Any) -> Response:
+        """Remove a message; its number is not given again."""
+        session_id, id = self.kwargs["session_id"], self.kwargs["id"]
+        if not (self.row().exists() and self.storage.delete_message(id, session_id=session_id)):
+            raise NotFound
+        return Response(status=204)

@@ -1,0 +1,127 @@
+"""Errors as problem details (RFC 9457), translated in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import DatabaseError
+from django.http import Http404
+from rest_framework import status
+from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
+from rest_framework.response import Response
+from rest_framework.views import exception_handler, set_rollback
+
+from .. import codec, exceptions
+from ..backends.orm.errors import is_transient
+
+MEDIA_TYPE = "application/problem+json"
+#: What a type begins with; the rest names the kind of problem.
+NAMESPACE = "urn:chronos-storage:problem:"
+#: Seconds after which a write that the database gave up is worth another attempt.
+RETRY_AFTER = 1
+
+#: What each error of ours is over HTTP: its status, its name and its title.
+_PROBLEMS: dict[type[Exception], tuple[int, str, str]] = {
+    exceptions.InvalidRecord: (status.HTTP_400_BAD_REQUEST, "invalid", "Invalid input"),
+    exceptions.NotFound: (status.HTTP_404_NOT_FOUND, "not-found", "Not found"),
+    exceptions.AlreadyExists: (status.HTTP_409_CONFLICT, "already-exists", "Already exists"),
+    exceptions.AmbiguousId: (status.HTTP_409_CONFLICT, "ambiguous-id", "Ambiguous id"),
+    exceptions.SequenceConflict: (status.HTTP_409_CONFLICT, "sequence-conflict", "Sequence conflict"),
+    exceptions.AppendOnlyError: (status.HTTP_409_CONFLICT, "append-only", "Append-only"),
+    exceptions.RetryTransaction: (status.HTTP_503_SERVICE_UNAVAILABLE, "retry", "Try again"),
+    exceptions.NotSupported: (status.HTTP_501_NOT_IMPLEMENTED, "not-supported", "Not supported"),
+}
+_TITLES = {
+    400: "Invalid input",
+    401: "Not authenticated",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    406: "Not acceptable",
+    412: "Precondition failed",
+    413: "Body too large",
+    415: "Unsupported media type",
+    429: "Too many requests",
+}
+
+
+class PreconditionFailed(APIException):
+    status_code = status.HTTP_412_PRECONDITION_FAILED
+    default_detail = "It has been changed since: read it again."
+    default_code = "precondition-failed"
+
+
+class BodyTooLarge(APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_code = "body-too-large"
+
+
+def problem(code: int, name: str, title: str, detail: str, **more: Any) -> Response:
+    """A response with problem details."""
+    body = {"type": NAMESPACE + name, "title": title, "status": code, "detail": detail, **more}
+    # A message may quote what was refused because it is no text.
+    return Response(codec.scrub(body), status=code)
+
+
+def handle(error: Exception, context: dict[str, Any]) -> Response | None:
+    """The answer to an error: DRF's exception handler for the views of the API; None for one that is a bug."""
+    if isinstance(error, DatabaseError) and is_transient(error):
+        error = exceptions.RetryTransaction()
+    for kind, (code, name, title) in _PROBLEMS.items():
+        if isinstance(error, kind):
+            set_rollback()
+            response = problem(code, name, title, str(error), **_details(error))
+            if code == status.HTTP_503_SERVICE_UNAVAILABLE:
+                response["Retry-After"] = str(RETRY_AFTER)
+            return response
+    if isinstance(error, RequestDataTooBig):
+        error = BodyTooLarge("the body is larger than the server takes")
+    elif isinstance(error, SuspiciousOperation):
+        error = ValidationError({"body": "can't be read"})
+    plain = exception_handler(error, context)
+    if plain is None:
+        return None
+    translated = _of_framework(error, plain.status_code)
+    for header, value in plain.items():
+        translated[header] = value
+    return translated
+
+
+def _details(error: Exception) -> dict[str, Any]:
+    if isinstance(error, exceptions.InvalidRecord):
+        return {"errors": [{"field": error.field, "detail": error.problem}]}
+    if isinstance(error, exceptions.SequenceConflict):
+        return {"expected": error.expected, "actual": error.actual}
+    return {}
+
+
+def _of_framework(error: Exception, code: int) -> Response:
+    title = _TITLES.get(code, "Error")
+    if isinstance(error, ValidationError):
+        errors = list(_flat(error.detail))
+        detail = "; ".join(f"{each['field']}: {each['detail']}" if each["field"] else each["detail"] for each in errors)
+        return problem(code, "invalid", title, detail, errors=errors)
+    if isinstance(error, Http404):
+        return problem(code, "not-found", title, "There is no such thing here.")
+    if isinstance(error, PermissionDenied):
+        return problem(code, "permission-denied", title, "You may not do this.")
+    assert isinstance(error, APIException)
+    wait = getattr(error, "wait", None)
+    more = {} if wait is None else {"retry_after": int(wait)}
+    name = str(error.get_codes()).replace("_", "-")
+    return problem(code, name, title, str(error.detail), **more)
+
+
+def _flat(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
+    """Each error of a nest of errors, with the path of its field."""
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            name = "" if name == "non_field_errors" else name
+            yield from _flat(inner, f"{path}.{name}" if path and name else path or str(name))
+    elif isinstance(detail, list):
+        for place, inner in enumerate(detail):
+            yield from _flat(inner, path if isinstance(inner, ErrorDetail) else f"{path}[{place}]")
+    else:
+        yield {"field": path, "detail": str(detail)}

@@ -1,0 +1,121 @@
+"""The OpenAPI 3.1 document: what drf-spectacular can't see of the views is added here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter
+
+from .idempotency import HEADER
+from .ids import PATTERN
+from .problems import MEDIA_TYPE
+
+
+class ApiSchema(AutoSchema):
+    """Adds the headers that creations and updates take."""
+
+    def get_override_parameters(self) -> list[Any]:
+        action = getattr(self.view, "action", "")
+        if action in getattr(self.view, "keyed", ()):
+            return [
+                OpenApiParameter(
+                    HEADER,
+                    location=OpenApiParameter.HEADER,
+                    description="Becomes the id: a repeat with the same key returns the stored record.",
+                )
+            ]
+        if self.method in ("PUT", "PATCH") and getattr(self.view, "versioned", False):
+            return [
+                OpenApiParameter(
+                    "If-Match",
+                    location=OpenApiParameter.HEADER,
+                    description="The ETag that was read: if the record has another by now, the answer is 412.",
+                )
+            ]
+        return []
+
+    def get_tags(self) -> list[str]:
+        return [self._tokenize_path()[0]]
+
+
+#: The settings of drf-spectacular under which the document is made, whatever the project's own are.
+SETTINGS: dict[str, Any] = {
+    "OAS_VERSION": "3.1.0",
+    "TITLE": "chronos_storage",
+    "DESCRIPTION": "Sessions, messages, memory, audit logs, traces, events and checkpoints of AI agents.",
+    "VERSION": "1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": "",
+    "POSTPROCESSING_HOOKS": ["chronos_storage.api.schema.complete"],
+}
+
+#: What each operation may answer besides its success, by what it is.
+_ALWAYS = {401: "Not signed in.", 403: "Not allowed.", 404: "Not there for this user.", 406: "Only JSON is served."}
+_ALWAYS |= {400: "What was sent isn't right.", 429: "Asked too often.", 503: "The database is busy: try again."}
+_WITH_BODY = {409: "It conflicts with what is stored.", 413: "The body is too large.", 415: "The body must be JSON."}
+
+_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "description": "Problem details (RFC 9457).",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "format": "uri", "description": "Names the kind of problem."},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "description": "Each field that isn't right.",
+            "items": {
+                "type": "object",
+                "required": ["field", "detail"],
+                "properties": {"field": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+        "expected": {"type": "integer", "description": "The last number that was expected."},
+        "actual": {"type": "integer", "description": "The last number that is stored."},
+        "retry_after": {"type": "integer", "description": "Seconds until it can be tried again."},
+    },
+    "example": {
+        "type": "urn:chronos-storage:problem:sequence-conflict",
+        "title": "Sequence conflict",
+        "status": 409,
+        "detail": "expected the last number to be 3, it is 5",
+        "expected": 3,
+        "actual": 5,
+    },
+}
+
+
+def complete(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """A hook of drf-spectacular: the problems that each operation may answer, and what ids in paths look like."""
+    result["components"].setdefault("schemas", {})["Problem"] = _PROBLEM
+    if request is not None:
+        result["servers"] = [{"url": request.path.removesuffix("/schema")}]
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            _complete(operation)
+    return result
+
+
+def _complete(operation: dict[str, Any]) -> None:
+    problems = dict(_ALWAYS)
+    if "requestBody" in operation:
+        problems |= _WITH_BODY
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "path":
+            parameter["schema"]["pattern"] = PATTERN
+            parameter["description"] = "The id, or where a path can't hold it, `~` and its base64url without padding."
+        elif parameter["name"] == "If-Match":
+            problems[412] = "It has been changed since."
+    responses = operation["responses"]
+    for code, description in problems.items():
+        responses.setdefault(
+            str(code),
+            {
+                "description": description,
+                "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            },
+        )
+    operation["responses"] = dict(sorted(responses.items()))

@@ -1,0 +1,22 @@
+"""The storage that the API serves."""
+
+from __future__ import annotations
+
+from ..backends.handler import DEFAULT_ALIAS, storages
+from ..backends.orm import OrmStorage
+from ..exceptions import ConfigurationError
+
+
+def served() -> OrmStorage:
+    """The storage with the alias "default".
+
+    Raises:
+        ConfigurationError: it is not the ORM's, whose querysets the API reads.
+    """
+    storage = storages[DEFAULT_ALIAS]
+    if not isinstance(storage, OrmStorage):
+        raise ConfigurationError(
+            f'the REST API serves an OrmStorage, and CHRONOS_STORAGE["STORAGES"]["{DEFAULT_ALIAS}"] is a '
+            f"{type(storage).__name__}"
+        )
+    return storage

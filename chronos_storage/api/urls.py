@@ -1,0 +1,76 @@
+"""What ``path("api/", include("chronos_storage.api.urls"))`` mounts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.checks import CheckMessage, Error
+from django.urls import URLPattern, path
+from django.urls.resolvers import RoutePattern
+from rest_framework.routers import SimpleRouter
+
+from ..exceptions import ConfigurationError
+from .access import access_for
+from .audit_logs import AuditLogViewSet
+from .checkpoints import CheckpointViewSet
+from .events import EventViewSet
+from .images import ContainerViewSet, ImageViewSet
+from .memory import MemoryViewSet
+from .messages import MessageViewSet
+from .root import Root, SchemaView, Unknown
+from .sessions import SessionViewSet
+from .store import served
+from .traces import SessionTraceViewSet, TraceViewSet
+
+app_name = "chronos_storage_api"
+
+
+class _Router(SimpleRouter):
+    def __init__(self) -> None:
+        super().__init__(trailing_slash=False, use_regex_path=False)
+
+    def get_lookup_regex(self, viewset: Any, lookup_prefix: str = "") -> str:
+        return "<str:id>"
+
+
+router = _Router()
+router.register("sessions", SessionViewSet, "session")
+for _prefix, _viewset, _name in (
+    ("messages", MessageViewSet, "message"),
+    ("events", EventViewSet, "event"),
+    ("checkpoints", CheckpointViewSet, "checkpoint"),
+    ("traces", SessionTraceViewSet, "session-trace"),
+):
+    router.register(f"sessions/<str:session_id>/{_prefix}", _viewset, _name)
+router.register("traces", TraceViewSet, "trace")
+router.register("memory", MemoryViewSet, "memory")
+router.register("audit-logs", AuditLogViewSet, "audit-log")
+router.register("containers", ContainerViewSet, "container")
+router.register("images", ImageViewSet, "image")
+
+
+class _CheckedPattern(RoutePattern):
+    """A pattern whose system check also says whether what is mounted here can be served."""
+
+    def check(self) -> list[CheckMessage]:
+        messages = super().check()
+        try:
+            served()
+            access_for(None)
+        except ConfigurationError as error:
+            messages.append(Error(f"{error}.", id="chronos_storage.E006"))
+        return messages
+
+
+_FLAT = [(prefix, f"{name}-list") for prefix, viewset, name in router.registry if "<" not in prefix]
+
+urlpatterns = [
+    URLPattern(
+        _CheckedPattern("", name="root", is_endpoint=True),
+        Root.as_view(lists={prefix: name for prefix, name in _FLAT if prefix != "traces"}),
+        name="root",
+    ),
+    path("schema", SchemaView.as_view(), name="schema"),
+    *router.urls,
+    *(path(f"{prefix}/<path:rest>", Unknown.as_view()) for prefix, _ in _FLAT),
+]

@@ -1,0 +1,215 @@
+"""What all views of the API have in common. None of it depends on the project's defaults for DRF, but how users sign in
+and how often they may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from django.db.models.query import QuerySet
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.generics import GenericAPIView
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.permissions import BasePermission
+from rest_framework.renderers import BrowsableAPIRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
+from rest_framework.throttling import ScopedRateThrottle
+from rest_framework.viewsets import GenericViewSet
+
+from ..exceptions import NotFound
+from ..models.mapping import Table
+from . import problems
+from .access import AccessRule, Verb, access_for
+from .bodies import JSONParser, JSONRenderer
+from .etags import etag
+from .ids import read_address
+from .pagination import KeysetPagination
+from .schema import ApiSchema
+from .store import served
+
+
+class Permission(BasePermission):
+    """Asks the access rule whether the user may do this to rows of the view's model at all."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        access: AccessRule = view.access
+        if not access.signed_in:
+            return False
+        return all(access.may(verb, model) for verb, model in view.needed())
+
+
+class Throttle(ScopedRateThrottle):
+    """By the scopes ``chronos_read``, ``chronos_write``, ``chronos_export`` and ``chronos_search``.
+
+    Their rates stand in DRF's ``DEFAULT_THROTTLE_RATES``; a scope that isn't there has no limit.
+    """
+
+    def get_rate(self) -> str | None:
+        rates: Mapping[str | None, str | None] = api_settings.DEFAULT_THROTTLE_RATES  # type: ignore[assignment]
+        return rates.get(self.scope)
+
+
+class ApiMixin(GenericAPIView):  # type: ignore[type-arg]
+    """Closed to who isn't signed in; JSON in and out; ids decoded; errors as problem details."""
+
+    renderer_classes: Any = (JSONRenderer, BrowsableAPIRenderer)
+    parser_classes = (JSONParser,)
+    permission_classes = (Permission,)
+    throttle_classes = (Throttle,)
+    content_negotiation_class = DefaultContentNegotiation
+    metadata_class = None
+    versioning_class = None
+    pagination_class: Any = None
+    filter_backends: Any = ()
+    schema: Any = ApiSchema()
+    http_method_names = ("get", "post", "put", "patch", "delete", "head")
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        for name, segment in kwargs.items():
+            decoded = read_address(segment)
+            if decoded is None:
+                raise NotFound(f"{segment!r} is no address of an id")
+            self.kwargs[name] = decoded
+
+    def needed(self) -> list[tuple[Verb, Any]]:
+        """What the user must be allowed to do, and with which models' rows."""
+        return []
+
+    @property
+    def access(self) -> AccessRule:
+        """The rule for the user of this request."""
+        known: AccessRule | None = getattr(self.request, "_chronos_access", None)
+        if known is None:
+            known = self.request._chronos_access = access_for(self.request.user)  # type: ignore[attr-defined]
+        return known
+
+    @property
+    def throttle_scope(self) -> str:
+        return "chronos_read" if self.request.method in ("GET", "HEAD") else "chronos_write"
+
+    def get_authenticate_header(self, request: Request) -> str:
+        # Without one DRF would answer 403; session authentication has none.
+        for authenticator in self.get_authenticators():
+            if header := authenticator.authenticate_header(request):
+                return header
+        return "Session"
+
+    def get_exception_handler(self) -> Callable[..., Response | None]:
+        return problems.handle
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        if getattr(response, "exception", False) and response.accepted_renderer.format == "json":
+            response.content_type = problems.MEDIA_TYPE
+        return response
+
+    def validated(self, serializer: type[serializers.Serializer[Any]] | None = None, **options: Any) -> Any:
+        """What the body says, checked by a serializer: the view's own unless another is named."""
+        checked = (serializer or self.get_serializer_class())(
+            data=self.request.data, context=self.get_serializer_context(), **options
+        )
+        checked.is_valid(raise_exception=True)
+        return checked.validated_data
+
+    def answer(self, record: Any, status: int = 200) -> Response:
+        """A response with one record."""
+        return Response(self.get_serializer(record).data, status=status)
+
+
+class RecordViewSet(ApiMixin, GenericViewSet):  # type: ignore[type-arg]
+    """Records of one kind, read through the access rule's querysets and written through the facade.
+
+    Attributes:
+        table: where the facade keeps them.
+        verbs: what each action does to rows of the table, and therefore needs.
+        order: the fields of a list's order, which are unique together.
+        versioned: whether records have ETags.
+    """
+
+    table: ClassVar[Table[Any]]
+    verbs: ClassVar[Mapping[str, Verb]] = {
+        "list": "view",
+        "retrieve": "view",
+        "create": "add",
+        "update": "change",
+        "partial_update": "change",
+        "destroy": "delete",
+    }
+    order: ClassVar[tuple[str, ...]] = ("-created_at", "-id")
+    versioned: ClassVar[bool] = False
+
+    pagination_class = KeysetPagination
+    filter_backends = (DjangoFilterBackend,)
+
+    def needed(self) -> list[tuple[Verb, Any]]:
+        # Without an action the method isn't allowed; that there is something is told to who may look.
+        return [(self.verbs.get(self.action or "list", "view"), self.table.model)]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        session_id = self.kwargs.get("session_id")
+        if session_id is not None and not self.access.has_session(session_id):
+            raise NotFound(f"there is no session {session_id!r}")
+
+    def get_queryset(self) -> QuerySet[Any]:
+        if getattr(self, "swagger_fake_view", False):
+            return self.table.model._default_manager.none()
+        rows = self.access.rows(self.table.model)
+        session_id = self.kwargs.get("session_id")
+        return rows if session_id is None else rows.filter(session_id=session_id)
+
+    def get_order(self) -> tuple[str, ...]:
+        """The order of the list that is asked for."""
+        return self.order
+
+    def row(self) -> QuerySet[Any]:
+        """The one row that the address names."""
+        return self.get_queryset().filter(**{self.table.id: self.kwargs["id"]})
+
+    def record(self) -> Any:
+        """The record that the address names."""
+        for record in self.table.fetch(self.row()[:1]):
+            return record
+        raise NotFound(f"there is no {self.table.record.__name__.lower()} {self.kwargs['id']!r}")
+
+    def answer(self, record: Any, status: int = 200) -> Response:
+        response = super().answer(record, status)
+        if self.versioned:
+            response["ETag"] = etag(record)
+        return response
+
+    @property
+    def storage(self) -> Any:
+        """The facade."""
+        return served()
+
+
+class Listed(RecordViewSet):
+    """Adds the list."""
+
+    def list(self, request: Request, **kwargs: Any) -> Response:
+        rows = self.filter_queryset(self.get_queryset())
+        paginator = self.paginator
+        assert isinstance(paginator, KeysetPagination)
+        page = paginator.paginate_records(self.table, rows, self.get_order(), request)
+        return paginator.get_paginated_response(self.get_serializer(page, many=True).data)
+
+
+class Retrieved(RecordViewSet):
+    """Adds one record by its id."""
+
+    def retrieve(self, request: Request, **kwargs: Any) -> Response:
+        return self.answer(self.record())
+
+
+def numbered_order(request: Request, default: str) -> tuple[str, ...]:
+    """The order of a numbered list that ``order=asc`` or ``order=desc`` asks for."""
+    order = request.query_params.get("order", default)
+    if order not in ("asc", "desc"):
+        raise ValidationError({"order": "must be asc or desc"})
+    return ("seq_num",) if order == "asc" else ("-seq_num",)

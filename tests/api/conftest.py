@@ -1,0 +1,107 @@
+"""The API on every database, and who asks it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.http import HttpResponse
+from django.test import Client
+
+from chronos_storage.backends.orm import OrmStorage
+from tests.admin.conftest import OneDatabase
+
+
+@dataclass
+class Api:
+    """A client that speaks JSON, and the user it is signed in as."""
+
+    client: Client
+    user: User | None = None
+
+    @property
+    def user_id(self) -> str:
+        assert self.user is not None
+        return str(self.user.pk)
+
+    def ask(self, method: str, path: str, body: Any = None, *, raw: bytes | None = None, **headers: str) -> Any:
+        content = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
+        return self.client.generic(
+            method,
+            f"/api/{path}",
+            content,
+            content_type="application/json",
+            headers={"Accept": "application/json", **{name.replace("_", "-"): text for name, text in headers.items()}},
+        )
+
+    def get(self, path: str, status: int = 200, **headers: str) -> Any:
+        return read(self.ask("GET", path, **headers), status)
+
+    def post(self, path: str, body: Any, status: int = 201, **headers: str) -> Any:
+        return read(self.ask("POST", path, body, **headers), status)
+
+    def patch(self, path: str, body: Any, status: int = 200, **headers: str) -> Any:
+        return read(self.ask("PATCH", path, body, **headers), status)
+
+    def delete(self, path: str, status: int = 204) -> Any:
+        return read(self.ask("DELETE", path), status)
+
+
+def read(response: HttpResponse, status: int) -> Any:
+    """The body of a response that must have this status."""
+    assert response.status_code == status, response.content
+    return json.loads(response.content) if response.content else None
+
+
+def signed_in(name: str, *, staff: bool = False, permissions: bool = False) -> Api:
+    user = User.objects.create_user(name, is_staff=staff)
+    if permissions:
+        user.user_permissions.set(Permission.objects.filter(content_type__app_label__startswith="chronos"))
+    client = Client()
+    client.force_login(user)
+    return Api(client, user)
+
+
+@pytest.fixture
+def site(alias: str, settings: Any) -> OrmStorage:
+    """The facade over the database that the whole site now uses."""
+    settings.DATABASE_ROUTERS = [OneDatabase(alias)]
+    return OrmStorage()
+
+
+@pytest.fixture
+def committed_site(site: OrmStorage, transactional_db: None) -> OrmStorage:
+    """The same, really committing, for threads."""
+    return site
+
+
+@pytest.fixture
+def anonymous(site: OrmStorage) -> Api:
+    return Api(Client())
+
+
+@pytest.fixture
+def ada(site: OrmStorage) -> Api:
+    """A user like any other."""
+    return signed_in("ada")
+
+
+@pytest.fixture
+def bob(site: OrmStorage) -> Api:
+    """Another one."""
+    return signed_in("bob")
+
+
+@pytest.fixture
+def staff(site: OrmStorage) -> Api:
+    """Staff with every permission on our models."""
+    return signed_in("staff", staff=True, permissions=True)
+
+
+@pytest.fixture
+def novice(site: OrmStorage) -> Api:
+    """Staff without a permission."""
+    return signed_in("novice", staff=True)

@@ -25,7 +25,6 @@ class CheckpointViewSet(Listed, Retrieved):
     serializer_class = CheckpointSerializer
     filterset_class = CheckpointFilter
     keyed: ClassVar[Any] = ("create",)
-    verbs: ClassVar[Any] = {**Listed.verbs, "latest": "view"}
 
     def get_order(self) -> tuple[str, ...]:
         return numbered_order(self.request, "desc")

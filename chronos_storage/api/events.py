@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,6 +12,7 @@ from .. import records
 from ..models.mapping import EVENTS
 from .filters import EventFilter
 from .idempotency import id_from_key
+from .schema import documented
 from .serializers import EventAppendSerializer, EventBatchSerializer, EventSerializer
 from .views import Listed, Retrieved, numbered_order
 
@@ -29,7 +29,7 @@ class EventViewSet(Listed, Retrieved):
     def get_order(self) -> tuple[str, ...]:
         return numbered_order(self.request, "asc")
 
-    @extend_schema(request=EventAppendSerializer, responses={201: EventSerializer})
+    @documented(request=EventAppendSerializer, responses={201: EventSerializer})
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Append an event; with `expected_seq` only if that is the session's last number."""
         fields = self.validated(EventAppendSerializer)
@@ -41,7 +41,7 @@ class EventViewSet(Listed, Retrieved):
         id = id_from_key(self, fields.get("id", ""), place)
         return records.Event(**{**fields, "id": id, "session_id": self.kwargs["session_id"]})
 
-    @extend_schema(request=EventBatchSerializer, responses={201: EventBatchSerializer})
+    @documented(request=EventBatchSerializer, responses={201: EventBatchSerializer})
     @action(["post"], detail=False)
     def batch(self, request: Request, **kwargs: Any) -> Response:
         """Append several events, all or none."""

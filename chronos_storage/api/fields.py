@@ -53,9 +53,7 @@ class _Passed(serializers.Field[Any, Any, Any, Any]):
     """A JSON value as it is: the record checks it, and names what is wrong inside."""
 
     def __init__(self, **kwargs: Any) -> None:
-        if not kwargs.get("read_only"):
-            kwargs = {"required": False, **kwargs}
-        super().__init__(**kwargs)
+        super().__init__(**{"required": False, **kwargs})
 
     def to_internal_value(self, data: Any) -> Any:
         return data
@@ -77,7 +75,7 @@ class ObjectField(_Passed):
     """A JSON object."""
 
 
-@extend_schema_field({"type": ["array", "null"], "items": {}})
+@extend_schema_field({"type": "array", "items": {}})
 class ListField(_Passed):
     """A list of JSON values, or null."""
 
@@ -95,3 +93,14 @@ class CountField(serializers.IntegerField):
         if not isinstance(data, int) or isinstance(data, bool):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+@extend_schema_field({"type": "array", "items": {"type": "number"}})
+class VectorField(_Passed):
+    """A list of numbers."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=True, **kwargs)
+
+    def to_representation(self, value: Any) -> list[float]:
+        return list(value)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,6 +15,7 @@ from ..models.mapping import CONTAINERS, IMAGES
 from .etags import replaced, write_if_match
 from .filters import ImageFilter
 from .idempotency import id_from_key, repeated
+from .schema import documented
 from .serializers import ContainerSerializer, ImageSerializer
 from .views import Listed, Retrieved
 
@@ -97,7 +97,7 @@ class ImageViewSet(_SavedViewSet):
     def remove(self, id: str) -> bool:
         return bool(self.storage.delete_image(id))
 
-    @extend_schema(request=OpenApiTypes.OBJECT, responses=ImageSerializer)
+    @documented(request=OpenApiTypes.OBJECT, responses=ImageSerializer)
     @action(["patch"], detail=True, url_path="metadata")
     def merge_metadata(self, request: Request, **kwargs: Any) -> Response:
         """Merge an object into the top level of the metadata, so that writers of different keys both win."""

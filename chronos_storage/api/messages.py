@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,6 +12,7 @@ from .. import records
 from ..exceptions import NotFound
 from ..models.mapping import MESSAGES
 from .idempotency import id_from_key
+from .schema import documented
 from .serializers import MessageBatchSerializer, MessageSerializer
 from .views import Listed, Retrieved, numbered_order
 
@@ -36,7 +36,7 @@ class MessageViewSet(Listed, Retrieved):
         id = id_from_key(self, fields.get("id", ""), place)
         return records.Message(**{**fields, "id": id, "session_id": self.kwargs["session_id"]})
 
-    @extend_schema(request=MessageBatchSerializer, responses={201: MessageBatchSerializer})
+    @documented(request=MessageBatchSerializer, responses={201: MessageBatchSerializer})
     @action(["post"], detail=False)
     def batch(self, request: Request, **kwargs: Any) -> Response:
         """Add several messages, all or none."""

@@ -37,7 +37,7 @@ class Root(ApiMixin):
 class SchemaView(ApiMixin, SpectacularAPIView):
     """The OpenAPI document of what is mounted here."""
 
-    renderer_classes = [OpenApiJsonRenderer2]
+    renderer_classes: Any = (OpenApiJsonRenderer2,)
     urlconf = "chronos_storage.api.urls"
     custom_settings = SETTINGS
     schema = None

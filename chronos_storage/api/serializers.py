@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from .. import codec, records
-from .fields import CountField, JSONField, ListField, MomentField, ObjectField, StringField
+from .fields import CountField, JSONField, ListField, MomentField, ObjectField, StringField, VectorField
 
 
 class RecordSerializer(serializers.Serializer[Any]):
@@ -210,3 +210,54 @@ class ImageSerializer(RecordSerializer):
     metadata = ObjectField(help_text="To filter by; a change replaces it whole.")
     created_at = MomentField()
     updated_at = MomentField(read_only=True)
+
+
+class ExportSerializer(serializers.Serializer[Any]):
+    session = SessionSerializer()
+    messages = MessageSerializer(many=True)
+    events = EventSerializer(many=True)
+    checkpoints = CheckpointSerializer(many=True)
+    traces = TraceSerializer(many=True)
+    memory = MemorySerializer(many=True)
+    audit_logs = AuditLogSerializer(many=True)
+
+
+class CollectionSerializer(RecordSerializer):
+    name = StringField(required=True, allow_blank=False)
+    dimension = CountField(help_text="How many numbers each vector has.")
+    metric = serializers.ChoiceField(["cosine", "l2", "inner_product"], required=False)
+
+    staff_only = ()
+
+
+class EmbeddingSerializer(RecordSerializer):
+    id = StringField()
+    vector = VectorField()
+    content = StringField(max_length=codec.MAX_TEXT)
+    metadata = ObjectField()
+    user_id = StringField()
+
+    staff_only = ()
+
+
+class EmbeddingBatchSerializer(RecordSerializer):
+    embeddings = EmbeddingSerializer(many=True)
+
+    staff_only = ()
+
+
+class SearchSerializer(RecordSerializer):
+    vector = VectorField(help_text="What to find the nearest to.")
+    top_k = serializers.IntegerField(min_value=1, max_value=1000, required=False)
+    filter = ObjectField(help_text="Which embeddings count, by their metadata.")
+    text = StringField(max_length=codec.MAX_TEXT, help_text="Search the contents for these words too.")
+
+    staff_only = ()
+
+
+class SearchResultSerializer(EmbeddingSerializer):
+    score = serializers.FloatField(help_text="The similarity, higher is better.")
+
+
+class SearchResultsSerializer(serializers.Serializer[Any]):
+    results = SearchResultSerializer(many=True)

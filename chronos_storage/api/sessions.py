@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -17,10 +17,12 @@ from ..models import Checkpoint, Message
 from ..models.mapping import CHECKPOINTS, SESSIONS
 from .access import Verb
 from .etags import write_if_match
+from .export import PARTS, export
 from .fields import StringField
 from .filters import SessionFilter
 from .idempotency import id_from_key, repeated
-from .serializers import SessionSerializer, TokenUsageSerializer
+from .schema import documented
+from .serializers import ExportSerializer, SessionSerializer, TokenUsageSerializer
 from .views import Listed, Retrieved
 
 _ORDERS = {order: (order, "-id") for order in ("-created_at", "-last_activity_at")}
@@ -38,12 +40,13 @@ class SessionViewSet(Listed, Retrieved):
     filterset_class = SessionFilter
     versioned = True
     keyed: ClassVar[Any] = ("create", "fork")
-    verbs: ClassVar[Any] = {**Listed.verbs, "fork": "add", "merge_metadata": "change", "token_usage": "view"}
+    verbs: ClassVar[Any] = {**Listed.verbs, "fork": "add", "merge_metadata": "change"}
 
     def needed(self) -> list[tuple[Verb, Any]]:
         also: dict[str, list[tuple[Verb, Any]]] = {
             "fork": [("view", Checkpoint), ("add", Checkpoint)],
             "token_usage": [("view", Message)],
+            "export": [("view", table.model) for _, table, _, _ in PARTS],
         }
         return super().needed() + also.get(self.action, [])
 
@@ -79,7 +82,7 @@ class SessionViewSet(Listed, Retrieved):
     def _write(self, write: Any) -> Response:
         return self.answer(write_if_match(self.request, self.table, self.row(), write))
 
-    @extend_schema(request=OpenApiTypes.OBJECT, responses=SessionSerializer)
+    @documented(request=OpenApiTypes.OBJECT, responses=SessionSerializer)
     @action(["patch"], detail=True, url_path="metadata")
     def merge_metadata(self, request: Request, **kwargs: Any) -> Response:
         """Merge an object into the top level of the metadata, so that writers of different keys both win."""
@@ -91,7 +94,7 @@ class SessionViewSet(Listed, Retrieved):
             raise NotFound
         return Response(status=204)
 
-    @extend_schema(request=ForkSerializer, responses={201: SessionSerializer})
+    @documented(request=ForkSerializer, responses={201: SessionSerializer})
     @action(["post"], detail=True)
     def fork(self, request: Request, **kwargs: Any) -> Response:
         """Start a new session from a checkpoint of this one. No messages or events are copied."""
@@ -109,12 +112,22 @@ class SessionViewSet(Listed, Retrieved):
                 raise
         return self.answer(forked, 201)
 
-    @extend_schema(responses=TokenUsageSerializer)
+    @documented(responses=TokenUsageSerializer)
     @action(["get"], detail=True, url_path="usage")
     def token_usage(self, request: Request, **kwargs: Any) -> Response:
         """The tokens of the session's messages, summed up."""
         self.record()
         return Response(TokenUsageSerializer(self.storage.token_usage(self.kwargs["id"])).data)
+
+    @documented(responses=ExportSerializer)
+    @action(["get"], detail=True, url_name="export")
+    def export(self, request: Request, **kwargs: Any) -> StreamingHttpResponse:
+        """The session and all that belongs to it, streamed; what changes meanwhile may or may not be in it."""
+        return export(request._request, self.access, self.record())
+
+    @property
+    def throttle_scope(self) -> str:
+        return "chronos_export" if self.action == "export" else super().throttle_scope
 
 
 def _is_fork(session: records.Session, source: str, checkpoint_id: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,6 +14,7 @@ from ..backends.spans import span_tree
 from ..exceptions import NotFound
 from ..models.mapping import TRACES
 from .idempotency import id_from_key
+from .schema import documented
 from .serializers import TraceEndSerializer, TraceSerializer, TraceTreeSerializer
 from .views import Listed, Retrieved
 
@@ -35,7 +35,7 @@ class TraceViewSet(Retrieved):
             raise NotFound(f"there is no session {trace.session_id!r}")
         return self.answer(self.storage.insert_trace(trace), 201)
 
-    @extend_schema(request=TraceEndSerializer, responses=TraceSerializer)
+    @documented(request=TraceEndSerializer, responses=TraceSerializer)
     @action(["post"], detail=True)
     def end(self, request: Request, **kwargs: Any) -> Response:
         """Finish a span, now unless `ended_at` says when; ending it again keeps the time of the first end."""
@@ -49,9 +49,8 @@ class SessionTraceViewSet(Listed):
     table = TRACES
     serializer_class = TraceSerializer
     order = ("started_at", "id")
-    verbs: ClassVar[Any] = {**Listed.verbs, "tree": "view"}
 
-    @extend_schema(responses=TraceTreeSerializer)
+    @documented(responses=TraceTreeSerializer)
     @action(["get"], detail=False, pagination_class=None)
     def tree(self, request: Request, **kwargs: Any) -> Response:
         """All spans of the session, each before those inside it, with how deep it lies."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.apps import apps
 from django.core.checks import CheckMessage, Error
 from django.urls import URLPattern, path
 from django.urls.resolvers import RoutePattern
@@ -47,6 +48,11 @@ router.register("memory", MemoryViewSet, "memory")
 router.register("audit-logs", AuditLogViewSet, "audit-log")
 router.register("containers", ContainerViewSet, "container")
 router.register("images", ImageViewSet, "image")
+if apps.is_installed("chronos_storage.vectors"):
+    from .vectors import CollectionViewSet, EmbeddingViewSet
+
+    router.register("collections", CollectionViewSet, "collection")
+    router.register("collections/<str:collection>/embeddings", EmbeddingViewSet, "embedding")
 
 
 class _CheckedPattern(RoutePattern):

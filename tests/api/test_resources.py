@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -221,3 +222,29 @@ def test_containers_and_images(staff: Api) -> None:
     staff.delete("containers/c")
     staff.delete("containers/c", 404)
     staff.delete(f"images/{image['id']}")
+
+
+def test_an_export_has_all_that_belongs_to_the_session(ada: Api, staff: Api, site: OrmStorage) -> None:
+    session = ada.post("sessions", {"title": "all of it"})
+    path = f"sessions/{session['id']}"
+    message = ada.post(f"{path}/messages", {"role": "user", "content": ODD})
+    events = ada.post(f"{path}/events/batch", {"events": [{"type": f"t{n}", "payload": ODD} for n in range(700)]})
+    checkpoint = ada.post(f"{path}/checkpoints", {"state": ODD})
+    trace = ada.post("traces", {"session_id": session["id"], "name": "t"})
+    memory = ada.post("memory", {"agent_id": "a", "key": "k", "session_id": session["id"]})
+    log = staff.post("audit-logs", {"session_id": session["id"], "user_id": ada.user_id})
+    staff.post("audit-logs", {"session_id": session["id"], "user_id": "another"})
+
+    response = ada.ask("GET", f"{path}/export")
+    assert response.streaming
+    document = json.loads(response.getvalue())
+    assert document == {
+        "session": ada.get(path),
+        "messages": [message],
+        "events": events["events"],
+        "checkpoints": [checkpoint],
+        "traces": [trace],
+        "memory": [memory],
+        "audit_logs": [log],
+    }
+    assert len(json.loads(staff.ask("GET", f"{path}/export").getvalue())["audit_logs"]) == 2

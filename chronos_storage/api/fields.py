@@ -67,7 +67,7 @@ class JSONField(_Passed):
     """Any JSON value."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(allow_null=True, **kwargs)
+        super().__init__(**{"allow_null": True, **kwargs})
 
 
 @extend_schema_field({"type": "object", "additionalProperties": {}})

@@ -29,6 +29,7 @@ _PROBLEMS: dict[type[Exception], tuple[int, str, str]] = {
     exceptions.AlreadyExists: (status.HTTP_409_CONFLICT, "already-exists", "Already exists"),
     exceptions.AmbiguousId: (status.HTTP_409_CONFLICT, "ambiguous-id", "Ambiguous id"),
     exceptions.SequenceConflict: (status.HTTP_409_CONFLICT, "sequence-conflict", "Sequence conflict"),
+    exceptions.CursorExpired: (status.HTTP_410_GONE, "cursor-expired", "Cursor expired"),
     exceptions.AppendOnlyError: (status.HTTP_409_CONFLICT, "append-only", "Append-only"),
     exceptions.RetryTransaction: (status.HTTP_503_SERVICE_UNAVAILABLE, "retry", "Try again"),
     exceptions.NotSupported: (status.HTTP_501_NOT_IMPLEMENTED, "not-supported", "Not supported"),

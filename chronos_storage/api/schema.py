@@ -122,6 +122,8 @@ def _complete(operation: dict[str, Any]) -> None:
             parameter["description"] = "The id, or where a path can't hold it, `~` and its base64url without padding."
         elif parameter["name"] == "If-Match":
             problems[412] = "It has been changed since."
+        elif parameter["name"] == "after":
+            problems[410] = "Some of the entries behind the cursor are not kept any more."
     responses = operation["responses"]
     for code, description in problems.items():
         responses.setdefault(

@@ -261,3 +261,33 @@ class SearchResultSerializer(EmbeddingSerializer):
 
 class SearchResultsSerializer(serializers.Serializer[Any]):
     results = SearchResultSerializer(many=True)
+
+
+class EntrySerializer(serializers.Serializer[Any]):
+    cursor = serializers.CharField()
+    topic = serializers.CharField()
+    event = JSONField()
+    user_id = StringField()
+    created_at = MomentField()
+
+
+class EntriesSerializer(serializers.Serializer[Any]):
+    results = EntrySerializer(many=True)
+
+
+class PublishSerializer(RecordSerializer):
+    event = JSONField(required=True)
+    user_id = StringField(help_text="Who publishes it, if not who is signed in.")
+
+    staff_only = ("user_id",)
+
+
+class PublishedSerializer(serializers.Serializer[Any]):
+    cursor = serializers.CharField(help_text="Its place in the topic.")
+
+
+class ConsumerSerializer(RecordSerializer):
+    cursor = StringField(required=True, allow_null=True, help_text="Null as long as nothing is acknowledged.")
+    unread = serializers.IntegerField(read_only=True)
+
+    staff_only = ()

@@ -21,6 +21,7 @@ from .messages import MessageViewSet
 from .root import Root, SchemaView, Unknown
 from .sessions import SessionViewSet
 from .store import served
+from .topics import ConsumerViewSet, EntryViewSet
 from .traces import SessionTraceViewSet, TraceViewSet
 
 app_name = "chronos_storage_api"
@@ -48,6 +49,8 @@ router.register("memory", MemoryViewSet, "memory")
 router.register("audit-logs", AuditLogViewSet, "audit-log")
 router.register("containers", ContainerViewSet, "container")
 router.register("images", ImageViewSet, "image")
+router.register("topics/<str:topic>/entries", EntryViewSet, "entry")
+router.register("topics/<str:topic>/consumers", ConsumerViewSet, "consumer")
 if apps.is_installed("chronos_storage.vectors"):
     from .vectors import CollectionViewSet, EmbeddingViewSet
 
@@ -64,19 +67,27 @@ class _CheckedPattern(RoutePattern):
             served()
             access_for(None)
         except ConfigurationError as error:
-            messages.append(Error(f"{error}.", id="chronos_storage.E006"))
+            messages.append(Error(f"{error}.", id="chronos_storage.E007"))
         return messages
 
 
-_FLAT = [(prefix, f"{name}-list") for prefix, viewset, name in router.registry if "<" not in prefix]
+#: The lists that the front page names.
+_LISTS = {
+    prefix: f"{name}-list"
+    for prefix, viewset, name in router.registry
+    if "<" not in prefix and hasattr(viewset, "list")
+}
 
 urlpatterns = [
     URLPattern(
         _CheckedPattern("", name="root", is_endpoint=True),
-        Root.as_view(lists={prefix: name for prefix, name in _FLAT if prefix != "traces"}),
+        Root.as_view(lists=_LISTS),
         name="root",
     ),
     path("schema", SchemaView.as_view(), name="schema"),
     *router.urls,
-    *(path(f"{prefix}/<path:rest>", Unknown.as_view()) for prefix, _ in _FLAT),
+    *(
+        path(f"{first}/<path:rest>", Unknown.as_view())
+        for first in {name.split("/")[0] for name, _, _ in router.registry}
+    ),
 ]

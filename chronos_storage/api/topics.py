@@ -1,0 +1,79 @@
+"""Topics of the event queue: publish, recover, and how far consumers are."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.exceptions import PermissionDenied, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from ..exceptions import NotFound
+from ..models import QueueEntry
+from ..queues.handler import queue
+from .access import Verb
+from .schema import documented
+from .serializers import ConsumerSerializer, EntriesSerializer, PublishedSerializer, PublishSerializer
+from .views import ApiMixin
+
+_MAX_ENTRIES = 1000
+_PARAMETERS = [
+    OpenApiParameter("after", str, description="Only entries behind this cursor; without it, all that are kept."),
+    OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": _MAX_ENTRIES}, description="How many."),
+]
+
+
+class _TopicViewSet(ApiMixin, GenericViewSet):  # type: ignore[type-arg]
+    verbs: ClassVar[dict[str, Verb]] = {}
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        may = self.access.may_use_topic(self.verbs.get(self.action, "view"), self.kwargs["topic"], QueueEntry)
+        if may is None:
+            raise NotFound(f"there is no topic {self.kwargs['topic']!r}")
+        if not may:
+            raise PermissionDenied
+
+
+class EntryViewSet(_TopicViewSet):
+    """What was published on a topic and is still kept."""
+
+    serializer_class = EntriesSerializer
+    verbs: ClassVar[dict[str, Verb]] = {"create": "add"}
+
+    @documented(parameters=_PARAMETERS, responses=EntriesSerializer)
+    def list(self, request: Request, **kwargs: Any) -> Response:
+        """The entries behind a cursor, in the order they were published; 410 if some of those are not kept any more."""
+        limit = request.query_params.get("limit", str(_MAX_ENTRIES))
+        if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= _MAX_ENTRIES):
+            raise ValidationError({"limit": f"must be a whole number from 1 to {_MAX_ENTRIES}"})
+        found = queue.recover(self.kwargs["topic"], request.query_params.get("after"), int(limit))
+        return self.answer({"results": found})
+
+    @documented(request=PublishSerializer, responses={201: PublishedSerializer})
+    def create(self, request: Request, **kwargs: Any) -> Response:
+        """Publish an event."""
+        fields = self.validated(PublishSerializer)
+        user_id = fields.get("user_id", self.access.user_id)
+        cursor = queue.publish(self.kwargs["topic"], fields["event"], user_id=user_id)
+        return Response({"cursor": cursor}, status=201)
+
+
+class ConsumerViewSet(_TopicViewSet):
+    """How far a consumer is with a topic."""
+
+    serializer_class = ConsumerSerializer
+    verbs: ClassVar[dict[str, Verb]] = {"update": "change"}
+
+    def retrieve(self, request: Request, **kwargs: Any) -> Response:
+        """The cursor that the consumer has acknowledged, or null, and how many entries come after it."""
+        consumer, topic = self.kwargs["id"], self.kwargs["topic"]
+        unread = queue.unread_count(consumer, topic)
+        return self.answer({"cursor": queue.get_cursor(consumer, topic), "unread": unread})
+
+    def update(self, request: Request, **kwargs: Any) -> Response:
+        """Acknowledge the entries up to a cursor; it never moves back."""
+        queue.ack(self.kwargs["id"], self.kwargs["topic"], self.validated()["cursor"])
+        return self.retrieve(request)

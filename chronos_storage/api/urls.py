@@ -88,6 +88,6 @@ urlpatterns = [
     *router.urls,
     *(
         path(f"{first}/<path:rest>", Unknown.as_view())
-        for first in {name.split("/")[0] for name, _, _ in router.registry}
+        for first in sorted({name.split("/")[0] for name, _, _ in router.registry})
     ),
 ]

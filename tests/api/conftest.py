@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.http import HttpResponse
 from django.test import Client
 
 from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.queues.handler import queue_handler
+from chronos_storage.vectors.handler import vector_stores
 from tests.admin.conftest import OneDatabase
 
 
@@ -65,11 +69,26 @@ def signed_in(name: str, *, staff: bool = False, permissions: bool = False) -> A
     return Api(client, user)
 
 
+#: PostgreSQL 15, which has no vectors, is asked by the tests of the storage, in the same SQL.
+_ALIASES = [alias for alias in settings.DATABASES if alias != "postgres15"]
+
+
+@pytest.fixture(params=[pytest.param(alias, marks=pytest.mark.django_db(databases=[alias])) for alias in _ALIASES])
+def alias(request: pytest.FixtureRequest) -> str:
+    """The alias of a database, one after the other."""
+    name: str = request.param
+    return name
+
+
 @pytest.fixture
-def site(alias: str, settings: Any) -> OrmStorage:
+def site(alias: str, settings: Any) -> Iterator[OrmStorage]:
     """The facade over the database that the whole site now uses."""
     settings.DATABASE_ROUTERS = [OneDatabase(alias)]
-    return OrmStorage()
+    for handler in (queue_handler, vector_stores):  # which look at the database when they are made
+        handler.reset()
+    yield OrmStorage()
+    for handler in (queue_handler, vector_stores):
+        handler.reset()
 
 
 @pytest.fixture

@@ -1,0 +1,200 @@
+"""What belongs to whom, beyond the table of routes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.checks import Error, run_checks
+from django.db.models.query import QuerySet
+from django.test import Client
+from rest_framework.authtoken.models import Token
+
+from chronos_storage.api.access import AccessRule
+from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.exceptions import ConfigurationError
+from chronos_storage.models import AuditLog as AuditLogModel
+from chronos_storage.models import MemoryRecord as MemoryModel
+from chronos_storage.models import Session as SessionModel
+from chronos_storage.models import Trace as TraceModel
+from chronos_storage.records import AuditLog, Event, MemoryRecord, Message, Session, Trace
+from tests.api.conftest import Api
+
+
+def test_memory_and_audit_logs_go_by_their_user_and_their_session(ada: Api, bob: Api, site: OrmStorage) -> None:
+    site.create_session(Session(id="hers", user_id=ada.user_id))
+    site.create_session(Session(id="his", user_id=bob.user_id))
+    for user in ("", ada.user_id, bob.user_id):
+        for session in ("", "hers", "his", "none"):
+            id = f"{user}-{session}"
+            site.put_memory(MemoryRecord(id=id, user_id=user, session_id=session, key="k"))
+            site.append_audit_log(AuditLog(id=id, user_id=user, session_id=session))
+    visible = {f"{ada.user_id}-", f"{ada.user_id}-hers"}
+    for path in ("memory", "audit-logs"):
+        assert {each["id"] for each in ada.get(path)["results"]} == visible
+        ada.get(f"{path}/{bob.user_id}-", 404)
+        ada.get(f"{path}/-hers", 404)
+        ada.get(f"{path}/{ada.user_id}-his", 404)
+
+
+def test_what_belongs_to_a_deleted_session_is_hidden_with_it(ada: Api, staff: Api, site: OrmStorage) -> None:
+    site.create_session(Session(id="s", user_id=ada.user_id))
+    site.add_message(Message(id="m", session_id="s", role="user"))
+    site.append_event(Event(id="e", session_id="s"))
+    site.insert_trace(Trace(id="t", session_id="s"))
+    site.put_memory(MemoryRecord(id="y", user_id=ada.user_id, session_id="s", key="k"))
+    site.append_audit_log(AuditLog(id="a", user_id=ada.user_id, session_id="s"))
+    ada.delete("sessions/s")
+    for path in (
+        "sessions/s",
+        "sessions/s/export",
+        "sessions/s/messages",
+        "sessions/s/messages/m",
+        "sessions/s/events",
+        "sessions/s/traces/tree",
+        "traces/t",
+        "memory/y",
+        "audit-logs/a",
+        "topics/session:s/entries",
+    ):
+        ada.get(path, 404)
+    assert ada.get("memory")["results"] == ada.get("audit-logs")["results"] == []
+    # what a deletion hides stays there for staff, and takes nothing more
+    assert staff.get("sessions/s/events")["results"][0]["id"] == "e"
+    staff.post("sessions/s/events", {"type": "t"}, 404)
+    staff.patch("sessions/s", {"title": "new"}, 404)
+
+
+def test_naming_another_users_session_reveals_and_writes_nothing(ada: Api, bob: Api, site: OrmStorage) -> None:
+    site.create_session(Session(id="hers", user_id=ada.user_id))
+    for session in ("hers", "none"):
+        for path, body in (("traces", {"name": "t"}), ("memory", {"key": "k"})):
+            problem = bob.post(path, {**body, "session_id": session}, 404)
+            assert problem["detail"] == f"there is no session '{session}'"
+    assert not MemoryModel.objects.using(site.alias).exists()
+    assert not TraceModel.objects.using(site.alias).exists()
+    bob.post("traces", {"name": "of no session"}, 404)
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "value"),
+    [
+        ("sessions", "id", "chosen"),
+        ("sessions", "user_id", "another"),
+        ("sessions", "container_id", "c"),
+        ("sessions", "image_id", "i"),
+        ("sessions", "created_at", "2020-01-01T00:00:00Z"),
+        ("sessions", "deleted_at", "2020-01-01T00:00:00Z"),
+        ("sessions/s/messages", "id", "chosen"),
+        ("sessions/s/events", "id", "chosen"),
+        ("sessions/s/events", "seq_num", 7),
+        ("sessions/s/events", "hash", "0"),
+        ("sessions/s/checkpoints", "id", "chosen"),
+        ("sessions/s/fork", "user_id", "another"),
+        ("memory", "user_id", "another"),
+        ("memory", "id", "chosen"),
+        ("traces", "id", "chosen"),
+        ("topics/session:s/entries", "user_id", "another"),
+    ],
+)
+def test_what_the_server_sets_is_refused_from_a_user(
+    path: str, field: str, value: Any, ada: Api, site: OrmStorage
+) -> None:
+    site.create_session(Session(id="s", user_id=ada.user_id))
+    problem = ada.post(path, {"role": "user", "checkpoint_id": "k", field: value}, 400)
+    assert field in [each["field"] for each in problem["errors"]]
+    assert SessionModel.objects.using(site.alias).count() == 1
+
+
+def test_a_user_keeps_what_is_theirs(ada: Api, bob: Api, site: OrmStorage) -> None:
+    session = ada.post("sessions", {})["id"]
+    problem = ada.patch(f"sessions/{session}", {"user_id": bob.user_id}, 400)
+    assert problem["errors"][0]["field"] == "user_id"
+    bob.get(f"sessions/{session}", 404)
+
+
+def test_staff_say_whose_it_is(staff: Api, ada: Api) -> None:
+    staff.post("sessions", {"id": "s", "user_id": ada.user_id, "container_id": "c"})
+    assert ada.get("sessions/s")["container_id"] == "c"
+    staff.post("memory", {"user_id": ada.user_id, "key": "k", "session_id": "not there yet"})
+    staff.post("traces", {"session_id": "not there yet"})
+
+
+def test_nobody_changes_the_ledger(staff: Api, site: OrmStorage) -> None:
+    site.create_session(Session(id="s"))
+    site.append_event(Event(id="e", session_id="s"))
+    site.append_audit_log(AuditLog(id="a"))
+    for path in ("sessions/s/events/e", "audit-logs/a"):
+        for method in ("PUT", "PATCH", "DELETE"):
+            assert staff.ask(method, path, {}).status_code == 405
+    assert AuditLogModel.objects.using(site.alias).filter(pk="a").exists()
+
+
+def test_an_inactive_user_is_nobody(ada: Api) -> None:
+    assert ada.user is not None
+    ada.user.is_active = False
+    ada.user.save()
+    ada.get("sessions", 401)
+
+
+def test_a_token_signs_in_without_csrf(ada: Api) -> None:
+    token = Token.objects.create(user=ada.user)
+    asker = Api(Client(enforce_csrf_checks=True))
+    session = asker.post("sessions", {}, Authorization=f"Token {token.key}")
+    assert session["user_id"] == ada.user_id
+    assert asker.get("sessions", 401, Authorization="Token wrong")["status"] == 401
+    asker.get("sessions", 401)
+
+
+def test_a_signed_in_browser_needs_its_csrf_token(ada: Api) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(ada.user)
+    asker = Api(client)
+    asker.post("sessions", {}, 403)
+    client.cookies["csrftoken"] = "a" * 32
+    asker.post("sessions", {}, X_CSRFToken="a" * 32)
+    asker.get("sessions")
+
+
+class OfTheTeam(AccessRule):
+    """All sessions whose title begins with "team" are everybody's."""
+
+    def owned(self, model: Any, rows: QuerySet[Any]) -> QuerySet[Any]:
+        if model is SessionModel:
+            return rows.filter(title__startswith="team", deleted_at=None)
+        return super().owned(model, rows)
+
+
+def test_a_setting_replaces_the_rule(ada: Api, bob: Api, settings: Any) -> None:
+    mine = ada.post("sessions", {"title": "mine"})["id"]
+    ours = ada.post("sessions", {"title": "team"})["id"]
+    settings.CHRONOS_STORAGE = {"API": {"ACCESS": f"{__name__}.OfTheTeam"}}
+    for asker in (ada, bob):
+        assert [each["id"] for each in asker.get("sessions")["results"]] == [ours]
+        asker.get(f"sessions/{mine}", 404)
+        asker.get(f"sessions/{mine}/events", 404)
+
+
+def problems_of(setting: dict[str, Any], settings: Any) -> set[str | None]:
+    settings.CHRONOS_STORAGE = setting
+    return {message.id for message in run_checks() if isinstance(message, Error)}
+
+
+def test_checks_say_what_is_wrong_with_the_setting(site: OrmStorage, settings: Any) -> None:
+    assert problems_of({"API": {"ACCESS": f"{__name__}.OfTheTeam"}}, settings) == set()
+    assert problems_of({"API": {"ACCES": "x"}}, settings) == {"chronos_storage.E003"}
+    assert problems_of({"API": {"MAX_BODY": "1"}}, settings) == {"chronos_storage.E005"}
+    assert problems_of({"API": {"ACCESS": "no.such.thing"}}, settings) == {"chronos_storage.E007"}
+    assert problems_of({"API": {"ACCESS": "builtins.dict"}}, settings) == {"chronos_storage.E007"}
+    elsewhere = {"STORAGES": {"default": {"BACKEND": f"{__name__}.NoOrm"}}}
+    assert problems_of(elsewhere, settings) == {"chronos_storage.E007"}
+
+
+class NoOrm:
+    """A storage whose rows no queryset can read."""
+
+
+def test_another_backend_is_a_configuration_error(ada: Api, settings: Any) -> None:
+    settings.CHRONOS_STORAGE = {"STORAGES": {"default": {"BACKEND": f"{__name__}.NoOrm"}}}
+    with pytest.raises(ConfigurationError, match="the REST API serves an OrmStorage"):
+        ada.get("sessions")

@@ -45,13 +45,10 @@ class _SavedViewSet(Listed, Retrieved):
 
     def insert(self, given: Any) -> Any:
         """Save what must not be there yet: what was keeps its created_at, and the transaction is rolled back."""
-        created_at = given.created_at or records.now()
         with self.storage.atomic():
-            if given.id and self.get_queryset().filter(pk=given.id).exists():
-                raise AlreadyExists
-            stored = self.save(replaced(given, {"created_at": created_at}))
-            if stored.created_at != created_at:
-                raise AlreadyExists
+            stored = self.save(given)
+            if stored.created_at != stored.updated_at:
+                raise AlreadyExists(f"{given.id!r} is stored already")
         return stored
 
     def partial_update(self, request: Request, **kwargs: Any) -> Response:

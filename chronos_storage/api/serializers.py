@@ -194,7 +194,7 @@ class CheckpointSerializer(RecordSerializer):
 class ContainerSerializer(RecordSerializer):
     id = StringField()
     config = ObjectField()
-    created_at = MomentField()
+    created_at = MomentField(read_only=True)
     updated_at = MomentField(read_only=True)
 
 
@@ -208,7 +208,7 @@ class ImageSerializer(RecordSerializer):
     parent_image_id = StringField()
     mcp_servers = ObjectField()
     metadata = ObjectField(help_text="To filter by; a change replaces it whole.")
-    created_at = MomentField()
+    created_at = MomentField(read_only=True)
     updated_at = MomentField(read_only=True)
 
 

@@ -138,6 +138,7 @@ def test_an_inactive_user_is_nobody(ada: Api) -> None:
 
 
 def test_a_token_signs_in_without_csrf(ada: Api) -> None:
+    assert ada.user is not None
     token = Token.objects.create(user=ada.user)
     asker = Api(Client(enforce_csrf_checks=True))
     session = asker.post("sessions", {}, Authorization=f"Token {token.key}")

@@ -1,0 +1,201 @@
+"""What comes in and goes out: ids in addresses, JSON, limits, problems, and what is not logged."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chronos_storage import codec
+from chronos_storage.api.ids import address, read_address
+from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.models import Session as SessionModel
+from chronos_storage.queues.cursors import cursor_of
+from chronos_storage.records import Event, Message, Session
+from tests.api.conftest import Api
+
+HOSTILE = [
+    "a/b?c#d",
+    "..",
+    ".",
+    "~tilde",
+    "x ",
+    " x",
+    "é",
+    "e\u0301",
+    "1e5",
+    "a:b",
+    "%2F",
+    "\n",
+    "🦀",
+    "batch",
+    "a" * 255,
+]
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), min_size=1))
+def test_every_id_has_an_address(id: str) -> None:
+    assert read_address(address(id)) == id
+    assert quote(address(id), safe="~:@") == address(id)
+
+
+def test_what_is_no_address_is_no_id() -> None:
+    for segment in ("", ".", "..", "a b", "é", "~", "~!", "~A", "~_w", "~AA", "~YQ=="):
+        assert read_address(segment) is None
+
+
+@pytest.mark.parametrize("id", HOSTILE)
+def test_an_id_survives_the_address(id: str, staff: Api, site: OrmStorage) -> None:
+    session = site.create_session(Session(id=id))
+    site.append_event(Event(id=id, session_id=id))
+    site.add_message(Message(id=id, session_id=id, role="user"))
+    path = f"sessions/{address(id)}"
+    assert staff.get(path)["id"] == session.id
+    assert staff.get(f"{path}/events")["results"][0]["session_id"] == id
+    for kind in ("events", "messages"):
+        # an id that is a route's own name has its other address
+        place = address(id) if id != "batch" else "~YmF0Y2g"
+        assert staff.get(f"{path}/{kind}/{place}")["id"] == id
+    assert staff.get(f"{path}/../x", 404)["status"] == 404
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ('{"payload": NaN}', "NaN"),
+        ('{"payload": Infinity}', "Infinity"),
+        ('{"payload": 1e999}', "payload"),
+        ('{"payload": {"n": [9223372036854775808]}}', "payload.n[0]"),
+        ('{"payload": ' + "9" * 5000 + "}", "JSON"),
+        ('{"payload": "a\\u0000b"}', "payload"),
+        ('{"payload": {"\\ud800": 1}}', "payload"),
+        ('{"payload": ["\\udfff"]}', "payload[0]"),
+        ('{"type": "a\\u0000"}', "type"),
+        ('{"type": "\\ud800"}', "type"),
+        ('{"type": 5}', "type"),
+        ('{"type": "' + "x" * 256 + '"}', "type"),
+        ('{"\\ud800": 1}', "is no field"),
+        ('{"unheard": 1}', "unheard"),
+        ('{"expected_seq": "0"}', "expected_seq"),
+        ('{"expected_seq": -1}', "expected_seq"),
+        ('{"expected_seq": true}', "expected_seq"),
+        ('{"payload": 1', "JSON"),
+        ("[1]", ""),
+        ("null", ""),
+        ('{"payload": "' + "\\" * 3, "JSON"),
+    ],
+)
+def test_what_no_record_can_hold_is_refused(text: str, field: str, ada: Api, site: OrmStorage) -> None:
+    site.create_session(Session(id="s", user_id=ada.user_id))
+    response = ada.ask("POST", "sessions/s/events", raw=text.encode())
+    assert response.status_code == 400, response.content
+    problem = response.json()
+    assert field in problem["detail"]
+    assert site.last_seq("s") == 0
+
+
+def test_other_encodings_and_types_are_refused(ada: Api) -> None:
+    assert ada.ask("POST", "sessions", raw='{"title": "é"}'.encode("latin-1")).status_code == 400
+    for kind in ("text/plain", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded"):
+        response = ada.client.generic("POST", "/api/sessions", b"title=x", content_type=kind)
+        assert (response.status_code, response["Content-Type"]) == (415, "application/problem+json")
+    response = ada.client.get("/api/sessions", headers={"Accept": "application/xml"})
+    assert response.status_code == 406
+
+
+def test_a_body_has_a_largest_size(ada: Api, settings: Any) -> None:
+    settings.CHRONOS_STORAGE = {"API": {"MAX_BODY": 100}}
+    ada.post("sessions", {"title": "x" * 80})
+    problem = ada.post("sessions", {"title": "x" * 100}, 413)
+    assert problem["type"] == "urn:chronos-storage:problem:body-too-large"
+
+
+def test_a_body_has_a_deepest_nesting(ada: Api) -> None:
+    session = ada.post("sessions", {})["id"]
+    deepest = "[" * 100 + "]" * 100
+    stored = ada.ask("POST", f"sessions/{session}/events", raw=f'{{"payload": {deepest}}}'.encode())
+    assert stored.status_code == 201
+    for depth in (101, 110, 100_000, 3_000_000):
+        for brackets in ("[" * depth + "]" * depth, '{"a":' * min(depth, 500_000)):
+            response = ada.ask("POST", f"sessions/{session}/events", raw=f'{{"payload": {brackets}}}'.encode())
+            assert response.status_code == 400
+    # brackets in strings are no nesting, and quotes that never end take no longer to look through
+    assert ada.ask("POST", "sessions", raw=json.dumps({"title": '["' * 1000}).encode()).status_code == 201
+    assert ada.ask("POST", "sessions", raw=b'[[{"' * 30 + b'\\"' * 2_000_000).status_code == 400
+
+
+def test_times_have_a_zone(ada: Api) -> None:
+    assert ada.post("memory", {"key": "k", "expires_at": "2999-01-01T00:00:00+02:00"})["expires_at"] == (
+        "2998-12-31T22:00:00.000000Z"
+    )
+    for wrong in ("2999-01-01T00:00:00", "2999-01-01", "tomorrow", 5, "0001-01-01T00:00:00Z", ""):
+        ada.post("memory", {"key": "k", "expires_at": wrong}, 400)
+
+
+def test_a_text_of_any_length_within_the_limit(ada: Api) -> None:
+    title = "x" * codec.MAX_TEXT
+    assert ada.post("sessions", {"title": title})["title"] == title
+    ada.post("sessions", {"title": title + "x"}, 400)
+
+
+def test_an_expired_cursor_is_gone(staff: Api, site: OrmStorage) -> None:
+    from datetime import timedelta
+
+    from chronos_storage import queue
+
+    for number in range(3):
+        staff.post("topics/news/entries", {"event": number})
+    assert [each["event"] for each in staff.get("topics/news/entries?limit=2")["results"]] == [0, 1]
+    cursor = staff.get("topics/news/entries")["results"][1]["cursor"]
+    assert staff.ask("PUT", "topics/news/consumers/x", {"cursor": cursor}).json() == {"cursor": cursor, "unread": 1}
+    assert staff.get("topics/news/consumers/y") == {"cursor": None, "unread": 3}
+    assert [each["event"] for each in staff.get(f"topics/news/entries?after={cursor}")["results"]] == [2]
+    queue.cleanup(older_than=timedelta(0))
+    problem = staff.get(f"topics/news/entries?after={cursor_of(0)}", 410)
+    assert problem["type"] == "urn:chronos-storage:problem:cursor-expired"
+    for wrong in ("after=wrong", f"after={cursor_of(99)}", "limit=0", "limit=1001", "limit=x"):
+        staff.get(f"topics/news/entries?{wrong}", 400)
+
+
+def test_how_often_one_may_ask_can_be_limited(ada: Api, settings: Any) -> None:
+    cache.clear()
+    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": {"chronos_write": "2/day"}}
+    for _ in range(2):
+        ada.post("sessions", {})
+    response = ada.ask("POST", "sessions", {})
+    assert response.status_code == 429
+    assert int(response["Retry-After"]) == response.json()["retry_after"] > 0
+    ada.get("sessions")
+    cache.clear()
+
+
+def test_a_busy_database_says_when_to_try_again(ada: Api, site: OrmStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    from chronos_storage.exceptions import RetryTransaction
+
+    def busy(*args: Any, **kwargs: Any) -> None:
+        raise RetryTransaction
+
+    monkeypatch.setattr(OrmStorage, "create_session", busy)
+    response = ada.ask("POST", "sessions", {})
+    assert (response.status_code, response["Retry-After"]) == (503, "1")
+
+
+def test_nothing_of_a_request_is_logged(ada: Api, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    session = ada.post("sessions", {"title": "confidential"}, Idempotency_Key="confidential")["id"]
+    ada.post("sessions", {"title": {"confidential": 1}}, 400)
+    ada.ask("POST", "sessions", raw=b'{"title": "confidential')
+    ada.post(f"sessions/{session}/events", {"payload": {"confidential": 2**70}}, 400)
+    ada.post(f"sessions/{session}/events", {"payload": "confidential", "expected_seq": 5}, 409)
+    Api(Client()).get("sessions", 401, Authorization="Token confidential")
+    said = [record.getMessage() for record in caplog.records if record.name != "django.db.backends"]
+    assert said
+    assert "confidential" not in "\n".join(said)
+    assert SessionModel.objects.filter(title="confidential").exists()

@@ -1,0 +1,163 @@
+"""Updates that write only over what was seen, and creations that may be repeated."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.models import Session as SessionModel
+from chronos_storage.records import Message, Session
+from chronos_storage.testing.conformance.helpers import together, writers
+from tests.api.conftest import Api, signed_in
+
+MUTABLE: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("sessions", {"title": "first"}, {"title": "second"}),
+    ("memory", {"agent_id": "a", "key": "k", "value": 1}, {"value": 2}),
+    ("containers", {"config": {"n": 1}}, {"config": {"n": 2}}),
+    ("images", {"name": "first"}, {"name": "second"}),
+]
+
+
+@pytest.mark.parametrize(("path", "first", "second"), MUTABLE)
+def test_an_update_writes_only_over_what_was_seen(
+    path: str, first: dict[str, Any], second: dict[str, Any], staff: Api
+) -> None:
+    created = staff.ask("POST", path, first)
+    assert created.status_code == 201
+    one = f"{path}/{created.json()['id']}"
+    seen = staff.ask("GET", one)["ETag"]
+    assert seen == created["ETag"]
+
+    updated = staff.ask("PATCH", one, second, If_Match=f'"another", {seen}')
+    assert updated.status_code == 200
+    assert updated["ETag"] == staff.ask("GET", one)["ETag"] != seen
+    problem = staff.patch(one, second, 412, If_Match=seen)
+    assert problem["type"] == "urn:chronos-storage:problem:precondition-failed"
+    staff.patch(one, second, 412, If_Match=f"W/{updated['ETag']}")  # a weak one never fits
+    assert staff.get(one) == updated.json()
+    staff.patch(one, second, If_Match="*")
+    staff.patch(one, second)
+
+
+def test_metadata_is_merged_into_what_was_seen(staff: Api) -> None:
+    for path in ("sessions", "images"):
+        created = staff.ask("POST", path, {"metadata": {"a": 1}})
+        one = f"{path}/{created.json()['id']}/metadata"
+        staff.patch(one, {"b": 2}, If_Match=created["ETag"])
+        staff.patch(one, {"c": 3}, 412, If_Match=created["ETag"])
+        assert staff.patch(one, {"c": 3})["metadata"] == {"a": 1, "b": 2, "c": 3}
+        staff.patch(one, ["no object"], 400)
+
+
+def test_a_new_message_is_no_change_of_the_session(ada: Api, site: OrmStorage) -> None:
+    site.create_session(Session(id="s", user_id=ada.user_id))
+    seen = ada.ask("GET", "sessions/s")["ETag"]
+    site.add_message(Message(session_id="s", role="user"))
+    ada.patch("sessions/s", {"title": "new"}, If_Match=seen)
+
+
+def threads_of(asker: Api, count: int = 6) -> list[Api]:
+    """The same user in several browsers."""
+    askers = []
+    for _ in range(count):
+        client = Client()
+        client.cookies = asker.client.cookies
+        askers.append(Api(client, asker.user))
+    return askers
+
+
+def test_of_several_writers_who_saw_one_version_one_wins(committed_site: OrmStorage) -> None:
+    staff = signed_in("staff", staff=True, permissions=True)
+    askers = threads_of(staff)
+    for path, first, _ in MUTABLE:
+        created = staff.ask("POST", path, first)
+        one, seen = f"{path}/{created.json()['id']}", created["ETag"]
+        field, value = list(first.items())[-1]
+
+        def write(number: int, one: str = one, seen: str = seen, field: str = field, value: Any = value) -> Any:
+            new = {"n": number} if isinstance(value, dict) else f"writer {number}"
+            return askers[number].ask("PATCH", one, {field: new}, If_Match=seen)
+
+        answers = together(committed_site, *writers(write, len(askers)))
+        assert sorted(answer.status_code for answer in answers) == [200] + [412] * 5
+        [won] = [answer.json() for answer in answers if answer.status_code == 200]
+        assert staff.get(one) == won
+
+
+CREATIONS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("sessions", {"title": "first"}, {"title": "other"}),
+    ("sessions/s/fork", {"checkpoint_id": "k"}, {"checkpoint_id": "l"}),
+    ("sessions/s/messages", {"role": "user", "content": "first"}, {"role": "user", "content": "other"}),
+    ("sessions/s/events", {"type": "t", "payload": 1}, {"type": "t", "payload": 2}),
+    ("sessions/s/checkpoints", {"state": {"n": 1}}, {"state": {"n": 2}}),
+    ("traces", {"session_id": "s", "name": "first"}, {"session_id": "s", "name": "other"}),
+    ("memory", {"key": "k", "value": 1}, {"key": "k", "value": 2}),
+    ("audit-logs", {"action": "first"}, {"action": "other"}),
+    ("containers", {"config": {"n": 1}}, {"config": {"n": 2}}),
+    ("images", {"name": "first"}, {"name": "other"}),
+]
+
+
+def with_checkpoints(staff: Api) -> None:
+    staff.post("sessions", {"id": "s"})
+    for id in ("k", "l"):
+        staff.post("sessions/s/checkpoints", {"id": id})
+
+
+@pytest.mark.parametrize(("path", "first", "other"), CREATIONS)
+def test_a_repeated_creation_returns_what_is_stored(
+    path: str, first: dict[str, Any], other: dict[str, Any], staff: Api
+) -> None:
+    with_checkpoints(staff)
+    created = staff.post(path, first, Idempotency_Key="one")
+    assert staff.post(path, first, Idempotency_Key="one") == created
+    problem = staff.post(path, other, 409, Idempotency_Key="one")
+    assert problem["type"] == "urn:chronos-storage:problem:already-exists"
+    assert staff.post(path, first, Idempotency_Key="two")["id"] != created["id"] or path == "memory"
+    staff.post(path, {**first, "id": "named"}, 400, Idempotency_Key="three")
+    staff.post(path, first, 400, Idempotency_Key="")
+
+
+def test_a_repeated_batch_returns_what_is_stored(ada: Api) -> None:
+    session = ada.post("sessions", {})["id"]
+    batches = {"events": {"events": [{"type": "a"}] * 3}, "messages": {"messages": [{"role": "user"}] * 3}}
+    for path, body in batches.items():
+        created = ada.post(f"sessions/{session}/{path}/batch", body, Idempotency_Key="one")
+        assert len({each["id"] for each in created[path]}) == 3
+        assert ada.post(f"sessions/{session}/{path}/batch", body, Idempotency_Key="one") == created
+
+
+def test_a_key_is_one_users_and_one_routes(ada: Api, bob: Api) -> None:
+    sessions = [asker.post("sessions", {}, Idempotency_Key="one")["id"] for asker in (ada, bob)]
+    assert sessions[0] != sessions[1]
+    other = ada.post("sessions", {}, Idempotency_Key="two")["id"]
+    events = [ada.post(f"sessions/{id}/events", {}, Idempotency_Key="one")["id"] for id in (sessions[0], other)]
+    assert events[0] != events[1]
+
+
+def test_a_repeat_after_a_change_returns_what_is_stored_now(ada: Api) -> None:
+    session = ada.post("sessions", {"title": "first"}, Idempotency_Key="one")
+    changed = ada.patch(f"sessions/{session['id']}", {"title": "second"})
+    assert ada.post("sessions", {"title": "first"}, Idempotency_Key="one") == changed
+    ada.delete(f"sessions/{session['id']}")
+    ada.post("sessions", {"title": "first"}, 409, Idempotency_Key="one")
+
+
+def test_concurrent_repeats_store_one(committed_site: OrmStorage) -> None:
+    staff = signed_in("staff", staff=True, permissions=True)
+    with_checkpoints(staff)
+    askers = threads_of(staff)
+    before = SessionModel.objects.using(committed_site.alias).count()
+    for path, body, _ in CREATIONS:
+
+        def create(number: int, path: str = path, body: Any = body) -> Any:
+            return askers[number].ask("POST", path, body, Idempotency_Key="one")
+
+        answers = together(committed_site, *writers(create, len(askers)))
+        assert {answer.status_code for answer in answers} == {201}, (path, [answer.content for answer in answers])
+        assert len({answer.json()["id"] for answer in answers}) == 1, path
+    assert SessionModel.objects.using(committed_site.alias).count() == before + 2  # a new one and a fork
+    assert committed_site.last_seq("s") == 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -62,7 +61,7 @@ class _Passed(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
-@extend_schema_field(OpenApiTypes.ANY)
+@extend_schema_field({"type": ["object", "array", "string", "number", "boolean"]})
 class JSONField(_Passed):
     """Any JSON value."""
 
@@ -87,7 +86,7 @@ class CountField(serializers.IntegerField):
     """A whole number from 0 on, or null; no string of digits."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(min_value=0, max_value=codec.MAX_INTEGER, required=False, **kwargs)
+        super().__init__(min_value=0, max_value=codec.MAX_INTEGER, **{"required": False, **kwargs})
 
     def to_internal_value(self, data: Any) -> int:
         if not isinstance(data, int) or isinstance(data, bool):

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 
+from .examples import REQUESTS
 from .idempotency import HEADER
 from .ids import PATTERN
 from .problems import MEDIA_TYPE
@@ -116,6 +117,9 @@ def _complete(operation: dict[str, Any]) -> None:
     problems = dict(_ALWAYS)
     if "requestBody" in operation:
         problems |= _WITH_BODY
+        for body in operation["requestBody"]["content"].values():
+            name = body["schema"].get("$ref", "metadata").rpartition("/")[2]
+            body["examples"] = {"example": {"value": REQUESTS[name]}}
     for parameter in operation.get("parameters", ()):
         if parameter["in"] == "path":
             parameter["schema"]["pattern"] = PATTERN

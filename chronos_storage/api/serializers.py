@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from .. import codec, records
@@ -224,7 +225,7 @@ class ExportSerializer(serializers.Serializer[Any]):
 
 class CollectionSerializer(RecordSerializer):
     name = StringField(required=True, allow_blank=False)
-    dimension = CountField(help_text="How many numbers each vector has.")
+    dimension = CountField(required=True, help_text="How many numbers each vector has.")
     metric = serializers.ChoiceField(["cosine", "l2", "inner_product"], required=False)
 
     staff_only = ()
@@ -271,6 +272,7 @@ class EntrySerializer(serializers.Serializer[Any]):
     created_at = MomentField()
 
 
+@extend_schema_serializer(many=False)  # the action is named list, and would be taken for one
 class EntriesSerializer(serializers.Serializer[Any]):
     results = EntrySerializer(many=True)
 

@@ -69,11 +69,19 @@ def signed_in(name: str, *, staff: bool = False, permissions: bool = False) -> A
     return Api(client, user)
 
 
-#: PostgreSQL 15, which has no vectors, is asked by the tests of the storage, in the same SQL.
-_ALIASES = [alias for alias in settings.DATABASES if alias != "postgres15"]
+def databases(*, without: tuple[str, ...]) -> list[Any]:
+    """The parameters of a test that runs on each database but these."""
+    return [
+        pytest.param(
+            alias, id="sqlite" if alias == "default" else alias, marks=pytest.mark.django_db(databases=[alias])
+        )
+        for alias in settings.DATABASES
+        if alias not in without
+    ]
 
 
-@pytest.fixture(params=[pytest.param(alias, marks=pytest.mark.django_db(databases=[alias])) for alias in _ALIASES])
+# PostgreSQL 15, which has no vectors, is asked by the tests of the storage, in the same SQL.
+@pytest.fixture(params=databases(without=("postgres15",)))
 def alias(request: pytest.FixtureRequest) -> str:
     """The alias of a database, one after the other."""
     name: str = request.param

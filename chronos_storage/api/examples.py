@@ -1,0 +1,46 @@
+"""What bodies of requests look like, for the OpenAPI document: by the name of their schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_MESSAGE = {
+    "role": "assistant",
+    "content": "It left us on Monday.",
+    "model": "a-model",
+    "usage": {"prompt_tokens": 31, "completion_tokens": 9},
+}
+_EVENT = {"type": "node_executed", "payload": {"node": "answer"}}
+
+REQUESTS: dict[str, Any] = {
+    "SessionRequest": {"agent_id": "support", "title": "A refund", "metadata": {"lang": "en"}},
+    "PatchedSessionRequest": {"status": "completed"},
+    "ForkRequest": {"checkpoint_id": "019b2f5e-7c1a-7000-8a52-3f0c6d1e9b74", "title": "A refund, once more"},
+    "MessageRequest": _MESSAGE,
+    "MessageBatchRequest": {"messages": [{"role": "user", "content": "Where is my refund?"}, _MESSAGE]},
+    "EventAppendRequest": {**_EVENT, "expected_seq": 3},
+    "EventBatchRequest": {"events": [_EVENT, {"type": "chat_summary", "payload": "A refund."}], "expected_seq": 3},
+    "CheckpointRequest": {"run_id": "run-1", "node_id": "answer", "state": {"step": 2}},
+    "TraceRequest": {
+        "session_id": "019b2f5e-7c1a-7000-8a52-3f0c6d1e9b74",
+        "name": "look up the order",
+        "kind": "tool_call",
+        "input": {"order": 4711},
+    },
+    "TraceEndRequest": {"output": {"sent": "2026-01-26"}},
+    "MemoryRequest": {"agent_id": "support", "kind": "long_term", "key": "language", "value": "German"},
+    "PatchedMemoryRequest": {"value": "French"},
+    "AuditLogRequest": {"agent_id": "support", "actor": "ada", "action": "order.read", "resource": "order:4711"},
+    "ContainerRequest": {"id": "shop", "config": {"network": "none"}},
+    "PatchedContainerRequest": {"config": {"network": "internal"}},
+    "ImageRequest": {"name": "support", "container_id": "shop", "system_prompt": "You answer customers."},
+    "PatchedImageRequest": {"description": "Answers customers."},
+    "CollectionRequest": {"name": "docs", "dimension": 3, "metric": "cosine"},
+    "EmbeddingBatchRequest": {
+        "embeddings": [{"id": "refunds", "vector": [0.9, 0.1, 0.0], "content": "How refunds work"}]
+    },
+    "SearchRequest": {"vector": [1.0, 0.0, 0.0], "top_k": 3, "filter": {"lang": {"$in": ["en", "de"]}}},
+    "PublishRequest": {"event": {"order": 4711, "status": "refunded"}},
+    "ConsumerRequest": {"cursor": "0000000000000003"},
+    "metadata": {"lang": "de"},
+}

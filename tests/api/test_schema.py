@@ -1,0 +1,185 @@
+"""The OpenAPI document: that it is one, that it is the one we know, and that the API keeps to it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import openapi_spec_validator
+import pytest
+import schemathesis
+from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections, transaction
+from drf_spectacular.drainage import GENERATOR_STATS
+from drf_spectacular.validation import validate_schema
+from hypothesis import HealthCheck, Phase, given, seed
+from hypothesis import settings as hypothesis_settings
+from rest_framework.authtoken.models import Token
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from chronos_storage import queue, vector_store
+from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.records import (
+    AuditLog,
+    Checkpoint,
+    Container,
+    Embedding,
+    Event,
+    Image,
+    MemoryRecord,
+    Message,
+    Session,
+    Trace,
+)
+from tests.api.conftest import Api, databases
+
+SNAPSHOT = Path(__file__).with_name("openapi.json")
+EXAMPLES = 3
+
+
+# The same wherever it is made.
+ONCE = pytest.mark.parametrize("alias", databases(without=("mariadb", "postgres", "postgres15")), indirect=True)
+
+
+@pytest.fixture
+def document(staff: Api) -> Any:
+    return staff.get("schema")
+
+
+@ONCE
+def test_the_document_is_valid_and_made_without_a_warning(staff: Api) -> None:
+    GENERATOR_STATS.reset()
+    document = staff.get("schema")
+    validate_schema(document)
+    openapi_spec_validator.validate(document)
+    assert document["openapi"] == "3.1.0"
+    assert not GENERATOR_STATS
+
+
+@ONCE
+def test_each_change_of_the_document_shows(document: Any) -> None:
+    """``UPDATE_SNAPSHOT=1 pytest tests/api/test_schema.py`` writes the new one."""
+    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    if os.environ.get("UPDATE_SNAPSHOT"):
+        SNAPSHOT.write_text(text, encoding="utf-8")
+    assert text == SNAPSHOT.read_text(encoding="utf-8")
+
+
+@ONCE
+def test_every_operation_says_what_it_does(document: Any) -> None:
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    assert all(operation.get("description") for operation in operations)
+    ids = [operation["operationId"] for operation in operations]
+    assert len(ids) == len(set(ids))
+    for operation in operations:
+        for response in operation["responses"].values():
+            assert response["description"] is not None
+        for body in operation.get("requestBody", {}).get("content", {}).values():
+            assert body["examples"]
+
+
+@pytest.fixture
+def filled(site: OrmStorage) -> dict[str, str]:
+    """One of everything, and which ids in paths name it."""
+    site.create_session(Session(id="s"))
+    site.add_message(Message(id="x", session_id="s", role="user", content=[{"a": 1.5}]))
+    site.append_event(Event(id="x", session_id="s", payload={"é": None}))
+    site.save_checkpoint(Checkpoint(id="x", session_id="s"))
+    site.create_session(Session(id="x"))
+    site.insert_trace(Trace(id="x", session_id="s"))
+    site.put_memory(MemoryRecord(id="x", key="k", session_id="s"))
+    site.append_audit_log(AuditLog(id="x"))
+    site.save_container(Container(id="x"))
+    site.save_image(Image(id="x"))
+    vector_store.create_collection("x", 2)
+    vector_store.upsert("x", [Embedding(id="x", vector=[1, 0])])
+    queue.publish("t", {"n": 1})
+    return {"session_id": "s", "id": "x", "collection": "x", "topic": "t"}
+
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+@contextmanager
+def connections_kept() -> Iterator[None]:
+    """A request closes no connection, and so doesn't end the test's transaction; Django's own client does the same."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    try:
+        yield
+    finally:
+        for signal in (request_started, request_finished):
+            signal.connect(close_old_connections)
+
+
+@pytest.mark.parametrize("alias", databases(without=("mariadb", "postgres15")), indirect=True)
+@pytest.mark.parametrize("mode", list(GenerationMode))
+def test_the_api_keeps_to_the_document(
+    mode: GenerationMode,
+    alias: str,
+    document: Any,
+    staff: Api,
+    filled: dict[str, str],
+    settings: Any,
+    subtests: Any,
+) -> None:
+    assert staff.user is not None
+    settings.ALLOWED_HOSTS = ["localhost"]
+    headers = {"Authorization": f"Token {Token.objects.create(user=staff.user).key}"}
+    schema = schemathesis.openapi.from_dict(document)
+    schema.app = get_wsgi_application()
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        if mode is GenerationMode.NEGATIVE and not takes_anything(operation):
+            continue
+        # What is there, or most answers would be 404.
+        known = {name: filled[name] for name in filled if f"{{{name}}}" in operation.path}
+
+        def check(case: Any, known: dict[str, str] = known) -> None:
+            if mode is GenerationMode.POSITIVE:
+                case.path_parameters = known
+            with connections_kept(), transaction.atomic(using=alias):
+                case.call_and_validate(headers=headers, checks=CHECKS)
+                transaction.set_rollback(True, using=alias)
+
+        with subtests.test(f"{operation.method} {operation.path}"):
+            run_examples(check, operation.as_strategy(generation_mode=mode))
+
+
+def takes_anything(operation: Any) -> bool:
+    """Whether there is something that can be sent wrongly."""
+    return bool(operation.definition.raw.get("parameters") or "requestBody" in operation.definition.raw)
+
+
+def run_examples(check: Callable[[Any], None], cases: Any) -> None:
+    """Check what is generated, the same each time."""
+
+    @seed(20260131)
+    @hypothesis_settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=cases)
+    def run(case: Any) -> None:
+        check(case)
+
+    run()

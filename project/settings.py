@@ -39,6 +39,12 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    # The REST API: its pages to look around in, users' tokens, and the files of its documentation.
+    "rest_framework",
+    "rest_framework.authtoken",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
 ]
 
 MIDDLEWARE = [
@@ -102,6 +108,25 @@ AUTH_PASSWORD_VALIDATORS = [
 
 USE_TZ = True
 STATIC_URL = "static/"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.SessionAuthentication",
+        "rest_framework.authentication.TokenAuthentication",
+    ],
+    "DEFAULT_THROTTLE_RATES": {
+        "chronos_read": "6000/min",
+        "chronos_write": "6000/min",
+        "chronos_search": "600/min",
+        "chronos_export": "60/min",
+    },
+}
+SPECTACULAR_SETTINGS = {
+    # Its own files, not another host's.
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
+}
 
 # Django alone would show a failing page's traceback only with DEBUG on.
 LOGGING = {

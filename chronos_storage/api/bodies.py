@@ -41,7 +41,6 @@ class JSONParser(BaseParser):
     """Reads a JSON body of bounded size and depth, strictly."""
 
     media_type = "application/json"
-    renderer_class = JSONRenderer
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.db.models.query import QuerySet
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from .. import codec, records
+from .. import records
 from ..exceptions import NotFound
 from ..models.mapping import CHECKPOINTS
 from .filters import CheckpointFilter
 from .idempotency import id_from_key
+from .schema import documented
 from .serializers import CheckpointSerializer
-from .views import Listed, Retrieved, numbered_order
+from .views import BACKWARD, Listed, Retrieved
 
 
 class CheckpointViewSet(Listed, Retrieved):
@@ -24,15 +24,8 @@ class CheckpointViewSet(Listed, Retrieved):
     table = CHECKPOINTS
     serializer_class = CheckpointSerializer
     filterset_class = CheckpointFilter
+    orders = BACKWARD
     keyed: ClassVar[Any] = ("create",)
-
-    def get_order(self) -> tuple[str, ...]:
-        return numbered_order(self.request, "desc")
-
-    def filter_queryset(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        # A number is unique within a namespace only.
-        namespace = codec.string(self.request.query_params.get("namespace", ""), "namespace")
-        return super().filter_queryset(rows).filter(namespace=namespace)
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Save a checkpoint; it gets the namespace's next number."""
@@ -41,7 +34,8 @@ class CheckpointViewSet(Listed, Retrieved):
         checkpoint = records.Checkpoint(**{**fields, "id": id, "session_id": self.kwargs["session_id"]})
         return self.answer(self.storage.save_checkpoint(checkpoint), 201)
 
-    @action(["get"], detail=False)
+    @documented(filters=True)
+    @action(["get"], detail=False, pagination_class=None)
     def latest(self, request: Request, **kwargs: Any) -> Response:
         """The checkpoint with the highest number."""
         rows = self.filter_queryset(self.get_queryset()).order_by("-seq_num")

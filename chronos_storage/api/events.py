@@ -14,7 +14,7 @@ from .filters import EventFilter
 from .idempotency import id_from_key
 from .schema import documented
 from .serializers import EventAppendSerializer, EventBatchSerializer, EventSerializer
-from .views import Listed, Retrieved, numbered_order
+from .views import FORWARD, Listed, Retrieved
 
 
 class EventViewSet(Listed, Retrieved):
@@ -23,11 +23,9 @@ class EventViewSet(Listed, Retrieved):
     table = EVENTS
     serializer_class = EventSerializer
     filterset_class = EventFilter
+    orders = FORWARD
     keyed: ClassVar[Any] = ("create", "batch")
     verbs: ClassVar[Any] = {**Listed.verbs, "batch": "add"}
-
-    def get_order(self) -> tuple[str, ...]:
-        return numbered_order(self.request, "asc")
 
     @documented(request=EventAppendSerializer, responses={201: EventSerializer})
     def create(self, request: Request, **kwargs: Any) -> Response:

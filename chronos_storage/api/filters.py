@@ -40,7 +40,7 @@ class SessionFilter(django_filters.FilterSet):
         fields = ("agent_id", "user_id", "status", "container_id", "image_id")
 
     def with_deleted(self, rows: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
-        return rows
+        return rows  # filter_queryset does it
 
     def filter_queryset(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         rows = super().filter_queryset(rows)
@@ -56,12 +56,23 @@ class EventFilter(django_filters.FilterSet):
 
 
 class CheckpointFilter(django_filters.FilterSet):
+    namespace = django_filters.CharFilter(
+        method="of_namespace", max_length=codec.MAX_INDEXED, strip=False, help_text='The namespace; "" unless given.'
+    )
     run_id = _string()
     before_seq = _number("lt", "Only checkpoints with a lower number.")
 
     class Meta:
         model = Checkpoint
         fields = ("run_id",)
+
+    def of_namespace(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows  # filter_queryset does it
+
+    def filter_queryset(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        # Without a namespace it is the one without a name: a number is unique within a namespace only.
+        found: QuerySet[Any] = super().filter_queryset(rows)
+        return found.filter(namespace=self.form.cleaned_data["namespace"])
 
 
 class MemoryFilter(django_filters.FilterSet):

@@ -14,7 +14,7 @@ from ..models.mapping import MESSAGES
 from .idempotency import id_from_key
 from .schema import documented
 from .serializers import MessageBatchSerializer, MessageSerializer
-from .views import Listed, Retrieved, numbered_order
+from .views import FORWARD, Listed, Retrieved
 
 
 class MessageViewSet(Listed, Retrieved):
@@ -22,11 +22,9 @@ class MessageViewSet(Listed, Retrieved):
 
     table = MESSAGES
     serializer_class = MessageSerializer
+    orders = FORWARD
     keyed: ClassVar[Any] = ("create", "batch")
     verbs: ClassVar[Any] = {**Listed.verbs, "batch": "add"}
-
-    def get_order(self) -> tuple[str, ...]:
-        return numbered_order(self.request, "asc")
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         return self.answer(self.storage.add_message(self.new(self.validated())), 201)

@@ -21,6 +21,8 @@ class ApiSchema(AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         action = getattr(self.view, "action", "")
+        if action == "list" and (orders := list(getattr(self.view, "orders", ()))):
+            return [OpenApiParameter("order", str, enum=orders, default=orders[0])]
         if action in getattr(self.view, "keyed", ()):
             return [
                 OpenApiParameter(

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from rest_framework.decorators import action
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -25,8 +24,6 @@ from .schema import documented
 from .serializers import ExportSerializer, SessionSerializer, TokenUsageSerializer
 from .views import Listed, Retrieved
 
-_ORDERS = {order: (order, "-id") for order in ("-created_at", "-last_activity_at")}
-
 
 class ForkSerializer(SessionSerializer):
     checkpoint_id = StringField(required=True, allow_blank=False, help_text="The checkpoint that the fork starts from.")
@@ -38,6 +35,7 @@ class SessionViewSet(Listed, Retrieved):
     table = SESSIONS
     serializer_class = SessionSerializer
     filterset_class = SessionFilter
+    orders: ClassVar[Any] = {order: (order, "-id") for order in ("-created_at", "-last_activity_at")}
     versioned = True
     keyed: ClassVar[Any] = ("create", "fork")
     verbs: ClassVar[Any] = {**Listed.verbs, "fork": "add", "merge_metadata": "change"}
@@ -49,12 +47,6 @@ class SessionViewSet(Listed, Retrieved):
             "export": [("view", table.model) for _, table, _, _ in PARTS],
         }
         return super().needed() + also.get(self.action, [])
-
-    def get_order(self) -> tuple[str, ...]:
-        order = self.request.query_params.get("order", "-created_at")
-        if order not in _ORDERS:
-            raise ValidationError({"order": f"must be one of {', '.join(_ORDERS)}"})
-        return _ORDERS[order]
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         fields = self.owned(self.validated())

@@ -31,6 +31,10 @@ from .pagination import KeysetPagination
 from .schema import ApiSchema
 from .store import served
 
+#: The orders of a list by number.
+FORWARD: Mapping[str, tuple[str, ...]] = {"asc": ("seq_num",), "desc": ("-seq_num",)}
+BACKWARD: Mapping[str, tuple[str, ...]] = {"desc": ("-seq_num",), "asc": ("seq_num",)}
+
 
 class Permission(BasePermission):
     """Asks the access rule whether the user may do this to rows of the view's model at all."""
@@ -128,6 +132,7 @@ class RecordViewSet(ApiMixin, GenericViewSet):  # type: ignore[type-arg]
         table: where the facade keeps them.
         verbs: what each action does to rows of the table, and therefore needs.
         order: the fields of a list's order, which are unique together.
+        orders: where ``?order=`` chooses one, each by its name, the first unless it is given.
         versioned: whether records have ETags.
     """
 
@@ -141,6 +146,7 @@ class RecordViewSet(ApiMixin, GenericViewSet):  # type: ignore[type-arg]
         "destroy": "delete",
     }
     order: ClassVar[tuple[str, ...]] = ("-created_at", "-id")
+    orders: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     versioned: ClassVar[bool] = False
 
     pagination_class = KeysetPagination
@@ -165,7 +171,12 @@ class RecordViewSet(ApiMixin, GenericViewSet):  # type: ignore[type-arg]
 
     def get_order(self) -> tuple[str, ...]:
         """The order of the list that is asked for."""
-        return self.order
+        if not self.orders:
+            return self.order
+        order = self.request.query_params.get("order", next(iter(self.orders)))
+        if order not in self.orders:
+            raise ValidationError({"order": f"must be {' or '.join(self.orders)}"})
+        return self.orders[order]
 
     def row(self) -> QuerySet[Any]:
         """The one row that the address names."""
@@ -205,11 +216,3 @@ class Retrieved(RecordViewSet):
 
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
         return self.answer(self.record())
-
-
-def numbered_order(request: Request, default: str) -> tuple[str, ...]:
-    """The order of a numbered list that ``order=asc`` or ``order=desc`` asks for."""
-    order = request.query_params.get("order", default)
-    if order not in ("asc", "desc"):
-        raise ValidationError({"order": "must be asc or desc"})
-    return ("seq_num",) if order == "asc" else ("-seq_num",)

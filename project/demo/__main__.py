@@ -93,6 +93,7 @@ def serve(stop: Event, session_id: str, first_port: int) -> None:
     say(f"The session:  {site}{reverse('admin:chronos_storage_session_change', args=[session_id])}")
     for table in ("message", "event", "trace", "checkpoint"):
         say(f"              {site}{reverse(f'admin:chronos_storage_{table}_changelist')}?q={session_id}")
+    say(f"The API:      {site}{reverse('chronos_storage_api:root')} and {site}{reverse('api-docs')}")
     say("Ctrl-C stops the server.\n")
     config = uvicorn.Config(
         "project.asgi:application", lifespan="off", log_level="warning", timeout_graceful_shutdown=5

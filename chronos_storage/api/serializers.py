@@ -231,6 +231,11 @@ class CollectionSerializer(RecordSerializer):
     staff_only = ()
 
 
+@extend_schema_serializer(many=False)  # the action is named list, and would be taken for one
+class CollectionsSerializer(serializers.Serializer[Any]):
+    results = CollectionSerializer(many=True)
+
+
 class EmbeddingSerializer(RecordSerializer):
     id = StringField()
     vector = VectorField()

@@ -17,6 +17,7 @@ from .access import Verb
 from .schema import documented
 from .serializers import (
     CollectionSerializer,
+    CollectionsSerializer,
     EmbeddingBatchSerializer,
     EmbeddingSerializer,
     SearchResultsSerializer,
@@ -44,9 +45,9 @@ class CollectionViewSet(ApiMixin, GenericViewSet):  # type: ignore[type-arg]
     def throttle_scope(self) -> str:
         return "chronos_search" if self.action == "search" else super().throttle_scope
 
-    @documented(responses=CollectionSerializer(many=True))
+    @documented(responses=CollectionsSerializer)
     def list(self, request: Request, **kwargs: Any) -> Response:
-        return Response(self.get_serializer(vector_store.list_collections(), many=True).data)
+        return Response(CollectionsSerializer({"results": vector_store.list_collections()}).data)
 
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
         for collection in vector_store.list_collections():

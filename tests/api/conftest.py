@@ -13,8 +13,21 @@ from django.contrib.auth.models import Permission, User
 from django.http import HttpResponse
 from django.test import Client
 
+from chronos_storage import queue, vector_store
 from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.queues.handler import queue_handler
+from chronos_storage.records import (
+    AuditLog,
+    Checkpoint,
+    Container,
+    Embedding,
+    Event,
+    Image,
+    MemoryRecord,
+    Message,
+    Session,
+    Trace,
+)
 from chronos_storage.vectors.handler import vector_stores
 from tests.admin.conftest import OneDatabase
 
@@ -132,3 +145,22 @@ def staff(site: OrmStorage) -> Api:
 def novice(site: OrmStorage) -> Api:
     """Staff without a permission."""
     return signed_in("novice", staff=True)
+
+
+@pytest.fixture
+def filled(site: OrmStorage) -> dict[str, str]:
+    """One of everything, and which ids in paths name it."""
+    site.create_session(Session(id="s"))
+    site.add_message(Message(id="x", session_id="s", role="user", content=[{"a": 1.5}]))
+    site.append_event(Event(id="x", session_id="s", payload={"é": None}))
+    site.save_checkpoint(Checkpoint(id="x", session_id="s"))
+    site.create_session(Session(id="x"))
+    site.insert_trace(Trace(id="x", session_id="s"))
+    site.put_memory(MemoryRecord(id="x", key="k", session_id="s"))
+    site.append_audit_log(AuditLog(id="x"))
+    site.save_container(Container(id="x"))
+    site.save_image(Image(id="x"))
+    vector_store.create_collection("x", 2)
+    vector_store.upsert("x", [Embedding(id="x", vector=[1, 0])])
+    queue.publish("t", {"n": 1})
+    return {"session_id": "s", "id": "x", "collection": "x", "topic": "t"}

@@ -28,20 +28,6 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from chronos_storage import queue, vector_store
-from chronos_storage.backends.orm import OrmStorage
-from chronos_storage.records import (
-    AuditLog,
-    Checkpoint,
-    Container,
-    Embedding,
-    Event,
-    Image,
-    MemoryRecord,
-    Message,
-    Session,
-    Trace,
-)
 from tests.api.conftest import Api, databases
 
 SNAPSHOT = Path(__file__).with_name("openapi.json")
@@ -87,25 +73,6 @@ def test_every_operation_says_what_it_does(document: Any) -> None:
             assert response["description"] is not None
         for body in operation.get("requestBody", {}).get("content", {}).values():
             assert body["examples"]
-
-
-@pytest.fixture
-def filled(site: OrmStorage) -> dict[str, str]:
-    """One of everything, and which ids in paths name it."""
-    site.create_session(Session(id="s"))
-    site.add_message(Message(id="x", session_id="s", role="user", content=[{"a": 1.5}]))
-    site.append_event(Event(id="x", session_id="s", payload={"é": None}))
-    site.save_checkpoint(Checkpoint(id="x", session_id="s"))
-    site.create_session(Session(id="x"))
-    site.insert_trace(Trace(id="x", session_id="s"))
-    site.put_memory(MemoryRecord(id="x", key="k", session_id="s"))
-    site.append_audit_log(AuditLog(id="x"))
-    site.save_container(Container(id="x"))
-    site.save_image(Image(id="x"))
-    vector_store.create_collection("x", 2)
-    vector_store.upsert("x", [Embedding(id="x", vector=[1, 0])])
-    queue.publish("t", {"n": 1})
-    return {"session_id": "s", "id": "x", "collection": "x", "topic": "t"}
 
 
 CHECKS = [

@@ -53,8 +53,9 @@ class IdField(_Bytewise, models.CharField):  # type: ignore[type-arg]
         return "IdField"
 
     def db_type(self, connection: BaseDatabaseWrapper) -> str:
-        # Spelled out: for a type that starts with "varchar" Django adds a second index, for LIKE, on PostgreSQL.
-        return f"{'character varying' if connection.vendor == 'postgresql' else 'varchar'}({self.max_length})"
+        # Spelled out: for a type that starts with "varchar" Django adds a second index, for LIKE, on PostgreSQL, and
+        # warns that MariaDB may not take a unique one of more than 255 characters, which it has long been taking.
+        return f"{'varchar' if connection.vendor == 'sqlite' else 'character varying'}({self.max_length})"
 
 
 class TextField(_Bytewise, models.TextField):  # type: ignore[type-arg]

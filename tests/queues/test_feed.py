@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.core.checks import run_checks
+from django.core.checks import Error, run_checks
 from django.db import transaction
 
 from chronos_storage.backends.orm import OrmStorage
@@ -112,7 +112,7 @@ OTHERS = [alias for alias in django_settings.DATABASES if alias != "default"][:1
 @pytest.mark.django_db(databases=["default"])
 def test_a_queue_in_another_database_is_refused(settings) -> None:
     settings.CHRONOS_STORAGE = configured("default", OTHERS[0])
-    assert [message.id for message in run_checks(tags=["compatibility"])] == ["chronos_storage.E006"]
+    assert errors() == ["chronos_storage.E006"]
     storage = OrmStorage(using="default")
     storage.create_session(Session(id="s"))
     for append in (
@@ -141,9 +141,12 @@ def test_a_queue_in_another_database_is_refused(settings) -> None:
 )
 def test_checks(settings, section: Any, expected: list[str]) -> None:
     settings.CHRONOS_STORAGE = {"QUEUE": section}
-    assert [message.id for message in run_checks(tags=["compatibility"])] == [
-        f"chronos_storage.{id}" for id in expected
-    ]
+    assert errors() == [f"chronos_storage.{id}" for id in expected]
+
+
+def errors() -> list[str | None]:
+    """The checks that fail; those of other tests' databases may warn."""
+    return [message.id for message in run_checks(tags=["compatibility"]) if isinstance(message, Error)]
 
 
 @pytest.mark.parametrize(

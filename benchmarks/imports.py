@@ -11,8 +11,8 @@ from pathlib import Path
 from .databases import Database, Vendor
 from .measure import Figure
 
-_PROJECT = Path(__file__).resolve().parent.parent
-_CONVERSATIONS = _PROJECT.parent / "shared" / "data" / "airline_conversations.jsonl.gz"
+PROJECT = Path(__file__).resolve().parent.parent
+CONVERSATIONS = PROJECT.parent / "shared" / "data" / "airline_conversations.jsonl.gz"
 
 #: Runs a command and prints its peak memory. A process in between: one that has much memory leaves its mark on the
 #: peak of those it starts.
@@ -25,8 +25,8 @@ _UNIT = 1 if sys.platform == "darwin" else 1024
 
 def figures(vendor: Vendor, quick: bool) -> Iterator[Figure]:
     """The figures of this group, one by one."""
-    if not _CONVERSATIONS.exists():
-        print(f"  no figure of imports: {_CONVERSATIONS} is not there", file=sys.stderr)
+    if not CONVERSATIONS.exists():
+        print(f"  no figure of imports: {CONVERSATIONS} is not there", file=sys.stderr)
         return
     times = 3 if quick else 10
     with vendor.database() as database:
@@ -45,10 +45,10 @@ def figures(vendor: Vendor, quick: bool) -> Iterator[Figure]:
 
 def _peak(database: Database, times: int) -> float:
     """The most memory, in megabytes, that an import of the file so many times over takes."""
-    command = [sys.executable, "manage.py", "chronos_import", *[str(_CONVERSATIONS)] * times]
+    command = [sys.executable, "manage.py", "chronos_import", *[str(CONVERSATIONS)] * times]
     done = subprocess.run(
         [sys.executable, "-c", _PEAK, *command, f"--agent-id=agent-{times}"],
-        cwd=_PROJECT,
+        cwd=PROJECT,
         env={**os.environ, "DATABASE_URL": database.url, "DJANGO_SECRET_KEY": "only for the benchmark"},
         check=True,
         stdout=subprocess.PIPE,

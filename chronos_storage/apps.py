@@ -3,11 +3,12 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_delete, post_migrate, post_save, pre_save
+from django.utils.translation import gettext_lazy as _
 
 
 class ChronosStorageConfig(AppConfig):
     name = "chronos_storage"
-    verbose_name = "Agent storage"
+    verbose_name = _("Agent storage")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

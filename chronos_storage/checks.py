@@ -51,16 +51,17 @@ def check_setting(**kwargs: Any) -> list[CheckMessage]:
     if not isinstance(configured, dict):
         return [_no_dict(conf.NAME)]
     messages = _unknown_keys(conf.NAME, configured, conf.SECTIONS)
-    return messages + check_section(storages) + _check_api()
+    options = [message for name in conf.OPTIONS for message in _check_options(name)]
+    return messages + check_section(storages) + options
 
 
-def _check_api() -> list[CheckMessage]:
-    where, given = f'{conf.NAME}["API"]', conf.section("API")
+def _check_options(name: str) -> list[CheckMessage]:
+    where, given, known = f'{conf.NAME}["{name}"]', conf.section(name), conf.OPTIONS[name]
     if not isinstance(given, dict):
         return [_no_dict(where)]
-    return _unknown_keys(where, given, tuple(conf.API_KEYS)) + [
+    return _unknown_keys(where, given, tuple(known)) + [
         Error(f'{where}["{key}"] must be {kind.__name__}, not {type(given[key]).__name__}.', id="chronos_storage.E005")
-        for key, kind in conf.API_KEYS.items()
+        for key, kind in known.items()
         if key in given and type(given[key]) is not kind
     ]
 

@@ -12,9 +12,13 @@ VECTOR_BACKEND = "chronos_storage.vectors.stores.database_store"
 QUEUE_BACKEND = "chronos_storage.queues.orm.OrmQueue"
 
 #: What the setting may hold: each section's name.
-SECTIONS = ("STORAGES", "VECTOR_STORES", "QUEUE", "API")
-#: What the section "API" may hold, each with the type of its value.
-API_KEYS: dict[str, type] = {"ACCESS": str, "MAX_BODY": int, "PAGE_SIZE": int}
+SECTIONS = ("STORAGES", "VECTOR_STORES", "QUEUE", "API", "ADMIN")
+#: What the sections of options may hold, each with the type of its value.
+OPTIONS: dict[str, dict[str, type]] = {
+    "API": {"ACCESS": str, "MAX_BODY": int, "PAGE_SIZE": int},
+    #: Whether each look at a session's content is written to the audit log.
+    "ADMIN": {"AUDIT_VIEWS": bool},
+}
 
 
 def configured() -> dict[str, Any]:
@@ -26,3 +30,8 @@ def section(name: str) -> dict[str, Any]:
     """One section of the setting; empty if it is not there."""
     found: dict[str, Any] = configured().get(name, {})
     return found
+
+
+def admin_option(name: str) -> bool:
+    """Whether an option of the section ADMIN is on."""
+    return section("ADMIN").get(name) is True

@@ -2,50 +2,39 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
 from django.db.models.query import QuerySet
 from django.forms.fields import InvalidJSONInput
-from django.http import HttpRequest
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
 
 from ..backends.orm import OrmStorage
 from ..exceptions import InvalidRecord
-from ..fields import JSONTextField, MetadataField, TextField
 from ..models.mapping import Table
 from ..records import Record
-
-_JSON = (JSONTextField, MetadataField)
-
-
-@cache
-def json_text(name: str) -> Callable[[models.Model], SafeString]:
-    """A read-only column that shows a JSON field as JSON, not as Python."""
-
-    def column(row: models.Model) -> SafeString:
-        text = json.dumps(getattr(row, name), ensure_ascii=False, indent=2)
-        return format_html('<pre style="margin: 0; white-space: pre-wrap">{}</pre>', text)
-
-    column.__name__ = name
-    return admin.display(description=name.replace("_", " "))(column)
+from ..text import visible
+from .access import note_look
+from .columns import LABELS, column
+from .lists import KeysetChangeList, LookupForm
+from .previews import JSON_FIELDS, large_fields, previewed, readable, whole
 
 
-class LightChangeList(ChangeList):
-    """A list that leaves in the database what may be large and isn't shown."""
-
-    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
-        large = [field.name for field in self.opts.concrete_fields if isinstance(field, (*_JSON, TextField))]
-        rows = super().get_queryset(request, exclude_parameters)
-        return rows.defer(*(name for name in large if name not in self.list_display))
+def plain(text: str) -> HttpResponse:
+    """A text that no browser takes for anything else."""
+    headers = {"X-Content-Type-Options": "nosniff"}
+    return HttpResponse(text, content_type="text/plain; charset=utf-8", headers=headers)
 
 
 class JSONInput(forms.JSONField):
@@ -56,32 +45,66 @@ class JSONInput(forms.JSONField):
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Rows to look at. Lists are searched, filtered and sorted by what has an index, and count no rows twice.
+    """Rows to look at. Lists are searched, filtered and sorted by what has an index, and count no rows.
 
     Attributes:
         using: the database alias; without it the host's database routers decide, as for the facade.
         changeable: the fields that a user with the permission may change.
+        lookups: the columns that the form above a list looks up, exactly or by how they begin.
+        moment: the column of the time that it looks up.
     """
 
     using: str | None = None
     changeable: tuple[str, ...] = ()
+    lookups: tuple[str, ...] = ()
+    moment: str = ""
 
     actions: Any = None
     list_per_page = 50
     show_facets = admin.ShowFacets.NEVER
     show_full_result_count = False
     sortable_by: ClassVar[Any] = ()
+    change_list_template = "admin/chronos_storage/change_list.html"
+    change_form_template = "admin/chronos_storage/change_form.html"
+
+    class Media:
+        css: ClassVar[Any] = {"all": ["chronos_storage/admin.css"]}
+        js: ClassVar[Any] = ["chronos_storage/admin.js"]
 
     @property
     def storage(self) -> OrmStorage:
         """The facade over the database that the pages show."""
         return OrmStorage(using=self.using)
 
+    @property
+    def lookup_form_class(self) -> type[LookupForm]:
+        """The form above the list."""
+        return type("Lookups", (LookupForm,), {"columns": self.lookups, "moment": self.moment})
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).using(self.storage.alias)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return LightChangeList
+        return KeysetChangeList
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return [self._column(name, brief=True) for name in self.list_display]
+
+    def get_sortable_by(self, request: HttpRequest) -> Any:
+        return [self._column(name, brief=True) for name in self.sortable_by]
+
+    def _column(self, name: Any, *, brief: bool = False) -> Any:
+        model: Any = self.model
+        return column(model, name, brief=brief) if name in LABELS else name
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        if "\x00" in object_id:
+            return None
+        try:
+            key = self.opts.pk.to_python(object_id)
+            return previewed(self.get_queryset(request)).filter(pk=key).first()
+        except (ValidationError, ValueError, OverflowError):
+            return None
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -95,13 +118,76 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         changeable = self.changeable if self.has_change_permission(request, obj) else ()
         return [
-            json_text(field.name) if isinstance(field, _JSON) and field.name not in changeable else field.name
+            field.name if field.name in changeable else self._column(field.name)
             for field in self.opts.concrete_fields
             if field.editable and not isinstance(field, models.AutoField)
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return [field for field in self.get_fields(request, obj) if field not in self.changeable]
+
+    # Pages of its own
+
+    def get_urls(self) -> list[URLPattern]:
+        return [self.page("<path:object_id>/content/<str:name>/", "content", self.content_view), *super().get_urls()]
+
+    def page(self, route: str, name: str, view: Any, *, post: bool = False) -> URLPattern:
+        """The address of a page of this model's, which only staff get to see; it changes nothing but by `post`."""
+        methods = ("GET", "HEAD", "POST") if post else ("GET", "HEAD")
+        found: URLPattern = path(
+            route,
+            self.admin_site.admin_view(require_http_methods(methods)(view)),
+            name=f"{self.opts.app_label}_{self.opts.model_name}_{name}",
+        )
+        return found
+
+    def render(self, request: HttpRequest, template: str, title: str, **context: Any) -> TemplateResponse:
+        """A page of this model's."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": title,
+            "opts": self.opts,
+            "media": self.media,
+            "has_view_permission": self.has_view_permission(request),
+            **context,
+        }
+        return TemplateResponse(request, f"admin/chronos_storage/{template}", context)
+
+    def found(self, request: HttpRequest, object_id: str) -> Any:
+        """The row of this id, which the user may look at; otherwise the answer is 404 or 403."""
+        row = self.get_object(request, unquote(object_id))
+        if not self.has_view_permission(request, row):
+            raise PermissionDenied
+        if row is None:
+            raise Http404(_("There is no such row."))
+        return row
+
+    def content_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
+        """All of a field that may be long, as plain text."""
+        row = self.found(request, object_id)
+        fields = {field.attname: field for field in large_fields(self.model)}
+        if name not in fields:
+            raise Http404(_("There is no such field."))
+        self.note_look(request, row, name)
+        text = self.get_queryset(request).filter(pk=row.pk).values_list(whole(fields[name]), flat=True).get()
+        shown = readable(text) if isinstance(fields[name], JSON_FIELDS) else visible(text)
+        return plain(shown)
+
+    # Who looked
+
+    def session_of(self, row: Any) -> str:
+        """The session whose content the row is; empty if it is no session's."""
+        return str(getattr(row, "session_id", ""))
+
+    def note_look(self, request: HttpRequest, row: Any, page: str) -> None:
+        """Write down that the user looks at a row, if it is a session's content."""
+        seen = "" if self.session_of(row) == row.pk else f"{self.opts.model_name}:{row.pk}"
+        note_look(request, self.storage, self.session_of(row), page=page, **({"row": seen} if seen else {}))
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
+        if (row := context.get("original")) is not None:
+            self.note_look(request, row, "change")
+        return super().render_change_form(request, context, *args, **kwargs)
 
 
 class RecordForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -127,11 +213,12 @@ class EditableAdmin(ReadOnlyAdmin):
 
     table: Table[Any]
     actions = ()
-    formfield_overrides: ClassVar[Any] = {field: {"form_class": JSONInput} for field in _JSON}
+    formfield_overrides: ClassVar[Any] = {field: {"form_class": JSONInput} for field in JSON_FIELDS}
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = type("RecordForm", (RecordForm,), {"record": self.table.record})
-        return super().get_form(request, obj, change, form=form, **kwargs)
+        labels = {name: capfirst(LABELS[name]) for name in self.changeable}
+        return super().get_form(request, obj, change, form=form, labels=labels, **kwargs)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return admin.ModelAdmin.has_delete_permission(self, request, obj)

@@ -3,7 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from .. import records
 from ..models import MemoryRecord
 from ..models.mapping import MEMORY
 from .base import EditableAdmin
@@ -15,9 +19,17 @@ class MemoryRecordAdmin(EditableAdmin):
 
     table = MEMORY
     changeable = ("value", "expires_at")
-    list_display = ("id", "agent_id", "user_id", "session_id", "kind", "key", "updated_at", "expires_at")
+    list_display = ("id", "agent_id", "user_id", "session_id", "kind", "key", "updated_at", "expires_at", "expired")
+    lookups = ("agent_id", "user_id", "session_id")
     ordering = ("-id",)
     search_fields = tuple(f"{name}__exact" for name in ("id", "agent_id", "user_id", "session_id"))
+
+    @admin.display(description=gettext_lazy("state"))
+    def expired(self, row: MemoryRecord) -> Any:
+        """Whether the record is still there for the agent."""
+        if row.expires_at is None or row.expires_at > records.now():
+            return _("kept")
+        return format_html('<strong class="chronos-bad">{}</strong>', _("expired"))
 
     def write(self, id: str, changes: dict[str, Any]) -> None:
         self.storage.put_memory(self.changed(id, changes))

@@ -6,20 +6,31 @@ from typing import Any
 from django.contrib import admin
 from django.db.models.query import QuerySet
 from django.http import HttpRequest
+from django.urls import URLPattern
+from django.utils.translation import gettext_lazy as _
 
 from ..models import Checkpoint, Message, Session, Trace
 from ..models.mapping import SESSIONS
+from ..text import name as shown
 from .base import EditableAdmin, ReadOnlyAdmin
+from .session_pages import SessionPages
 
 
 class StatusFilter(admin.SimpleListFilter):
     """The known statuses: to find all that are in use, the database would have to read every session."""
 
-    title = "status"
+    title = _("status")
     parameter_name = "status"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return [(name, name) for name in ("active", "running", "paused", "completed", "failed", "ended")]
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return (
+            ("active", _("active")),
+            ("running", _("running")),
+            ("paused", _("paused")),
+            ("completed", _("completed")),
+            ("failed", _("failed")),
+            ("ended", _("ended")),
+        )
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         status = self.value()
@@ -27,16 +38,22 @@ class StatusFilter(admin.SimpleListFilter):
 
 
 @admin.register(Session)
-class SessionAdmin(EditableAdmin):
+class SessionAdmin(SessionPages, EditableAdmin):
     """Deleting hides a session, as the facade's soft delete does; a deleted one can only be looked at."""
 
     table = SESSIONS
     changeable = ("title", "status", "metadata")
-    list_display = ("id", "title", "agent_id", "user_id", "status", "created_at", "last_activity_at", "deleted_at")
+    list_display = ("id", "title", "status", "agent_id", "user_id", "last_activity_at", "created_at", "deleted_at")
     list_filter = (StatusFilter, "created_at", "last_activity_at")
+    lookups = ("user_id", "agent_id", "container_id", "image_id")
     ordering = ("-created_at",)
     search_fields = tuple(f"{name}__exact" for name in ("id", "agent_id", "user_id", "container_id", "image_id"))
     sortable_by = ("created_at", "last_activity_at")
+    change_list_template = "admin/chronos_storage/session/change_list.html"
+    change_form_template = "admin/chronos_storage/session/change_form.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        return [*self.session_urls(), *super().get_urls()]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return _is_there(obj) and super().has_change_permission(request, obj)
@@ -46,8 +63,11 @@ class SessionAdmin(EditableAdmin):
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         # Nothing else goes with them; Django would collect all that belongs to them.
-        names = [str(session) for session in objs]
+        names = [shown(session.preview_title or session.pk) for session in objs]
         return names, {self.opts.verbose_name_plural: len(names)}, set(), []
+
+    def session_of(self, row: Any) -> str:
+        return str(row.pk)
 
     def write(self, id: str, changes: dict[str, Any]) -> None:
         self.storage.patch_session(id, **changes)
@@ -63,6 +83,8 @@ def _is_there(session: Session | None) -> bool:
 @admin.register(Message)
 class MessageAdmin(ReadOnlyAdmin):
     list_display = ("message_id", "session_id", "seq_num", "role", "kind", "name", "created_at")
+    lookups = ("session_id", "message_id")
+    moment = "created_at"
     ordering = ("-id",)
     search_fields = ("message_id__exact", "session__id__exact")
 
@@ -70,6 +92,7 @@ class MessageAdmin(ReadOnlyAdmin):
 @admin.register(Checkpoint)
 class CheckpointAdmin(ReadOnlyAdmin):
     list_display = ("checkpoint_id", "session_id", "namespace", "seq_num", "run_id", "node_id", "created_at")
+    lookups = ("session_id", "checkpoint_id")
     ordering = ("-id",)
     search_fields = ("checkpoint_id__exact", "session__id__exact")
 
@@ -77,5 +100,7 @@ class CheckpointAdmin(ReadOnlyAdmin):
 @admin.register(Trace)
 class TraceAdmin(ReadOnlyAdmin):
     list_display = ("id", "session_id", "parent_id", "kind", "name", "started_at", "ended_at")
+    lookups = ("session_id",)
+    moment = "started_at"
     ordering = ("-id",)
     search_fields = ("id__exact", "session_id__exact")

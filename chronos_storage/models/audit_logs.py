@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from ..fields import IdField, JSONTextField
 from ..ledger.guards import LedgerModel
+from ..text import name as shown
 
 
 class AuditLog(LedgerModel):
@@ -24,6 +26,8 @@ class AuditLog(LedgerModel):
 
     class Meta(LedgerModel.Meta):
         db_table = "chronos_storage_auditlog"
+        verbose_name = _("audit log entry")
+        verbose_name_plural = _("audit log")
         constraints = (models.UniqueConstraint(fields=["chain", "seq_num"], name="chronos_audit_number"),)
         indexes = (
             models.Index(fields=["created_at"], name="chronos_audit_created"),
@@ -36,4 +40,4 @@ class AuditLog(LedgerModel):
         )
 
     def __str__(self) -> str:
-        return f"{self.actor} {self.action} {self.resource}"
+        return shown(f"{self.actor} {self.action} {self.resource}")

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from ..fields import IdField, JSONTextField, MetadataField, MomentField
+from ..text import name as shown
 from .sessions import Session
 
 
@@ -25,6 +27,8 @@ class Checkpoint(models.Model):
 
     class Meta:
         db_table = "chronos_storage_checkpoint"
+        verbose_name = _("checkpoint")
+        verbose_name_plural = _("checkpoints")
         constraints = (
             models.UniqueConstraint(fields=["session", "checkpoint_id"], name="chronos_checkpoint_id"),
             models.UniqueConstraint(fields=["session", "namespace", "seq_num"], name="chronos_checkpoint_number"),
@@ -35,4 +39,4 @@ class Checkpoint(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.seq_num} {self.node_id}"
+        return shown(f"{self.seq_num} {self.node_id}")

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from ..fields import IdField, JSONTextField
 from ..ledger.guards import LedgerModel, refuse_cascade
+from ..text import name as shown
 from .sessions import Session
 
 
@@ -21,11 +23,16 @@ class Event(LedgerModel):
 
     class Meta(LedgerModel.Meta):
         db_table = "chronos_storage_event"
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
         constraints = (
             models.UniqueConstraint(fields=["session", "event_id"], name="chronos_event_id"),
             models.UniqueConstraint(fields=["session", "seq_num"], name="chronos_event_number"),
         )
-        indexes = (models.Index(fields=["event_id"], name="chronos_event_any_session"),)
+        indexes = (
+            models.Index(fields=["event_id"], name="chronos_event_any_session"),
+            models.Index(fields=["created_at"], name="chronos_event_created"),
+        )
 
     def __str__(self) -> str:
-        return f"{self.seq_num} {self.type}"
+        return shown(f"{self.seq_num} {self.type}")

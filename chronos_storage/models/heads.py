@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from ..fields import IdField
+from ..text import name as shown
 
 
 class Head(models.Model):
@@ -34,7 +36,9 @@ class Head(models.Model):
 
     class Meta:
         db_table = "chronos_storage_head"
+        verbose_name = _("head")
+        verbose_name_plural = _("heads")
         constraints = (models.UniqueConstraint(fields=["owner", "kind", "namespace"], name="chronos_head_series"),)
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.owner} {self.namespace}".rstrip()
+        return shown(f"{self.kind} {self.owner} {self.namespace}")

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from ..fields import IdField, JSONTextField, MetadataField, MomentField, TextField
+from ..text import name as shown
 
 
 class Container(models.Model):
@@ -16,10 +18,12 @@ class Container(models.Model):
 
     class Meta:
         db_table = "chronos_storage_container"
+        verbose_name = _("container")
+        verbose_name_plural = _("containers")
         indexes = (models.Index(fields=["created_at"], name="chronos_container_created"),)
 
     def __str__(self) -> str:
-        return str(self.id)
+        return shown(self.id)
 
 
 class Image(models.Model):
@@ -39,11 +43,14 @@ class Image(models.Model):
 
     class Meta:
         db_table = "chronos_storage_image"
+        verbose_name = _("image")
+        verbose_name_plural = _("images")
         indexes = (
             models.Index(fields=["created_at"], name="chronos_image_created"),
             models.Index(fields=["name", "created_at"], name="chronos_image_name"),
             models.Index(fields=["container_id", "created_at"], name="chronos_image_container"),
+            models.Index(fields=["parent_image_id", "created_at"], name="chronos_image_parent"),
         )
 
     def __str__(self) -> str:
-        return str(self.name or self.id)
+        return shown(self.name or self.id)

@@ -4,9 +4,11 @@ import hashlib
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from .. import records
 from ..fields import IdField, JSONTextField, MomentField
+from ..text import name as shown
 
 
 def natural_key(record: records.MemoryRecord) -> str:
@@ -33,6 +35,8 @@ class MemoryRecord(models.Model):
 
     class Meta:
         db_table = "chronos_storage_memory"
+        verbose_name = _("memory record")
+        verbose_name_plural = _("memory records")
         constraints = (models.UniqueConstraint(fields=["natural_key"], name="chronos_memory_natural_key"),)
         indexes = (
             models.Index(fields=["agent_id", "key"], name="chronos_memory_agent_key"),
@@ -42,4 +46,4 @@ class MemoryRecord(models.Model):
         )
 
     def __str__(self) -> str:
-        return str(self.key)
+        return shown(self.key)

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from ..fields import IdField, JSONTextField, MetadataField, MomentField
+from ..text import name as shown
 from .sessions import Session
 
 
@@ -33,11 +35,16 @@ class Message(models.Model):
 
     class Meta:
         db_table = "chronos_storage_message"
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
         constraints = (
             models.UniqueConstraint(fields=["session", "message_id"], name="chronos_message_id"),
             models.UniqueConstraint(fields=["session", "seq_num"], name="chronos_message_number"),
         )
-        indexes = (models.Index(fields=["message_id"], name="chronos_message_any_session"),)
+        indexes = (
+            models.Index(fields=["message_id"], name="chronos_message_any_session"),
+            models.Index(fields=["created_at"], name="chronos_message_created"),
+        )
 
     def __str__(self) -> str:
-        return f"{self.seq_num} {self.role}"
+        return shown(f"{self.seq_num} {self.role}")

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from .. import codec
 from ..fields import IdField, JSONTextField, MomentField
+from ..text import name as shown
 
 
 class Topic(models.Model):
@@ -20,9 +22,11 @@ class Topic(models.Model):
 
     class Meta:
         db_table = "chronos_storage_topic"
+        verbose_name = _("queue topic")
+        verbose_name_plural = _("queue topics")
 
     def __str__(self) -> str:
-        return str(self.name)
+        return shown(self.name)
 
 
 class QueueEntry(models.Model):
@@ -37,12 +41,13 @@ class QueueEntry(models.Model):
 
     class Meta:
         db_table = "chronos_storage_queueentry"
-        verbose_name_plural = "queue entries"
+        verbose_name = _("queue entry")
+        verbose_name_plural = _("queue entries")
         constraints = (models.UniqueConstraint(fields=["topic", "seq_num"], name="chronos_queueentry_number"),)
         indexes = (models.Index(fields=["created_at"], name="chronos_queueentry_created"),)
 
     def __str__(self) -> str:
-        return f"{self.topic} {self.seq_num}"
+        return shown(f"{self.topic} {self.seq_num}")
 
 
 class Consumer(models.Model):
@@ -56,7 +61,9 @@ class Consumer(models.Model):
 
     class Meta:
         db_table = "chronos_storage_consumer"
+        verbose_name = _("queue consumer")
+        verbose_name_plural = _("queue consumers")
         constraints = (models.UniqueConstraint(fields=["topic", "name"], name="chronos_consumer_name"),)
 
     def __str__(self) -> str:
-        return f"{self.name} {self.topic}"
+        return shown(f"{self.name} {self.topic}")

@@ -4,9 +4,11 @@ from typing import Any
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from ..fields import IdField, MetadataField, MomentField, TextField
 from ..ledger.guards import cascade_refused
+from ..text import name as shown
 
 
 class SessionQuerySet(models.QuerySet["Session"]):
@@ -41,6 +43,8 @@ class Session(models.Model):
 
     class Meta:
         db_table = "chronos_storage_session"
+        verbose_name = _("session")
+        verbose_name_plural = _("sessions")
         indexes = (
             models.Index(fields=["created_at"], name="chronos_session_created"),
             models.Index(fields=["last_activity_at"], name="chronos_session_activity"),
@@ -54,7 +58,7 @@ class Session(models.Model):
         )
 
     def __str__(self) -> str:
-        return str(self.title or self.id)
+        return shown(self.title or self.id)
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         with cascade_refused():

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from ..fields import IdField, JSONTextField, MetadataField, MomentField, TextField
+from ..text import name as shown
 
 
 class Trace(models.Model):
@@ -23,7 +25,12 @@ class Trace(models.Model):
 
     class Meta:
         db_table = "chronos_storage_trace"
-        indexes = (models.Index(fields=["session_id", "started_at"], name="chronos_trace_session"),)
+        verbose_name = _("span")
+        verbose_name_plural = _("spans")
+        indexes = (
+            models.Index(fields=["session_id", "started_at"], name="chronos_trace_session"),
+            models.Index(fields=["started_at"], name="chronos_trace_started"),
+        )
 
     def __str__(self) -> str:
-        return str(self.name)
+        return shown(self.name or self.id)

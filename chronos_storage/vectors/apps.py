@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
+from django.utils.translation import gettext_lazy as _
 
 
 class ChronosVectorsConfig(AppConfig):
     name = "chronos_storage.vectors"
     label = "chronos_vectors"
-    verbose_name = "Agent vectors"
+    verbose_name = _("Agent vectors")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from django.core.validators import MinValueValidator
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from ..fields import IdField, MetadataField
+from ..text import name as shown
 from .fields import ContentField, VectorField
 
 
@@ -26,9 +28,11 @@ class Collection(models.Model):
 
     class Meta:
         db_table = "chronos_vectors_collection"
+        verbose_name = _("collection")
+        verbose_name_plural = _("collections")
 
     def __str__(self) -> str:
-        return str(self.name)
+        return shown(self.name)
 
 
 class Embedding(models.Model):
@@ -47,9 +51,11 @@ class Embedding(models.Model):
 
     class Meta:
         db_table = "chronos_vectors_embedding"
+        verbose_name = _("embedding")
+        verbose_name_plural = _("embeddings")
         constraints = (
             models.UniqueConstraint(fields=["collection", "embedding_id"], name="chronos_vectors_embedding_id"),
         )
 
     def __str__(self) -> str:
-        return str(self.embedding_id)
+        return shown(self.embedding_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
@@ -38,10 +40,23 @@ def superuser(site) -> Client:
 def viewer(site) -> Client:
     """Staff who may look at everything of ours and nothing more."""
     user = User.objects.create_user("viewer", is_staff=True)
+    labels = ["chronos_storage", "chronos_vectors"]
     user.user_permissions.set(
-        Permission.objects.filter(content_type__app_label="chronos_storage", codename__startswith="view_")
+        Permission.objects.filter(content_type__app_label__in=labels, codename__startswith="view_")
     )
     return _logged_in(user)
+
+
+@pytest.fixture
+def staff(site) -> Callable[..., Client]:
+    """Makes staff who have these permissions alone."""
+
+    def make(*codenames: str) -> Client:
+        user, _ = User.objects.get_or_create(username=f"with {' '.join(codenames)}"[:150], is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        return _logged_in(user)
+
+    return make
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.timezone import localtime
 
 from chronos_storage import Storage
+from chronos_storage.queues.orm import OrmQueue
 from chronos_storage.records import (
     AuditLog,
     Checkpoint,
@@ -26,7 +27,7 @@ from chronos_storage.records import (
 
 NAMES = (
     *("session", "message", "memoryrecord", "auditlog", "trace", "event", "checkpoint", "container", "image"),
-    "head",
+    *("head", "topic", "queueentry", "consumer"),
 )
 LEDGER = ("event", "auditlog", "head")
 EDITABLE = ("session", "memoryrecord", "container", "image")
@@ -93,3 +94,7 @@ def populate(storage: Storage, name: str = "s") -> None:
     storage.save_image(
         Image(id=f"{name}-image", container_id=f"{name}-container", name="image", system_prompt="line\nline")
     )
+    queue = OrmQueue()
+    cursor = queue.publish(f"{name}-topic", VALUE, user_id="user")
+    queue.publish(f"{name}-topic", VALUE, user_id="user")
+    queue.ack("consumer", f"{name}-topic", cursor)

@@ -19,9 +19,15 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoDbBlocker
 
 from chronos_storage import connect, records
+from chronos_storage.admin.families import family
+from chronos_storage.admin.figures import SOURCES, collect
+from chronos_storage.admin.timeline import STREAMS, Timeline
 from chronos_storage.backends.base import Storage
 from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.backends.orm.base import starts_with
 from chronos_storage.fields import IdField, TextField
+from chronos_storage.models import AuditLog as AuditLog_
+from chronos_storage.models import Image as Image_
 from chronos_storage.queues.base import EventQueue
 from chronos_storage.queues.cursors import cursor_of
 from chronos_storage.queues.orm import OrmQueue
@@ -61,6 +67,7 @@ TABLES = {
         "id": "'i' || n",
         "container_id": "'c' || n % 1000",
         "name": "'name' || n % 500",
+        "parent_image_id": "'i' || n / 2",
         "mcp_servers": "'{}'",
         "metadata": "'{}'",
         "created_at": TIME,
@@ -382,6 +389,25 @@ QUEUE_CALLS: dict[str, list[Callable[[OrmQueue], Any]]] = {
     "cleanup": [lambda queue: queue.cleanup(older_than=records.now() - START - timedelta(minutes=1))],
     "look": [lambda queue: queue._last_numbers(["p1", "p2"])],
 }
+DAY = (START + timedelta(days=5)).date()
+#: What the admin asks for besides.
+PAGES: dict[str, list[Call]] = {
+    "overview of a day": [
+        lambda store, source=source: collect(store.alias, source, DAY, DAY)  # type: ignore[misc]
+        for source in SOURCES
+    ],
+    "family of an image": [lambda store: family(Image_.objects.using(store.alias), Image_(id="i500", pk="i500"))],
+    "audit log by prefix": [
+        lambda store: list(
+            AuditLog_.objects.using(store.alias)
+            .filter(starts_with("resource", "resource299"), created_at__gte=START)
+            .order_by("-created_at", "-pk")[:50]
+        )
+    ],
+    "timeline": [lambda store: Timeline(store.alias, "s500", STREAMS).page({})],
+    "timeline, its end": [lambda store: Timeline(store.alias, "s500", STREAMS).last_page()],
+    "timeline around an event": [lambda store: Timeline(store.alias, "s500", STREAMS).around("event", 50_050)],
+}
 #: These name nothing: they go through everything, or through no table of records.
 NAMELESS = {"atomic", "close", "health", "migrate", "verify_all"}
 
@@ -422,7 +448,7 @@ def plans(full: OrmStorage) -> Plans:
     queue = OrmQueue(using=full.alias)
     return {
         name: [planned for call in calls for planned in plans_of(target, call)]
-        for target, known in ((full, CALLS), (queue, QUEUE_CALLS))
+        for target, known in ((full, CALLS | PAGES), (queue, QUEUE_CALLS))
         for name, calls in known.items()
     }
 

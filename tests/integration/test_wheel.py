@@ -60,6 +60,11 @@ def test_holds_the_package_and_nothing_else(wheel: Path) -> None:
     }
     assert "chronos_storage/py.typed" in names
     assert any(name.startswith("chronos_storage/migrations/0001") for name in names)
+    assert "chronos_storage/templates/admin/chronos_storage/session/timeline.html" in names
+    assert {
+        "chronos_storage/static/chronos_storage/admin.css",
+        "chronos_storage/static/chronos_storage/admin.js",
+    } <= names
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 

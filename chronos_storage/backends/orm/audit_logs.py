@@ -16,7 +16,8 @@ from .base import iterate, sliced
 from .chains import ChainMethods
 from .errors import retried
 
-_ORDER = ("-created_at", "-seq_num", "-id")
+#: Newest first.
+ORDER = ("-created_at", "-seq_num", "-id")
 
 
 class AuditLogMethods(ChainMethods):
@@ -46,7 +47,7 @@ class AuditLogMethods(ChainMethods):
         given = filters(
             session_id=session_id, agent_id=agent_id, user_id=user_id, actor=actor, action=action, resource=resource
         )
-        return AUDIT_LOGS.fetch(sliced(self._listed_audit_logs(given, since, until).order_by(*_ORDER), limit, offset))
+        return AUDIT_LOGS.fetch(sliced(self._listed_audit_logs(given, since, until).order_by(*ORDER), limit, offset))
 
     def iter_audit_logs(
         self,
@@ -63,7 +64,7 @@ class AuditLogMethods(ChainMethods):
         given = filters(
             session_id=session_id, agent_id=agent_id, user_id=user_id, actor=actor, action=action, resource=resource
         )
-        return iterate(AUDIT_LOGS, self._listed_audit_logs(given, since, until), *_ORDER)
+        return iterate(AUDIT_LOGS, self._listed_audit_logs(given, since, until), *ORDER)
 
     def _listed_audit_logs(
         self, given: dict[str, str], since: datetime | None, until: datetime | None

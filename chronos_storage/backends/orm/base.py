@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
@@ -145,13 +145,34 @@ def iterate(table: Table[R], rows: QuerySet[Any], *order: str, after: R | None =
         after = found[-1]
 
 
-def behind(columns: list[str], values: list[Any], comparison: str) -> Q:
-    """Rows behind these values: (a, b) < (x, y), spelled so that an index on the first column is used."""
+def behind(columns: Sequence[str], values: Sequence[Any], comparison: str) -> Q:
+    """Rows behind these values: (a, b) < (x, y), spelled so that an index on the first column is used.
+
+    Args:
+        comparison: ``gt`` where the order ascends, ``lt`` where it descends; ``gte`` or ``lte`` with the row itself.
+    """
     first, value = columns[0], values[0]
     if len(columns) == 1:
         return Q(**{f"{first}__{comparison}": value})
     tie = Q(**{first: value}) & behind(columns[1:], values[1:], comparison)
-    return Q(**{f"{first}__{comparison}e": value}) & (Q(**{f"{first}__{comparison}": value}) | tie)
+    strict = comparison[:2]
+    return Q(**{f"{first}__{strict}e": value}) & (Q(**{f"{first}__{strict}": value}) | tie)
+
+
+def starts_with(column: str, prefix: str) -> Q:
+    """Rows whose bytewise column starts with a prefix: a range, not LIKE, which on SQLite takes no notice of case."""
+    found = Q(**{f"{column}__gte": prefix})
+    end = _behind_prefix(prefix)
+    return found if end is None else found & Q(**{f"{column}__lt": end})
+
+
+def _behind_prefix(prefix: str) -> str | None:
+    """The first string, by code points, behind all that start with `prefix`; None if there is none."""
+    kept = prefix.rstrip("\U0010ffff")
+    if not kept:
+        return None
+    following = ord(kept[-1]) + 1
+    return kept[:-1] + chr(0xE000 if following == 0xD800 else following)
 
 
 def pk_row(rows: QuerySet[models.Model], id: str) -> QuerySet[models.Model]:

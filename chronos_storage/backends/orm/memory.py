@@ -11,7 +11,7 @@ from ...exceptions import AlreadyExists
 from ...models.mapping import MEMORY
 from ...records import MemoryRecord
 from ..arguments import filters
-from .base import OrmBase, iterate, pk_row, sliced
+from .base import OrmBase, iterate, pk_row, sliced, starts_with
 from .errors import retried
 
 _ORDER = ("-updated_at", "-id")
@@ -85,21 +85,9 @@ class MemoryMethods(OrmBase):
     def _alive(self, given: dict[str, str], prefix: str | None = None) -> QuerySet[Any]:
         rows = self.rows(MEMORY).filter(Q(expires_at=None) | Q(expires_at__gt=records.now()), **given)
         if prefix:
-            # A range, not LIKE, which on SQLite takes no notice of case.
-            rows = rows.filter(key__gte=codec.string(prefix, "prefix"))
-            if (end := _behind_prefix(prefix)) is not None:
-                rows = rows.filter(key__lt=end)
+            rows = rows.filter(starts_with("key", codec.string(prefix, "prefix")))
         return rows
 
     @retried
     def delete_memory(self, id: str) -> bool:
         return pk_row(self.rows(MEMORY), id).delete()[0] > 0
-
-
-def _behind_prefix(prefix: str) -> str | None:
-    """The first string, by code points, behind all that start with `prefix`; None if there is none."""
-    kept = prefix.rstrip("\U0010ffff")
-    if not kept:
-        return None
-    following = ord(kept[-1]) + 1
-    return kept[:-1] + chr(0xE000 if following == 0xD800 else following)

@@ -1,0 +1,181 @@
+"""Lists that cost the same however many rows there are: searched by indexes, paged by keys, never counted."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from functools import reduce
+from operator import and_
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import ValidationError
+from django.db.models import Q
+from django.db.models.query import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from .. import codec
+from ..backends.orm.base import behind, starts_with
+from .columns import LABELS
+from .previews import column_of, previewed, shorten
+
+AFTER, BEFORE = "after", "before"
+PREFIX, SINCE, UNTIL = "prefix", "since", "until"
+
+
+class LookupForm(forms.Form):
+    """The fields above a list: what a column is equal to or begins with, and the time.
+
+    Attributes:
+        columns: the columns that can be looked up, each the first of an index.
+        moment: the column that `since` and `until` (inclusive) are about; empty if there is none.
+    """
+
+    columns: tuple[str, ...] = ()
+    moment: str = ""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in self.columns:
+            self.fields[name] = forms.CharField(
+                label=LABELS[name], required=False, strip=False, max_length=codec.MAX_INDEXED
+            )
+        if self.columns:
+            self.fields[PREFIX] = forms.MultipleChoiceField(
+                label=_("begins with"), required=False, choices=[(name, LABELS[name]) for name in self.columns]
+            )
+        if self.moment:
+            for name, label in ((SINCE, _("since")), (UNTIL, _("until"))):
+                widget = forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S")
+                self.fields[name] = forms.DateTimeField(label=label, required=False, widget=widget)
+
+    @property
+    def lookups(self) -> list[tuple[forms.BoundField, bool]]:
+        """Each column's field, and whether it is what the column begins with."""
+        prefixes = self.data.getlist(PREFIX) if hasattr(self.data, "getlist") else ()
+        return [(self[name], name in prefixes) for name in self.columns]
+
+    @property
+    def times(self) -> list[forms.BoundField]:
+        """The fields of the time."""
+        return [self[SINCE], self[UNTIL]] if self.moment else []
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What was asked for, to be written down."""
+        return {
+            name: value.isoformat() if isinstance(value, datetime) else value
+            for name, value in self.cleaned_data.items()
+            if value
+        }
+
+    @property
+    def condition(self) -> Q:
+        """Which rows are meant; none, if what was typed is no time or nothing that is stored."""
+        if not self.is_valid():
+            return Q(pk__in=[])
+        given = self.cleaned_data
+        parts = [
+            starts_with(name, given[name]) if name in given[PREFIX] else Q(**{name: given[name]})
+            for name in self.columns
+            if given[name]
+        ]
+        if given.get(SINCE):
+            parts.append(Q(**{f"{self.moment}__gte": given[SINCE]}))
+        if given.get(UNTIL):
+            parts.append(Q(**{f"{self.moment}__lte": given[UNTIL]}))
+        return reduce(and_, parts, Q())
+
+
+class KeysetChangeList(ChangeList):
+    """A list that pages by the last row shown, and leaves in the database what may be large."""
+
+    #: The parameters that are not lookups of Django's own.
+    ours: ClassVar[tuple[str, ...]] = (AFTER, BEFORE)
+    model_admin: Any
+    lookup_form: LookupForm
+    next_page: str | None = None
+    previous_page: str | None = None
+
+    @property
+    def list_names(self) -> list[str]:
+        """The names of the columns shown."""
+        return [name if isinstance(name, str) else name.__name__ for name in self.list_display]
+
+    def get_filters_params(self, params: Any = None) -> dict[str, Any]:
+        form = self.model_admin.lookup_form_class
+        ours = {*self.ours, *form.columns, PREFIX, *([SINCE, UNTIL] if form.moment else [])}
+        return {name: value for name, value in super().get_filters_params(params).items() if name not in ours}
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        self.lookup_form = self.model_admin.lookup_form_class(request.GET)
+        #: All rows that the list shows on its pages.
+        self.rows = super().get_queryset(request, exclude_parameters).filter(self.lookup_form.condition)
+        return previewed(self.rows, self.list_names)
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        # One column and the primary key, in one direction: an order that one condition can go on from.
+        first = str(super().get_ordering(request, queryset)[0])
+        sign = "-" if first.startswith("-") else ""
+        names = [name for name in (first.removeprefix("-"), "pk") if name not in ("id", self.lookup_opts.pk.name)]
+        return [f"{sign}{name}" for name in dict.fromkeys(names)]
+
+    def get_results(self, request: HttpRequest) -> None:
+        order = self.get_ordering(request, self.queryset)
+        columns = [name.removeprefix("-") for name in order]
+        ways = ("lt", "gt") if order[0].startswith("-") else ("gt", "lt")
+        after, before = (self._position(request, name, columns) for name in (AFTER, BEFORE))
+        rows = self.queryset
+        if before is not None:
+            rows = rows.filter(behind(columns, before, ways[1])).reverse()
+        elif after is not None:
+            rows = rows.filter(behind(columns, after, ways[0]))
+        found = list(rows[: self.list_per_page + 1])
+        more, page = len(found) > self.list_per_page, found[: self.list_per_page]
+        if before is not None:
+            page.reverse()
+        for row in page:
+            shorten(row)
+        if page and (more if before is None else True):
+            self.next_page = self._link(AFTER, columns, page[-1])
+        if page and (after is not None or (before is not None and more)):
+            self.previous_page = self._link(BEFORE, columns, page[0])
+        self.result_list = page
+        self.result_count = self.full_result_count = len(page)
+        self.show_full_result_count = self.can_show_all = self.multi_page = False
+        self.show_admin_actions = bool(page)
+        self.paginator = None
+
+    def _position(self, request: HttpRequest, name: str, columns: list[str]) -> list[Any] | None:
+        text = request.GET.get(name)
+        if text is None:
+            return None
+        try:
+            values = json.loads(text)
+            if any(isinstance(value, str) and "\x00" in value for value in values):
+                raise ValueError("not a stored string")
+            fields = [column_of(self.model, column) for column in columns]
+            return [field.to_python(value) for field, value in zip(fields, values, strict=True)]
+        except (ValueError, TypeError, RecursionError, ValidationError) as error:
+            raise IncorrectLookupParameters(error) from error
+
+    def _link(self, name: str, columns: list[str], row: Any) -> str:
+        values = [getattr(row, column) for column in columns]
+        text = json.dumps([value.isoformat() if isinstance(value, datetime) else value for value in values])
+        link: str = self.get_query_string({name: text}, remove=[AFTER, BEFORE])
+        return link
+
+    @property
+    def first_page(self) -> str:
+        """The address of the list's beginning."""
+        link: str = self.get_query_string(remove=[AFTER, BEFORE])
+        return link
+
+    @property
+    def kept(self) -> list[tuple[str, str]]:
+        """What the form above the list does not ask for, and is to stay as it is."""
+        form = {*self.ours, "q", "p", "e", "_facets", *self.lookup_form.fields}
+        return [(name, value) for name, values in self.filter_params.items() if name not in form for value in values]

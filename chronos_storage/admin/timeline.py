@@ -1,0 +1,233 @@
+"""One order for all that a session holds: by time, and where numbers say otherwise, by the numbers.
+
+Each kind is a stream with an order of its own, its numbers, which no clock changes. A timeline takes, again and again,
+the earliest of the streams' first items. So a place in it is a place in each stream, a page is found by keys alone,
+and nothing is missing or repeated between two pages.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import F, Max, Q, Window
+from django.db.models.query import QuerySet
+from django.utils.dateparse import parse_datetime
+
+from ..backends.orm.base import behind
+from ..ledger.numbering import audit_chain
+from ..models import AuditLog, Checkpoint, Event, Message, Trace
+from .previews import column_of
+
+PAGE = 100
+
+#: By kind, the values of the order's columns of the item that a page begins behind.
+Place = dict[str, tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """All of a session's items of one kind.
+
+    Attributes:
+        order: the columns of its order, which is total.
+        time: the column of the time.
+    """
+
+    kind: str
+    model: type[models.Model]
+    order: tuple[str, ...]
+    time: str
+
+    def rows(self, using: str, session_id: str) -> QuerySet[Any]:
+        """The session's rows, in no order."""
+        rows = self.model._default_manager.using(using)
+        if self.model is AuditLog:
+            return rows.filter(chain=audit_chain(session_id, None))
+        rows = rows.filter(session_id=session_id)
+        if self.model is Checkpoint:
+            # Each namespace has numbers of its own. The latest time so far never goes back where the numbers go on.
+            latest = Window(Max("created_at"), partition_by=F("namespace"), order_by=F("seq_num").asc())
+            rows = rows.annotate(moment=latest)
+        return rows
+
+    def row(self, using: str, session_id: str, pk: Any) -> QuerySet[Any]:
+        """The row of this primary key."""
+        rows = self.rows(using, session_id)
+        if self.model is Checkpoint:
+            # Chosen behind the window, which has to see the rows before it; no moment is null.
+            return rows.filter(Q(pk=pk) | Q(moment=None))
+        return rows.filter(pk=pk)
+
+    def place(self, values: Any) -> tuple[Any, ...]:
+        """The values of the order's columns, as they come from an address."""
+        if not isinstance(values, list) or len(values) != len(self.order):
+            raise ValueError("not a place")
+        if any(isinstance(value, str) and "\x00" in value for value in values):
+            raise ValueError("not a stored string")
+        return tuple(
+            _moment(value) if name in ("moment", self.time) else column_of(self.model, name).to_python(value)
+            for name, value in zip(self.order, values, strict=True)
+        )
+
+
+def _moment(value: Any) -> datetime:
+    moment = parse_datetime(value)
+    if moment is None or moment.tzinfo is None:
+        raise ValueError("not a time")
+    return moment
+
+
+#: Where times are the same, what was said comes before what was done about it.
+STREAMS = {
+    stream.kind: stream
+    for stream in (
+        Stream("message", Message, ("seq_num",), "created_at"),
+        Stream("event", Event, ("seq_num",), "created_at"),
+        Stream("span", Trace, ("started_at", "id"), "started_at"),
+        Stream("checkpoint", Checkpoint, ("moment", "namespace", "seq_num"), "moment"),
+        Stream("audit", AuditLog, ("seq_num",), "created_at"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where an item stands."""
+
+    kind: str
+    pk: Any
+    moment: datetime
+    place: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a timeline, and where the parts beside it begin.
+
+    Attributes:
+        start: where it begins.
+        following: where the next one begins; None if this is the last.
+        preceding: where the one before begins, which ends where this one starts; None if this is the first.
+    """
+
+    items: list[Found]
+    start: Place
+    following: Place | None
+    preceding: Place | None
+
+
+class Timeline:
+    """A session's items of some kinds, in their order."""
+
+    def __init__(self, using: str, session_id: str, kinds: Collection[str]) -> None:
+        self._using = using
+        self._session_id = session_id
+        self._streams = [stream for kind, stream in STREAMS.items() if kind in kinds]
+
+    def page(self, start: Place, end: Place | None = None) -> Page:
+        """The items behind a place, up to another one or to what a page holds."""
+        items = list(heapq.merge(*self._heads(start, end), key=lambda item: item.moment))[: PAGE + 1]
+        shown = items[:PAGE]
+        following = end
+        if len(items) > PAGE:
+            following = {**start, **{item.kind: item.place for item in shown}}
+        return Page(shown, start, following, self._before(start) if start else None)
+
+    def last_page(self) -> Page:
+        """The items at the end."""
+        return self.page(self._before(None) or {})
+
+    def around(self, kind: str, pk: Any) -> Page | None:
+        """The page that begins with the item of this kind and primary key; None if it is not there."""
+        stream = next((stream for stream in self._streams if stream.kind == kind), None)
+        if stream is None:
+            return None
+        try:
+            found = self._first(stream, stream.row(self._using, self._session_id, pk))
+        except (ValueError, ValidationError):
+            return None
+        if found is None:
+            return None
+        start: Place = {}
+        for each in self._streams:
+            rows = self._ordered(each, descending=True)
+            if each is stream:
+                rows = rows.filter(behind(each.order, found.place, "lt"))
+            else:
+                rows = rows.filter(**{f"{each.time}__lt": found.moment})
+            if before := self._first(each, rows):
+                start[each.kind] = before.place
+        return self.page(start)
+
+    def _before(self, end: Place | None) -> Place | None:
+        """Where the page that ends at a place, or at the very end, begins; None if there is nothing before it."""
+        tails = self._tails(end)[::-1]
+        merged = list(heapq.merge(*tails, key=lambda item: item.moment, reverse=True))[:PAGE]
+        if not merged:
+            return None
+        start: Place = {}
+        for stream, tail in zip(self._streams[::-1], tails, strict=True):
+            taken = sum(item.kind == stream.kind for item in merged)
+            if taken < len(tail):
+                start[stream.kind] = tail[taken].place
+        return start
+
+    def _heads(self, start: Place, end: Place | None) -> list[list[Found]]:
+        """Of each stream, the first items between two places, one more than a page has."""
+        heads = []
+        for stream in self._streams:
+            rows = self._ordered(stream)
+            if stream.kind in start:
+                rows = rows.filter(behind(stream.order, start[stream.kind], "gt"))
+            heads.append(self._found(stream, _up_to(stream, rows, end)))
+        return heads
+
+    def _tails(self, end: Place | None) -> list[list[Found]]:
+        """Of each stream, the last items up to a place, the last first, one more than a page has."""
+        return [
+            self._found(stream, _up_to(stream, self._ordered(stream, descending=True), end)) for stream in self._streams
+        ]
+
+    def _ordered(self, stream: Stream, *, descending: bool = False) -> QuerySet[Any]:
+        rows = stream.rows(self._using, self._session_id)
+        return rows.order_by(*(f"-{name}" if descending else name for name in stream.order))
+
+    def _found(self, stream: Stream, rows: QuerySet[Any], count: int | None = None) -> list[Found]:
+        return [
+            Found(stream.kind, row["pk"], row[stream.time], tuple(row[name] for name in stream.order))
+            for row in rows.values("pk", *dict.fromkeys((stream.time, *stream.order)))[: count or PAGE + 1]
+        ]
+
+    def _first(self, stream: Stream, rows: QuerySet[Any]) -> Found | None:
+        return next(iter(self._found(stream, rows, 1)), None)
+
+
+def _up_to(stream: Stream, rows: QuerySet[Any], end: Place | None) -> QuerySet[Any]:
+    if end is None:
+        return rows
+    # A place that says nothing of a stream is before its first item.
+    return rows.filter(behind(stream.order, end[stream.kind], "lte")) if stream.kind in end else rows.none()
+
+
+def as_text(place: Mapping[str, Iterable[Any]]) -> str:
+    """A place as it stands in an address."""
+    values = {
+        kind: [value.isoformat() if isinstance(value, datetime) else value for value in place[kind]] for kind in place
+    }
+    return json.dumps(values, separators=(",", ":"))
+
+
+def from_text(text: str) -> Place:
+    """The place that `as_text` wrote; the beginning, if it is none."""
+    try:
+        given = json.loads(text)
+        return {kind: STREAMS[kind].place(values) for kind, values in given.items()}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ValidationError):
+        return {}

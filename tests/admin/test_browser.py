@@ -1,0 +1,251 @@
+"""The admin in a browser: the walks an operator takes, under a strict policy, and what a checker of accessibility says.
+
+``SCREENSHOTS=docs/admin python -m pytest tests/admin/test_browser.py -k screenshots`` makes the pictures in the
+documentation anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth.models import User
+from django.db import connection
+from django.urls import reverse
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
+
+from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.models import Checkpoint
+from chronos_storage.queues.orm import OrmQueue
+from chronos_storage.records import Embedding, Message
+from chronos_storage.vectors.models import Collection
+from chronos_storage.vectors.stores import database_store
+from tests.admin.night import BAD, USER, a_night
+from tests.admin.pages import url
+
+CHROMIUM = shutil.which("chromium")
+IN_CI = os.environ.get("CI") == "true"
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None and not IN_CI, reason="there is no chromium"),
+    pytest.mark.django_db(transaction=True, databases=["default"]),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    # Playwright's loop runs in this thread, and Django would refuse the tests' own queries.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    assert CHROMIUM, "there is no chromium"
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield started
+        started.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture
+def night(settings, live_server) -> Any:
+    settings.MIDDLEWARE = ["tests.admin.csp.strict", *settings.MIDDLEWARE]
+    settings.ALLOWED_HOSTS = ["*"]
+    User.objects.create_superuser("operator", password="at three")
+    storage = OrmStorage(using="default")
+    a_night(storage)
+    queue = OrmQueue(using="default")
+    cursors = [queue.publish("refunds", {"order": number}) for number in range(5)]
+    queue.ack("mailer", "refunds", cursors[1])
+    store = database_store(using="default")
+    store.create_collection("docs", 2)
+    store.upsert("docs", [Embedding(id=f"doc-{n}", vector=[1, n], content=f"Page {n}") for n in range(4)])
+    return storage
+
+
+@pytest.fixture
+def page(browser: Browser, live_server, night) -> Iterator[Page]:
+    """A page of somebody who logged in by hand; whatever the console complains of fails the test."""
+    context = browser.new_context(base_url=live_server.url, viewport={"width": 1360, "height": 900})
+    opened = context.new_page()
+    complaints: list[str] = []
+    opened.on("console", lambda message: complaints.append(message.text) if _is_complaint(message) else None)
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.goto("/admin/")
+    opened.get_by_label("Username").fill("operator")
+    opened.get_by_label("Password").fill("at three")
+    opened.get_by_role("button", name="Log in").click()
+    expect(opened.get_by_role("heading", name="Site administration")).to_be_visible()
+    yield opened
+    context.close()
+    assert complaints == []
+
+
+def _is_complaint(message: ConsoleMessage) -> bool:
+    """Whether it is an error, and not that a browser asks for an icon that the tests' site does not have."""
+    return message.type == "error" and "favicon" not in message.location["url"]
+
+
+def open_bad_session(page: Page) -> None:
+    page.goto(url("session"))
+    page.get_by_label("User", exact=True).fill(USER)
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("link", name=BAD).click()
+    expect(page.get_by_role("heading", name="Session: Refund for order W-2217")).to_be_visible()
+
+
+def tab(page: Page, name: str) -> Locator:
+    return page.get_by_role("navigation", name="About this session").get_by_role("link", name=name)
+
+
+def test_from_the_list_to_a_tool_calls_result(page: Page) -> None:
+    open_bad_session(page)
+    failing = page.locator("li.chronos-message").filter(has_text="call-2").first
+    failing.get_by_role("link", name="Result: message 6").click()
+    result = page.locator("li.chronos-message:target")
+    expect(result).to_contain_text("refund")
+    result.locator("summary").first.click()
+    expect(result.locator("pre").first).to_contain_text("above the order's total of 59.90")
+    result.get_by_role("link", name="Result of the call in message 5").click()
+    expect(page.locator("li.chronos-message:target")).to_contain_text("call-2")
+
+
+def test_two_checkpoints_are_compared(page: Page) -> None:
+    open_bad_session(page)
+    tab(page, "Checkpoints").click()
+    page.get_by_role("radio", name="compare from 1").check()
+    page.get_by_role("radio", name="compare to 3").check()
+    page.get_by_role("button", name="Compare").click()
+    row = page.get_by_role("row").filter(has=page.get_by_role("rowheader", name="refund", exact=True))
+    expect(row).to_contain_text("5990")
+    expect(row).to_contain_text("changed")
+
+
+def test_a_fork_is_made_only_after_a_question(page: Page, night) -> None:
+    open_bad_session(page)
+    tab(page, "Checkpoints").click()
+    before = len(night.list_sessions(limit=None))
+    page.get_by_role("row").filter(has_text="plan").get_by_role("link", name="Fork from here").click()
+    assert len(night.list_sessions(limit=None)) == before
+    page.get_by_role("button", name="Fork from here").click()
+    expect(page.locator("ul.messagelist")).to_contain_text("starts from checkpoint 1")
+    [fork] = [session for session in night.list_sessions(limit=None) if "forked_from" in session.metadata]
+    assert fork.metadata["forked_from"]["checkpoint_id"] == "checkpoint-1"
+
+
+def test_the_first_broken_row_is_found(page: Page) -> None:
+    open_bad_session(page)
+    tab(page, "Chain verdict").click()
+    expect(page.locator(".chronos-verdict").first).to_contain_text("Intact")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'chronos_storage_event'")
+        for (name,) in cursor.fetchall():
+            cursor.execute(f"DROP TRIGGER {name}")
+        cursor.execute("UPDATE chronos_storage_event SET payload = '{}' WHERE event_id IN ('event-5', 'event-7')")
+    page.reload()
+    events = page.locator(".chronos-verdict").first
+    expect(events).to_contain_text("Broken")
+    expect(events).to_contain_text("number 5")
+    events.get_by_role("link", name="Its place in the timeline").click()
+    expect(page.locator("li.chronos-at")).to_contain_text("event 5")
+
+
+def test_the_audit_log_is_filtered_and_exported(page: Page) -> None:
+    page.goto(url("auditlog"))
+    page.get_by_label("Action", exact=True).fill("tool.")
+    page.locator("input[name=prefix][value=action]").check()
+    page.get_by_label("User", exact=True).fill(USER)
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator("#result_list tbody tr")).to_have_count(2)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export as JSON lines").click()
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert [json.loads(line)["resource"] for line in lines] == ["tool:refund", "tool:find_order"]
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export as CSV").click()
+    assert len(Path(download.value.path()).read_text().splitlines()) == 3
+
+
+def test_long_content_is_loaded_when_it_is_opened(page: Page, night) -> None:
+    night.add_message(Message(session_id=BAD, role="user", content="long " * 100_000 + "end of it"))
+    open_bad_session(page)
+    item = page.locator("li.chronos-message").last
+    item.locator("summary").first.click()
+    expect(item).not_to_contain_text("end of it")
+    item.locator(".chronos-body summary").first.click()
+    expect(item.locator("pre").first).to_contain_text("end of it")
+
+
+def pages_to_look_at(page: Page) -> dict[str, str]:
+    """The pages by name."""
+    collection = Collection.objects.get(name="docs").pk
+    first, *_, last = Checkpoint.objects.filter(session_id=BAD).order_by("seq_num").values_list("pk", flat=True)
+    about = url("session", "change", BAD).removesuffix("change/")
+    return {
+        "sessions": url("session"),
+        "session": url("session", "change", BAD),
+        "spans": f"{about}spans/",
+        "tokens": f"{about}tokens/",
+        "checkpoints": f"{about}checkpoints/",
+        "compare": f"{about}compare/?a={first}&b={last}",
+        "fork": f"{about}fork/{first}/",
+        "verdict": f"{about}verdict/",
+        "overview": url("session", "overview"),
+        "audit": url("auditlog"),
+        "audit-verdict": url("auditlog", "verdict") + "?agent_id=support",
+        "memory": url("memoryrecord"),
+        "image": url("image", "change", "support-1"),
+        "container": url("container", "change", "shop"),
+        "topic": url("topic", "change", "refunds"),
+        "collection": reverse("admin:chronos_vectors_collection_change", args=[collection]) + "?similar=doc-1",
+        "index": "/admin/chronos_storage/",
+    }
+
+
+def faults(page: Page, options: dict[str, Any] | None = None) -> list[Any]:
+    """What is seriously wrong with the page, all of it unfolded."""
+    page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
+    return [
+        (fault["id"], [node["html"] for node in fault["nodes"]][:3])
+        for fault in Axe().run(page, options={"resultTypes": ["violations"], **(options or {})}).response["violations"]
+        if fault["impact"] in ("serious", "critical")
+    ]
+
+
+def test_no_serious_fault_of_accessibility(page: Page, subtests: pytest.Subtests) -> None:
+    for name, address in pages_to_look_at(page).items():
+        with subtests.test(name):
+            page.goto(address)
+            assert faults(page) == []
+
+
+def test_colours_can_be_told_apart_in_the_dark(page: Page, subtests: pytest.Subtests) -> None:
+    page.emulate_media(color_scheme="dark")
+    pages = pages_to_look_at(page)
+    for name in ("session", "spans", "compare", "verdict", "overview"):
+        with subtests.test(name):
+            page.goto(pages[name])
+            assert faults(page, {"runOnly": ["color-contrast", "link-in-text-block"]}) == []
+
+
+#: The pages whose pictures are in the documentation.
+PICTURES = ("sessions", "session", "spans", "tokens", "compare", "overview", "audit")
+
+
+@pytest.mark.skipif("SCREENSHOTS" not in os.environ, reason="pictures are made on demand")
+def test_screenshots(page: Page) -> None:
+    folder = Path(os.environ["SCREENSHOTS"])
+    folder.mkdir(parents=True, exist_ok=True)
+    page.set_viewport_size({"width": 1280, "height": 900})
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        pages = pages_to_look_at(page)
+        for name in os.environ.get("PICTURES", " ".join(PICTURES)).split():
+            page.goto(pages[name])
+            page.screenshot(path=folder / f"{name}-{scheme}.png", full_page=name == "session")

@@ -58,11 +58,21 @@ def _check_api() -> list[CheckMessage]:
     where, given = f'{conf.NAME}["API"]', conf.section("API")
     if not isinstance(given, dict):
         return [_no_dict(where)]
-    return _unknown_keys(where, given, tuple(conf.API_KEYS)) + [
-        Error(f'{where}["{key}"] must be {kind.__name__}, not {type(given[key]).__name__}.', id="chronos_storage.E005")
-        for key, kind in conf.API_KEYS.items()
-        if key in given and type(given[key]) is not kind
-    ]
+    return (
+        _unknown_keys(where, given, tuple(conf.API_KEYS))
+        + [
+            Error(
+                f'{where}["{key}"] must be {kind.__name__}, not {type(given[key]).__name__}.', id="chronos_storage.E005"
+            )
+            for key, kind in conf.API_KEYS.items()
+            if key in given and type(given[key]) is not kind
+        ]
+        + [
+            Error(f'{where}["{key}"] must be at least 1, not {given[key]}.', id="chronos_storage.E005")
+            for key in conf.API_KEYS
+            if type(given.get(key)) is int and given[key] < 1
+        ]
+    )
 
 
 @register(Tags.compatibility)

@@ -13,8 +13,8 @@ QUEUE_BACKEND = "chronos_storage.queues.orm.OrmQueue"
 
 #: What the setting may hold: each section's name.
 SECTIONS = ("STORAGES", "VECTOR_STORES", "QUEUE", "API")
-#: What the section "API" may hold, each with the type of its value.
-API_KEYS: dict[str, type] = {"ACCESS": str, "MAX_BODY": int, "PAGE_SIZE": int}
+#: What the section "API" may hold, each with the type of its value; numbers are at least 1.
+API_KEYS: dict[str, type] = {"ACCESS": str, "HEARTBEAT": int, "MAX_BODY": int, "PAGE_SIZE": int}
 
 
 def configured() -> dict[str, Any]:

@@ -47,6 +47,9 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
 ]
 
+# Each event of the ledger is published, so that a session can be followed as it goes on.
+CHRONOS_STORAGE = {"QUEUE": {"PUBLISH_EVENTS": True}}
+
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

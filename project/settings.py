@@ -89,6 +89,10 @@ def _database(url: str) -> dict[str, Any]:
         # Readers and the writer don't wait for each other, and writers take turns from their first statement on.
         ours = {"init_command": "PRAGMA journal_mode=WAL", "transaction_mode": "IMMEDIATE", "timeout": 30}
         database["OPTIONS"] = ours | database.get("OPTIONS", {})
+    elif database["ENGINE"] == "django.db.backends.postgresql":
+        # Under ASGI each request has a thread of its own, and so a connection: as many as come at once, without this.
+        ours = {"pool": {"min_size": 1, "max_size": 10, "timeout": 60}}
+        database["OPTIONS"] = ours | database.get("OPTIONS", {})
     elif database["ENGINE"] == "django.db.backends.mysql" and find_spec("MySQLdb") is None:
         import pymysql
 

@@ -82,8 +82,25 @@ class _StreamView(ApiMixin):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         self.check_there()
-        if not isinstance(request._request, ASGIRequest):
+
+    def stream(self) -> StreamingHttpResponse:
+        """The response, from where the request has it begin."""
+        if not isinstance(self.request._request, ASGIRequest):
             raise NotSupported("live streams need ASGI, and this site runs under WSGI: serve it by uvicorn, say")
+        return stream_response(self.follow, self.begin(), self.check_again)
+
+    def begin(self) -> Any:
+        """The position behind which the stream begins; None: with the first that is kept.
+
+        Raises:
+            InvalidRecord: the request names none.
+            CursorExpired: what came behind it is not kept any more.
+        """
+        raise NotImplementedError
+
+    def follow(self, after: Any) -> AsyncGenerator[Part, None]:
+        """What comes behind a position, and then what is new, as messages."""
+        raise NotImplementedError
 
     def check_there(self) -> None:
         """Raise what the answer is where that which is to be streamed isn't there for the user."""
@@ -132,10 +149,9 @@ class EventStreamView(_StreamView):
         """The session's events as server-sent events: id is the number, data the event as JSON, and the event's name
         its type, where that consists of letters, digits and `_.:-` and isn't open, error or message.
         """
-        return stream_response(self.follow, self.begin(), self.check_again)
+        return self.stream()
 
     def begin(self) -> int:
-        """The number behind which the request has the stream begin."""
         last, base = self.head()
         asked = self.asked()
         if asked is None:
@@ -156,7 +172,6 @@ class EventStreamView(_StreamView):
         return heads.values_list("seq_num", "base_seq").first() or (0, 0)
 
     async def follow(self, after: int) -> AsyncGenerator[Part, None]:
-        """The events behind a number, and then those that come, as messages."""
         news = asyncio.Event()
         wake = partial(asyncio.get_running_loop().call_soon_threadsafe, news.set)
         size = _FIRST_PAGE
@@ -205,10 +220,9 @@ class TopicStreamView(_StreamView):
     )
     def get(self, request: Request, **kwargs: Any) -> StreamingHttpResponse:
         """The topic's entries as server-sent events: id is the cursor, data the entry as JSON."""
-        return stream_response(self.follow, self.begin(), self.check_again)
+        return self.stream()
 
     def begin(self) -> str | None:
-        """The cursor behind which the request has the stream begin; None for the first entry that is kept."""
         topic, asked = self.kwargs["topic"], self.asked()
         if asked is None:
             return queue.last_cursor(topic)
@@ -222,7 +236,6 @@ class TopicStreamView(_StreamView):
         return cursor
 
     async def follow(self, after: str | None) -> AsyncGenerator[Part, None]:
-        """The entries behind a cursor, and then those that come, as messages."""
         as_json = EntrySerializer().to_representation
         async with aclosing(queue.stream(self.kwargs["topic"], after)) as entries:
             async for entry in entries:

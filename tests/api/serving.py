@@ -16,7 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 120
+SECONDS = 300
 
 #: Makes a user who is signed in, and sessions of theirs; prints the session cookie.
 _SIGN_IN = """

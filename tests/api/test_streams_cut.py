@@ -6,21 +6,21 @@ import http.client
 import json
 import os
 import random
+import re
 import time
 from collections.abc import Iterator
-from contextlib import closing
-from functools import partial
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_django import DjangoDbBlocker
 
-from tests.api.serving import SECONDS, Site, network
+from tests.api.serving import ROOT, SECONDS, Network, Site, network
 from tests.databases import PLACES, new_databases
 
 EVENTS, BROWSER_EVENTS = 2_000, 10_000
-WRITERS, WORKERS, CUTS, KILLS = 4, 2, 20, 3
+WRITERS, WORKERS, CUTS = 4, 2, 20
 #: No message is shorter.
 BYTES = 250
 CHROMIUM = Path("/usr/bin/chromium")
@@ -29,15 +29,20 @@ OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", 
 OPTIONS += ["--disable-component-update", "--disable-sync"]
 
 #: Follows a session as a page does, and keeps what it hears of.
-PAGE = """<!DOCTYPE html>
-<title>Follows a session</title>
-<script>
-  const received = [];
-  const source = new EventSource("/api/sessions/browser/events/stream?after=0");
-  for (const type of ["0", "1", "2", "3"]) {
-    source.addEventListener(type, (event) => received.push([event.type, event.lastEventId, JSON.parse(event.data)]));
-  }
-</script>
+SCRIPT = """
+window.received = [];
+const source = new EventSource("/api/sessions/browser/events/stream?after=0");
+for (const type of ["0", "1", "2", "3"]) {
+  source.addEventListener(type, (event) => received.push([event.type, event.lastEventId, JSON.parse(event.data)]));
+}
+"""
+#: Appends the event that the README's example waits for.
+APPEND = """
+import django
+django.setup()
+from chronos_storage import storage
+from chronos_storage.records import Event
+storage.append_event(Event(session_id="readme", type="node_executed", payload={"node": "answer"}))
 """
 
 
@@ -58,14 +63,7 @@ def site(
 ) -> Iterator[Site]:
     name, settings_module = request.param
     with django_db_blocker.unblock(), new_databases(name, tmp_path_factory.mktemp("cut")) as (url,):
-        yield Site(url, settings_module, "cut", "killed", "browser")
-
-
-def thresholds(events: int, count: int) -> list[int]:
-    """So many places, at random, in what must pass; where a test fails, the seed is shown."""
-    seed = random.randrange(10**9)
-    print("thresholds:", seed)
-    return random.Random(seed).sample(range(1000, events * BYTES), count)
+        yield Site(url, settings_module, "plain", "browser", "readme")
 
 
 #: The names, ids and data of events.
@@ -123,54 +121,68 @@ def assert_each_once_in_order(received: Received, folder: Path, count: int) -> N
     assert [name for name, _, _ in received] == [event["type"] for _, _, event in received]
 
 
+@contextmanager
+def trouble(site: Site, events: int) -> Iterator[Network]:
+    """The site as its readers see it: cut off twenty times, and for one of them because the server was killed."""
+    turns = iter(range(CUTS))
+
+    def happens() -> None:
+        if next(turns) == CUTS // 2:
+            site.kill()
+            site.start(WORKERS)
+
+    # Where a test fails, the seed is shown.
+    seed = random.randrange(10**9)
+    print("thresholds:", seed)
+    thresholds = random.Random(seed).sample(range(1000, events * BYTES), CUTS)
+    with site.served(WORKERS), network(site.port, thresholds, happens) as proxy:
+        yield proxy
+
+
 @pytest.mark.parametrize("site", [PUBLISHED, POLLED], indirect=True, scope="module")
 def test_a_reader_that_is_cut_off(site: Site, tmp_path: Path) -> None:
-    with site.served(WORKERS), network(site.port, thresholds(EVENTS, CUTS)) as proxy:
-        with site.appenders("cut", tmp_path, *[EVENTS // WRITERS] * WRITERS):
-            received = follow(proxy.port, site, "cut", EVENTS)
-        assert proxy.happened == CUTS
+    with trouble(site, EVENTS) as proxy, site.appenders("plain", tmp_path, *[EVENTS // WRITERS] * WRITERS):
+        received = follow(proxy.port, site, "plain", EVENTS)
+    assert proxy.happened == CUTS
     assert_each_once_in_order(received, tmp_path, EVENTS)
-
-
-@pytest.mark.parametrize("site", [PUBLISHED, POLLED], indirect=True, scope="module")
-def test_a_server_that_is_killed_and_started_again(site: Site, tmp_path: Path) -> None:
-    with site.served(WORKERS), network(site.port, thresholds(EVENTS, KILLS), partial(restart, site)) as proxy:
-        with site.appenders("killed", tmp_path, *[EVENTS // WRITERS] * WRITERS):
-            received = follow(proxy.port, site, "killed", EVENTS)
-        assert proxy.happened == KILLS
-    assert_each_once_in_order(received, tmp_path, EVENTS)
-
-
-def restart(site: Site) -> None:
-    site.kill()
-    site.start(WORKERS)
 
 
 @pytest.mark.skipif(not CHROMIUM.exists() and not os.environ.get("CI"), reason=f"there is no {CHROMIUM}")
 @pytest.mark.parametrize("site", [PUBLISHED], indirect=True, scope="module")
 def test_a_browsers_event_source(site: Site, tmp_path: Path) -> None:
-    """Cut off as often, and for one of the times by the server's end."""
-    from playwright.sync_api import sync_playwright
-
-    turns = iter(range(CUTS))
-
-    def happens() -> None:
-        if next(turns) == CUTS // 2:
-            restart(site)
-
     with (
-        site.served(WORKERS),
-        network(site.port, thresholds(BROWSER_EVENTS, CUTS), happens) as proxy,
+        trouble(site, BROWSER_EVENTS) as proxy,
         site.appenders("browser", tmp_path, *[BROWSER_EVENTS // WRITERS] * WRITERS),
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS) as browser,
+        browsing(site, proxy.port) as page,
     ):
-        address = f"http://127.0.0.1:{proxy.port}/followed-by-a-test"
-        page = browser.new_page()
-        page.context.add_cookies([{"name": "sessionid", "value": site.key, "url": address}])
-        page.route(address, lambda route: route.fulfill(body=PAGE, content_type="text/html"))
-        page.goto(address)
+        page.evaluate(f"{{ {SCRIPT} }}")
         page.wait_for_function(f"received.length >= {BROWSER_EVENTS}", timeout=SECONDS * 1000)
         received = page.evaluate("received")
         assert proxy.happened == CUTS
+        assert_readme_is_right(site, page)
     assert_each_once_in_order(received, tmp_path, BROWSER_EVENTS)
+
+
+@contextmanager
+def browsing(site: Site, port: int) -> Iterator[Any]:
+    """An empty page of the site, in a browser that knows the user."""
+    from playwright.sync_api import sync_playwright
+
+    address = f"http://127.0.0.1:{port}/empty-page-of-a-test"
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS) as browser,
+    ):
+        page = browser.new_page()
+        page.context.add_cookies([{"name": "sessionid", "value": site.key, "url": address}])
+        page.route(address, lambda route: route.fulfill(body="<!DOCTYPE html>", content_type="text/html"))
+        page.goto(address)
+        yield page
+
+
+def assert_readme_is_right(site: Site, page: Any) -> None:
+    [example] = re.findall(r"```js\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    site.python("-c", APPEND)
+    with page.expect_console_message(timeout=SECONDS * 1000) as shown:
+        page.evaluate(f"{{ const id = 'readme'; {example} }}")
+    assert [each.json_value() for each in shown.value.args] == [1, {"node": "answer"}]

@@ -59,11 +59,16 @@ def _check_options(name: str) -> list[CheckMessage]:
     where, given, known = f'{conf.NAME}["{name}"]', conf.section(name), conf.OPTIONS[name]
     if not isinstance(given, dict):
         return [_no_dict(where)]
-    return _unknown_keys(where, given, tuple(known)) + [
-        Error(f'{where}["{key}"] must be {kind.__name__}, not {type(given[key]).__name__}.', id="chronos_storage.E005")
-        for key, kind in known.items()
-        if key in given and type(given[key]) is not kind
-    ]
+    messages = _unknown_keys(where, given, tuple(known))
+    for key, kind in known.items():
+        if key in given and type(given[key]) is not kind:
+            problem = f"be {kind.__name__}, not {type(given[key]).__name__}"
+        elif kind is int and given.get(key, 1) < 1:
+            problem = f"be at least 1, not {given[key]}"
+        else:
+            continue
+        messages.append(Error(f'{where}["{key}"] must {problem}.', id="chronos_storage.E005"))
+    return messages
 
 
 @register(Tags.compatibility)

@@ -47,6 +47,9 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
 ]
 
+# Each event of the ledger is published, so that a session can be followed as it goes on.
+CHRONOS_STORAGE = {"QUEUE": {"PUBLISH_EVENTS": True}}
+
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -85,6 +88,10 @@ def _database(url: str) -> dict[str, Any]:
     if database["ENGINE"] == "django.db.backends.sqlite3":
         # Readers and the writer don't wait for each other, and writers take turns from their first statement on.
         ours = {"init_command": "PRAGMA journal_mode=WAL", "transaction_mode": "IMMEDIATE", "timeout": 30}
+        database["OPTIONS"] = ours | database.get("OPTIONS", {})
+    elif database["ENGINE"] == "django.db.backends.postgresql":
+        # Under ASGI each request has a thread of its own, and so a connection: as many as come at once, without this.
+        ours = {"pool": {"min_size": 1, "max_size": 10, "timeout": 60}}
         database["OPTIONS"] = ours | database.get("OPTIONS", {})
     elif database["ENGINE"] == "django.db.backends.mysql" and find_spec("MySQLdb") is None:
         import pymysql

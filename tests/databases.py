@@ -31,6 +31,8 @@ def new_databases(place: str, folder: Path, count: int = 1) -> Iterator[list[str
     opened = [alias for alias in connections if connections[alias].settings_dict["NAME"] in names]
     for alias in opened:
         connections[alias].close()
+    # The server may not have noticed yet that a process which was killed is gone.
+    force = " WITH (FORCE)" if connections[place].vendor == "postgresql" else ""
     with connections[place]._nodb_cursor() as cursor:
         for name in names:
-            cursor.execute(f"DROP DATABASE {name}")
+            cursor.execute(f"DROP DATABASE {name}{force}")

@@ -23,6 +23,10 @@ _WRAPPING = 3
 _TOKENS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]+|[\]}]+', re.DOTALL)
 
 
+#: A value as compact JSON.
+encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
 def max_body() -> int:
     """Bytes of the largest body that is read."""
     limit: int = conf.section("API").get("MAX_BODY", MAX_BODY)

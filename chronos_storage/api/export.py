@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -15,6 +14,7 @@ from ..backends.orm.base import iterate
 from ..models.mapping import AUDIT_LOGS, CHECKPOINTS, EVENTS, MEMORY, MESSAGES, TRACES, Table
 from . import serializers
 from .access import AccessRule
+from .bodies import encode
 
 #: What belongs to a session: its name in the document, where it is kept, how it is written and in which order.
 PARTS: tuple[tuple[str, Table[Any], type[serializers.RecordSerializer], tuple[str, ...]], ...] = (
@@ -27,8 +27,6 @@ PARTS: tuple[tuple[str, Table[Any], type[serializers.RecordSerializer], tuple[st
 )
 _CHUNK = 64 * 1024
 
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-
 
 def export(request: HttpRequest, access: AccessRule, session: records.Session) -> StreamingHttpResponse:
     """A response that streams the document; the rows are read in pages while it is sent, so memory stays flat."""
@@ -39,12 +37,12 @@ def export(request: HttpRequest, access: AccessRule, session: records.Session) -
 
 
 def _pieces(access: AccessRule, session: records.Session) -> Iterator[str]:
-    yield '{"session":' + _encode(serializers.SessionSerializer(session).data)
+    yield '{"session":' + encode(serializers.SessionSerializer(session).data)
     for name, table, serializer, order in PARTS:
         yield f',"{name}":['
         rows = access.rows(table.model).filter(session_id=session.id)
         for place, record in enumerate(iterate(table, rows, *order)):
-            yield ("," if place else "") + _encode(serializer(record).data)
+            yield ("," if place else "") + encode(serializer(record).data)
         yield "]"
     yield "}"
 

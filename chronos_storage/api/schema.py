@@ -130,6 +130,8 @@ def _complete(operation: dict[str, Any]) -> None:
             problems[412] = "It has been changed since."
         elif parameter["name"] == "after":
             problems[410] = "Some of the entries behind the cursor are not kept any more."
+        elif parameter["name"] == "Last-Event-ID":
+            problems[501] = "The site runs under WSGI, and live streams need ASGI."
     responses = operation["responses"]
     for code, description in problems.items():
         responses.setdefault(

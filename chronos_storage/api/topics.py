@@ -13,7 +13,7 @@ from rest_framework.viewsets import GenericViewSet
 from ..exceptions import NotFound
 from ..models import QueueEntry
 from ..queues.handler import queue
-from .access import Verb
+from .access import AccessRule, Verb
 from .schema import documented
 from .serializers import ConsumerSerializer, EntriesSerializer, PublishedSerializer, PublishSerializer
 from .views import ApiMixin
@@ -25,16 +25,21 @@ _PARAMETERS = [
 ]
 
 
+def check_topic(access: AccessRule, verb: Verb, topic: str) -> None:
+    """Raise what the answer is where the user may not do this to a topic."""
+    may = access.may_use_topic(verb, topic, QueueEntry)
+    if may is None:
+        raise NotFound(f"there is no topic {topic!r}")
+    if not may:
+        raise PermissionDenied
+
+
 class _TopicViewSet(ApiMixin, GenericViewSet):  # type: ignore[type-arg]
     verbs: ClassVar[dict[str, Verb]] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        may = self.access.may_use_topic(self.verbs.get(self.action, "view"), self.kwargs["topic"], QueueEntry)
-        if may is None:
-            raise NotFound(f"there is no topic {self.kwargs['topic']!r}")
-        if not may:
-            raise PermissionDenied
+        check_topic(self.access, self.verbs.get(self.action, "view"), self.kwargs["topic"])
 
 
 class EntryViewSet(_TopicViewSet):

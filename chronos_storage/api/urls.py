@@ -21,6 +21,7 @@ from .messages import MessageViewSet
 from .root import Root, SchemaView, Unknown
 from .sessions import SessionViewSet
 from .store import served
+from .streams import EventStreamView, TopicStreamView
 from .topics import ConsumerViewSet, EntryViewSet
 from .traces import SessionTraceViewSet, TraceViewSet
 
@@ -85,6 +86,8 @@ urlpatterns = [
         name="root",
     ),
     path("schema", SchemaView.as_view(), name="schema"),
+    path("sessions/<str:session_id>/events/stream", EventStreamView.as_view(), name="event-stream"),
+    path("topics/<str:topic>/stream", TopicStreamView.as_view(), name="topic-stream"),
     *router.urls,
     *(
         path(f"{first}/<path:rest>", Unknown.as_view())

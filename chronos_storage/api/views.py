@@ -47,7 +47,7 @@ class Permission(BasePermission):
 
 
 class Throttle(ScopedRateThrottle):
-    """By the scopes ``chronos_read``, ``chronos_write``, ``chronos_export`` and ``chronos_search``.
+    """By the scopes ``chronos_read``, ``chronos_write``, ``chronos_export``, ``chronos_search`` and ``chronos_stream``.
 
     Their rates stand in DRF's ``DEFAULT_THROTTLE_RATES``; a scope that isn't there has no limit.
     """
@@ -158,9 +158,8 @@ class RecordViewSet(ApiMixin, GenericViewSet):  # type: ignore[type-arg]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        session_id = self.kwargs.get("session_id")
-        if session_id is not None and not self.access.has_session(session_id):
-            raise NotFound(f"there is no session {session_id!r}")
+        if (session_id := self.kwargs.get("session_id")) is not None:
+            check_session(self.access, session_id)
 
     def get_queryset(self) -> QuerySet[Any]:
         if getattr(self, "swagger_fake_view", False):
@@ -216,3 +215,9 @@ class Retrieved(RecordViewSet):
 
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
         return self.answer(self.record())
+
+
+def check_session(access: AccessRule, id: str) -> None:
+    """Raise `NotFound` if the session isn't there for the user."""
+    if not access.has_session(id):
+        raise NotFound(f"there is no session {id!r}")

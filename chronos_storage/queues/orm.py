@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -24,7 +25,7 @@ from .process import PerProcess
 from .readers import Readers
 from .retention import Retention
 from .subscriptions import Subscription
-from .waking import waker_for
+from .waking import Wake, waker_for
 
 _PAGE = 100
 
@@ -142,6 +143,10 @@ class OrmQueue(EventQueue, PerProcess):
         if page:
             return page, number_of(page[-1].cursor, "cursor")
         return page, self._head(topic)[1] if after is None else after
+
+    def hearing(self, topic: str, wake: Wake) -> AbstractContextManager[None]:
+        """Within the block, have `wake` called, in any thread, when there may be something new on the topic."""
+        return self._waker.waiting(entries.topic_name(topic), wake)
 
     def subscribe(self, topic: str, handler: Handler) -> Callable[[], None]:
         topic = entries.topic_name(topic)

@@ -185,6 +185,7 @@ def test_checks_say_what_is_wrong_with_the_setting(site: OrmStorage, settings: A
     assert problems_of({"API": {"ACCESS": f"{__name__}.OfTheTeam"}}, settings) == set()
     assert problems_of({"API": {"ACCES": "x"}}, settings) == {"chronos_storage.E003"}
     assert problems_of({"API": {"MAX_BODY": "1"}}, settings) == {"chronos_storage.E005"}
+    assert problems_of({"API": {"HEARTBEAT": 0}}, settings) == {"chronos_storage.E005"}
     assert problems_of({"API": {"ACCESS": "no.such.thing"}}, settings) == {"chronos_storage.E007"}
     assert problems_of({"API": {"ACCESS": "builtins.dict"}}, settings) == {"chronos_storage.E007"}
     elsewhere = {"STORAGES": {"default": {"BACKEND": f"{__name__}.NoOrm"}}}

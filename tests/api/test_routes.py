@@ -77,6 +77,8 @@ TABLE = {
     "POST sessions/<str:session_id>/events": Case("sessions/s/events", {"type": "t"}, 201, 404, 201),
     "POST sessions/<str:session_id>/events/batch": Case("sessions/s/events/batch", {"events": [{}]}, 201, 404, 201),
     "GET sessions/<str:session_id>/events/<str:id>": Case("sessions/s/events/e"),
+    # Streams need ASGI, as all but those who may follow are not even told here.
+    "GET sessions/<str:session_id>/events/stream": Case("sessions/s/events/stream", None, 501, 404, 501),
     "GET sessions/<str:session_id>/checkpoints": Case("sessions/s/checkpoints"),
     "POST sessions/<str:session_id>/checkpoints": Case("sessions/s/checkpoints", {}, 201, 404, 201),
     "GET sessions/<str:session_id>/checkpoints/latest": Case("sessions/s/checkpoints/latest"),
@@ -106,6 +108,7 @@ TABLE = {
     "DELETE images/<str:id>": for_staff("images/i", None, 204),
     "PATCH images/<str:id>/metadata": for_staff("images/i/metadata", {"k": 1}),
     "GET topics/<str:topic>/entries": Case("topics/session:s/entries"),
+    "GET topics/<str:topic>/stream": Case("topics/session:s/stream", None, 501, 404, 501),
     "POST topics/<str:topic>/entries": Case("topics/session:s/entries", {"event": 1}, 201, 404, 201),
     "GET topics/<str:topic>/consumers/<str:id>": Case("topics/session:s/consumers/x"),
     "PUT topics/<str:topic>/consumers/<str:id>": Case("topics/session:s/consumers/x", {"cursor": "CURSOR"}),

@@ -111,9 +111,10 @@ def test_the_api_keeps_to_the_document(
     headers = {"Authorization": f"Token {Token.objects.create(user=staff.user).key}"}
     schema = schemathesis.openapi.from_dict(document)
     schema.app = get_wsgi_application()
+    # Streams have no end, and under WSGI there are none: tests/api/test_streams.py is about them.
     for result in schema.get_all_operations():
         operation = result.ok()
-        if mode is GenerationMode.NEGATIVE and not takes_anything(operation):
+        if operation.path.endswith("/stream") or (mode is GenerationMode.NEGATIVE and not takes_anything(operation)):
             continue
         # What is there, or most answers would be 404.
         known = {name: filled[name] for name in filled if f"{{{name}}}" in operation.path}

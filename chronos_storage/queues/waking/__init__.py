@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from django.db import connections
 
-from .base import Numbers, Waker
+from .base import Numbers, Wake, Waker
 from .polling import PollingWaker
 
-__all__ = ["Numbers", "PollingWaker", "Waker", "waker_for"]
+__all__ = ["Numbers", "PollingWaker", "Wake", "Waker", "waker_for"]
 
 
 def waker_for(

@@ -1,0 +1,153 @@
+"""Server-sent events: the body of a response that goes on until its reader goes, or may not read any more."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+from asgiref.sync import async_to_sync, sync_to_async
+from django.db import Error, connections
+from django.http import StreamingHttpResponse
+
+from .. import conf
+from ..exceptions import ChronosError
+from ..queues.following import READERS
+from .bodies import encode
+
+logger = logging.getLogger("chronos_storage.api")
+
+#: Seconds between two signs of life, and between two looks whether the reader may still read.
+HEARTBEAT = 30
+#: Milliseconds after which a reader that was cut off comes back.
+RETRY = 1000
+#: Seconds before the database is asked again after it has failed.
+_DELAY = 1.0
+
+#: What an event's name may look like: nothing that ends a line, and no name that EventSource itself uses.
+_NAME = re.compile(r"(?!(?:open|error|message)\Z)[A-Za-z0-9_.:-]+\Z")
+
+T = TypeVar("T")
+#: Messages, and the position behind them.
+Part = tuple[bytes, Any]
+#: Gives what comes behind a position, as soon as it is there.
+Source = Callable[[Any], AsyncGenerator[Part, None]]
+
+
+def message(id: object, data: Any, name: str = "") -> bytes:
+    """An event as it is sent: JSON, under its name if it can have that, else as a plain "message"."""
+    named = f"event: {name}\n" if _NAME.match(name) else ""
+    return f"id: {id}\n{named}data: {encode(data)}\n\n".encode()
+
+
+async def reading(job: Callable[[], T]) -> T:
+    """What `job` returns, which only reads, called in one of the few threads that all streams share.
+
+    Not in Django's own: under ASGI it has one for each request, and so a connection.
+    """
+    return await asyncio.wrap_future(READERS.submit(job))
+
+
+def stream_response(source: Source, position: Any, check: Callable[[], object]) -> StreamingHttpResponse:
+    """The response that streams what comes behind a position.
+
+    Args:
+        position: also the id of the last message, as far as it is known, else None.
+        check: raises what tells that the reader may not read any more; called in a thread.
+    """
+    response = StreamingHttpResponse(_Body(source, position, check), content_type="text/event-stream")
+    response["Cache-Control"] = "no-cache, no-transform"
+    response["X-Accel-Buffering"] = "no"  # nginx would collect it
+    response["Content-Encoding"] = "identity"  # and Django's GZipMiddleware compress it
+    return response
+
+
+class _Body:
+    """Messages, and comments where there are none for a while. Reads no further than its reader takes it."""
+
+    def __init__(self, source: Source, position: Any, check: Callable[[], object]) -> None:
+        self._source, self._position, self._check = source, position, check
+        self._beat: int = conf.section("API").get("HEARTBEAT", HEARTBEAT)
+        self._messages = self._run()
+
+    def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        return self._messages
+
+    def close(self) -> None:
+        """Called when the response is over, in a thread: Django leaves alone what it was just sending a part of."""
+        async_to_sync(self._close)()
+
+    async def _close(self) -> None:
+        await self._messages.aclose()
+
+    async def _run(self) -> AsyncGenerator[bytes, None]:
+        await sync_to_async(_close_connections)()
+        # With an id right away, who is cut off before the first event goes on from here too.
+        position = "" if self._position is None else f"id: {self._position}\n"
+        yield f"retry: {RETRY}\n{position}\n".encode()
+        async with aclosing(self._lasting()) as messages:
+            following: asyncio.Future[bytes | None] | None = None
+            due = time.monotonic() + self._beat
+            try:
+                while True:
+                    following = following or asyncio.ensure_future(anext(messages, None))
+                    await asyncio.wait([following], timeout=max(0.0, due - time.monotonic()))
+                    if time.monotonic() >= due:
+                        if not await self._allowed():
+                            return
+                        due = time.monotonic() + self._beat
+                        if not following.done():
+                            yield b":\n\n"
+                    if following.done():
+                        part, following = following.result(), None
+                        if part is None:
+                            return
+                        yield part
+            finally:
+                if following:
+                    following.cancel()
+                    await asyncio.wait([following])
+
+    async def _lasting(self) -> AsyncGenerator[bytes, None]:
+        """What the source gives, which is made again where the database fails; ends where something is lost."""
+        position = self._position
+        while True:
+            try:
+                async with aclosing(self._source(position)) as parts:
+                    async for messages, behind in parts:
+                        position = behind
+                        yield messages
+                    return
+            except Error as error:
+                await _wait_for_database(error)
+            except ChronosError as error:
+                # The reader comes back, and is answered what the matter is.
+                logger.info("A stream ends: %s", error)
+                return
+
+    async def _allowed(self) -> bool:
+        while True:
+            try:
+                await reading(self._check)
+            except Error as error:
+                await _wait_for_database(error)
+            except Exception:
+                return False
+            else:
+                return True
+
+
+async def _wait_for_database(error: Error) -> None:
+    logger.warning("A stream can't read; trying again: %s", error)
+    await asyncio.sleep(_DELAY)
+
+
+def _close_connections() -> None:
+    """Give back what the request's own thread has opened so far: it stays until the response is over."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()

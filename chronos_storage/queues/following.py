@@ -1,0 +1,45 @@
+"""Hearing of a session's new events: from the queue where they are published on it, else by looking at the ledger."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from functools import cache, partial
+from typing import Any
+
+from ..models import Head
+from . import feed
+from .handler import queue_handler
+from .readers import Readers
+from .waking import PollingWaker, Wake
+
+#: Seconds between two looks at the ledger, one for all sessions that are followed.
+_INTERVAL = 0.25
+
+#: The threads in which those who follow sessions read.
+READERS = Readers()
+
+
+def hearing(using: str, session_id: str, wake: Wake) -> AbstractContextManager[None]:
+    """Within the block, have `wake` called when a session may have new events.
+
+    Args:
+        using: the alias of the ledger's database.
+        wake: called in any thread; it must return at once.
+    """
+    if feed.is_on():
+        queue: Any = queue_handler.only
+        if feed.joins(queue, using):
+            heard: AbstractContextManager[None] = queue.hearing(feed.session_topic(session_id), wake)
+            return heard
+    return poller(using).waiting(session_id, wake)
+
+
+@cache
+def poller(using: str) -> PollingWaker:
+    """The one that looks at the ledger of a database alias, in this process."""
+    return PollingWaker(partial(_last_numbers, using), _INTERVAL)
+
+
+def _last_numbers(using: str, session_ids: list[str]) -> dict[str, int]:
+    heads = Head.objects.using(using).filter(kind=Head.Kind.EVENT, owner__in=session_ids, namespace="")
+    return dict(heads.values_list("owner", "seq_num"))

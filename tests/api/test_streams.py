@@ -1,0 +1,442 @@
+"""Live streams, under ASGI and in this process: where they begin, what they look like, and when they end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+import pytest
+from asgiref.sync import async_to_sync, sync_to_async
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.db import connections
+from django.test import AsyncClient
+from rest_framework.authtoken.models import Token
+
+from chronos_storage import queue
+from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.models import Session as SessionModel
+from chronos_storage.queues import following
+from chronos_storage.records import Event, Session
+from tests.api.conftest import Api, databases
+
+T = TypeVar("T")
+
+SECONDS = 60.0
+EVENTS, TOPIC = "sessions/s/events/stream", "topics/session:s/stream"
+
+live = pytest.mark.parametrize("alias", databases(without=("mariadb", "postgres15")), indirect=True)
+once = pytest.mark.parametrize("alias", databases(without=("mariadb", "postgres", "postgres15")), indirect=True)
+
+
+class Stream:
+    """A response under way."""
+
+    def __init__(self, response: Any) -> None:
+        self.response = response
+        self.parts: AsyncGenerator[bytes, None] = aiter(response)
+
+    async def part(self) -> bytes:
+        """What is sent next."""
+        return await asyncio.wait_for(anext(self.parts), SECONDS)
+
+    async def messages(self, count: int) -> list[dict[str, str]]:
+        """The fields of the next so many messages."""
+        found: list[dict[str, str]] = []
+        while len(found) < count:
+            blocks = (await self.part()).decode().removesuffix("\n\n").split("\n\n")
+            found += [fields(block) for block in blocks if "\ndata: " in block]
+        assert len(found) == count
+        return found
+
+    async def ids(self, count: int) -> list[str]:
+        return [each["id"] for each in await self.messages(count)]
+
+    async def end(self) -> list[bytes]:
+        """What is sent until the stream ends by itself."""
+        async with asyncio.timeout(SECONDS):
+            return [part async for part in self.parts]
+
+
+def fields(block: str) -> dict[str, str]:
+    return dict(line.split(": ", 1) for line in block.split("\n"))
+
+
+def follow(api: Api, path: str, use: Callable[[Stream], Awaitable[T]], **headers: str) -> T:
+    """Ask for a stream, and let `use` read it; returns what that returns."""
+
+    async def run() -> T:
+        stream = Stream(await ask(api, path, **headers))
+        assert stream.response.status_code == 200
+        try:
+            return await use(stream)
+        finally:
+            await stream.parts.aclose()
+            await sync_to_async(stream.response.close)()
+
+    return async_to_sync(run)()
+
+
+async def ask(api: Api, path: str, **headers: str) -> Any:
+    client = AsyncClient()
+    client.cookies = api.client.cookies
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return await client.get(f"/api/{path}", headers={"Accept": "text/event-stream", **named})
+
+
+def refused(api: Api, path: str, status: int, **headers: str) -> Any:
+    """The problem that is answered."""
+    response = async_to_sync(ask)(api, path, **headers)
+    assert response.status_code == status
+    assert response["Content-Type"] == "application/problem+json"
+    return json.loads(response.content)
+
+
+def append(storage: OrmStorage, *types: str, **more: Any) -> None:
+    storage.append_events(Event(session_id="s", type=each, **more) for each in types)
+
+
+@pytest.fixture
+def published(alias: str) -> bool:
+    """Whether the ledger's events are published on the queue, whose waker then tells of them; else it is polled."""
+    return alias == "postgres"
+
+
+@pytest.fixture
+def session(site: OrmStorage, ada: Api, settings: Any, published: bool) -> OrmStorage:
+    """Ada's session with three events."""
+    settings.CHRONOS_STORAGE = {"API": {"HEARTBEAT": 1}, "QUEUE": {"PUBLISH_EVENTS": published}}
+    site.create_session(Session(id="s", user_id=ada.user_id))
+    append(site, "a", "b", "c")
+    return site
+
+
+@pytest.fixture
+def committed(transactional_db: None, session: OrmStorage) -> Iterator[OrmStorage]:
+    """The same, really committing, for the threads that read."""
+    yield session
+    following.READERS.close()
+    following.poller(session.alias).close()
+    queue.close()
+
+
+# Where it begins
+
+
+@live
+@pytest.mark.parametrize("published", [False, True], ids=["polled", "published"])
+def test_a_session_begins_with_what_comes(committed: OrmStorage, ada: Api) -> None:
+    async def use(stream: Stream) -> dict[str, str]:
+        assert await stream.part() == b"retry: 1000\nid: 3\n\n"
+        await sync_to_async(append)(committed, "d", payload={"n": 1.50, "text": "ä\n\r"})
+        [message] = await stream.messages(1)
+        return message
+
+    message = follow(ada, EVENTS, use)
+    assert (message["id"], message["event"]) == ("4", "d")
+    assert [json.loads(message["data"])] == ada.get("sessions/s/events?order=desc&page_size=1")["results"]
+
+
+@live
+@pytest.mark.parametrize(
+    ("query", "headers", "numbers"),
+    [
+        ("?after=0", {}, ["1", "2", "3", "4"]),
+        ("?after=2", {}, ["3", "4"]),
+        ("", {"last_event_id": "1"}, ["2", "3", "4"]),
+        ("?after=0", {"last_event_id": "3"}, ["4"]),
+    ],
+)
+def test_a_session_begins_behind_a_number(
+    query: str, headers: dict[str, str], numbers: list[str], committed: OrmStorage, ada: Api
+) -> None:
+    async def use(stream: Stream) -> list[str]:
+        missed = await stream.ids(len(numbers) - 1)
+        await sync_to_async(append)(committed, "d")
+        return missed + await stream.ids(1)
+
+    assert follow(ada, EVENTS + query, use, **headers) == numbers
+
+
+@live
+def test_a_topic_begins_with_what_comes_or_behind_a_cursor(committed: OrmStorage, ada: Api) -> None:
+    def publish() -> str:
+        return queue.publish("session:s", {"n": 1.50, "text": "ä\n\r"})
+
+    first, second = publish(), publish()
+
+    async def live_only(stream: Stream) -> dict[str, str]:
+        assert await stream.part() == f"retry: 1000\nid: {second}\n\n".encode()
+        third = await sync_to_async(publish)()
+        [message] = await stream.messages(1)
+        assert message["id"] == third
+        return message
+
+    message = follow(ada, TOPIC, live_only)
+    assert "event" not in message
+    assert json.loads(message["data"]) == ada.get(f"topics/session:s/entries?after={second}")["results"][0]
+
+    for query, headers, count in (
+        (f"?after={first}", {}, 2),
+        ("?after=0", {"last_event_id": second}, 1),
+        ("", {"last_event_id": first}, 2),
+    ):
+        ids = follow(ada, TOPIC + query, partial(Stream.ids, count=count), **headers)
+        assert ids[-1] == message["id"]
+    everything = [entry["cursor"] for entry in ada.get("topics/session:s/entries")["results"]]
+    assert follow(ada, f"{TOPIC}?after=0", partial(Stream.ids, count=len(everything))) == everything
+
+
+@live
+def test_what_was_purged_or_removed_is_not_passed_over(committed: OrmStorage, ada: Api) -> None:
+    append(committed, "d", "e")
+    with committed.purge_permit(reason="old") as permit:
+        permit.purge_events("s", through_seq=3)
+    assert follow(ada, f"{EVENTS}?after=0", partial(Stream.ids, count=2)) == ["4", "5"]
+    assert follow(ada, f"{EVENTS}?after=3", partial(Stream.ids, count=2)) == ["4", "5"]
+    assert refused(ada, f"{EVENTS}?after=2", 410)["type"].endswith(":cursor-expired")
+    assert refused(ada, EVENTS, 410, last_event_id="1")["type"].endswith(":cursor-expired")
+
+
+def test_a_topics_removed_entries_are_not_passed_over(session: OrmStorage, ada: Api) -> None:
+    first = queue.publish("session:s", 1)
+    queue.publish("session:s", 2)
+    queue.cleanup(older_than=timedelta(0))
+    assert refused(ada, f"{TOPIC}?after={first}", 410)["type"].endswith(":cursor-expired")
+
+
+# What is refused, before the first byte
+
+
+@once
+@pytest.mark.parametrize("position", ["", "x", "-1", "4", "1.0", "٣", "9" * 30])
+def test_what_is_no_number_of_the_session(position: str, session: OrmStorage, ada: Api) -> None:
+    [error] = refused(ada, f"{EVENTS}?after={position}", 400)["errors"]
+    assert error["field"] == "after"
+    if position.isascii() and position:
+        [error] = refused(ada, f"{EVENTS}?after=0", 400, last_event_id=position)["errors"]
+        assert error["field"] == "Last-Event-ID"
+
+
+@once
+@pytest.mark.parametrize("position", ["x", "1", "000000000000000A", "0000000000000009", "f" * 16])
+def test_what_is_no_cursor_of_the_topic(position: str, session: OrmStorage, ada: Api) -> None:
+    queue.publish("session:s", 1)
+    [error] = refused(ada, f"{TOPIC}?after={position}", 400)["errors"]
+    assert error["field"] == "after"
+    [error] = refused(ada, TOPIC, 400, last_event_id=position)["errors"]
+    assert error["field"] == "Last-Event-ID"
+
+
+def test_who_may_follow_what(
+    session: OrmStorage, anonymous: Api, ada: Api, bob: Api, novice: Api, staff: Api, subtests: Any
+) -> None:
+    queue.publish("news", 1)
+    for path, *expected in (
+        (EVENTS, 401, 200, 404, 403, 200),
+        (TOPIC, 401, 200, 404, 403, 200),
+        ("topics/news/stream", 401, 403, 403, 403, 200),
+        ("sessions/none/events/stream", 401, 404, 404, 403, 404),
+    ):
+        for api, status in zip((anonymous, ada, bob, novice, staff), expected, strict=True):
+            with subtests.test(path, user=str(api.user)):
+                if status != 200:
+                    refused(api, path, status)
+                else:
+                    assert async_to_sync(ask)(api, path).status_code == 200
+
+
+@once
+def test_a_token_is_as_good_as_a_login(session: OrmStorage, ada: Api, anonymous: Api) -> None:
+    assert ada.user
+    token = Token.objects.create(user=ada.user)
+    response = async_to_sync(ask)(anonymous, EVENTS, authorization=f"Token {token.key}")
+    assert response.status_code == 200
+    refused(anonymous, EVENTS, 401, authorization="Token none")
+
+
+@once
+@pytest.mark.parametrize("path", [EVENTS, TOPIC])
+def test_without_asgi_the_answer_says_so(path: str, session: OrmStorage, ada: Api) -> None:
+    problem = ada.get(path, 501)
+    assert problem["type"].endswith(":not-supported")
+    assert "ASGI" in problem["detail"]
+
+
+@once
+def test_streams_have_a_throttle_of_their_own(session: OrmStorage, ada: Api, settings: Any) -> None:
+    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": {"chronos_stream": "1/hour"}}
+    cache.clear()
+    assert async_to_sync(ask)(ada, EVENTS).status_code == 200
+    refused(ada, EVENTS, 429)
+    ada.get("sessions/s/events")
+
+
+# What it looks like
+
+
+@live
+def test_a_type_is_the_name_only_where_it_can_be_one(committed: OrmStorage, ada: Api) -> None:
+    types = [
+        "node_executed",
+        "a.b:c-1",
+        "",
+        "two words",
+        "x\ndata: y",
+        "x\r\n\r\nid: 9",
+        "é",
+        "open",
+        "error",
+        "message",
+    ]
+    append(committed, *types)
+    messages = follow(ada, f"{EVENTS}?after=3", partial(Stream.messages, count=len(types)))
+    assert [message.get("event") for message in messages] == types[:2] + [None] * (len(types) - 2)
+    assert [json.loads(message["data"])["type"] for message in messages] == types
+    assert [message["id"] for message in messages] == [str(number) for number in range(4, 4 + len(types))]
+
+
+@once
+def test_nobody_on_the_way_collects_it(session: OrmStorage, ada: Api, settings: Any) -> None:
+    settings.MIDDLEWARE = ["django.middleware.gzip.GZipMiddleware", *settings.MIDDLEWARE]
+    response = async_to_sync(ask)(ada, EVENTS, accept_encoding="gzip")
+    assert response["Content-Type"] == "text/event-stream"
+    assert "no-cache" in response["Cache-Control"]
+    assert response["X-Accel-Buffering"] == "no"
+    assert response["Content-Encoding"] == "identity"
+
+
+@live
+@pytest.mark.parametrize("path", [EVENTS, TOPIC])
+def test_a_stream_without_news_gives_signs_of_life(path: str, committed: OrmStorage, ada: Api) -> None:
+    async def use(stream: Stream) -> list[bytes]:
+        return [await stream.part() for _ in range(3)][1:]
+
+    assert follow(ada, path, use) == [b":\n\n", b":\n\n"]
+
+
+# When it ends
+
+
+def take(api: Api) -> None:
+    SessionModel.objects.filter(pk="s").update(user_id="someone else")
+
+
+def log_out(api: Api) -> None:
+    api.client.logout()
+
+
+def deactivate(api: Api) -> None:
+    User.objects.update(is_active=False)
+
+
+def delete(api: Api) -> None:
+    api.delete("sessions/s")
+
+
+@live
+@pytest.mark.parametrize("path", [EVENTS, TOPIC])
+@pytest.mark.parametrize("lose", [take, log_out, deactivate, delete])
+def test_who_may_not_read_any_more_reads_no_more(
+    lose: Callable[[Api], None], path: str, committed: OrmStorage, ada: Api
+) -> None:
+    async def use(stream: Stream) -> list[bytes]:
+        await stream.part()
+        await sync_to_async(lose)(ada)
+        return await stream.end()
+
+    assert set(follow(ada, path, use)) <= {b":\n\n"}
+
+
+@live
+def test_staff_who_lose_the_permission_read_no_more(committed: OrmStorage, staff: Api) -> None:
+    async def use(stream: Stream) -> list[bytes]:
+        await stream.part()
+        await sync_to_async(staff.user.user_permissions.clear)()
+        return await stream.end()
+
+    assert set(follow(staff, EVENTS, use)) <= {b":\n\n"}
+
+
+def waiting() -> set[str]:
+    """What goes on in threads for those who wait."""
+    return {thread.name for thread in threading.enumerate() if thread.name.startswith("chronos-queue-")}
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + SECONDS
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+@live
+@pytest.mark.parametrize("path", [EVENTS, TOPIC])
+@pytest.mark.parametrize("waits", [False, True])
+def test_nothing_is_left_when_the_reader_goes(waits: bool, path: str, committed: OrmStorage, ada: Api) -> None:
+    """While it is being written to, or while it waits."""
+
+    async def run() -> None:
+        stream = Stream(await ask(ada, f"{path}?after=0"))
+        await stream.part()
+        await stream.part()
+        if waits:
+            going_on = asyncio.ensure_future(stream.end())
+            await asyncio.sleep(0.1)
+            going_on.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await going_on
+        # what Django's handler does when the reader is gone
+        await stream.parts.aclose()
+        await sync_to_async(stream.response.close)()
+
+    async_to_sync(run)()
+    eventually(lambda: not waiting())
+
+
+@live
+def test_a_slow_reader_holds_neither_much_nor_a_connection(committed: OrmStorage, ada: Api) -> None:
+    large = "x" * 50_000
+    append(committed, *["large"] * 100, payload=large)
+
+    async def use(stream: Stream) -> None:
+        await stream.part()
+        part = await stream.part()
+        # as much as fills a chunk, and what the last one of it is larger
+        assert len(part) < 64 * 1024 + len(large) + 1000
+        await sync_to_async(eventually)(lambda: "chronos-queue-reader" not in waiting())
+        seen = part.count(b"\ndata: ")
+        while seen < 100:
+            seen += (await stream.part()).count(b"\ndata: ")
+
+    follow(ada, f"{EVENTS}?after=3", use)
+
+
+@live
+@pytest.mark.parametrize(("path", "table"), [(EVENTS, "chronos_storage_head"), (TOPIC, "chronos_storage_queueentry")])
+def test_a_database_that_fails_for_a_while_ends_no_stream(
+    path: str, table: str, committed: OrmStorage, ada: Api, caplog: Any
+) -> None:
+    def rename(old: str, new: str) -> None:
+        with connections[committed.alias].cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {old} RENAME TO {new}")
+
+    async def use(stream: Stream) -> list[str]:
+        await stream.part()
+        await sync_to_async(rename)(table, "away")
+        try:
+            while "trying again" not in caplog.text:
+                await stream.part()
+        finally:
+            await sync_to_async(rename)("away", table)
+        await sync_to_async(append)(committed, "d")
+        await sync_to_async(queue.publish)("session:s", 1)
+        return await stream.ids(1)
+
+    assert follow(ada, path, use)

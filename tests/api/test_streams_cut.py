@@ -1,0 +1,188 @@
+"""Readers that are cut off again and again, while four processes append: each event is received once, in order."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import random
+import re
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_django import DjangoDbBlocker
+
+from tests.api.serving import ROOT, SECONDS, Network, Site, network
+from tests.databases import PLACES, new_databases
+
+EVENTS, BROWSER_EVENTS = 2_000, 10_000
+WRITERS, WORKERS, CUTS = 4, 2, 20
+#: No message is shorter.
+BYTES = 250
+CHROMIUM = Path("/usr/bin/chromium")
+#: Nothing but what is needed to show a page.
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+OPTIONS += ["--disable-component-update", "--disable-sync"]
+
+#: Follows a session as a page does, and keeps what it hears of.
+SCRIPT = """
+window.received = [];
+const source = new EventSource("/api/sessions/browser/events/stream?after=0");
+for (const type of ["0", "1", "2", "3"]) {
+  source.addEventListener(type, (event) => received.push([event.type, event.lastEventId, JSON.parse(event.data)]));
+}
+"""
+#: Appends the event that the README's example waits for.
+APPEND = """
+import django
+django.setup()
+from chronos_storage import storage
+from chronos_storage.records import Event
+storage.append_event(Event(session_id="readme", type="node_executed", payload={"node": "answer"}))
+"""
+
+
+def _place(name: str, settings_module: str) -> Any:
+    marks = [pytest.mark.skip(f"no {name}")] if name not in PLACES else []
+    return pytest.param((name, settings_module), id=name, marks=marks)
+
+
+#: There the events are published on the queue, whose waker tells of them.
+PUBLISHED = _place("postgres", "project.settings")
+#: There the ledger is looked at again and again.
+POLLED = _place("sqlite", "tests.api.unpublished")
+
+
+@pytest.fixture(scope="module")
+def site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Site]:
+    name, settings_module = request.param
+    with django_db_blocker.unblock(), new_databases(name, tmp_path_factory.mktemp("cut")) as (url,):
+        yield Site(url, settings_module, "plain", "browser", "readme")
+
+
+#: The names, ids and data of events.
+Received = list[tuple[str, str, dict[str, Any]]]
+
+
+def messages(block: str) -> dict[str, str]:
+    """The fields of one block of a stream."""
+    return {name: value.removeprefix(" ") for name, _, value in (line.partition(":") for line in block.split("\n"))}
+
+
+def follow(port: int, site: Site, session_id: str, count: int) -> Received:
+    """Read so many events, again and again, from behind the last one."""
+    received: Received = []
+    last = ""
+    until = time.monotonic() + SECONDS
+    while len(received) < count:
+        assert time.monotonic() < until, f"{len(received)} of {count} events were received"
+        try:
+            for block in blocks(port, site, session_id, last):
+                fields = messages(block)
+                last = fields.get("id", last)
+                if "data" in fields:
+                    received.append((fields["event"], fields["id"], json.loads(fields["data"])))
+                if len(received) == count:
+                    break
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.05)
+    return received
+
+
+def blocks(port: int, site: Site, session_id: str, last: str) -> Iterator[str]:
+    headers = {"Cookie": f"sessionid={site.key}", "Accept": "text/event-stream"}
+    if last:
+        headers["Last-Event-ID"] = last
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)) as connection:
+        connection.request("GET", f"/api/sessions/{session_id}/events/stream?after=0", headers=headers)
+        response = connection.getresponse()
+        assert response.status == 200, response.read()
+        rest = b""
+        while data := response.read1(65536):
+            *whole, rest = (rest + data).split(b"\n\n")
+            for block in whole:
+                yield block.decode()
+
+
+def assert_each_once_in_order(received: Received, folder: Path, count: int) -> None:
+    assert [id for _, id, _ in received] == [str(number) for number in range(1, count + 1)]
+    acknowledged = {
+        (path.name, number, id)
+        for path in folder.iterdir()
+        for number, id in (line.split() for line in path.read_text().splitlines())
+    }
+    assert {(event["type"], str(event["seq_num"]), event["id"]) for _, _, event in received} == acknowledged
+    assert [name for name, _, _ in received] == [event["type"] for _, _, event in received]
+
+
+@contextmanager
+def trouble(site: Site, events: int) -> Iterator[Network]:
+    """The site as its readers see it: cut off twenty times, and for one of them because the server was killed."""
+    turns = iter(range(CUTS))
+
+    def happens() -> None:
+        if next(turns) == CUTS // 2:
+            site.kill()
+            site.start(WORKERS)
+
+    # Where a test fails, the seed is shown.
+    seed = random.randrange(10**9)
+    print("thresholds:", seed)
+    thresholds = random.Random(seed).sample(range(1000, events * BYTES), CUTS)
+    with site.served(WORKERS), network(site.port, thresholds, happens) as proxy:
+        yield proxy
+
+
+@pytest.mark.parametrize("site", [PUBLISHED, POLLED], indirect=True, scope="module")
+def test_a_reader_that_is_cut_off(site: Site, tmp_path: Path) -> None:
+    with trouble(site, EVENTS) as proxy, site.appenders("plain", tmp_path, *[EVENTS // WRITERS] * WRITERS):
+        received = follow(proxy.port, site, "plain", EVENTS)
+    assert proxy.happened == CUTS
+    assert_each_once_in_order(received, tmp_path, EVENTS)
+
+
+@pytest.mark.skipif(not CHROMIUM.exists() and not os.environ.get("CI"), reason=f"there is no {CHROMIUM}")
+@pytest.mark.parametrize("site", [PUBLISHED], indirect=True, scope="module")
+def test_a_browsers_event_source(site: Site, tmp_path: Path) -> None:
+    with (
+        trouble(site, BROWSER_EVENTS) as proxy,
+        site.appenders("browser", tmp_path, *[BROWSER_EVENTS // WRITERS] * WRITERS),
+        browsing(site, proxy.port) as page,
+    ):
+        page.evaluate(f"{{ {SCRIPT} }}")
+        page.wait_for_function(f"received.length >= {BROWSER_EVENTS}", timeout=SECONDS * 1000)
+        received = page.evaluate("received")
+        assert proxy.happened == CUTS
+        assert_readme_is_right(site, page)
+    assert_each_once_in_order(received, tmp_path, BROWSER_EVENTS)
+
+
+@contextmanager
+def browsing(site: Site, port: int) -> Iterator[Any]:
+    """An empty page of the site, in a browser that knows the user."""
+    from playwright.sync_api import sync_playwright
+
+    address = f"http://127.0.0.1:{port}/empty-page-of-a-test"
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS) as browser,
+    ):
+        page = browser.new_page()
+        page.context.add_cookies([{"name": "sessionid", "value": site.key, "url": address}])
+        page.route(address, lambda route: route.fulfill(body="<!DOCTYPE html>", content_type="text/html"))
+        page.goto(address)
+        yield page
+
+
+def assert_readme_is_right(site: Site, page: Any) -> None:
+    [example] = re.findall(r"```js\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    site.python("-c", APPEND)
+    with page.expect_console_message(timeout=SECONDS * 1000) as shown:
+        page.evaluate(f"{{ const id = 'readme'; {example} }}")
+    assert [each.json_value() for each in shown.value.args] == [1, {"node": "answer"}]

@@ -14,6 +14,10 @@ class ConfigurationError(ChronosError):
     """The storage is not configured correctly."""
 
 
+class NotInitialized(ChronosError):
+    """The adapter is not ready: call initialize() first."""
+
+
 class InvalidRecord(ChronosError, ValueError):
     """A field holds what no backend can keep.
 

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from chronos_storage.backends.orm import OrmStorage
 
 
-def _each_database() -> list[object]:
+def each_database() -> list[object]:
+    """The aliases as parameters, each of which lets a test use its database alone."""
     return [
         pytest.param(
             alias,
@@ -22,7 +23,7 @@ def _each_database() -> list[object]:
     ]
 
 
-@pytest.fixture(params=_each_database())
+@pytest.fixture(params=each_database())
 def alias(request: pytest.FixtureRequest) -> str:
     """The alias of a database, one after the other; the test may use no other, and what it writes is rolled back."""
     name: str = request.param

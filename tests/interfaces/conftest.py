@@ -1,0 +1,33 @@
+"""Each test of an interface runs in memory and on every database, asynchronous ones as they stand."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING
+
+import pytest
+from asgiref.sync import async_to_sync
+
+from tests.conftest import each_database
+
+if TYPE_CHECKING:
+    from chronos_storage import Storage
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run asynchronous tests on the main thread's connections, which is where the test's transaction is."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    async_to_sync(pyfuncitem.obj)(**arguments)
+    return True
+
+
+@pytest.fixture(params=["memory", *each_database()])
+def store(request: pytest.FixtureRequest) -> Storage:
+    """A storage in memory, and one on each database, in a transaction that is rolled back."""
+    from chronos_storage.backends.document import MemoryStorage
+    from chronos_storage.backends.orm import OrmStorage
+
+    return MemoryStorage() if request.param == "memory" else OrmStorage(using=request.param)

@@ -47,12 +47,7 @@ def spelled(names: Mapping[str, str]) -> Iterator[None]:
 @cache
 def _spellings(record: Any) -> dict[str, str]:
     """The fields of a record by their names in JSON."""
-    return {_camel(field.name): field.name for field in fields(record)}
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(map(str.capitalize, rest))
+    return {record.spelling(field.name): field.name for field in fields(record)}
 
 
 class Exchanged:
@@ -62,6 +57,12 @@ class Exchanged:
 
     #: The names of a usage's fields in JSON.
     usage_names: ClassVar[Mapping[str, str]] = {}
+
+    @staticmethod
+    def spelling(name: str) -> str:
+        """A field's name in JSON."""
+        first, *rest = name.split("_")
+        return first + "".join(map(str.capitalize, rest))
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON, without what is absent."""
@@ -93,7 +94,7 @@ class Exchanged:
             given["usage"] = cls._usage(given["usage"])
         lacking = [field.name for field in fields(cls) if _required(field) and field.name not in given]  # type: ignore[arg-type]
         if lacking:
-            raise InvalidRecord(_camel(lacking[0]), f"is missing from a {cls.__name__}")
+            raise InvalidRecord(cls.spelling(lacking[0]), f"is missing from a {cls.__name__}")
         return cls(**given)
 
     @classmethod

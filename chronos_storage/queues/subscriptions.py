@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from ..exceptions import CursorExpired
 from ..records import QueueEntry
 from .base import Handler
-from .waking import Waker
+from .waking import Wake
 
 logger = logging.getLogger("chronos_storage.queue")
 
@@ -20,6 +22,13 @@ _DELAY = 1.0
 
 #: Gives the entries behind a number, or None behind nothing, and the number to go on behind.
 Read = Callable[[int | None], tuple[list[QueueEntry], int]]
+
+
+class Waiting(Protocol):
+    """What wakes a subscription, such as a `Waker`."""
+
+    def waiting(self, topic: str, wake: Wake) -> AbstractContextManager[None]:
+        """Within the block, have `wake` called when there may be something new on the topic."""
 
 
 class Subscription:
@@ -31,7 +40,7 @@ class Subscription:
         self._over = False
         self._thread: threading.Thread | None = None
 
-    def start(self, waker: Waker) -> None:
+    def start(self, waker: Waiting) -> None:
         """Begin, in a new thread."""
         self._thread = threading.Thread(
             target=self._run, args=[waker], name=f"chronos-queue-subscription {self._topic}", daemon=True
@@ -45,7 +54,7 @@ class Subscription:
         if self._thread and self._thread is not threading.current_thread():
             self._thread.join()
 
-    def _run(self, waker: Waker) -> None:
+    def _run(self, waker: Waiting) -> None:
         after: int | None = self._after
         with waker.waiting(self._topic, self._news.set):
             while not self._over:

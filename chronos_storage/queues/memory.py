@@ -1,0 +1,235 @@
+"""The queue in this process's memory: the same promises, without a database, until the process ends."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from .. import codec, records
+from ..exceptions import CursorExpired, InvalidRecord
+from ..records import QueueEntry
+from .base import HARD_LIMIT, RETENTION, SILENCE, EventQueue, Handler
+from .cursors import cursor_of, number_of
+from .entries import named, new_entry, topic_name
+from .subscriptions import Subscription
+
+_PAGE = 100
+
+
+@dataclass(slots=True)
+class _Topic:
+    """What a topic has: its last number, the last that retention removed, the entries between, and its consumers."""
+
+    last: int = 0
+    base: int = 0
+    entries: deque[QueueEntry] = field(default_factory=deque)
+    #: How far each consumer has acknowledged, and when it was last heard of.
+    consumers: dict[str, tuple[int, datetime]] = field(default_factory=dict)
+
+    def last_before(self, moment: datetime) -> int:
+        """The number of the last entry before the first that is not older."""
+        for number, entry in enumerate(self.entries, self.base):
+            if entry.created_at and entry.created_at >= moment:
+                return number
+        return self.last
+
+    def remove(self, through: int) -> int:
+        """Remove the entries up to and including a number; returns how many."""
+        count = max(0, through - self.base)
+        for _ in range(count):
+            self.entries.popleft()
+        self.base += count
+        return count
+
+
+class _Topics:
+    """The topics of a queue, which all queues of the same name share, and who waits for news of them."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.named: dict[str, _Topic] = {}
+        self._waiting: dict[str, list[Callable[[], object]]] = {}
+
+    def get(self, name: str) -> _Topic:
+        """The topic; an empty one, if nothing was done with it yet."""
+        return self.named.get(name) or _Topic()
+
+    @contextmanager
+    def waiting(self, topic: str, wake: Callable[[], object]) -> Iterator[None]:
+        """Within the block, have `wake` called when something is published on the topic."""
+        with self.lock:
+            self._waiting.setdefault(topic, []).append(wake)
+        try:
+            yield
+        finally:
+            with self.lock:
+                wakes = self._waiting[topic]
+                wakes.remove(wake)
+                if not wakes:
+                    del self._waiting[topic]
+
+    def wake(self, topic: str) -> None:
+        """Call those who wait for the topic. The lock is held, so that none leaves meanwhile."""
+        for wake in self._waiting.get(topic, ()):
+            try:
+                wake()
+            except RuntimeError:  # its event loop was closed under it
+                continue
+
+
+_named: dict[str, _Topics] = {}
+_naming = threading.Lock()
+
+
+class MemoryQueue(EventQueue):
+    """`EventQueue` in this process's memory, for threads and event loops: for tests, and for what may be forgotten.
+
+    It joins no transaction: what is published is there at once.
+
+    Args:
+        name: queues of the same name share what they keep, until the process ends; without one it is this object's.
+    """
+
+    def __init__(self, name: str = "") -> None:
+        if name:
+            with _naming:
+                self._topics = _named.setdefault(name, _Topics())
+        else:
+            self._topics = _Topics()
+        self._live: set[Subscription] = set()
+        self._streams: set[Callable[[], object]] = set()
+        #: Another one after each `close`.
+        self._era = object()
+
+    def publish(self, topic: str, event: Any, *, user_id: str = "") -> str:
+        entry = new_entry(topic, event, user_id)
+        with self._topics.lock:
+            kept = self._topics.named.setdefault(entry.topic, _Topic())
+            kept.last += 1
+            entry.cursor, entry.created_at = cursor_of(kept.last), records.now()
+            kept.entries.append(entry)
+            self._topics.wake(entry.topic)
+        return entry.cursor
+
+    def recover(self, topic: str, after: str | None = None, limit: int | None = 1000) -> list[QueueEntry]:
+        topic = topic_name(topic)
+        number = None if after is None else number_of(after, "after")
+        return self._behind(topic, number, None if limit is None else codec.integer(limit, "limit"))
+
+    def _behind(self, topic: str, after: int | None, limit: int | None) -> list[QueueEntry]:
+        with self._topics.lock:
+            kept = self._topics.get(topic)
+            if after is not None and after > kept.last:
+                raise InvalidRecord("after", f"is no cursor that {topic!r} has given")
+            if after is not None and after < kept.base:
+                raise CursorExpired
+            start = 0 if after is None else after - kept.base
+            stop = None if limit is None else start + limit
+            found = list(islice(kept.entries, start, stop))
+        # A reader may do with its copy what it likes.
+        return [replace(entry, event=codec.json_value(entry.event, "event")) for entry in found]
+
+    def last_cursor(self, topic: str) -> str:
+        with self._topics.lock:
+            return cursor_of(self._topics.get(topic_name(topic)).last)
+
+    def stream(self, topic: str, after: str | None = None) -> AsyncGenerator[QueueEntry, None]:
+        return self._stream(topic_name(topic), None if after is None else number_of(after, "after"))
+
+    async def _stream(self, topic: str, after: int | None) -> AsyncGenerator[QueueEntry, None]:
+        era, news = self._era, asyncio.Event()
+        wake = partial(asyncio.get_running_loop().call_soon_threadsafe, news.set)
+        self._streams.add(wake)
+        try:
+            with self._topics.waiting(topic, wake):
+                while self._era is era:
+                    news.clear()
+                    page, after = self._page(topic, after)
+                    for entry in page:
+                        yield entry
+                    if not page:
+                        await news.wait()
+        finally:
+            self._streams.discard(wake)
+
+    def _page(self, topic: str, after: int | None) -> tuple[list[QueueEntry], int]:
+        """The next entries, and the number to go on behind."""
+        with self._topics.lock:
+            page = self._behind(topic, after, _PAGE)
+            behind = self._topics.get(topic).last if after is None else after
+        return page, number_of(page[-1].cursor, "cursor") if page else behind
+
+    def subscribe(self, topic: str, handler: Handler) -> Callable[[], None]:
+        topic = topic_name(topic)
+        if not callable(handler):
+            raise InvalidRecord("handler", f"must be callable, not {type(handler).__name__}")
+        last = number_of(self.last_cursor(topic), "cursor")
+        subscription = Subscription(topic, handler, partial(self._page, topic), last)
+        self._live.add(subscription)
+        subscription.start(self._topics)
+
+        def unsubscribe() -> None:
+            self._live.discard(subscription)
+            subscription.stop()
+
+        return unsubscribe
+
+    def ack(self, consumer: str, topic: str, cursor: str) -> None:
+        consumer, topic = named(consumer, "consumer"), topic_name(topic)
+        number, now = number_of(cursor, "cursor"), records.now()
+        with self._topics.lock:
+            if number > self._topics.get(topic).last:
+                raise InvalidRecord("cursor", f"is no cursor that {topic!r} has given")
+            consumers = self._topics.named.setdefault(topic, _Topic()).consumers
+            before, seen = consumers.get(consumer, (number, now))
+            consumers[consumer] = max(before, number), max(seen, now)
+
+    def get_cursor(self, consumer: str, topic: str) -> str | None:
+        consumer = named(consumer, "consumer")
+        with self._topics.lock:
+            acknowledged = self._topics.get(topic_name(topic)).consumers.get(consumer)
+        return None if acknowledged is None else cursor_of(acknowledged[0])
+
+    def unread_count(self, consumer: str, topic: str) -> int:
+        consumer = named(consumer, "consumer")
+        with self._topics.lock:
+            kept = self._topics.get(topic_name(topic))
+            acknowledged, _ = kept.consumers.get(consumer, (0, None))
+            return kept.last - max(acknowledged, kept.base)
+
+    def cleanup(self, *, older_than: timedelta = RETENTION) -> int:
+        if not isinstance(older_than, timedelta):
+            raise InvalidRecord("older_than", f"must be a timedelta, not {type(older_than).__name__}")
+        if older_than < timedelta(0):
+            raise InvalidRecord("older_than", "must not be negative")
+        now = records.now()
+        with self._topics.lock:
+            return sum(_clean(topic, now, older_than) for topic in self._topics.named.values())
+
+    def close(self) -> None:
+        self._era = object()
+        subscriptions, self._live = self._live, set()
+        for subscription in subscriptions:
+            subscription.stop()
+        for wake in list(self._streams):
+            try:
+                wake()
+            except RuntimeError:  # its event loop is closed
+                continue
+
+
+def _clean(topic: _Topic, now: datetime, older_than: timedelta) -> int:
+    """Remove a topic's entries that are old, and not held back by a live consumer."""
+    through = topic.last_before(now - older_than)
+    alive = [number for number, seen in topic.consumers.values() if seen >= now - SILENCE]
+    if alive and min(alive) < through:
+        through = max(min(alive), topic.last_before(now - max(older_than, HARD_LIMIT)))
+    return topic.remove(through)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.conf import settings
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from chronos_storage.backends.orm import OrmStorage
 
 
-def each_database() -> list[object]:
-    """The aliases as parameters, each of which lets a test use its database alone."""
+def each_database(**options: Any) -> list[object]:
+    """The aliases as parameters, each of which lets a test use its database alone, with these options of the mark."""
     return [
         pytest.param(
             alias,
             id="sqlite" if alias == "default" else alias,
-            marks=pytest.mark.django_db(databases=[alias]),
+            marks=pytest.mark.django_db(databases=[alias], **options),
         )
         for alias in settings.DATABASES
     ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.db import connections
 
 from tests.conftest import each_database
 
@@ -24,6 +26,16 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
+@pytest.fixture
+def other_databases(django_db_blocker: Any) -> Iterator[None]:
+    """Lets a test open databases of its own, and closes them."""
+    with django_db_blocker.unblock():
+        before = set(connections)
+        yield
+        for alias in set(connections) - before:
+            connections[alias].close()
+
+
 @pytest.fixture(params=["memory", *each_database()])
 def store(request: pytest.FixtureRequest) -> Storage:
     """A storage in memory, and one on each database, in a transaction that is rolled back."""
@@ -31,3 +43,12 @@ def store(request: pytest.FixtureRequest) -> Storage:
     from chronos_storage.backends.orm import OrmStorage
 
     return MemoryStorage() if request.param == "memory" else OrmStorage(using=request.param)
+
+
+@pytest.fixture(params=["memory", *each_database(transaction=True)])
+def store_committed(request: pytest.FixtureRequest) -> Storage:
+    """The same, really committing, for what other threads are to see; the tables are flushed afterwards."""
+    from chronos_storage.backends.document import MemoryStorage
+    from chronos_storage.backends.orm import OrmStorage
+
+    return MemoryStorage(request.node.nodeid) if request.param == "memory" else OrmStorage(using=request.param)

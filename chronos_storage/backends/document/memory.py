@@ -164,6 +164,7 @@ class MemoryStorage(DocumentStorage):
     supports_transactions = True
 
     def __init__(self, name: str = "") -> None:
+        self.name = name
         if name:
             with _naming:
                 self._memory = _named.setdefault(name, MemoryDriver(name))

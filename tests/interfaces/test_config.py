@@ -1,0 +1,294 @@
+"""YAML files that say where agents store: the documents' examples, what is wrong with others, and the command."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from chronos_storage import config, connect
+from chronos_storage.backends.document import MemoryStorage
+from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.exceptions import ConfigurationError, NotSupported
+from chronos_storage.records import Container, Event, MemoryRecord, Message, Session
+from tests.databases import PLACES, new_databases
+
+File = Callable[[str], Path]
+BOTH = """
+defaults:
+  storage:
+    backend: sqlite
+    dsn: chronos.db
+agents:
+  - id: production-agent
+    name: not ours
+    model: {key: "${UNDEFINED}"}
+    storage:
+      backend: postgres
+      dsn: ${DATABASE_URL}
+  - id: other
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> File:
+    """Writes a file, in the folder to which file names in it are relative."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("UNDEFINED", raising=False)
+
+    def write(text: str) -> Path:
+        path = tmp_path / "agents.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def use(file: File, settings: Any) -> Callable[[str], None]:
+    """Makes a file's text the setting."""
+
+    def set_up(text: str) -> None:
+        settings.CHRONOS_STORAGE = config.load(file(text))
+
+    return set_up
+
+
+# The documents' examples
+
+
+@pytest.mark.usefixtures("other_databases")
+def test_one_storage_in_sqlite(use: Callable[[str], None], tmp_path: Path) -> None:
+    use("storage:\n  backend: sqlite     # or another\n  dsn: chronos.db\n")
+    storage = config.storage_for("anyone")
+    storage.migrate()
+    storage.create_session(Session(id="s"))
+    storage.close()
+    assert connect(str(tmp_path / "chronos.db")).get_session("s") is not None
+    assert config.storage_for("someone else").get_session("s") is not None
+
+
+@pytest.mark.usefixtures("other_databases")
+@pytest.mark.parametrize("place", [place for place in PLACES if place != "sqlite"])
+def test_one_storage_on_a_server_by_a_variable(
+    use: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, place: str, tmp_path: Path
+) -> None:
+    with new_databases(place, tmp_path) as (url,):
+        monkeypatch.setenv("DATABASE_URL", url)
+        backend = "mysql" if place == "mariadb" else "postgres"
+        use(f"storage:\n  backend: {backend}\n  dsn: ${{DATABASE_URL}}\n")
+        storage = config.storage_for("agent")
+        storage.migrate()
+        storage.create_session(Session(id="s"))
+        storage.close()
+        assert connect(url).get_session("s") is not None
+
+
+@pytest.mark.usefixtures("other_databases")
+def test_an_agent_s_own_storage_and_the_defaults(
+    use: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "sqlite:///own.db")
+    use(BOTH.replace("backend: postgres", "backend: sqlite"))
+    own, shared = config.storage_for("production-agent"), config.storage_for("other")
+    for storage in (own, shared):
+        storage.migrate()
+        storage.close()
+    own.create_session(Session(id="s"))
+    assert shared.get_session("s") is None
+    assert (tmp_path / "own.db").exists()
+    assert (tmp_path / "chronos.db").exists()
+    assert config.storage_for("unheard of") is shared
+
+
+def test_what_the_setting_is(file: File, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgres://user:pass@host:5432/chronos?sslmode=require")
+    connecting = "chronos_storage.dsn.connect"
+    assert config.load(file(BOTH)) == {
+        "STORAGES": {
+            "default": {"BACKEND": connecting, "OPTIONS": {"DSN": "chronos.db"}},
+            "agent:production-agent": {
+                "BACKEND": connecting,
+                "OPTIONS": {"DSN": "postgres://user:pass@host:5432/chronos?sslmode=require"},
+            },
+        }
+    }
+
+
+# Backends
+
+
+@pytest.mark.parametrize(
+    ("section", "address"),
+    [
+        ("backend: sqlite\n    dsn: ':memory:'", ":memory:"),
+        ("backend: postgres\n    dsn: postgresql://h/n", "postgresql://h/n"),
+        ("backend: mysql\n    dsn: mysql://h/n", "mysql://h/n"),
+        ("backend: redis\n    dsn: redis://h:6379/0", "redis://h:6379/0"),
+        ("backend: mongo\n    dsn: mongodb://h/n", "mongodb://h/n"),
+        ("backend: dynamo\n    dsn: dynamodb://region/table", "dynamodb://region/table"),
+        ("backend: filesystem\n    dsn: some data", "file:///some%20data"),
+        ("backend: memory", "memory://"),
+        ("backend: memory\n    dsn: a/b", "memory://a%2Fb"),
+        ("backend: memory\n    dsn: ':memory:'", "memory://"),
+    ],
+)
+def test_each_backend_has_its_address(file: File, section: str, address: str) -> None:
+    found = config.load(file(f"defaults:\n  storage:\n    {section}\n"))
+    assert found["STORAGES"]["default"]["OPTIONS"] == {"DSN": address}
+
+
+def test_in_memory(use: Callable[[str], None]) -> None:
+    use("agents:\n- id: a\n  storage: {backend: memory}\n- id: b\n  storage: {backend: memory, dsn: shared}\n")
+    assert isinstance(config.storage_for("a"), MemoryStorage)
+    config.storage_for("a").create_session(Session(id="s"))
+    assert config.storage_for("a").get_session("s") is not None
+    assert config.storage_for("b").get_session("s") is None
+    assert isinstance(config.storage_for("c"), OrmStorage)  # the settings' own default
+
+
+async def test_none_keeps_nothing_and_says_so(use: Callable[[str], None]) -> None:
+    use("storage:\n  backend: none\n")
+    storage = config.storage_for("a")
+    writes: list[Callable[[], Any]] = [
+        lambda: storage.create_session(Session(id="s")),
+        lambda: storage.save_session(Session(id="s")),
+        lambda: storage.add_message(Message(session_id="s", role="user")),
+        lambda: storage.append_event(Event(session_id="s", type="t")),
+        lambda: storage.put_memory(MemoryRecord(agent_id="a", key="k")),
+        lambda: storage.save_container(Container(id="c")),
+        lambda: storage.patch_session("s", title="t"),
+        lambda: storage.delete_session("s"),
+        lambda: storage.load([Container(id="c")]),
+    ]
+    for write in writes:
+        with pytest.raises(NotSupported, match="nothing is kept"):
+            write()
+    with pytest.raises(NotSupported, match="nothing is kept"):
+        await storage.acreate_session(Session(id="s"))
+    storage.migrate()
+    assert storage.get_session("s") is None
+    assert [*storage.list_messages("s"), *storage.list_sessions(), *storage.scan("container")] == []
+    assert storage.token_usage("s").total_tokens == 0
+    health = storage.health()
+    assert health.ok
+    assert "none" in health.store
+    storage.close()
+
+
+# What is wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "right"),
+    [
+        ("storage: {backend: postgres, dsn: '${UNDEFINED}'}", "storage.dsn", "UNDEFINED, which is not set"),
+        ("storage: {backend: '${UNDEFINED}'}", "storage.backend", "UNDEFINED, which is not set"),
+        ("storage: {backend: sqlite, dsn: '${a b}'}", "storage.dsn", "${NAME}"),
+        ("storage: {backend: sqlite, dsn: '${}'}", "storage.dsn", "${NAME}"),
+        ("storage: {backend: sqlite, dsn: '${EMPTY}'}", "storage.dsn", "is empty"),
+        ("storage: {backend: oracle, dsn: x}", "storage.backend", "sqlite, postgres, mysql"),
+        ("storage: {backend: no}", "storage.backend", "must be a string"),
+        ("storage: {dsn: x}", "storage.backend", "is missing"),
+        ("storage: {backend: sqlite}", "storage.dsn", "is missing"),
+        ("storage: {backend: sqlite, dsn: 7}", "storage.dsn", "must be a string"),
+        ("storage: {backend: sqlite, dsn: 'postgres://h/n'}", "storage.dsn", "chronos.db"),
+        ("storage: {backend: postgres, dsn: chronos.db}", "storage.dsn", "postgres://user"),
+        ("storage: {backend: none, dsn: x}", "storage.dsn", "left out"),
+        ("storage: {backend: memory, path: x}", "storage.path", "a backend and a dsn"),
+        ("storage: sqlite", "storage", "must be a mapping"),
+        ("defaults:", "defaults", "must be a mapping"),
+        ("defaults: [1]", "defaults", "must be a mapping"),
+        ("defaults: {storage: {backend: none}}\nstorage: {backend: none}", "storage", "defaults.storage"),
+        ("agents: {id: a}", "agents", "must be a list"),
+        ("agents: [a]", "agents[0]", "must be a mapping"),
+        ("agents: [{id: a}, {storage: {backend: none}}]", "agents[1].id", "a string"),
+        ("agents: [{id: 7}]", "agents[0].id", "a string"),
+        ("agents: [{id: a}, {id: a}]", "agents[1].id", "'a'"),
+        ("agents: [{id: a, storage: {backend: mongo}}]", "agents[0].storage.dsn", "is missing"),
+        ("- a list", "", "must be a mapping"),
+        ("a: [", "", "is not YAML"),
+        ("a: !!python/object/apply:os.getcwd []", "", "is not YAML"),
+    ],
+)
+def test_errors_name_file_place_and_what_is_right(
+    file: File, monkeypatch: pytest.MonkeyPatch, text: str, where: str, right: str
+) -> None:
+    monkeypatch.setenv("EMPTY", "")
+    path = file(text)
+    with pytest.raises(ConfigurationError) as refused:
+        config.load(path)
+    message = str(refused.value)
+    assert message.startswith(f"{path}: {where}: " if where else f"{path} ")
+    assert right in message
+
+
+def test_a_file_that_can_t_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"absent\.yaml can't be read"):
+        config.load(tmp_path / "absent.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"a: \xe9")
+    with pytest.raises(ConfigurationError, match=r"latin\.yaml can't be read"):
+        config.load(tmp_path / "latin.yaml")
+
+
+# The command
+
+
+def check(path: Path) -> tuple[int, list[str], str]:
+    """The command's exit status, lines and last word."""
+    stdout = io.StringIO()
+    try:
+        call_command("chronos_config", "check", str(path), stdout=stdout)
+    except CommandError as error:
+        return error.returncode, stdout.getvalue().splitlines(), str(error)
+    return 0, stdout.getvalue().splitlines(), ""
+
+
+@pytest.mark.usefixtures("other_databases")
+def test_the_command_says_what_each_would_use(file: File, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgres://ada:sesame@127.0.0.1:1/chronos")
+    path = file(BOTH)
+    status, lines, last = check(path)
+    assert status == 1
+    assert last == "Not every storage can be used."
+    assert lines[0].startswith("default: sqlite chronos.db: there is no file chronos.db yet")
+    assert lines[1].startswith("production-agent: postgres postgres://ada:***@127.0.0.1:1/chronos: ")
+    assert "sesame" not in "".join(lines)
+    assert lines[2] == lines[0].replace("default", "other")
+    assert not (tmp_path / "chronos.db").exists()  # nothing was made
+
+    connect("chronos.db").close()
+    (tmp_path / "chronos.db").touch()
+    assert "run migrate" in check(path)[1][0]
+    storage = connect("chronos.db", migrate=True)
+    storage.close()
+    text = BOTH.replace("backend: postgres", "backend: memory").replace("dsn: ${DATABASE_URL}", "dsn: x")
+    assert check(file(text)) == (
+        0,
+        [
+            "default: sqlite chronos.db: ready",
+            "production-agent: memory memory://x: ready",
+            "other: sqlite chronos.db: ready",
+        ],
+        "",
+    )
+
+
+def test_the_command_refuses_what_is_wrong(file: File) -> None:
+    status, lines, last = check(file("storage: {backend: x}"))
+    assert (status, lines) == (1, [])
+    assert "storage.backend: must be one of" in last
+
+
+@pytest.mark.django_db
+def test_the_command_knows_the_settings_default(file: File) -> None:
+    path = file("agents: [{id: a}, {id: b, storage: {backend: none}}]")
+    assert check(path) == (
+        0,
+        ["default: the settings' default storage: ready", "a: the settings' default storage: ready", "b: none: ready"],
+        "",
+    )

@@ -9,7 +9,7 @@ import sqlite3
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import dj_database_url
 from django.db import connections
@@ -17,6 +17,8 @@ from django.db import connections
 from .exceptions import ConfigurationError
 
 if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
     from .backends.base import Storage
 
 MEMORY = ":memory:"
@@ -29,6 +31,13 @@ _SQL_SCHEMES = {
     "postgresql": "postgres",
     "mysql": "mysql",
     "mariadb": "mysql",
+}
+
+_SQLITE = "django.db.backends.sqlite3"
+#: The driver's option that refuses writes, and what it has to hold.
+_READ_ONLY = {
+    "postgres": ("options", " -c default_transaction_read_only=on"),
+    "mysql": ("init_command", "SET SESSION TRANSACTION READ ONLY"),
 }
 
 #: What SQLite needs so that several processes can write; see `chronos_storage.checks`.
@@ -65,16 +74,40 @@ def connect(dsn: str, *, migrate: bool = False, **options: Any) -> Storage:
     driver_options = options.pop("options", {})
     settings |= {name.upper(): value for name, value in options.items()}
     settings["OPTIONS"] = {**settings.get("OPTIONS", {}), **driver_options}
+    storage = OrmStorage(using=_alias(settings))
+    if migrate:
+        storage.migrate()
+    return storage
+
+
+def connect_read_only(dsn: str) -> BaseDatabaseWrapper:
+    """A connection with the SQL database that an address names, on which nothing can be written.
+
+    Raises:
+        ConfigurationError: the address's scheme is not SQL's, it can't be read, or it names a file that isn't there.
+    """
+    if "://" not in dsn or urlsplit(dsn).scheme == "sqlite":
+        name = unquote(urlsplit(dsn).path[1:]) if "://" in dsn else dsn
+        path = Path(os.path.abspath(name))  # noqa: PTH100
+        if not path.is_file():
+            raise ConfigurationError(f"there is no file {name}")
+        return connections[_alias({"ENGINE": _SQLITE, "NAME": f"file:{quote(str(path))}?mode=ro"})]
+    settings = _settings(dsn)
+    options = settings.setdefault("OPTIONS", {})
+    name, clause = _READ_ONLY[_SQL_SCHEMES[urlsplit(dsn).scheme]]
+    options[name] = f"{options.get(name, '')}{clause}"
+    return connections[_alias(settings)]
+
+
+def _alias(settings: dict[str, Any]) -> str:
+    """The database alias of these settings; the same again for the same."""
     key = hashlib.sha256(repr(sorted(settings.items())).encode()).hexdigest()[:16]
     alias = f"chronos_{key}"
     if alias not in connections.settings:
         connections.settings |= connections.configure_settings(
             {"default": connections.settings["default"], alias: settings}
         )
-    storage = OrmStorage(using=alias)
-    if migrate:
-        storage.migrate()
-    return storage
+    return alias
 
 
 def _memory(name: str, options: dict[str, Any]) -> Storage:
@@ -112,7 +145,7 @@ def _sqlite(name: str, **options: Any) -> dict[str, Any]:
         path = Path(os.path.abspath(name))  # noqa: PTH100 - a symbolic link may point to a file that is yet to be made
         path.parent.mkdir(parents=True, exist_ok=True)
         name = str(path)
-    return {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": {**defaults, **options}}
+    return {"ENGINE": _SQLITE, "NAME": name, "OPTIONS": {**defaults, **options}}
 
 
 def _new_memory() -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.conf import settings
+from django.db import connections
 
 if TYPE_CHECKING:
     from chronos_storage.backends.orm import OrmStorage
@@ -42,3 +44,13 @@ def storage(alias: str) -> OrmStorage:
 def storage_committed(storage: OrmStorage, transactional_db: None) -> OrmStorage:
     """The facade over `alias`, really committing, for threads and processes; the tables are flushed afterwards."""
     return storage
+
+
+@pytest.fixture
+def other_databases(django_db_blocker: Any) -> Iterator[None]:
+    """Lets a test open databases of its own, and closes them."""
+    with django_db_blocker.unblock():
+        before = set(connections)
+        yield
+        for alias in set(connections) - before:
+            connections[alias].close()

@@ -7,17 +7,21 @@ import random
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import islice
 
 from .. import codec
 from ..backends.base import Storage
 from ..exceptions import AlreadyExists, RetryTransaction
-from ..records import Event, Message, Session
+from ..records import Container, Event, Message, Record, Session
 from . import Format
 from .lines import parse
 
 _NAMESPACE = uuid.UUID("6a7b5c8c-5ce7-47d9-996d-fc1b67a4866c")
+#: Messages that are in memory at a time.
+_BATCH = 500
 #: Seconds before each further attempt, on average, while the database is busy.
 _DELAYS = (0.1, 0.5, 2.0)
 
@@ -28,7 +32,7 @@ class Imported:
 
     Attributes:
         session_id: its session's.
-        messages: how many it has.
+        messages: how many were stored.
         new: whether it was stored now; if not, it was there.
     """
 
@@ -65,7 +69,7 @@ class Importer:
         session.agent_id = session.agent_id or self._agent_id
         session.user_id = session.user_id or self._user_id
         self._identify(codec.canonical(document), session, messages)
-        return Imported(session_id=session.id, messages=len(messages), new=self._store(session, messages))
+        return store(self._storage, session, lambda: messages)
 
     def _identify(self, canonical: str, session: Session, messages: list[Message]) -> None:
         """Give ids that follow from the line, which of its equals it is, the agent and the user."""
@@ -79,31 +83,57 @@ class Importer:
             message.id = str(uuid.uuid5(namespace, str(position)))
             message.session_id = session.id
 
-    def _store(self, session: Session, messages: list[Message]) -> bool:
-        for delay in (*_DELAYS, None):
-            try:
-                return self._store_once(session, messages)
-            except RetryTransaction:
-                if delay is None:
-                    raise
-            time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
-        raise AssertionError("the last attempt returns or raises")
 
-    def _store_once(self, session: Session, messages: list[Message]) -> bool:
-        storage = self._storage
-        known = storage.get_session(session.id, include_deleted=True)
-        # Without transactions an import that was broken off may have left a part; what is deleted stays so.
-        if known is not None and (storage.supports_transactions or known.deleted_at):
-            return False
-        with storage.atomic() if storage.supports_transactions else nullcontext():
-            if known is None:
-                try:
-                    storage.create_session(session)
-                except AlreadyExists:  # by another import, at this moment
-                    return False
-            storage.add_messages(messages)
-            storage.append_events([_event(message) for message in messages])
-        return known is None
+def store(
+    storage: Storage, session: Session, messages: Callable[[], Iterable[Message]], *, deleted: bool = False
+) -> Imported:
+    """Store a session, its messages and an event for each of these, all or none, unless the session is there.
+
+    Args:
+        messages: gives the messages, which have their ids; called again for each attempt.
+        deleted: soft-delete the session then.
+
+    Raises:
+        InvalidRecord: something in it can't be kept.
+        RetryTransaction: the database is still busy after a few attempts.
+    """
+    for delay in (*_DELAYS, None):
+        try:
+            return _store_once(storage, session, messages(), deleted)
+        except RetryTransaction:
+            if delay is None:
+                raise
+        time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _store_once(storage: Storage, session: Session, messages: Iterable[Message], deleted: bool) -> Imported:
+    known = storage.get_session(session.id, include_deleted=True)
+    there = Imported(session_id=session.id, messages=0, new=False)
+    # Without transactions an import that was broken off may have left a part; what is deleted stays so.
+    if known is not None and (storage.supports_transactions or known.deleted_at):
+        return there
+    count, remaining = 0, iter(messages)
+    with storage.atomic() if storage.supports_transactions else nullcontext():
+        if known is None:
+            try:
+                storage.create_session(session)
+            except AlreadyExists:  # by another import, at this moment
+                return there
+        while batch := list(islice(remaining, _BATCH)):
+            storage.add_messages(batch)
+            storage.append_events([_event(message) for message in batch])
+            count += len(batch)
+        if deleted:
+            storage.delete_session(session.id)
+    return Imported(session_id=session.id, messages=count, new=known is None)
+
+
+def put_once(storage: Storage, record: Record) -> None:
+    """Store a container or an image as it is, unless one of its id is there."""
+    found = storage.get_container(record.id) if isinstance(record, Container) else storage.get_image(record.id)
+    if found is None:
+        storage.load([record])
 
 
 def _event(message: Message) -> Event:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.db import connections
 
 from tests.conftest import each_database
 
@@ -24,16 +22,6 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
     async_to_sync(pyfuncitem.obj)(**arguments)
     return True
-
-
-@pytest.fixture
-def other_databases(django_db_blocker: Any) -> Iterator[None]:
-    """Lets a test open databases of its own, and closes them."""
-    with django_db_blocker.unblock():
-        before = set(connections)
-        yield
-        for alias in set(connections) - before:
-            connections[alias].close()
 
 
 @pytest.fixture(params=["memory", *each_database()])

@@ -1,19 +1,22 @@
-"""``chronos_import``: conversations from files into sessions, messages and ledger events."""
+"""``chronos_import``: conversations from files and other systems into sessions, messages and ledger events."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, reset_queries
 
-from ... import storages
-from ...exceptions import ChronosError, InvalidRecord
-from ...importing import FORMATS
-from ...importing.importer import Importer
+from ... import Storage, storages
+from ...exceptions import AlreadyExists, ChronosError, InvalidRecord
+from ...importing import FORMATS, SYSTEMS, System
+from ...importing.importer import Imported, Importer, put_once, store
 from ...importing.lines import Line, read_lines
+from ...importing.source import Source
 from ...records import Session
 from ..terminal import Progress, one_line, stoppable
 
@@ -22,13 +25,16 @@ _AGAIN = "What is stored stays; the same command again goes on from there."
 
 class Command(BaseCommand):
     help = (
-        "Imports files of JSON lines, plain or gzip, one conversation a line. A broken line is reported, the rest goes"
-        " in, and the exit status is then 1. Run again with the same files and options, nothing doubles."
+        "Imports conversations: from files of JSON lines, plain or gzip, one a line (openai-chat), from the JSON that"
+        " AgentX exports (agentx), or from the tables of an AgentOS or Ago in a database, where nothing is written"
+        " (agentos, ago). A broken one is reported, the rest goes in, and the exit status is then 1. Run again with the"
+        " same sources and options, nothing doubles."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="file of JSON lines, plain or gzip")
-        parser.add_argument("--format", choices=sorted(FORMATS), default="openai-chat", help="default: %(default)s")
+        parser.add_argument("sources", metavar="SOURCE", nargs="+", help="file, or for agentos and ago a database URL")
+        formats = sorted(FORMATS | SYSTEMS)
+        parser.add_argument("--format", choices=formats, default="openai-chat", help="default: %(default)s")
         parser.add_argument("--agent-id", default="", help="agent of the conversations that don't name one themselves")
         parser.add_argument("--user-id", default="", help="user of the conversations that don't name one themselves")
         parser.add_argument("--storage", default="default", metavar="ALIAS", help="where to; default: %(default)s")
@@ -39,18 +45,25 @@ class Command(BaseCommand):
         owners = {"agent_id": options["agent_id"], "user_id": options["user_id"]}
         try:
             Session(**owners).cleaned()
-            importer = Importer(storages[options["storage"]], FORMATS[options["format"]], **owners)
-            sizes = {path: path.stat().st_size for path in options["files"]}
+            storage = storages[options["storage"]]
+            if options["format"] in SYSTEMS:
+                self._import_systems(SYSTEMS[options["format"]], storage, options["sources"], owners)
+            else:
+                self._import_files(Importer(storage, FORMATS[options["format"]], **owners), options["sources"])
         except (ChronosError, OSError) as error:
-            raise CommandError(str(error)) from error
-        total, done = sum(sizes[path] for path in options["files"]), 0
-        with stoppable(self.progress, _AGAIN):
-            for path in options["files"]:
-                self._import(importer, path, done, total)
-                done += sizes[path]
+            raise CommandError(one_line(str(error))) from error
         self.stdout.write(self._counts())
         if self.broken:
-            raise CommandError("Not every line could be imported.")
+            what = "conversation" if options["format"] in SYSTEMS else "line"
+            raise CommandError(f"Not every {what} could be imported.")
+
+    def _import_files(self, importer: Importer, names: list[str]) -> None:
+        sizes = {path: path.stat().st_size for path in map(Path, names)}
+        total, done = sum(sizes[Path(name)] for name in names), 0
+        with stoppable(self.progress, _AGAIN):
+            for path in map(Path, names):
+                self._import(importer, path, done, total)
+                done += sizes[path]
 
     def _import(self, importer: Importer, path: Path, done: int, total: int) -> None:
         line: Line | None = None
@@ -65,20 +78,51 @@ class Command(BaseCommand):
             raise CommandError(f"{one_line(f'{place}: {error}')}\n{_AGAIN}") from error
 
     def _add(self, importer: Importer, line: Line) -> None:
-        try:
+        with self._reporting(f"{line.path}:{line.number}"):
             if line.problem:
                 raise InvalidRecord("line", line.problem)
-            imported = importer.add(line.text)
-        except InvalidRecord as error:
+            self._note(importer.add(line.text))
+
+    def _import_systems(self, system: System, storage: Storage, names: list[str], owners: dict[str, str]) -> None:
+        with stoppable(self.progress, _AGAIN):
+            for name in names:
+                with system(name) as source:
+                    try:
+                        self._copy(source, storage, owners)
+                    except (ChronosError, DatabaseError) as error:
+                        raise CommandError(f"{one_line(str(error))}\n{_AGAIN}") from error
+
+    def _copy(self, source: Source, storage: Storage, owners: dict[str, str]) -> None:
+        for place, record in source.others():
+            with self._reporting(place):
+                put_once(storage, record())
+            self.progress.show(f"Containers and images: {place}.")
+        total = source.count()
+        for number, conversation in enumerate(source.conversations(), 1):
+            with self._reporting(conversation.place):
+                session = conversation.session()
+                session.agent_id = session.agent_id or owners["agent_id"]
+                session.user_id = session.user_id or owners["user_id"]
+                self._note(store(storage, session, conversation.messages, deleted=conversation.deleted))
+            reset_queries()  # which Django keeps under DEBUG
+            self.progress.show(f"{min(number / total, 1) if total else 1:4.0%} of {total:,}. {self._counts()}")
+
+    @contextmanager
+    def _reporting(self, place: str) -> Iterator[None]:
+        """Around one conversation: what is wrong with it is reported, and the rest goes on."""
+        try:
+            yield
+        except (InvalidRecord, AlreadyExists) as error:
             self.broken += 1
             self.progress.clear()
-            self.stderr.write(one_line(f"{line.path}:{line.number}: {error}"), str)
+            self.stderr.write(one_line(f"{place}: {error}"), str)
+
+    def _note(self, imported: Imported) -> None:
+        if imported.new:
+            self.conversations += 1
+            self.messages += imported.messages
         else:
-            if imported.new:
-                self.conversations += 1
-                self.messages += imported.messages
-            else:
-                self.present += 1
+            self.present += 1
 
     def _counts(self) -> str:
         return (

@@ -344,14 +344,13 @@ def ago_rows(number: int, *, deleted: bool = False) -> list[Any]:
 
 
 def ago_tables(place: str) -> list[str]:
-    types = {
-        "sqlite": {"uuid": "TEXT", "json": "TEXT", "time": "TEXT"},
-        "mariadb": {"uuid": "VARCHAR(36)", "json": "JSON", "time": "VARCHAR(40)"},
-    }.get(place, {"uuid": "UUID", "json": "JSONB", "time": "TIMESTAMPTZ"})
+    types = {"uuid": "UUID", "json": "JSONB", "time": "TIMESTAMPTZ"}
+    if place == "sqlite":
+        types = dict.fromkeys(types, "TEXT")
     return [statement.format(**types) for statement in AGO]
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", [place for place in PLACES if place != "mariadb"])
 def test_ago_tables_go_in_once(target, run, place, tmp_path) -> None:
     with new_databases(place, tmp_path) as (url,):
         execute(url, [*ago_tables(place), *ago_rows(1), *ago_rows(2, deleted=True)])

@@ -1,0 +1,122 @@
+"""``docs/interfaces.md`` names every method of the documents, what it is called here, and a test that is there."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+
+import chronos_storage
+from chronos_storage.interfaces import agentx, ago
+from chronos_storage.interfaces.agentos import StorageAdapter
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "interfaces.md").read_text(encoding="utf-8")
+TESTS = Path(__file__).parent
+
+#: The method lists of the documents, by the heading of their table.
+METHODS = {
+    "Chronos, the storage": """
+        CreateSession GetSession UpdateSession ListSessions DeleteSession PutMemory GetMemory ListMemory DeleteMemory
+        AppendAuditLog InsertAuditLog ListAuditLogs InsertTrace GetTrace ListTraces AppendEvent ListEvents
+        SaveCheckpoint GetCheckpoint GetLatestCheckpoint ListCheckpoints Migrate Close sqlite.New postgres.New""",
+    "Chronos, the vector store": "Upsert Search Delete CreateCollection Close",
+    "AgentOS": """
+        initialize close createConversation getConversation updateConversation deleteConversation listConversations
+        storeMessage getMessage getMessages deleteMessage deleteMessagesForConversation getMessageCount
+        getConversationTokenUsage""",
+    "AgentX": """
+        createAgentX createPersistence memoryDriver sqliteDriver postgresqlDriver mysqlDriver createQueue
+        containers.saveContainer containers.findContainerById containers.findAllContainers
+        containers.containerExists containers.deleteContainer
+        images.saveImage images.findImageById images.findAllImages images.findImagesByName
+        images.findImagesByContainerId images.updateMetadata images.deleteImage images.imageExists
+        sessions.saveSession sessions.findSessionById sessions.findSessionByImageId
+        sessions.findSessionsByContainerId sessions.findAllSessions sessions.sessionExists sessions.deleteSession
+        sessions.addMessage sessions.getMessages sessions.clearMessages sessions.truncateMessagesAfter
+        queue.publish queue.subscribe queue.ack queue.recover queue.getCursor queue.close
+        exportData importData backupDatabase cleanOldBackups""",
+    "Ago": """
+        New Config.DatabaseURL Config.MaxConns Config.MinConns Config.Schema Config.AutoMigrate CreateSession GetSession
+        UpdateSession DeleteSession ListSessions CreateEvent CreateEvents GetEvents GetRecentEvents GetEvent Close""",
+}
+#: What is listed until its backend is there.
+PENDING = "redis.New mongo.New dynamo.New qdrant.New fsDriver redisDriver mongodbDriver"
+
+
+def rows(heading: str) -> list[tuple[str, str, str]]:
+    """The rows of a table: the name there, the name here, the test."""
+    _, _, rest = PAGE.partition(f"### {heading} (")
+    table = rest.partition("\n### ")[0]
+    return re.findall(r"^\| `(.+?)` \| `(.+?)` \| `(.+?)` \|$", table, re.MULTILINE)
+
+
+@pytest.mark.parametrize("heading", METHODS)
+def test_every_method_of_the_documents_is_listed(heading: str) -> None:
+    listed = {there for there, _, _ in rows(heading)}
+    assert [name for name in METHODS[heading].split() if name not in listed] == []
+
+
+@pytest.mark.parametrize("heading", METHODS)
+def test_every_name_here_is_there(heading: str) -> None:
+    for _, here, _ in rows(heading):
+        first, *rest = here.split(".")
+        if first in ("agentos", "agentx", "ago"):
+            start: Any = importlib.import_module(f"chronos_storage.interfaces.{first}")
+        elif first == "config":
+            start = importlib.import_module("chronos_storage.config")
+        else:
+            start = getattr(chronos_storage, first)
+        assert reduce(getattr, rest, start) is not None
+
+
+@pytest.mark.parametrize("heading", METHODS)
+def test_every_test_that_is_named_is_there(heading: str) -> None:
+    for _, _, test in rows(heading):
+        file, _, name = test.partition("::")
+        defined = {node.name for node in ast.parse((TESTS / file).read_text()).body if hasattr(node, "name")}
+        assert name in defined
+
+
+def test_the_tests_that_the_text_names_are_there() -> None:
+    for file, name in re.findall(r"\(`(test_\w+\.py)::(\w+)`\)", PAGE):
+        assert re.search(rf"^(async )?def {name}\(", (TESTS / file).read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "prefix"),
+    [
+        (StorageAdapter, "agentos.StorageAdapter"),
+        (ago.Service, "ago.Service"),
+        (agentx.ContainerRepository, "agentx.ContainerRepository"),
+        (agentx.ImageRepository, "agentx.ImageRepository"),
+        (agentx.SessionRepository, "agentx.SessionRepository"),
+    ],
+)
+def test_every_method_of_ours_is_listed(kind: type[Any], prefix: str) -> None:
+    listed = {here for heading in METHODS for _, here, _ in rows(heading)}
+    methods = [name for name, _ in inspect.getmembers(kind, inspect.isfunction) if not name.startswith("_")]
+    assert [name for name in methods if f"{prefix}.{name}" not in listed] == []
+
+
+def test_what_is_pending_is_said() -> None:
+    pending = PAGE.partition("### Pending")[2]
+    assert [name for name in PENDING.split() if f"`{name}`" not in pending] == []
+    assert [name for name in ("fs_driver", "redis_driver", "mongodb_driver") if hasattr(agentx, name)] == []
+
+
+@pytest.mark.django_db
+def test_the_examples_run() -> None:
+    names: dict[str, Any] = {}
+    for example in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
+        if "settings.py" not in example:
+            exec(example, names)
+    async_to_sync(names["greet"])()
+    async_to_sync(names["talk"])()

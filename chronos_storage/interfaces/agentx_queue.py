@@ -52,12 +52,14 @@ class Queue:
 
     Args:
         queue: where events are kept.
+        storage: beside whose data.
         retention_ms: how long; what a live consumer has not acknowledged is kept for 48 hours.
         cleanup_interval_ms: the time between two removals of what is older; 0 for none.
     """
 
-    def __init__(self, queue: EventQueue, *, retention_ms: int, cleanup_interval_ms: int) -> None:
+    def __init__(self, queue: EventQueue, storage: Storage, *, retention_ms: int, cleanup_interval_ms: int) -> None:
         self._queue = queue
+        self._storage = storage
         self._retention = timedelta(milliseconds=codec.integer(retention_ms, "retention_ms"))
         self._tasks: set[asyncio.Task[None]] = set()
         if seconds := codec.integer(cleanup_interval_ms, "cleanup_interval_ms") / 1000:
@@ -110,12 +112,13 @@ class Queue:
         return await self._queue.acleanup(older_than=self._retention)
 
     async def close(self) -> None:
-        """End the subscriptions and the cleaning; again, no change. What is stored stays."""
+        """End the subscriptions and the cleaning, and release connections; again, no change. What is stored stays."""
         tasks = self._tasks - {asyncio.current_task()}  # a handler may call this
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._queue.aclose()
+        await self._storage.aclose()
 
     def _start(self, work: Any) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -176,22 +179,23 @@ async def create_queue(
         path: a SQLite file, another address that `connect` knows, ``:memory:`` for this process's memory, or a storage,
             beside whose data events are then kept.
     """
-    kept = await sync_to_async(_open)(path)
-    return Queue(kept, retention_ms=retention_ms, cleanup_interval_ms=cleanup_interval_ms)
+    queue, storage = await sync_to_async(_open)(path)
+    return Queue(queue, storage, retention_ms=retention_ms, cleanup_interval_ms=cleanup_interval_ms)
 
 
-def _open(path: str | Path | Storage) -> EventQueue:
+def _open(path: str | Path | Storage) -> tuple[EventQueue, Storage]:
     from ..backends.orm import OrmStorage
     from ..queues.memory import MemoryQueue
     from ..queues.orm import OrmQueue
 
     if path == MEMORY:
-        return MemoryQueue()
-    storage = connect(str(path), migrate=True) if isinstance(path, str | Path) else path
+        storage: Storage = MemoryStorage()
+    else:
+        storage = connect(str(path), migrate=True) if isinstance(path, str | Path) else path
     if storage is default_storage:  # which only stands for it
         storage = storages[DEFAULT_ALIAS]
     if isinstance(storage, MemoryStorage):
-        return MemoryQueue(storage.name)
+        return MemoryQueue(storage.name), storage
     if not isinstance(storage, OrmStorage):
         raise ConfigurationError(f"a queue needs a database or the process's memory, not {type(storage).__name__}")
-    return OrmQueue(using=storage.alias)
+    return OrmQueue(using=storage.alias), storage

@@ -282,9 +282,10 @@ def test_what_is_no_such_source_is_refused(
     assert target.list_sessions() == []
 
 
+@on_sqlite_alone
 def test_it_stops_and_goes_on(start, tmp_path, storage_committed) -> None:
     path = tmp_path / "agentos.db"
-    write(path, [*AGENTOS, *agentos_rows(300)])
+    write(path, [*AGENTOS, *agentos_rows(100)])
     process = start("chronos_import", path, "--format", "agentos")
     until = time.monotonic() + 60
     while storage_committed.get_session("c0") is None and process.poll() is None:
@@ -300,8 +301,8 @@ def test_it_stops_and_goes_on(start, tmp_path, storage_committed) -> None:
     assert (again.returncode, stderr) == (0, "")
     assert "0 broken" in stdout
     sessions = storage_committed.list_sessions(limit=None)
-    assert len(sessions) == 300
-    assert {storage_committed.count_messages(session.id) for session in sessions[:20]} == {4}
+    assert len(sessions) == 100
+    assert {storage_committed.count_messages(session.id) for session in sessions} == {4}
 
 
 # Ago

@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import os
 import re
+import subprocess
+import sys
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -110,6 +113,19 @@ def test_what_is_pending_is_said() -> None:
     pending = PAGE.partition("### Pending")[2]
     assert [name for name in PENDING.split() if f"`{name}`" not in pending] == []
     assert [name for name in ("fs_driver", "redis_driver", "mongodb_driver") if hasattr(agentx, name)] == []
+
+
+def test_importing_them_loads_no_model_and_no_optional_library() -> None:
+    program = """
+import sys
+import chronos_storage.config
+from chronos_storage.interfaces import agentos, agentx, ago
+loaded = {"chronos_storage.models", "yaml", "psycopg", "numpy", "pymysql"}.intersection(sys.modules)
+sys.exit(f"loaded: {loaded}" if loaded else 0)
+"""
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "project.settings", "DJANGO_SECRET_KEY": "for this alone"}
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.django_db

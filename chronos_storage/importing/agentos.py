@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from ..interfaces import agentos
+from ..interfaces import agentos_records as agentos
 from ..records import Message, Session, TokenUsage
 from . import tables
 from .source import Conversation, Source, json_of, within

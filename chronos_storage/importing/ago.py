@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from ..exceptions import InvalidRecord
-from ..interfaces import ago
+from ..interfaces import ago_records as ago
 from ..records import Message, Session
 from . import tables
 from .source import Conversation, Source, json_of, within

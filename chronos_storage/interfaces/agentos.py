@@ -7,62 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, Literal
 
-from .. import records
 from ..backends.base import Storage
 from ..backends.handler import storage as default_storage
 from ..exceptions import InvalidRecord, NotFound, NotInitialized
 from ..records import TokenUsage
-from .exchange import MILLISECOND, Exchanged, milliseconds, moment, spelled
+from .agentos_records import (
+    Conversation,
+    ConversationMessage,
+    conversation_message_of,
+    conversation_of,
+    message_of,
+    session_of,
+)
+from .exchange import MILLISECOND, moment, spelled
 
 __all__ = ["Conversation", "ConversationMessage", "StorageAdapter", "TokenUsage"]
 
-_USAGE = {
-    "promptTokens": "prompt_tokens",
-    "completionTokens": "completion_tokens",
-    "totalTokens": "total_tokens",
-    "cacheReadTokens": "cache_read_tokens",
-    "cacheCreationTokens": "cache_creation_tokens",
-}
 _UPDATES: dict[str, Any] = {"user_id": "", "agent_id": "", "title": "", "metadata": {}, "last_activity": None}
-
-
-@dataclass(slots=True, kw_only=True)
-class Conversation(Exchanged):
-    """A user's conversation. Times that are not given are now."""
-
-    id: str
-    user_id: str
-    agent_id: str | None = None
-    created_at: int | None = None
-    last_activity: int | None = None
-    title: str | None = None
-    metadata: dict[str, Any] | None = None
-
-
-@dataclass(slots=True, kw_only=True)
-class ConversationMessage(Exchanged):
-    """A message of a conversation. A time that is not given is now.
-
-    Attributes:
-        usage: None where the model reported nothing; in it, None is "not reported", which is not 0.
-    """
-
-    usage_names = _USAGE
-
-    id: str
-    conversation_id: str
-    role: str
-    content: Any
-    timestamp: int | None = None
-    model: str | None = None
-    usage: TokenUsage | None = None
-    tool_calls: list[Any] | None = None
-    tool_call_id: str | None = None
-    name: str | None = None
-    metadata: dict[str, Any] | None = None
 
 
 class StorageAdapter:
@@ -100,14 +63,14 @@ class StorageAdapter:
         """
         storage = self._storage
         with _named():
-            return _conversation(await storage.acreate_session(session_of(conversation)))
+            return conversation_of(await storage.acreate_session(session_of(conversation)))
 
     async def get_conversation(self, conversation_id: str) -> Conversation | None:
         """The conversation, or None."""
         storage = self._storage
         with _named("id"):
             found = await storage.aget_session(conversation_id)
-        return None if found is None else _conversation(found)
+        return None if found is None else conversation_of(found)
 
     async def update_conversation(self, conversation_id: str, **updates: Any) -> Conversation:
         """Write only what is named: user_id (once), agent_id, title, metadata (as a whole) or last_activity.
@@ -125,7 +88,7 @@ class StorageAdapter:
         if "last_activity" in changes:
             changes["last_activity_at"] = moment(changes.pop("last_activity"), "last_activity")
         with _named("id"):
-            return _conversation(await storage.apatch_session(conversation_id, **changes))
+            return conversation_of(await storage.apatch_session(conversation_id, **changes))
 
     async def delete_conversation(self, conversation_id: str) -> bool:
         """Delete a conversation, its messages with it; whether it was there.
@@ -143,7 +106,7 @@ class StorageAdapter:
         found = await self._storage.alist_sessions(
             agent_id or None, user_id=user_id, order="-last_activity_at", limit=limit or None, offset=offset or 0
         )
-        return [_conversation(session) for session in found]
+        return [conversation_of(session) for session in found]
 
     async def store_message(self, message: ConversationMessage) -> ConversationMessage:
         """Store a message, and move its conversation's last_activity to its time, unless that is earlier.
@@ -154,7 +117,7 @@ class StorageAdapter:
         """
         storage = self._storage
         with _named():
-            return _message(await storage.aadd_message(message_of(message)))
+            return conversation_message_of(await storage.aadd_message(message_of(message)))
 
     async def get_message(self, message_id: str) -> ConversationMessage | None:
         """The message, or None.
@@ -165,7 +128,7 @@ class StorageAdapter:
         found = await self._storage.aget_message(message_id)
         if found is None or not await self._is_there(found.session_id):
             return None
-        return _message(found)
+        return conversation_message_of(found)
 
     async def get_messages(
         self,
@@ -197,7 +160,7 @@ class StorageAdapter:
                 limit=limit or None,
                 offset=offset or 0,
             )
-        return [_message(message) for message in found]
+        return [conversation_message_of(message) for message in found]
 
     async def delete_message(self, message_id: str) -> bool:
         """Delete one message; whether it was there. The conversation's last_activity stays."""
@@ -240,67 +203,3 @@ _MICROSECOND = MILLISECOND / 1000
 
 def _named(*names: str) -> AbstractContextManager[None]:
     return spelled({"session_id": "conversation_id"} | dict.fromkeys(names, "conversation_id"))
-
-
-def session_of(conversation: Conversation) -> records.Session:
-    """The session that a conversation is kept as."""
-    return records.Session(
-        id=_required(conversation.id, "id"),
-        user_id=_required(conversation.user_id, "user_id"),
-        agent_id=conversation.agent_id or "",
-        title=conversation.title or "",
-        metadata=conversation.metadata or {},
-        created_at=moment(conversation.created_at, "created_at"),
-        last_activity_at=moment(conversation.last_activity, "last_activity"),
-    )
-
-
-def _conversation(session: records.Session) -> Conversation:
-    return Conversation(
-        id=session.id,
-        user_id=session.user_id,
-        agent_id=session.agent_id or None,
-        created_at=milliseconds(session.created_at),
-        last_activity=milliseconds(session.last_activity_at),
-        title=session.title or None,
-        metadata=session.metadata or None,
-    )
-
-
-def message_of(message: ConversationMessage) -> records.Message:
-    """The message that a conversation's message is kept as."""
-    return records.Message(
-        id=_required(message.id, "id"),
-        session_id=_required(message.conversation_id, "conversation_id"),
-        role=message.role,
-        content=message.content,
-        created_at=moment(message.timestamp, "timestamp"),
-        model=message.model or "",
-        usage=message.usage,
-        tool_calls=message.tool_calls,
-        tool_call_id=message.tool_call_id or "",
-        name=message.name or "",
-        metadata=message.metadata or {},
-    )
-
-
-def _message(message: records.Message) -> ConversationMessage:
-    return ConversationMessage(
-        id=message.id,
-        conversation_id=message.session_id,
-        role=message.role,
-        content=message.content,
-        timestamp=milliseconds(message.created_at),
-        model=message.model or None,
-        usage=message.usage,
-        tool_calls=message.tool_calls,
-        tool_call_id=message.tool_call_id or None,
-        name=message.name or None,
-        metadata=message.metadata or None,
-    )
-
-
-def _required(value: str, field: str) -> str:
-    if value == "" or value is None:
-        raise InvalidRecord(field, "is missing")
-    return value

@@ -9,7 +9,7 @@ from typing import Any, Self
 from .. import codec, records
 from ..exceptions import InvalidRecord
 from ..records import TokenUsage
-from .exchange import Exchanged, milliseconds, moment
+from .exchange import Exchanged, milliseconds, moment, required
 
 _USAGE = {
     "inputTokens": "prompt_tokens",
@@ -121,7 +121,7 @@ class Message(_MessageJSON):
 def container_of(record: ContainerRecord) -> records.Container:
     """The storage's container."""
     return records.Container(
-        id=_required(record.container_id, "container_id"),
+        id=required(record.container_id, "container_id"),
         config=record.config or {},
         created_at=moment(record.created_at, "created_at"),
         updated_at=moment(record.updated_at, "updated_at"),
@@ -141,7 +141,7 @@ def container_record(container: records.Container) -> ContainerRecord:
 def image_of(record: ImageRecord) -> records.Image:
     """The storage's image."""
     return records.Image(
-        id=_required(record.image_id, "image_id"),
+        id=required(record.image_id, "image_id"),
         container_id=record.container_id,
         session_id=record.session_id,
         name=record.name,
@@ -175,7 +175,7 @@ def image_record(image: records.Image) -> ImageRecord:
 def session_of(record: SessionRecord) -> records.Session:
     """The storage's session."""
     return records.Session(
-        id=_required(record.session_id, "session_id"),
+        id=required(record.session_id, "session_id"),
         image_id=record.image_id,
         container_id=record.container_id,
         created_at=moment(record.created_at, "created_at"),
@@ -249,9 +249,3 @@ def message_record(message: records.Message) -> Message:
         error_code=code,
         metadata=metadata or None,
     )
-
-
-def _required(value: str, field: str) -> str:
-    if value == "" or value is None:
-        raise InvalidRecord(field, "is missing")
-    return value

@@ -33,6 +33,13 @@ def moment(value: int | None, field: str) -> datetime | None:
         raise InvalidRecord(field, "must be milliseconds since 1970, of a time before the year 10000") from None
 
 
+def required(value: str, field: str) -> str:
+    """A string that must not be absent."""
+    if value == "" or value is None:
+        raise InvalidRecord(field, "is missing")
+    return value
+
+
 @contextmanager
 def spelled(names: Mapping[str, str]) -> Iterator[None]:
     """Within the block, what is wrong with a field of ours is said of the field that it was given as."""
@@ -92,7 +99,7 @@ class Exchanged:
             given["metadata"] = {**unknown, **own}
         if given.get("usage") is not None:
             given["usage"] = cls._usage(given["usage"])
-        lacking = [field.name for field in fields(cls) if _required(field) and field.name not in given]  # type: ignore[arg-type]
+        lacking = [field.name for field in fields(cls) if _is_required(field) and field.name not in given]  # type: ignore[arg-type]
         if lacking:
             raise InvalidRecord(cls.spelling(lacking[0]), f"is missing from a {cls.__name__}")
         return cls(**given)
@@ -106,5 +113,5 @@ class Exchanged:
         return TokenUsage(**{cls.usage_names[key]: count for key, count in reported.items()})
 
 
-def _required(field: Any) -> bool:
+def _is_required(field: Any) -> bool:
     return field.default is MISSING and field.default_factory is MISSING

@@ -113,6 +113,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
+TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
 

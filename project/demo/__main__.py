@@ -96,7 +96,8 @@ def serve(stop: Event, session_id: str, first_port: int) -> None:
     say(f"The API:      {site}{reverse('chronos_storage_api:root')} and {site}{reverse('api-docs')}")
     stream = reverse("chronos_storage_api:event-stream", args=[session_id])
     say(f"Its events:   {site}{stream}?after=0")
-    say(f"              python manage.py chronos_tail {session_id} --after 0")
+    python = min(sys.executable, os.path.relpath(sys.executable), key=len)
+    say(f"              {python} manage.py chronos_tail {session_id} --after 0")
     say("Ctrl-C stops the server.\n")
     config = uvicorn.Config(
         "project.asgi:application", lifespan="off", log_level="warning", timeout_graceful_shutdown=5

@@ -177,7 +177,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "chronos_storage_trace",
-                "indexes": [models.Index(fields=["session_id", "started_at"], name="chronos_trace_session")],
+                "indexes": [models.Index(fields=["session_id", "started_at", "id"], name="chronos_trace_session")],
             },
         ),
         migrations.CreateModel(

@@ -28,7 +28,7 @@ class Trace(models.Model):
         verbose_name = _("span")
         verbose_name_plural = _("spans")
         indexes = (
-            models.Index(fields=["session_id", "started_at"], name="chronos_trace_session"),
+            models.Index(fields=["session_id", "started_at", "id"], name="chronos_trace_session"),
             models.Index(fields=["started_at"], name="chronos_trace_started"),
         )
 

@@ -6,7 +6,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from django.core.management.base import CommandError, OutputWrapper
@@ -15,17 +15,17 @@ _SECONDS = 0.1
 
 
 class Progress:
-    """One line that is written over and over; nothing at all where the stream is no terminal.
-
-    Attributes:
-        stopped: whether the work is to end with its next step, see `stoppable`.
-    """
+    """One line that is written over and over; nothing at all where the stream is no terminal."""
 
     def __init__(self, stream: OutputWrapper) -> None:
-        self.stopped = False
+        self._stopped = False
         self._stream = stream
         self._live = stream.isatty()
         self._due = 0.0
+
+    def stop(self) -> None:
+        """Have the work end with its next step."""
+        self._stopped = True
 
     def show(self, text: str) -> None:
         """Show how far the work is after a step, unless that was shown just now.
@@ -33,7 +33,7 @@ class Progress:
         Raises:
             KeyboardInterrupt: the work is to end.
         """
-        if self.stopped:
+        if self._stopped:
             raise KeyboardInterrupt
         if self._live and time.monotonic() >= self._due:
             self._write(text)
@@ -53,25 +53,34 @@ class Progress:
 
 
 @contextmanager
-def stoppable(progress: Progress, advice: str) -> Iterator[None]:
-    """Around a command's work: Ctrl-C ends it behind its current step, with a word of advice instead of a traceback.
+def on_interrupt(stop: Callable[[], object]) -> Iterator[None]:
+    """Within the block, the first Ctrl-C calls `stop`, which asks the work to end; a second one interrupts at once.
 
-    Not at once, as a KeyboardInterrupt can come where Python has to ignore it, in a ``__del__``; a second one does.
+    The first doesn't, as a KeyboardInterrupt can come where Python has to ignore it, in a ``__del__``.
     """
 
     def interrupted(*signal_and_frame: object) -> None:
-        progress.stopped = True
-        signal.signal(signal.SIGINT, before)
+        stop()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     is_main = threading.current_thread() is threading.main_thread()  # which alone hears of signals
     before = signal.signal(signal.SIGINT, interrupted) if is_main else None
     try:
         yield
-    except KeyboardInterrupt:
-        raise CommandError(f"Stopped. {advice}", returncode=128 + signal.SIGINT) from None
     finally:
         if is_main:
             signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def stoppable(progress: Progress, advice: str) -> Iterator[None]:
+    """Around a command's work: Ctrl-C ends it behind its current step, with a word of advice instead of a traceback."""
+    try:
+        with on_interrupt(progress.stop):
+            yield
+    except KeyboardInterrupt:
+        raise CommandError(f"Stopped. {advice}", returncode=128 + signal.SIGINT) from None
+    finally:
         progress.clear()
 
 

@@ -17,6 +17,7 @@ from datetime import timedelta
 from typing import Any
 
 from ..backends.twins import twin
+from ..exceptions import InvalidRecord
 from ..records import QueueEntry
 
 Handler = Callable[[QueueEntry], object]
@@ -26,6 +27,14 @@ RETENTION = timedelta(hours=24)
 HARD_LIMIT = timedelta(hours=48)
 #: A consumer that has acknowledged nothing for so long is not live any more.
 SILENCE = timedelta(hours=24)
+
+
+def check_age(older_than: object) -> None:
+    """Refuse what is no age of entries to clean up."""
+    if not isinstance(older_than, timedelta):
+        raise InvalidRecord("older_than", f"must be a timedelta, not {type(older_than).__name__}")
+    if older_than < timedelta(0):
+        raise InvalidRecord("older_than", "must not be negative")
 
 
 class EventQueue(ABC):

@@ -16,7 +16,7 @@ from typing import Any
 from .. import codec, records
 from ..exceptions import CursorExpired, InvalidRecord
 from ..records import QueueEntry
-from .base import HARD_LIMIT, RETENTION, SILENCE, EventQueue, Handler
+from .base import HARD_LIMIT, RETENTION, SILENCE, EventQueue, Handler, check_age
 from .cursors import cursor_of, number_of
 from .entries import named, new_entry, topic_name
 from .subscriptions import Subscription
@@ -206,10 +206,7 @@ class MemoryQueue(EventQueue):
             return kept.last - max(acknowledged, kept.base)
 
     def cleanup(self, *, older_than: timedelta = RETENTION) -> int:
-        if not isinstance(older_than, timedelta):
-            raise InvalidRecord("older_than", f"must be a timedelta, not {type(older_than).__name__}")
-        if older_than < timedelta(0):
-            raise InvalidRecord("older_than", "must not be negative")
+        check_age(older_than)
         now = records.now()
         with self._topics.lock:
             return sum(_clean(topic, now, older_than) for topic in self._topics.named.values())

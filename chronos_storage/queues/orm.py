@@ -18,7 +18,7 @@ from ..backends.orm.errors import retried
 from ..exceptions import ConfigurationError, CursorExpired, InvalidRecord
 from ..records import QueueEntry
 from . import entries
-from .base import RETENTION, EventQueue, Handler
+from .base import RETENTION, EventQueue, Handler, check_age
 from .cursors import cursor_of, number_of
 from .entries import ENTRIES, named
 from .process import PerProcess
@@ -201,10 +201,7 @@ class OrmQueue(EventQueue, PerProcess):
     # Care
 
     def cleanup(self, *, older_than: timedelta = RETENTION) -> int:
-        if not isinstance(older_than, timedelta):
-            raise InvalidRecord("older_than", f"must be a timedelta, not {type(older_than).__name__}")
-        if older_than < timedelta(0):
-            raise InvalidRecord("older_than", "must not be negative")
+        check_age(older_than)
         return Retention(self.alias, older_than).run()
 
     def close(self) -> None:

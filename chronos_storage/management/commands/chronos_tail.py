@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import threading
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from ... import Storage, queue, storages
 from ...exceptions import ChronosError
 from ...queues import feed
 from ...records import Event, QueueEntry
-from ..terminal import one_line
+from ..terminal import on_interrupt, one_line
 
 #: Seconds between two looks.
 _INTERVAL = 0.2
@@ -46,27 +45,22 @@ class Command(BaseCommand):
         parser.add_argument("--storage", default="default", metavar="ALIAS", help="default: %(default)s")
 
     def handle(self, **options: Any) -> None:
-        is_main = threading.current_thread() is threading.main_thread()  # which alone hears of signals
-        before = signal.signal(signal.SIGINT, self._stop) if is_main else None
         try:
-            if options["session"] is not None:
-                self._follow_session(storages[options["storage"]], options["session"], options["after"])
-            else:
-                self._follow_topic(options["topic"], options["after"])
+            with on_interrupt(self._stop):
+                if options["session"] is not None:
+                    self._follow_session(storages[options["storage"]], options["session"], options["after"])
+                else:
+                    self._follow_topic(options["topic"], options["after"])
         except (ChronosError, DatabaseError) as error:
             raise CommandError(one_line(str(error))) from error
         except BrokenPipeError:
             # Nobody reads any more, as behind `head`. What is still buffered has to go somewhere when Python ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stdout.fileno())
-        finally:
-            if is_main:
-                signal.signal(signal.SIGINT, before)
         if self._stopped:
             raise SystemExit(128 + signal.SIGINT)
 
-    def _stop(self, *signal_and_frame: object) -> None:
+    def _stop(self) -> None:
         self._stopped = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second one need not wait for a slow reader
 
     def _follow_session(self, storage: Storage, session_id: str, after: str | None) -> None:
         if storage.get_session(session_id, include_deleted=True) is None:

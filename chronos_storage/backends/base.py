@@ -459,11 +459,12 @@ class Storage(ABC):
         With the same id and content as a stored event, that one is returned, whatever number came with it.
 
         Args:
-            expected_seq: append only if this is the session's last number (0: nothing appended yet).
+            expected_seq: append only if this is the session's last number (0: nothing appended yet); where the event
+                has a number of its own, both must hold.
 
         Raises:
             NotFound: no such session, or it is soft-deleted.
-            SequenceConflict: the last number is another one.
+            SequenceConflict: the last number is another one, or the event's own number isn't the next.
             AlreadyExists: the id is taken by other content.
         """
 

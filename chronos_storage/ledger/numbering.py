@@ -116,11 +116,9 @@ def number(
             result.append(records.require_same(record, earlier))
             continue
         head = heads[series.owner(record)]
-        expected = record.seq_num - 1 if record.seq_num else head.seq_num
-        if not new and expected_seq is not None:
-            expected = expected_seq
-        if expected != head.seq_num:
-            raise SequenceConflict(expected, head.seq_num)
+        for expected in (None if new else expected_seq, record.seq_num - 1 if record.seq_num else None):
+            if expected not in (None, head.seq_num):
+                raise SequenceConflict(expected, head.seq_num)
         record.complete()
         record.seq_num = head.seq_num = head.seq_num + 1
         if key:

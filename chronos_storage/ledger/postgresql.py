@@ -93,9 +93,12 @@ def append_one(using: str, series: ChainSeries[Any], record: Any, expected_seq: 
     Returns:
         Whether it was appended, and the record given its place; if not, `series.append` finds out why.
     """
+    expected = expected_seq if not record.seq_num else record.seq_num - 1
+    if expected_seq not in (None, expected):  # one of the two is wrong
+        return False
     values = series.table.values(record)
     document = values[series.document] = codec.dumps(values[series.document], series.document)
-    parameters = [record.seq_num - 1 if record.seq_num else expected_seq, series.tail(record, document)]
+    parameters = [expected, series.tail(record, document)]
     parameters += [values[name] for name in _columns(series)]
     with connections[using].cursor() as cursor:
         cursor.execute(append_statement(series), parameters)

@@ -12,7 +12,7 @@ import pytest
 
 from chronos_storage import Storage
 from chronos_storage.backends.document import MemoryStorage
-from chronos_storage.exceptions import ChronosError
+from chronos_storage.exceptions import ChronosError, SequenceConflict
 from chronos_storage.records import (
     KINDS,
     AuditLog,
@@ -38,7 +38,7 @@ def answer(call: Call, storage: Storage) -> Any:
     try:
         return plain(call(storage))
     except ChronosError as error:
-        return type(error)
+        return type(error), getattr(error, "field", None), vars(error) if isinstance(error, SequenceConflict) else None
 
 
 def plain(value: Any) -> Any:
@@ -60,6 +60,17 @@ def purge(session_id: str, through_seq: int | None) -> Call:
                 permit.purge_audit_logs(session_id, through_seq=through_seq),
                 permit.purge_audit_logs(agent_id="a", through_seq=through_seq),
             ]
+
+    return call
+
+
+def append(event: Event, number: int | None, expected: int | None) -> Call:
+    """Append an event whose own number, and the expected one, are so far from the session's last."""
+
+    def call(storage: Storage) -> Event:
+        last = storage.last_seq(event.session_id)
+        given = event if number is None else dataclasses.replace(event, seq_num=last + number)
+        return storage.append_event(given, expected_seq=None if expected is None else max(0, last + expected))
 
     return call
 
@@ -105,6 +116,7 @@ def change(r: random.Random) -> Call:
         lambda s: s.delete_message(f"{id}0"),
         lambda s: s.truncate_messages(session_id, f"{id}0"),
         lambda s: s.append_events(events, expected_seq=r_expected),
+        append(events[0], r.choice([None, 0, 1, 2]), r.choice([None, -1, 0, 1])),
         lambda s: s.append_audit_log(dataclasses.replace(log, seq_num=number)),
         lambda s: s.insert_trace(span),
         lambda s: s.end_trace(id, output=few, ended_at=moment),

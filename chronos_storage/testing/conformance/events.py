@@ -77,6 +77,22 @@ class EventContract:
         assert (caught.value.expected, caught.value.actual) == (expected, 2)
         assert everything(storage) == before
 
+    def test_an_expected_number_and_one_of_its_own_must_both_hold(self, storage: Storage) -> None:
+        open_session(storage)
+        append(storage, 2)
+        before = everything(storage)
+        for number, expected in ((3, 1), (3, 3), (2, 2), (4, 2), (2, 1), (4, 3)):
+            wrong = number - 1 if expected == 2 else expected
+            given = Event(session_id="s", seq_num=number)
+            for call in (storage.append_event, lambda event, **n: storage.append_events([event], **n)):
+                with pytest.raises(SequenceConflict) as caught:
+                    call(given, expected_seq=expected)
+                assert (caught.value.expected, caught.value.actual) == (wrong, 2)
+        assert everything(storage) == before
+        assert storage.append_event(Event(session_id="s", seq_num=3), expected_seq=2).seq_num == 3
+        both = [Event(session_id="s", seq_num=4), Event(session_id="s", seq_num=5)]
+        assert column(storage.append_events(both, expected_seq=3), "seq_num") == [4, 5]
+
     def test_an_expected_number_is_of_one_session(self, storage: Storage) -> None:
         open_session(storage, "s1")
         open_session(storage, "s2")

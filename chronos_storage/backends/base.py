@@ -74,7 +74,7 @@ class Storage(ABC):
         """Store a new session.
 
         Raises:
-            AlreadyExists: the id is taken, be it by a soft-deleted session.
+            AlreadyExists: the id is taken, be it by a soft-deleted session; the error then says so.
         """
 
     acreate_session = twin(create_session)
@@ -172,6 +172,16 @@ class Storage(ABC):
         """
 
     adelete_session = twin(delete_session)
+
+    @abstractmethod
+    def restore_session(self, id: str) -> Session:
+        """Undo a soft delete: the session is shown and takes writes again, with all that belongs to it.
+
+        Raises:
+            NotFound: no session of this id is soft-deleted.
+        """
+
+    arestore_session = twin(restore_session)
 
     # Messages
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from ..exceptions import AlreadyExists, InvalidRecord
+from ..exceptions import AlreadyExists, InvalidRecord, NotFound
 from ..records import Checkpoint, Session, require_same
 
 SESSION_FIELDS = tuple(field.name for field in dataclasses.fields(Session))
@@ -46,6 +46,18 @@ def new_session(session: Session) -> Session:
         raise InvalidRecord("deleted_at", "is set by delete_session alone")
     session.complete()
     return session
+
+
+def taken(known: Session) -> AlreadyExists:
+    """What a new session of a known one's id is refused with."""
+    if known.deleted_at is None:
+        return AlreadyExists(f"session {known.id!r} is stored already")
+    return AlreadyExists(f"session {known.id!r} is deleted: restore_session({known.id!r}) undoes that")
+
+
+def not_deleted(id: str) -> NotFound:
+    """What restoring is refused with where there is nothing to restore."""
+    return NotFound(f"no session {id!r} is deleted")
 
 
 def require_same_checkpoint(given: Checkpoint, stored: Checkpoint) -> Checkpoint:

@@ -11,7 +11,7 @@ from ...ids import new_id
 from ...records import Session
 from ..arguments import choice, filters
 from ..base import SessionOrder
-from ..changes import FIXED, SESSION_FIELDS, new_session, patch_of
+from ..changes import FIXED, SESSION_FIELDS, new_session, not_deleted, patch_of, taken
 from .base import DocumentBase, list_of
 from .driver import Key
 from .places import SESSION_FILTERS, memory_place
@@ -31,10 +31,10 @@ class SessionMethods(PurgeMethods, DocumentBase):
 
     def create(self, work: Work, session: Session) -> None:
         """Store a new, complete session and its gate."""
-        known = work.document(("session", session.id))
+        known = work.get(Session, "session", session.id)
         work.put(session)  # what it refuses is said first, as everywhere
         if known is not None:
-            raise AlreadyExists(f"session {session.id!r} is stored already")
+            raise taken(known)
         work.set_gate(session.id, is_open=True)
         self.written(work, session)
 
@@ -151,6 +151,19 @@ class SessionMethods(PurgeMethods, DocumentBase):
             if announced:
                 self.announce(work, signals.session_deleted, Session, session_id=id, hard=False)
         return True
+
+    @retried
+    def restore_session(self, id: str) -> Session:
+        id = codec.string(id, "id")
+        with self.work() as work:
+            session = work.get(Session, "session", id)
+            if session is None or session.deleted_at is None:
+                raise not_deleted(id)
+            session.deleted_at, session.updated_at = None, records.now()
+            work.put(session)
+            work.set_gate(id, is_open=True)
+            self.written(work, session)
+        return session
 
     @retried
     def _remove(self, id: str) -> bool:

@@ -19,7 +19,7 @@ from ...queues import feed
 from ...records import Session
 from ..arguments import choice, filters
 from ..base import SessionOrder
-from ..changes import FIXED, new_session, patch_of
+from ..changes import FIXED, new_session, not_deleted, patch_of, taken
 from .base import OrmBase, iterate, pk_row, sliced
 from .errors import retried
 
@@ -30,8 +30,12 @@ class SessionMethods(OrmBase):
     @retried
     def create_session(self, session: Session) -> Session:
         session = new_session(session)
-        with self.unless_taken(f"session {session.id!r}"):
-            SESSIONS.row(session).save(using=self.alias, force_insert=True)
+        try:
+            with self.unless_taken(f"session {session.id!r}"):
+                SESSIONS.row(session).save(using=self.alias, force_insert=True)
+        except AlreadyExists as error:
+            known = self.get_session(session.id, include_deleted=True)
+            raise error if known is None else taken(known) from error
         self.written(session)
         return session
 
@@ -141,6 +145,19 @@ class SessionMethods(OrmBase):
             if hidden:
                 heads.update(closed=True)
         return bool(hidden)
+
+    @retried
+    def restore_session(self, id: str) -> Session:
+        id = codec.string(id, "id")
+        with self.transaction():
+            heads, rows = self._heads(id), pk_row(self.rows(SESSIONS), id)
+            if not rows.exclude(deleted_at=None).update(deleted_at=None, updated_at=records.now()):
+                raise not_deleted(id)
+            heads.update(closed=False)
+            restored = self.one(SESSIONS, rows)
+        assert restored is not None
+        self.written(restored)
+        return restored
 
     def _remove(self, id: str) -> bool:
         with permit(self.alias) as opened:

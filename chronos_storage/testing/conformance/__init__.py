@@ -9,7 +9,7 @@ from .checkpoints import CheckpointContract, ForkContract
 from .concurrency import ConcurrentAppendContract
 from .concurrent_changes import ConcurrentChangeContract
 from .copies import LoadContract, ScanContract
-from .deletion import HardDeletionContract, SoftDeletionContract
+from .deletion import HardDeletionContract, RestoreContract, SoftDeletionContract
 from .events import EventContract
 from .fidelity import FidelityContract
 from .images import ImageContract
@@ -28,6 +28,7 @@ class StorageConformance(
     ListContract,
     SessionContract,
     SoftDeletionContract,
+    RestoreContract,
     HardDeletionContract,
     MessageContract,
     TokenUsageContract,

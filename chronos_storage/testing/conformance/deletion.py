@@ -1,16 +1,17 @@
-"""Deleting sessions: softly, so that they are hidden and closed, and for good."""
+"""Deleting sessions: softly, so that they are hidden and closed and can be restored, and for good."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ...backends.base import Storage
-from ...exceptions import AlreadyExists, NotFound
+from ...exceptions import AlreadyExists, InvalidRecord, NotFound
 from ...records import Checkpoint, Event, Message, Session
-from .helpers import column, everything, open_session, populate, say
+from .helpers import column, everything, open_session, populate, say, together
 
 CHANGES: dict[str, Callable[[Storage], Any]] = {
     "save_session": lambda storage: storage.save_session(Session(id="s", title="back")),
@@ -64,7 +65,7 @@ class SoftDeletionContract:
     def test_its_id_stays_taken(self, storage: Storage) -> None:
         open_session(storage)
         storage.delete_session("s")
-        with pytest.raises(AlreadyExists):
+        with pytest.raises(AlreadyExists, match=r"deleted.*restore_session"):
             open_session(storage)
 
     def test_what_belongs_to_it_stays_readable_and_verifiable(self, storage: Storage) -> None:
@@ -100,6 +101,81 @@ class SoftDeletionContract:
             CHANGES[change](storage)
         assert everything(storage) == before
         assert storage.get_session("s") is None
+
+
+class RestoreContract:
+    def test_it_is_as_before(self, storage: Storage) -> None:
+        populate(storage)
+        made, before = storage.get_session("s"), everything(storage)
+        storage.delete_session("s")
+        restored = storage.restore_session("s")
+        assert restored.deleted_at is None
+        assert restored.updated_at > made.updated_at
+        assert replace(restored, updated_at=made.updated_at) == made
+        assert storage.get_session("s") == restored
+        assert storage.list_sessions() == [restored]
+        before["session"] = [restored]
+        assert everything(storage) == before
+
+    def test_it_takes_more_and_numbers_go_on(self, storage: Storage) -> None:
+        populate(storage)
+        storage.delete_session("s")
+        storage.restore_session("s")
+        assert storage.add_message(Message(session_id="s", role="user")).seq_num == 4
+        assert storage.append_event(Event(session_id="s"), expected_seq=3).seq_num == 4
+        assert storage.save_checkpoint(Checkpoint(session_id="s")).seq_num == 3
+        assert storage.patch_session("s", title="back").title == "back"
+        assert storage.verify_events("s").checked == 4
+        assert storage.delete_session("s") is True
+        with pytest.raises(NotFound):
+            storage.append_event(Event(session_id="s"))
+
+    def test_one_that_never_had_anything(self, storage: Storage) -> None:
+        open_session(storage)
+        storage.delete_session("s")
+        storage.restore_session("s")
+        assert storage.add_message(Message(session_id="s", role="user")).seq_num == 1
+
+    def test_what_is_not_deleted_is_not_found(self, storage: Storage) -> None:
+        made = open_session(storage)
+        for id in ("s", "unheard of"):
+            with pytest.raises(NotFound, match=id):
+                storage.restore_session(id)
+        assert storage.get_session("s") == made
+        storage.delete_session("s", hard=True)
+        with pytest.raises(NotFound):
+            storage.restore_session("s")
+
+    @pytest.mark.parametrize("wrong", [None, 7, "\x00"])
+    def test_an_id_must_be_a_string(self, storage: Storage, wrong: Any) -> None:
+        with pytest.raises(InvalidRecord) as refused:
+            storage.restore_session(wrong)
+        assert refused.value.field == "id"
+
+    def test_restoring_and_writing_at_once(self, storage_committed: Storage) -> None:
+        """One of several restores wins; a writer finds the session closed or open, and never in between."""
+        storage = storage_committed
+        populate(storage)
+        storage.delete_session("s")
+
+        def restore() -> int:
+            try:
+                storage.restore_session("s")
+            except NotFound:
+                return 0
+            return 1
+
+        def append() -> int:
+            try:
+                return storage.append_event(Event(session_id="s")).seq_num
+            except NotFound:
+                return 0
+
+        *restored, appended = together(storage, restore, restore, restore, append)
+        assert sum(restored) == 1
+        assert appended in (0, 4)
+        assert storage.append_event(Event(session_id="s")).seq_num == max(4, appended + 1)
+        assert storage.verify_events("s").intact
 
 
 class HardDeletionContract:

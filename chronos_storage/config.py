@@ -21,14 +21,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from .backends.base import Storage
 from .backends.handler import DEFAULT_ALIAS, storages
-from .dsn import MEMORY
+from .dsn import MEMORY, shown
 from .exceptions import ConfigurationError
 
 _CONNECT = "chronos_storage.dsn.connect"
@@ -78,17 +78,12 @@ class Place:
     """
 
     backend: str
-    dsn: str
+    dsn: str = field(repr=False)
 
     @property
     def shown(self) -> str:
-        """Backend and address, without a password."""
-        parts = urlsplit(self.dsn)
-        if parts.password:
-            user, _, host = parts.netloc.rpartition("@")
-            parts = parts._replace(netloc=f"{user.partition(':')[0]}:***@{host}")
-            return f"{self.backend} {urlunsplit(parts)}"
-        return f"{self.backend} {self.dsn}".strip()
+        """Backend and address, without a password and what the address's query says."""
+        return f"{self.backend} {shown(self.dsn)}".strip()
 
     @property
     def entry(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import hashlib
 import os
+import re
 import sqlite3
 import uuid
 from pathlib import Path
@@ -34,6 +35,12 @@ _SQL_SCHEMES = {
 }
 
 _SQLITE = "django.db.backends.sqlite3"
+#: What other stores' addresses look like without their scheme, and the names of stores: files are rarely called so.
+_HOST_AND_PORT = re.compile(r"[^/\\]*:[0-9]+(/.*)?")
+_STORES = frozenset(_SQL_SCHEMES) | {"memory", "redis", "mongo", "mongodb", "dynamo", "dynamodb", "filesystem", "none"}
+_REGION = re.compile("[a-z]{2}(-[a-z]+)+-[0-9]")
+_KEYWORDS = re.compile(r"(host|hostaddr|dbname|user|service)\s*=")
+
 #: The driver's option that refuses writes, and what it has to hold.
 _READ_ONLY = {
     "postgres": ("options", " -c default_transaction_read_only=on"),
@@ -64,7 +71,8 @@ def connect(dsn: str, *, migrate: bool = False, **options: Any) -> Storage:
         A storage, for SQL on a database alias of its own; the same alias for the same address and options.
 
     Raises:
-        ConfigurationError: the address's scheme is not known, or it can't be read.
+        ConfigurationError: the address's scheme is not known, it can't be read, or it would become another store than
+            it looks like; the message has the right spelling.
     """
     if dsn.startswith(MEMORY_SCHEME):
         return _memory(dsn.removeprefix(MEMORY_SCHEME), options)
@@ -80,13 +88,33 @@ def connect(dsn: str, *, migrate: bool = False, **options: Any) -> Storage:
     return storage
 
 
+def shown(dsn: str) -> str:
+    """An address for people to read: without its password, and without what its query says."""
+    scheme, mark, rest = dsn.partition("://") if "://" in dsn else ("", "", dsn)
+    place, query_mark, query = _split(rest)
+    user, at, host = place.rpartition("@")
+    if not at and "@" in query and ":" in place:  # a password that should have been quoted
+        user, at, host, query_mark, query = place, "@", "***", "", ""
+    if ":" in user:
+        user = f"{user.partition(':')[0]}:***"
+    return f"{scheme}{mark}{user}{at}{host}{query_mark}{re.sub('=[^&]*', '=***', query)}"
+
+
+def _split(address: str) -> tuple[str, str, str]:
+    """An address without its scheme: what is before its query or fragment, the mark that begins it, and the rest."""
+    found = re.search("[?#]", address)
+    return (address, "", "") if found is None else (address[: found.start()], found[0], address[found.end() :])
+
+
 def connect_read_only(dsn: str) -> BaseDatabaseWrapper:
     """A connection with the SQL database that an address names, on which nothing can be written.
 
     Raises:
         ConfigurationError: the address's scheme is not SQL's, it can't be read, or it names a file that isn't there.
     """
-    if "://" not in dsn or urlsplit(dsn).scheme == "sqlite":
+    scheme = dsn.partition("://")[0].lower() if "://" in dsn else "sqlite"
+    if scheme == "sqlite":
+        _refuse_host(dsn)
         name = unquote(urlsplit(dsn).path[1:]) if "://" in dsn else dsn
         path = Path(os.path.abspath(name))  # noqa: PTH100
         if not path.is_file():
@@ -94,7 +122,7 @@ def connect_read_only(dsn: str) -> BaseDatabaseWrapper:
         return connections[_alias({"ENGINE": _SQLITE, "NAME": f"file:{quote(str(path))}?mode=ro"})]
     settings = _settings(dsn)
     options = settings.setdefault("OPTIONS", {})
-    name, clause = _READ_ONLY[_SQL_SCHEMES[urlsplit(dsn).scheme]]
+    name, clause = _READ_ONLY[_SQL_SCHEMES[scheme]]
     options[name] = f"{options.get(name, '')}{clause}"
     return connections[_alias(settings)]
 
@@ -121,20 +149,61 @@ def _memory(name: str, options: dict[str, Any]) -> Storage:
 def _settings(dsn: str) -> dict[str, Any]:
     """What Django's DATABASES would say of this address."""
     if "://" not in dsn:
+        _refuse_no_file(dsn)
         return _sqlite(dsn)
-    scheme = urlsplit(dsn).scheme
-    if scheme not in _SQL_SCHEMES:
+    scheme, _, rest = dsn.partition("://")
+    scheme = scheme.lower()
+    kind = _SQL_SCHEMES.get(scheme)
+    if kind is None:
         known = ", ".join([MEMORY_SCHEME, *(f"{name}://" for name in _SQL_SCHEMES)])
         raise ConfigurationError(f"{scheme}:// is no store that connect() knows; it knows {known} and file names")
+    if kind == "sqlite":
+        _refuse_host(dsn)
     try:
-        settings: dict[str, Any] = dict(dj_database_url.parse(_SQL_SCHEMES[scheme] + dsn[len(scheme) :]))
-    except ValueError as error:
-        raise ConfigurationError(f"the {scheme}:// address can't be read") from error
-    if _SQL_SCHEMES[scheme] == "sqlite":
+        settings: dict[str, Any] = dict(dj_database_url.parse(f"{kind}://{rest}"))
+    except ValueError:  # whose message may have parts of the password
+        raise ConfigurationError(f"the {scheme}:// address can't be read") from None
+    if kind == "sqlite":
         return _sqlite(str(settings["NAME"]), **settings.get("OPTIONS", {}))
-    if _SQL_SCHEMES[scheme] == "mysql":
+    if kind == "mysql":
         _provide_mysqldb()
     return settings
+
+
+def _refuse_host(dsn: str) -> None:
+    """Refuse a SQLite address that begins with a host, which would become a database in memory."""
+    _, _, rest = dsn.partition("://")
+    if rest and not rest.startswith(("/", "?", MEMORY)):
+        raise ConfigurationError(
+            f"{shown(dsn)} names a host and no file: write sqlite:///{shown(rest)}, which is relative to the working"
+            f" directory, sqlite:////… with an absolute path, or {MEMORY}"
+        )
+
+
+def _refuse_no_file(name: str) -> None:
+    """Refuse what would become a SQLite file of this name, and is meant for something else."""
+    word = name.partition(":")[0]
+    if not name:
+        raise ConfigurationError(f"the address is empty: write a file name, {MEMORY} or an address with its scheme")
+    if name == "memory":
+        right = f"{MEMORY_SCHEME} or {MEMORY}"
+    elif _HOST_AND_PORT.fullmatch(name):
+        right = f"the store's scheme before it, as in redis://{shown(name)} or postgres://{shown(name)}"
+    elif word in _STORES:
+        right = f"the whole address, as in {word}://…"
+    elif _REGION.fullmatch(name):
+        right = f"dynamodb://{name}/table"
+    elif _KEYWORDS.match(name):
+        right = "postgres://user:password@host:port/name"
+    else:
+        return
+    raise ConfigurationError(
+        f"{_name_shown(name)} would be a file of that name: write {right}, or ./ before it if it is a file"
+    )
+
+
+def _name_shown(name: str) -> str:
+    return re.sub(r"=\s*\S+", "=***", shown(name))
 
 
 def _sqlite(name: str, **options: Any) -> dict[str, Any]:

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from enum import Enum, auto
+from typing import Any, Final, Literal
 
 from .. import codec
 from ..exceptions import InvalidRecord
+
+
+class Unset(Enum):
+    UNSET = auto()
+
+
+#: What stands for an argument that was not given, where None says something.
+UNSET: Final = Unset.UNSET
+UnsetType = Literal[Unset.UNSET]
+
+
+def named(**given: Any) -> dict[str, Any]:
+    """The arguments that were given."""
+    return {name: value for name, value in given.items() if value is not UNSET}
 
 
 def filters(**given: str | None) -> dict[str, str]:

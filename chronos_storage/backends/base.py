@@ -34,6 +34,7 @@ from ..records import (
     TraceNode,
     Verdict,
 )
+from .arguments import UNSET, UnsetType
 from .spans import span_tree
 from .twins import iterator_twin, twin
 
@@ -424,8 +425,12 @@ class Storage(ABC):
     ainsert_trace = twin(insert_trace)
 
     @abstractmethod
-    def end_trace(self, id: str, *, output: Any = None, error: str = "", ended_at: datetime | None = None) -> Trace:
-        """Finish a span, now unless `ended_at` says when. Ending it again keeps the time of the first end.
+    def end_trace(
+        self, id: str, *, output: Any = UNSET, error: str | UnsetType = UNSET, ended_at: datetime | None = None
+    ) -> Trace:
+        """Finish a span, now unless `ended_at` says when, and leave what is not named as it is.
+
+        Ending it again keeps the time of the first end.
 
         Raises:
             NotFound: no such span.

@@ -1,4 +1,4 @@
-"""What of a session may be changed, what a fork takes from it, and what the same checkpoint is, on every backend."""
+"""What of a session or a span may be changed, what a fork takes, and what the same checkpoint is, on every backend."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import dataclasses
 from typing import Any
 
 from ..exceptions import AlreadyExists, InvalidRecord, NotFound
-from ..records import Checkpoint, Session, require_same
+from ..records import Checkpoint, Session, Trace, now, require_same
+from .arguments import named
 
 SESSION_FIELDS = tuple(field.name for field in dataclasses.fields(Session))
 #: What no update and no patch changes.
@@ -23,6 +24,14 @@ def patch_of(changes: dict[str, Any]) -> dict[str, Any]:
         _require_field(name)
     cleaned = Session(**changes).cleaned()
     return {name: getattr(cleaned, name) for name in changes}
+
+
+def end_of(**given: Any) -> dict[str, Any]:
+    """What the end of a span changes, checked; it always says when."""
+    changes = named(**given)
+    end = Trace(**changes).cleaned()
+    end.ended_at = end.ended_at or now()
+    return {name: getattr(end, name) for name in (*changes, "ended_at")}
 
 
 def fork_of(source: Checkpoint, origin: Session, session_fields: dict[str, Any]) -> Session:

@@ -104,6 +104,7 @@ def change(r: random.Random) -> Call:
     span = Trace(id=id, session_id=session_id, parent_id=r.choice(IDS), started_at=moment, output=few)
     checkpoint = Checkpoint(id=id, session_id=session_id, namespace=namespace, state={"n": few}, created_at=moment)
     memory = MemoryRecord(id=r.choice([id, id * 2]), agent_id="a", key=r.choice("kl"), value=few, created_at=moment)
+    end: dict[str, Any] = r.choice([{}, {"output": few}, {"error": f"{few}"}, {"output": None, "error": ""}])
     copy = dataclasses.replace(messages[0], kind="user", seq_num=few + 1)
     times = {"created_at": moment, "last_activity_at": moment}
     calls: list[Call] = [
@@ -119,7 +120,7 @@ def change(r: random.Random) -> Call:
         append(events[0], r.choice([None, 0, 1, 2]), r.choice([None, -1, 0, 1])),
         lambda s: s.append_audit_log(dataclasses.replace(log, seq_num=number)),
         lambda s: s.insert_trace(span),
-        lambda s: s.end_trace(id, output=few, ended_at=moment),
+        lambda s: s.end_trace(id, **end, ended_at=moment),
         lambda s: s.save_checkpoint(dataclasses.replace(checkpoint, seq_num=number)),
         lambda s: s.delete_checkpoints(session_id, keep_last=few),
         lambda s: s.fork_session(id, session_id=session_id, id=r_other, **times),

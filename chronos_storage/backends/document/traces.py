@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from ... import codec, records
 from ...exceptions import NotFound
 from ...records import Trace
-from ..arguments import filters
+from ..arguments import UNSET, UnsetType, filters
+from ..changes import end_of
 from .base import DocumentBase, matching
 from .work import retried
 
@@ -26,14 +28,15 @@ class TraceMethods(DocumentBase):
         return trace
 
     @retried
-    def end_trace(self, id: str, *, output: Any = None, error: str = "", ended_at: datetime | None = None) -> Trace:
-        end = Trace(output=output, error=error, ended_at=ended_at).cleaned()
+    def end_trace(
+        self, id: str, *, output: Any = UNSET, error: str | UnsetType = UNSET, ended_at: datetime | None = None
+    ) -> Trace:
+        changes = end_of(output=output, error=error, ended_at=ended_at)
         with self.work() as work:
             trace = work.get(Trace, "trace", codec.string(id, "id"))
             if trace is None:
                 raise NotFound(f"there is no trace {id!r}")
-            trace.output, trace.error = end.output, end.error
-            trace.ended_at = trace.ended_at or end.ended_at or records.now()
+            trace = replace(trace, **changes | {"ended_at": trace.ended_at or changes["ended_at"]})
             work.put(trace)
             self.written(work, trace)
         return trace

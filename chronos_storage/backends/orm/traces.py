@@ -12,7 +12,8 @@ from ... import records
 from ...exceptions import AlreadyExists, NotFound
 from ...models.mapping import TRACES
 from ...records import Trace
-from ..arguments import filters
+from ..arguments import UNSET, UnsetType, filters
+from ..changes import end_of
 from .base import OrmBase, iterate, pk_row
 from .errors import retried
 
@@ -36,12 +37,14 @@ class TraceMethods(OrmBase):
         return trace
 
     @retried
-    def end_trace(self, id: str, *, output: Any = None, error: str = "", ended_at: datetime | None = None) -> Trace:
-        end = Trace(output=output, error=error, ended_at=ended_at).cleaned()
-        ended = Coalesce(F("ended_at"), Value(end.ended_at or records.now()))
+    def end_trace(
+        self, id: str, *, output: Any = UNSET, error: str | UnsetType = UNSET, ended_at: datetime | None = None
+    ) -> Trace:
+        changes = end_of(output=output, error=error, ended_at=ended_at)
+        changes["ended_at"] = Coalesce(F("ended_at"), Value(changes["ended_at"]))
         row = pk_row(self.rows(TRACES), id)
         with self.transaction():
-            row.update(output=end.output, error=end.error, ended_at=ended)
+            row.update(**changes)
             stored = self.one(TRACES, row)
         if stored is None:
             raise NotFound(f"there is no trace {id!r}")

@@ -48,6 +48,16 @@ class TraceContract:
             assert storage.end_trace("t", output="later", ended_at=again).ended_at == at(5)
         assert storage.get_trace("t").ended_at == at(5)
 
+    def test_an_end_leaves_what_it_does_not_name(self, storage: Storage) -> None:
+        span(storage, "t", output={"n": 1}, error="it failed", ended_at=at(5))
+        before = storage.get_trace("t")
+        assert storage.end_trace("t") == before
+        assert storage.end_trace("t", error="again").output == {"n": 1}
+        assert storage.end_trace("t", output=2).error == "again"
+        cleared = storage.end_trace("t", output=None, error="")
+        assert (cleared.output, cleared.error, cleared.ended_at) == (None, "", at(5))
+        assert storage.get_trace("t") == cleared
+
     def test_ending_what_is_not_there(self, storage: Storage) -> None:
         """Against: an update of a missing row that reports success."""
         with pytest.raises(NotFound):

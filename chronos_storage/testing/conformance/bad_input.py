@@ -21,7 +21,7 @@ from ...records import (
     TokenUsage,
     Trace,
 )
-from .helpers import everything, needs_transactions, open_session, populate, write
+from .helpers import Unasked, case, cases, everything, failing, needs_transactions, open_session, populate, write
 from .samples import NAIVE, UNFILTERABLE, complete_session, full, nested
 
 LONG_TEXTS = {"title", "error", "description", "system_prompt"}
@@ -42,100 +42,89 @@ WRONG_JSON: dict[str, Any] = {
     "a date": NAIVE,
     "too deep": nested(100),
 }
-every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
-def fields_of(kind: str, is_one: Callable[[Any], bool]) -> list[str]:
-    given = full(kind)
-    return [field.name for field in dataclasses.fields(given) if is_one(getattr(given, field.name))]
+def fields_of(is_one: Callable[[Any], bool]) -> list[tuple[str, str]]:
+    """The fields whose value in a full record is one of these, each with the kind of its record."""
+    records = {kind: full(kind) for kind in KINDS}
+    return [
+        (kind, field.name)
+        for kind, record in records.items()
+        for field in dataclasses.fields(record)
+        if is_one(getattr(record, field.name))
+    ]
 
 
 def check_refused(storage: Storage, kind: str, name: str, wrong: Any) -> None:
-    with pytest.raises(InvalidRecord) as caught:
+    with case(kind, name, wrong), pytest.raises(InvalidRecord) as caught:
         write(storage, dataclasses.replace(full(kind), **{name: wrong}))
-    assert caught.value.field.replace("[", ".").split(".")[0] == name
+    assert caught.value.field.replace("[", ".").split(".")[0] == name, (kind, name, wrong)
 
 
-class BadRecordContract:
-    @every_kind
-    @pytest.mark.parametrize("wrong", ["a\x00b", "\ud800", "\udfff end", 5, None, b"bytes"], ids=ascii)
-    def test_a_string_that_cannot_be_kept(self, storage: Storage, kind: str, wrong: Any) -> None:
+class BadRecordContract(Unasked):
+    def test_a_string_that_cannot_be_kept(self, storage_unasked: Storage) -> None:
+        for kind, name in cases(fields_of(lambda value: isinstance(value, str))):
+            for wrong in ("a\x00b", "\ud800", "\udfff end", 5, None, b"bytes"):
+                check_refused(storage_unasked, kind, name, wrong)
+
+    def test_a_string_that_is_too_long(self, storage_unasked: Storage) -> None:
+        for kind, name in cases(fields_of(lambda value: isinstance(value, str))):
+            longest = MAX_TEXT if name in LONG_TEXTS else MAX_INDEXED
+            check_refused(storage_unasked, kind, name, "x" * (1 + longest))
+
+    def test_json_that_cannot_be_kept(self, storage_unasked: Storage) -> None:
+        for kind, name in cases(fields_of(lambda value: isinstance(value, list | dict))):
+            for wrong in WRONG_JSON.values():
+                value = {"in": [wrong]}
+                check_refused(storage_unasked, kind, name, [value] if name == "tool_calls" else value)
+
+    def test_json_that_is_too_long(self, storage: Storage) -> None:
         open_session(storage)
         before = everything(storage)
-        for name in fields_of(kind, lambda value: isinstance(value, str)):
-            check_refused(storage, kind, name, wrong)
-        assert everything(storage) == before
-
-    @every_kind
-    def test_a_string_that_is_too_long(self, storage: Storage, kind: str) -> None:
-        open_session(storage)
-        before = everything(storage)
-        for name in fields_of(kind, lambda value: isinstance(value, str)):
-            check_refused(storage, kind, name, "x" * (1 + (MAX_TEXT if name in LONG_TEXTS else MAX_INDEXED)))
-        assert everything(storage) == before
-
-    @every_kind
-    @pytest.mark.parametrize("wrong", WRONG_JSON)
-    def test_json_that_cannot_be_kept(self, storage: Storage, kind: str, wrong: str) -> None:
-        open_session(storage)
-        before = everything(storage)
-        for name in fields_of(kind, lambda value: isinstance(value, list | dict)):
-            value = {"in": [WRONG_JSON[wrong]]}
-            check_refused(storage, kind, name, [value] if name == "tool_calls" else value)
-        assert everything(storage) == before
-
-    @every_kind
-    def test_json_that_is_too_long(self, storage: Storage, kind: str) -> None:
-        open_session(storage)
-        before = everything(storage)
-        for name in fields_of(kind, lambda value: isinstance(value, list | dict)):
+        for kind, name in cases(fields_of(lambda value: isinstance(value, list | dict))):
             value = {"in": ["\u00e9" * (MAX_JSON_BYTES // 2)]}
             check_refused(storage, kind, name, [value] if name == "tool_calls" else value)
         assert everything(storage) == before
 
-    @every_kind
-    @pytest.mark.parametrize("number", UNFILTERABLE)
-    def test_a_number_that_could_not_be_filtered_by(self, storage: Storage, kind: str, number: float) -> None:
-        open_session(storage)
-        before = everything(storage)
-        for name in {"metadata", "attributes"}.intersection(field.name for field in dataclasses.fields(KINDS[kind])):
-            check_refused(storage, kind, name, {"in": [{"n": number}]})
-        assert everything(storage) == before
+    def test_a_number_that_could_not_be_filtered_by(self, storage_unasked: Storage) -> None:
+        filterable = [
+            (kind, field.name)
+            for kind, record in KINDS.items()
+            for field in dataclasses.fields(record)
+            if field.name in ("metadata", "attributes")
+        ]
+        for kind, name in cases(filterable):
+            for number in UNFILTERABLE:
+                check_refused(storage_unasked, kind, name, {"in": [{"n": number}]})
 
-    @every_kind
-    @pytest.mark.parametrize("wrong", [NAIVE, "2026-01-01T00:00:00Z", 0], ids=str)
-    def test_a_time_that_is_none(self, storage: Storage, kind: str, wrong: Any) -> None:
-        open_session(storage)
-        before = everything(storage)
-        for field in dataclasses.fields(KINDS[kind]):
-            if field.name.endswith("_at"):
-                check_refused(storage, kind, field.name, wrong)
-        assert everything(storage) == before
+    def test_a_time_that_is_none(self, storage_unasked: Storage) -> None:
+        times = [
+            (kind, field.name)
+            for kind, record in KINDS.items()
+            for field in dataclasses.fields(record)
+            if field.name.endswith("_at")
+        ]
+        for kind, name in cases(times):
+            for wrong in (NAIVE, "2026-01-01T00:00:00Z", 0):
+                check_refused(storage_unasked, kind, name, wrong)
 
-    @pytest.mark.parametrize(
-        ("record", "name"),
-        [
-            (Message(session_id="s", content="nobody says this"), "role"),
-            (Message(session_id="s", role="user", content=5), "content"),
-            (Message(session_id="s", role="user", content=True), "content"),
-            (Message(session_id="s", role="user", tool_calls={}), "tool_calls"),
-            (Message(session_id="s", role="user", usage={}), "usage"),
-            (Message(session_id="s", role="user", usage=TokenUsage(total_tokens=-1)), "usage.total_tokens"),
-            (Message(session_id="s", role="user", seq_num=-1), "seq_num"),
-            (Event(session_id="s", seq_num=2**63), "seq_num"),
-            (Checkpoint(session_id="s", seq_num=True), "seq_num"),
-            (Checkpoint(session_id="s", state=[]), "state"),
-            (AuditLog(detail="text"), "detail"),
-        ],
-        ids=lambda value: value if isinstance(value, str) else type(value).__name__,
-    )
-    def test_other_things_that_cannot_be_kept(self, storage: Storage, record: Any, name: str) -> None:
-        open_session(storage)
-        before = everything(storage)
-        with pytest.raises(InvalidRecord) as caught:
-            write(storage, record)
-        assert caught.value.field == name
-        assert everything(storage) == before
+    def test_other_things_that_cannot_be_kept(self, storage_unasked: Storage) -> None:
+        for name, record in [
+            ("role", Message(session_id="s", content="nobody says this")),
+            ("content", Message(session_id="s", role="user", content=5)),
+            ("content", Message(session_id="s", role="user", content=True)),
+            ("tool_calls", Message(session_id="s", role="user", tool_calls={})),
+            ("usage", Message(session_id="s", role="user", usage={})),
+            ("usage.total_tokens", Message(session_id="s", role="user", usage=TokenUsage(total_tokens=-1))),
+            ("seq_num", Message(session_id="s", role="user", seq_num=-1)),
+            ("seq_num", Event(session_id="s", seq_num=2**63)),
+            ("seq_num", Checkpoint(session_id="s", seq_num=True)),
+            ("state", Checkpoint(session_id="s", state=[])),
+            ("detail", AuditLog(detail="text")),
+        ]:
+            with case(record), pytest.raises(InvalidRecord) as caught:
+                write(storage_unasked, record)
+            assert caught.value.field == name
 
     def test_the_end_of_what_fits_fits(self, storage: Storage) -> None:
         open_session(storage, "s" * 255, title="x" * MAX_TEXT)
@@ -182,19 +171,17 @@ TIME_FILTERS: dict[str, Callable[[Storage], Any]] = {
 }
 
 
-class BadQuestionContract:
-    @pytest.mark.parametrize("name", LOOK_UPS)
-    @pytest.mark.parametrize("wrong", ["\x00", "a\ud800"], ids=ascii)
-    def test_a_string_that_nothing_can_be_stored_under(self, storage: Storage, name: str, wrong: str) -> None:
-        open_session(storage)
-        with pytest.raises(InvalidRecord):
-            LOOK_UPS[name](storage, wrong)
-        assert storage.get_session("s") is not None
+class BadQuestionContract(Unasked):
+    def test_a_string_that_nothing_can_be_stored_under(self, storage_unasked: Storage) -> None:
+        for name, ask in LOOK_UPS.items():
+            for wrong in ("\x00", "a\ud800"):
+                with case(name, wrong), pytest.raises(InvalidRecord):
+                    ask(storage_unasked, wrong)
 
-    @pytest.mark.parametrize("name", TIME_FILTERS)
-    def test_a_time_without_a_zone(self, storage: Storage, name: str) -> None:
-        with pytest.raises(InvalidRecord):
-            TIME_FILTERS[name](storage)
+    def test_a_time_without_a_zone(self, storage_unasked: Storage) -> None:
+        for name, ask in TIME_FILTERS.items():
+            with case(name), pytest.raises(InvalidRecord):
+                ask(storage_unasked)
 
 
 #: By name: what must be raised, and a call on a store that is populated (as "s" and "s2") which raises it.
@@ -253,28 +240,27 @@ FAILURES: dict[str, tuple[type[Exception], Callable[[Storage], Any]]] = {
 
 
 class FailureContract:
-    @pytest.mark.parametrize("name", FAILURES)
-    def test_what_fails_leaves_all_as_it_was(self, storage: Storage, name: str) -> None:
+    def test_what_fails_leaves_all_as_it_was(self, storage: Storage) -> None:
         populate(storage, "s")
         populate(storage, "s2")
-        error, call = FAILURES[name]
         before = everything(storage)
-        with pytest.raises(error):
-            call(storage)
-        assert everything(storage) == before
+        for name, (error, call) in FAILURES.items():
+            with case(name), pytest.raises(error):
+                call(storage)
+            assert everything(storage) == before, name
 
-    @pytest.mark.parametrize("name", FAILURES)
-    def test_what_fails_leaves_the_callers_transaction_usable(self, storage: Storage, name: str) -> None:
+    def test_what_fails_leaves_the_callers_transaction_usable(self, storage: Storage) -> None:
         needs_transactions(storage)
         populate(storage, "s")
         populate(storage, "s2")
-        error, call = FAILURES[name]
-        with storage.atomic():
-            storage.append_event(Event(session_id="s", type="before"))
-            with pytest.raises(error):
-                call(storage)
-            storage.append_event(Event(session_id="s", type="after"))
-            storage.add_message(Message(session_id="s", role="user", content="after"))
-        assert [event.type for event in storage.list_events("s", 3)] == ["before", "after"]
-        assert storage.list_messages("s")[-1].content == "after"
-        assert storage.verify_events("s").intact
+        for name, (error, call) in FAILURES.items():
+            with case(name), failing(storage.atomic()):  # so that the next one finds the same
+                with storage.atomic():
+                    storage.append_event(Event(session_id="s", type="before"))
+                    with pytest.raises(error):
+                        call(storage)
+                    storage.append_event(Event(session_id="s", type="after"))
+                    storage.add_message(Message(session_id="s", role="user", content="after"))
+                assert [event.type for event in storage.list_events("s", 3)] == ["before", "after"]
+                assert storage.list_messages("s")[-1].content == "after"
+                assert storage.verify_events("s").intact

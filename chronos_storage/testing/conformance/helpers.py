@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -116,6 +116,35 @@ def populate(storage: Storage, session_id: str = "s", user_id: str = "user") -> 
         ],
     ]
     return [write(storage, record) for record in given]
+
+
+def cases(found: Iterable[T]) -> list[T]:
+    """What a test goes through one by one. There must be some: a loop over nothing shows nothing."""
+    listed = list(found)
+    assert listed, "nothing to go through"
+    return listed
+
+
+@contextmanager
+def case(*what: object) -> Generator[None]:
+    """A failure within says which of a loop's cases it was."""
+    try:
+        yield
+    except BaseException as error:  # pytest's own too
+        error.add_note(f"in the case {what!a:.500}")
+        raise
+
+
+class Unasked:
+    """For tests of what is refused before anything is asked of whoever keeps the records."""
+
+    @pytest.fixture
+    def storage_unasked(self, storage: Storage) -> Iterator[Storage]:
+        """A store with a session "s", in which nothing has changed at the end."""
+        open_session(storage)
+        before = everything(storage)
+        yield storage
+        assert everything(storage) == before
 
 
 class _Closeable(Protocol):

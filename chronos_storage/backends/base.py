@@ -78,7 +78,8 @@ class Storage(ABC):
             AlreadyExists: the id is taken, be it by a soft-deleted session; the error then says so.
         """
 
-    acreate_session = twin(create_session)
+    @twin(create_session)
+    def acreate_session(self) -> Any: ...
 
     @abstractmethod
     def save_session(self, session: Session) -> Session:
@@ -88,13 +89,15 @@ class Storage(ABC):
             NotFound: the session is soft-deleted.
         """
 
-    asave_session = twin(save_session)
+    @twin(save_session)
+    def asave_session(self) -> Any: ...
 
     @abstractmethod
     def get_session(self, id: str, *, include_deleted: bool = False) -> Session | None:
         """The session, or None."""
 
-    aget_session = twin(get_session)
+    @twin(get_session)
+    def aget_session(self) -> Any: ...
 
     @abstractmethod
     def update_session(self, session: Session) -> Session:
@@ -104,7 +107,8 @@ class Storage(ABC):
             NotFound: no such session, or it is soft-deleted.
         """
 
-    aupdate_session = twin(update_session)
+    @twin(update_session)
+    def aupdate_session(self) -> Any: ...
 
     @abstractmethod
     def patch_session(self, id: str, /, **changes: Any) -> Session:
@@ -115,7 +119,8 @@ class Storage(ABC):
             NotFound: no such session, or it is soft-deleted.
         """
 
-    apatch_session = twin(patch_session)
+    @twin(patch_session)
+    def apatch_session(self) -> Any: ...
 
     @abstractmethod
     def patch_session_metadata(self, id: str, changes: dict[str, Any]) -> Session:
@@ -125,7 +130,8 @@ class Storage(ABC):
             NotFound: no such session, or it is soft-deleted.
         """
 
-    apatch_session_metadata = twin(patch_session_metadata)
+    @twin(patch_session_metadata)
+    def apatch_session_metadata(self) -> Any: ...
 
     @abstractmethod
     def list_sessions(
@@ -143,7 +149,8 @@ class Storage(ABC):
     ) -> list[Session]:
         """Sessions that match every filter given, newest first by the time that `order` names."""
 
-    alist_sessions = twin(list_sessions)
+    @twin(list_sessions)
+    def alist_sessions(self) -> Any: ...
 
     @abstractmethod
     def iter_sessions(
@@ -159,7 +166,8 @@ class Storage(ABC):
     ) -> Iterator[Session]:
         """`list_sessions`, page by page."""
 
-    aiter_sessions = iterator_twin(iter_sessions)
+    @iterator_twin(iter_sessions)
+    def aiter_sessions(self) -> Any: ...
 
     @abstractmethod
     def delete_session(self, id: str, *, hard: bool = False) -> bool:
@@ -172,7 +180,8 @@ class Storage(ABC):
             Whether something was deleted: False for an unknown session and for a second soft delete.
         """
 
-    adelete_session = twin(delete_session)
+    @twin(delete_session)
+    def adelete_session(self) -> Any: ...
 
     @abstractmethod
     def restore_session(self, id: str) -> Session:
@@ -190,7 +199,8 @@ class Storage(ABC):
     def add_message(self, message: Message) -> Message:
         """Append a message to its session; see `add_messages`."""
 
-    aadd_message = twin(add_message)
+    @twin(add_message)
+    def aadd_message(self) -> Any: ...
 
     @abstractmethod
     def add_messages(self, messages: Iterable[Message]) -> list[Message]:
@@ -205,7 +215,8 @@ class Storage(ABC):
             SequenceConflict: a message that came with a number which is not the next one.
         """
 
-    aadd_messages = twin(add_messages)
+    @twin(add_messages)
+    def aadd_messages(self) -> Any: ...
 
     @abstractmethod
     def get_message(self, id: str, *, session_id: str | None = None) -> Message | None:
@@ -215,7 +226,8 @@ class Storage(ABC):
             AmbiguousId: without `session_id`, when several sessions have a message of this id.
         """
 
-    aget_message = twin(get_message)
+    @twin(get_message)
+    def aget_message(self) -> Any: ...
 
     @abstractmethod
     def list_messages(
@@ -234,7 +246,8 @@ class Storage(ABC):
         ``order="desc", limit=50`` is the latest fifty, newest first.
         """
 
-    alist_messages = twin(list_messages)
+    @twin(list_messages)
+    def alist_messages(self) -> Any: ...
 
     @abstractmethod
     def iter_messages(
@@ -248,7 +261,8 @@ class Storage(ABC):
     ) -> Iterator[Message]:
         """`list_messages`, page by page."""
 
-    aiter_messages = iterator_twin(iter_messages)
+    @iterator_twin(iter_messages)
+    def aiter_messages(self) -> Any: ...
 
     @abstractmethod
     def delete_message(self, id: str, *, session_id: str | None = None) -> bool:
@@ -259,13 +273,15 @@ class Storage(ABC):
             NotFound: the session is soft-deleted.
         """
 
-    adelete_message = twin(delete_message)
+    @twin(delete_message)
+    def adelete_message(self) -> Any: ...
 
     @abstractmethod
     def delete_messages(self, session_id: str) -> int:
         """Remove all messages of a session; returns how many. `NotFound` if it is soft-deleted."""
 
-    adelete_messages = twin(delete_messages)
+    @twin(delete_messages)
+    def adelete_messages(self) -> Any: ...
 
     @abstractmethod
     def truncate_messages(self, session_id: str, after_message_id: str) -> int:
@@ -275,13 +291,15 @@ class Storage(ABC):
             NotFound: no such message in that session, or the session is soft-deleted.
         """
 
-    atruncate_messages = twin(truncate_messages)
+    @twin(truncate_messages)
+    def atruncate_messages(self) -> Any: ...
 
     @abstractmethod
     def count_messages(self, session_id: str) -> int:
         """How many messages a session has."""
 
-    acount_messages = twin(count_messages)
+    @twin(count_messages)
+    def acount_messages(self) -> Any: ...
 
     @abstractmethod
     def token_usage(self, session_id: str) -> TokenUsage:
@@ -291,7 +309,8 @@ class Storage(ABC):
         reported its prompt and completion but no total counts with their sum.
         """
 
-    atoken_usage = twin(token_usage)
+    @twin(token_usage)
+    def atoken_usage(self) -> Any: ...
 
     # Memory
 
@@ -305,7 +324,8 @@ class Storage(ABC):
             AlreadyExists: the id would move to a key that another row holds.
         """
 
-    aput_memory = twin(put_memory)
+    @twin(put_memory)
+    def aput_memory(self) -> Any: ...
 
     @abstractmethod
     def get_memory(
@@ -319,7 +339,8 @@ class Storage(ABC):
     ) -> MemoryRecord | None:
         """The most recently updated record that matches and has not expired, or None. None in a filter is "any"."""
 
-    aget_memory = twin(get_memory)
+    @twin(get_memory)
+    def aget_memory(self) -> Any: ...
 
     @abstractmethod
     def list_memory(
@@ -335,7 +356,8 @@ class Storage(ABC):
     ) -> list[MemoryRecord]:
         """What an agent remembers and has not expired, most recently updated first; `prefix` is the key's start."""
 
-    alist_memory = twin(list_memory)
+    @twin(list_memory)
+    def alist_memory(self) -> Any: ...
 
     @abstractmethod
     def iter_memory(
@@ -349,13 +371,15 @@ class Storage(ABC):
     ) -> Iterator[MemoryRecord]:
         """`list_memory`, page by page."""
 
-    aiter_memory = iterator_twin(iter_memory)
+    @iterator_twin(iter_memory)
+    def aiter_memory(self) -> Any: ...
 
     @abstractmethod
     def delete_memory(self, id: str) -> bool:
         """Forget one record; whether it was there."""
 
-    adelete_memory = twin(delete_memory)
+    @twin(delete_memory)
+    def adelete_memory(self) -> Any: ...
 
     # Audit logs
 
@@ -368,13 +392,15 @@ class Storage(ABC):
             SequenceConflict: the entry came with a number which is not the next one.
         """
 
-    aappend_audit_log = twin(append_audit_log)
+    @twin(append_audit_log)
+    def aappend_audit_log(self) -> Any: ...
 
     def insert_audit_log(self, log: AuditLog) -> AuditLog:
         """`append_audit_log`, by its other name."""
         return self.append_audit_log(log)
 
-    ainsert_audit_log = twin(insert_audit_log)
+    @twin(insert_audit_log)
+    def ainsert_audit_log(self) -> Any: ...
 
     @abstractmethod
     def list_audit_logs(
@@ -393,7 +419,8 @@ class Storage(ABC):
     ) -> list[AuditLog]:
         """Entries that match every filter given, newest first; `since` and `until` are inclusive."""
 
-    alist_audit_logs = twin(list_audit_logs)
+    @twin(list_audit_logs)
+    def alist_audit_logs(self) -> Any: ...
 
     @abstractmethod
     def iter_audit_logs(
@@ -410,7 +437,8 @@ class Storage(ABC):
     ) -> Iterator[AuditLog]:
         """`list_audit_logs`, page by page."""
 
-    aiter_audit_logs = iterator_twin(iter_audit_logs)
+    @iterator_twin(iter_audit_logs)
+    def aiter_audit_logs(self) -> Any: ...
 
     # Traces
 
@@ -422,7 +450,8 @@ class Storage(ABC):
             AlreadyExists: the id is taken by other content.
         """
 
-    ainsert_trace = twin(insert_trace)
+    @twin(insert_trace)
+    def ainsert_trace(self) -> Any: ...
 
     @abstractmethod
     def end_trace(
@@ -436,25 +465,29 @@ class Storage(ABC):
             NotFound: no such span.
         """
 
-    aend_trace = twin(end_trace)
+    @twin(end_trace)
+    def aend_trace(self) -> Any: ...
 
     @abstractmethod
     def get_trace(self, id: str) -> Trace | None:
         """The span, or None."""
 
-    aget_trace = twin(get_trace)
+    @twin(get_trace)
+    def aget_trace(self) -> Any: ...
 
     @abstractmethod
     def list_traces(self, session_id: str, *, kind: str | None = None) -> list[Trace]:
         """A session's spans in the order they started, then by id."""
 
-    alist_traces = twin(list_traces)
+    @twin(list_traces)
+    def alist_traces(self) -> Any: ...
 
     @abstractmethod
     def iter_traces(self, session_id: str, *, kind: str | None = None) -> Iterator[Trace]:
         """`list_traces`, page by page."""
 
-    aiter_traces = iterator_twin(iter_traces)
+    @iterator_twin(iter_traces)
+    def aiter_traces(self) -> Any: ...
 
     def trace_tree(self, session_id: str) -> list[TraceNode]:
         """A session's spans as trees, in the order they started.
@@ -463,7 +496,8 @@ class Storage(ABC):
         """
         return span_tree(self.list_traces(session_id))
 
-    atrace_tree = twin(trace_tree)
+    @twin(trace_tree)
+    def atrace_tree(self) -> Any: ...
 
     # Events
 
@@ -483,7 +517,8 @@ class Storage(ABC):
             AlreadyExists: the id is taken by other content.
         """
 
-    aappend_event = twin(append_event)
+    @twin(append_event)
+    def aappend_event(self) -> Any: ...
 
     @abstractmethod
     def append_events(self, events: Iterable[Event], *, expected_seq: int | None = None) -> list[Event]:
@@ -492,7 +527,8 @@ class Storage(ABC):
         With `expected_seq` they are all of one session.
         """
 
-    aappend_events = twin(append_events)
+    @twin(append_events)
+    def aappend_events(self) -> Any: ...
 
     @abstractmethod
     def get_event(self, id: str, *, session_id: str | None = None) -> Event | None:
@@ -502,7 +538,8 @@ class Storage(ABC):
             AmbiguousId: without `session_id`, when several sessions have an event of this id.
         """
 
-    aget_event = twin(get_event)
+    @twin(get_event)
+    def aget_event(self) -> Any: ...
 
     @abstractmethod
     def list_events(
@@ -515,7 +552,8 @@ class Storage(ABC):
     ) -> list[Event]:
         """A session's events with a number above `after_seq`, ascending."""
 
-    alist_events = twin(list_events)
+    @twin(list_events)
+    def alist_events(self) -> Any: ...
 
     @abstractmethod
     def iter_events(
@@ -523,25 +561,29 @@ class Storage(ABC):
     ) -> Iterator[Event]:
         """`list_events`, page by page."""
 
-    aiter_events = iterator_twin(iter_events)
+    @iterator_twin(iter_events)
+    def aiter_events(self) -> Any: ...
 
     @abstractmethod
     def get_recent_events(self, session_id: str, limit: int | None) -> list[Event]:
         """The last `limit` events, oldest first."""
 
-    aget_recent_events = twin(get_recent_events)
+    @twin(get_recent_events)
+    def aget_recent_events(self) -> Any: ...
 
     @abstractmethod
     def count_events(self, session_id: str) -> int:
         """How many events a session has."""
 
-    acount_events = twin(count_events)
+    @twin(count_events)
+    def acount_events(self) -> Any: ...
 
     @abstractmethod
     def last_seq(self, session_id: str) -> int:
         """The number of a session's last event; 0 before the first. A purge does not lower it."""
 
-    alast_seq = twin(last_seq)
+    @twin(last_seq)
+    def alast_seq(self) -> Any: ...
 
     # Checkpoints
 
@@ -554,7 +596,8 @@ class Storage(ABC):
             AlreadyExists: its id is taken by other content, or its number by another checkpoint.
         """
 
-    asave_checkpoint = twin(save_checkpoint)
+    @twin(save_checkpoint)
+    def asave_checkpoint(self) -> Any: ...
 
     @abstractmethod
     def get_checkpoint(self, id: str, *, session_id: str | None = None) -> Checkpoint | None:
@@ -564,7 +607,8 @@ class Storage(ABC):
             AmbiguousId: without `session_id`, when several sessions have a checkpoint of this id, as forks do.
         """
 
-    aget_checkpoint = twin(get_checkpoint)
+    @twin(get_checkpoint)
+    def aget_checkpoint(self) -> Any: ...
 
     @abstractmethod
     def get_latest_checkpoint(
@@ -572,7 +616,8 @@ class Storage(ABC):
     ) -> Checkpoint | None:
         """The checkpoint with the highest number, or None."""
 
-    aget_latest_checkpoint = twin(get_latest_checkpoint)
+    @twin(get_latest_checkpoint)
+    def aget_latest_checkpoint(self) -> Any: ...
 
     @abstractmethod
     def list_checkpoints(
@@ -586,7 +631,8 @@ class Storage(ABC):
     ) -> list[Checkpoint]:
         """Checkpoints with a number below `before_seq`, the latest first."""
 
-    alist_checkpoints = twin(list_checkpoints)
+    @twin(list_checkpoints)
+    def alist_checkpoints(self) -> Any: ...
 
     @abstractmethod
     def iter_checkpoints(
@@ -594,13 +640,15 @@ class Storage(ABC):
     ) -> Iterator[Checkpoint]:
         """`list_checkpoints`, page by page."""
 
-    aiter_checkpoints = iterator_twin(iter_checkpoints)
+    @iterator_twin(iter_checkpoints)
+    def aiter_checkpoints(self) -> Any: ...
 
     @abstractmethod
     def delete_checkpoints(self, session_id: str, *, keep_last: int) -> int:
         """Remove all but the last `keep_last` checkpoints of each of a session's namespaces; returns how many."""
 
-    adelete_checkpoints = twin(delete_checkpoints)
+    @twin(delete_checkpoints)
+    def adelete_checkpoints(self) -> Any: ...
 
     @abstractmethod
     def fork_session(self, checkpoint_id: str, /, *, session_id: str | None = None, **session_fields: Any) -> Session:
@@ -620,7 +668,8 @@ class Storage(ABC):
             AlreadyExists: the new session's id is taken.
         """
 
-    afork_session = twin(fork_session)
+    @twin(fork_session)
+    def afork_session(self) -> Any: ...
 
     # Containers and images
 
@@ -628,43 +677,50 @@ class Storage(ABC):
     def save_container(self, container: Container) -> Container:
         """Store a container, new or known; a known one keeps its created_at."""
 
-    asave_container = twin(save_container)
+    @twin(save_container)
+    def asave_container(self) -> Any: ...
 
     @abstractmethod
     def get_container(self, id: str) -> Container | None:
         """The container, or None."""
 
-    aget_container = twin(get_container)
+    @twin(get_container)
+    def aget_container(self) -> Any: ...
 
     @abstractmethod
     def list_containers(self, *, limit: int | None = None, offset: int = 0) -> list[Container]:
         """Containers, newest first."""
 
-    alist_containers = twin(list_containers)
+    @twin(list_containers)
+    def alist_containers(self) -> Any: ...
 
     @abstractmethod
     def container_exists(self, id: str) -> bool:
         """Whether the container is there."""
 
-    acontainer_exists = twin(container_exists)
+    @twin(container_exists)
+    def acontainer_exists(self) -> Any: ...
 
     @abstractmethod
     def delete_container(self, id: str) -> bool:
         """Remove a container and nothing else; whether it was there."""
 
-    adelete_container = twin(delete_container)
+    @twin(delete_container)
+    def adelete_container(self) -> Any: ...
 
     @abstractmethod
     def save_image(self, image: Image) -> Image:
         """Store an image, new or known; a known one keeps its created_at."""
 
-    asave_image = twin(save_image)
+    @twin(save_image)
+    def asave_image(self) -> Any: ...
 
     @abstractmethod
     def get_image(self, id: str) -> Image | None:
         """The image, or None."""
 
-    aget_image = twin(get_image)
+    @twin(get_image)
+    def aget_image(self) -> Any: ...
 
     @abstractmethod
     def list_images(
@@ -672,13 +728,15 @@ class Storage(ABC):
     ) -> list[Image]:
         """Images that match every filter given, newest first."""
 
-    alist_images = twin(list_images)
+    @twin(list_images)
+    def alist_images(self) -> Any: ...
 
     @abstractmethod
     def image_exists(self, id: str) -> bool:
         """Whether the image is there."""
 
-    aimage_exists = twin(image_exists)
+    @twin(image_exists)
+    def aimage_exists(self) -> Any: ...
 
     @abstractmethod
     def patch_image_metadata(self, id: str, changes: dict[str, Any]) -> Image:
@@ -688,19 +746,22 @@ class Storage(ABC):
             NotFound: no such image.
         """
 
-    apatch_image_metadata = twin(patch_image_metadata)
+    @twin(patch_image_metadata)
+    def apatch_image_metadata(self) -> Any: ...
 
     @abstractmethod
     def delete_image(self, id: str) -> bool:
         """Remove an image and nothing else; whether it was there."""
 
-    adelete_image = twin(delete_image)
+    @twin(delete_image)
+    def adelete_image(self) -> Any: ...
 
     @abstractmethod
     def get_image_session(self, image_id: str) -> Session | None:
         """The most recently created session that names this image, or None."""
 
-    aget_image_session = twin(get_image_session)
+    @twin(get_image_session)
+    def aget_image_session(self) -> Any: ...
 
     # The ledger
 
@@ -708,19 +769,22 @@ class Storage(ABC):
     def verify_events(self, session_id: str) -> Verdict:
         """Whether a session's events are as they were appended, or the first that is not."""
 
-    averify_events = twin(verify_events)
+    @twin(verify_events)
+    def averify_events(self) -> Any: ...
 
     @abstractmethod
     def verify_audit_logs(self, session_id: str | None = None, *, agent_id: str | None = None) -> Verdict:
         """Whether a session's audit entries, or those of an agent without a session, are as they were appended."""
 
-    averify_audit_logs = twin(verify_audit_logs)
+    @twin(verify_audit_logs)
+    def averify_audit_logs(self) -> Any: ...
 
     @abstractmethod
     def verify_all(self) -> Iterator[Verdict]:
         """The verdict of every chain in the store, one after the other."""
 
-    averify_all = iterator_twin(verify_all)
+    @iterator_twin(verify_all)
+    def averify_all(self) -> Any: ...
 
     @abstractmethod
     def purge_permit(self, *, reason: str) -> AbstractContextManager[PurgePermit]:
@@ -739,7 +803,8 @@ class Storage(ABC):
             after: the last record of a walk that was broken off.
         """
 
-    ascan = iterator_twin(scan)
+    @iterator_twin(scan)
+    def ascan(self) -> Any: ...
 
     @abstractmethod
     def load(self, records: Iterable[Record]) -> int:
@@ -753,19 +818,22 @@ class Storage(ABC):
             NotFound: a message, event or checkpoint whose session isn't there.
         """
 
-    aload = twin(load)
+    @twin(load)
+    def aload(self) -> Any: ...
 
     @abstractmethod
     def migrate(self) -> None:
         """Make or bring up to date what the backend stores in; again, no change."""
 
-    amigrate = twin(migrate)
+    @twin(migrate)
+    def amigrate(self) -> Any: ...
 
     @abstractmethod
     def close(self) -> None:
         """Release connections; again, no change. The storage can still be used: it opens new ones."""
 
-    aclose = twin(close)
+    @twin(close)
+    def aclose(self) -> Any: ...
 
     @abstractmethod
     def atomic(self) -> AbstractContextManager[None]:
@@ -789,4 +857,5 @@ class Storage(ABC):
     def health(self) -> Health:
         """Whether the store can be reached and is ready for use; does not raise."""
 
-    ahealth = twin(health)
+    @twin(health)
+    def ahealth(self) -> Any: ...

@@ -1,11 +1,20 @@
-"""The asynchronous twin of a synchronous method, made once for all of them."""
+"""The asynchronous twin of a synchronous method, made once for all of them.
+
+A twin is written as a declaration without a body, so that type checkers and readers find its name, and takes its
+parameters and its result from its method::
+
+    @twin(get_session)
+    def aget_session(self) -> Any: ...
+
+What a coroutine yields to the event loop is nobody's business: it is typed as None and not as Any, with which mypy
+would take the result of `asyncio.gather` for Any.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from functools import wraps
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from itertools import islice
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 from asgiref.sync import sync_to_async
 
@@ -13,47 +22,51 @@ S = TypeVar("S")
 P = ParamSpec("P")
 T = TypeVar("T")
 
+Declaration: TypeAlias = Callable[[Any], Any]
+
 _CHUNK = 200
 
 
-def twin(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], Awaitable[T]]:
+def twin(
+    method: Callable[Concatenate[S, P], T],
+) -> Callable[[Declaration], Callable[Concatenate[S, P], Coroutine[None, None, T]]]:
     """`method` for asynchronous callers, in the thread that Django keeps for their synchronous calls."""
     name = method.__name__
 
-    @wraps(method)
-    async def call(self: S, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         result: T = await sync_to_async(getattr(self, name))(*args, **kwargs)
         return result
 
-    named: Callable[Concatenate[S, P], Awaitable[T]] = _named(call, name)
-    return named
+    return _as_declared(call, name)
 
 
 def iterator_twin(
     method: Callable[Concatenate[S, P], Iterator[T]],
-) -> Callable[Concatenate[S, P], AsyncIterator[T]]:
+) -> Callable[[Declaration], Callable[Concatenate[S, P], AsyncGenerator[T, None]]]:
     """`method`, an iterator, for asynchronous callers: one hop to the thread for every 200 items."""
     name = method.__name__
 
-    @wraps(method)
-    async def call(self: S, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+    async def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
         items = iter(getattr(self, name)(*args, **kwargs))
         while chunk := await sync_to_async(_take)(items):
             for item in chunk:
                 yield item
 
-    named: Callable[Concatenate[S, P], AsyncIterator[T]] = _named(call, name)
-    return named
+    return _as_declared(call, name)
 
 
 def _take(items: Iterator[T]) -> list[T]:
     return list(islice(items, _CHUNK))
 
 
-def _named(call: Any, name: str) -> Any:
-    call.__name__ = f"a{name}"
-    call.__qualname__ = call.__qualname__.replace(f".{name}", f".a{name}")
-    call.__doc__ = f"The asynchronous twin of `{name}`."
-    del call.__wrapped__  # it isn't a coroutine function: inspect would look through to it
-    call.__isabstractmethod__ = False
-    return call
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+def _as_declared(call: C, name: str) -> Callable[[Declaration], C]:
+    def named(declaration: Declaration) -> C:
+        for attribute in ("__module__", "__name__", "__qualname__"):
+            setattr(call, attribute, getattr(declaration, attribute))
+        call.__doc__ = f"The asynchronous twin of `{name}`."
+        return call
+
+    return named

@@ -49,7 +49,8 @@ class EventQueue(ABC):
         was read already.
         """
 
-    apublish = twin(publish)
+    @twin(publish)
+    def apublish(self) -> Any: ...
 
     @abstractmethod
     def subscribe(self, topic: str, handler: Handler) -> Callable[[], None]:
@@ -64,7 +65,8 @@ class EventQueue(ABC):
             handler itself calls it; afterwards there is none.
         """
 
-    asubscribe = twin(subscribe)
+    @twin(subscribe)
+    def asubscribe(self) -> Any: ...
 
     @abstractmethod
     def stream(self, topic: str, after: str | None = None) -> AsyncGenerator[QueueEntry, None]:
@@ -86,13 +88,15 @@ class EventQueue(ABC):
             CursorExpired: retention has removed entries behind the cursor.
         """
 
-    arecover = twin(recover)
+    @twin(recover)
+    def arecover(self) -> Any: ...
 
     @abstractmethod
     def last_cursor(self, topic: str) -> str:
         """The cursor of the newest entry; if nothing was published yet, one that all entries come after."""
 
-    alast_cursor = twin(last_cursor)
+    @twin(last_cursor)
+    def alast_cursor(self) -> Any: ...
 
     @abstractmethod
     def ack(self, consumer: str, topic: str, cursor: str) -> None:
@@ -102,19 +106,22 @@ class EventQueue(ABC):
         and the consumer's first one is when the queue first knows of it.
         """
 
-    aack = twin(ack)
+    @twin(ack)
+    def aack(self) -> Any: ...
 
     @abstractmethod
     def get_cursor(self, consumer: str, topic: str) -> str | None:
         """The cursor that a consumer has acknowledged, or None."""
 
-    aget_cursor = twin(get_cursor)
+    @twin(get_cursor)
+    def aget_cursor(self) -> Any: ...
 
     @abstractmethod
     def unread_count(self, consumer: str, topic: str) -> int:
         """How many of the topic's entries come after what the consumer has acknowledged; all, if it has nothing."""
 
-    aunread_count = twin(unread_count)
+    @twin(unread_count)
+    def aunread_count(self) -> Any: ...
 
     @abstractmethod
     def cleanup(self, *, older_than: timedelta = RETENTION) -> int:
@@ -124,7 +131,8 @@ class EventQueue(ABC):
         acknowledged nothing for 24 hours is not live.
         """
 
-    acleanup = twin(cleanup)
+    @twin(cleanup)
+    def acleanup(self) -> Any: ...
 
     @abstractmethod
     def close(self) -> None:
@@ -133,4 +141,5 @@ class EventQueue(ABC):
         The queue can still be used. Called by a handler, it does not wait for that handler's own call.
         """
 
-    aclose = twin(close)
+    @twin(close)
+    def aclose(self) -> Any: ...

@@ -39,19 +39,22 @@ class VectorStore(ABC):
             InvalidRecord: a dimension that the store can't keep or index.
         """
 
-    acreate_collection = twin(create_collection)
+    @twin(create_collection)
+    def acreate_collection(self) -> Any: ...
 
     @abstractmethod
     def drop_collection(self, name: str) -> bool:
         """Remove a collection and all its embeddings; whether it was there."""
 
-    adrop_collection = twin(drop_collection)
+    @twin(drop_collection)
+    def adrop_collection(self) -> Any: ...
 
     @abstractmethod
     def list_collections(self) -> list[Collection]:
         """All collections, by name."""
 
-    alist_collections = twin(list_collections)
+    @twin(list_collections)
+    def alist_collections(self) -> Any: ...
 
     @abstractmethod
     def upsert(self, collection: str, embeddings: Iterable[Embedding]) -> list[Embedding]:
@@ -65,7 +68,8 @@ class VectorStore(ABC):
                 ``cosine`` a vector of length 0.
         """
 
-    aupsert = twin(upsert)
+    @twin(upsert)
+    def aupsert(self) -> Any: ...
 
     @abstractmethod
     def search(
@@ -89,31 +93,36 @@ class VectorStore(ABC):
             InvalidRecord: a query that couldn't be stored as a vector, or an unknown operator in the filter.
         """
 
-    asearch = twin(search)
+    @twin(search)
+    def asearch(self) -> Any: ...
 
     @abstractmethod
     def get(self, collection: str, id: str) -> Embedding | None:
         """The embedding, or None."""
 
-    aget = twin(get)
+    @twin(get)
+    def aget(self) -> Any: ...
 
     @abstractmethod
     def delete(self, collection: str, ids: Sequence[str]) -> int:
         """Remove the embeddings with these ids; returns how many were there."""
 
-    adelete = twin(delete)
+    @twin(delete)
+    def adelete(self) -> Any: ...
 
     @abstractmethod
     def count(self, collection: str) -> int:
         """How many embeddings a collection has."""
 
-    acount = twin(count)
+    @twin(count)
+    def acount(self) -> Any: ...
 
     @abstractmethod
     def close(self) -> None:
         """Finish what is under way and release connections; again, no change. The store can still be used."""
 
-    aclose = twin(close)
+    @twin(close)
+    def aclose(self) -> Any: ...
 
     # Care of the index: what a store with an approximate index has besides
 
@@ -121,7 +130,8 @@ class VectorStore(ABC):
         """What the store knows of a collection and its index."""
         raise NotSupported("this vector store gives no statistics")
 
-    astats = twin(stats)
+    @twin(stats)
+    def astats(self) -> Any: ...
 
     def reindex(self, collection: str, /, *, progress: Progress | None = None, **parameters: int) -> None:
         """Build the collection's index anew, without keeping others from reading and writing.
@@ -131,7 +141,8 @@ class VectorStore(ABC):
         """
         raise NotSupported("this vector store has no index to build")
 
-    areindex = twin(reindex)
+    @twin(reindex)
+    def areindex(self) -> Any: ...
 
     def recall(self, collection: str, *, top_k: int = 10, sample: int = 100) -> float:
         """The part of the true `top_k` nearest that a search finds, 0.0 to 1.0.
@@ -140,4 +151,5 @@ class VectorStore(ABC):
         """
         raise NotSupported("this vector store can't measure its recall")
 
-    arecall = twin(recall)
+    @twin(recall)
+    def arecall(self) -> Any: ...

@@ -78,8 +78,20 @@ class AsynchronousContract:
         assert {name[1:] for name in TWINS} == METHODS
         assert not any(hasattr(storage, f"a{name}") for name in WITHOUT_TWIN)
         for name in TWINS:
-            method = getattr(storage, name)
-            assert inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
+            iterates = name.startswith("aiter_") or name in ("averify_all", "ascan")
+            is_twin = inspect.isasyncgenfunction if iterates else inspect.iscoroutinefunction
+            assert is_twin(getattr(storage, name))
+
+    def test_an_iterator_can_be_closed_before_its_end(self, storage: Storage) -> None:
+        populate(storage)
+
+        async def work() -> None:
+            messages = storage.aiter_messages("s")
+            assert (await anext(messages)).seq_num == 1
+            await messages.aclose()
+            assert [message async for message in messages] == []
+
+        run(work)
 
     @pytest.mark.parametrize("name", QUESTIONS)
     def test_a_twin_answers_as_its_method_does(self, storage: Storage, name: str) -> None:

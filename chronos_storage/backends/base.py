@@ -220,7 +220,7 @@ class Storage(ABC):
 
     @abstractmethod
     def get_message(self, id: str, *, session_id: str | None = None) -> Message | None:
-        """The message, or None.
+        """The message, or None; without `session_id` that of a soft-deleted session only where no other has the id.
 
         Raises:
             AmbiguousId: without `session_id`, when several sessions have a message of this id.
@@ -228,6 +228,14 @@ class Storage(ABC):
 
     @twin(get_message)
     def aget_message(self) -> Any: ...
+
+    @abstractmethod
+    def find_messages(self, ids: Sequence[str]) -> dict[str, Message]:
+        """Messages by their ids, whatever their sessions: of each id the newest, of a session that is not deleted
+        where there is one. What no session has is left out.
+        """
+
+    afind_messages = twin(find_messages)
 
     @abstractmethod
     def list_messages(
@@ -532,7 +540,7 @@ class Storage(ABC):
 
     @abstractmethod
     def get_event(self, id: str, *, session_id: str | None = None) -> Event | None:
-        """The event, or None.
+        """The event, or None; without `session_id` that of a soft-deleted session only where no other has the id.
 
         Raises:
             AmbiguousId: without `session_id`, when several sessions have an event of this id.
@@ -601,7 +609,7 @@ class Storage(ABC):
 
     @abstractmethod
     def get_checkpoint(self, id: str, *, session_id: str | None = None) -> Checkpoint | None:
-        """The checkpoint, or None.
+        """The checkpoint, or None; without `session_id` that of a soft-deleted session only where no other has the id.
 
         Raises:
             AmbiguousId: without `session_id`, when several sessions have a checkpoint of this id, as forks do.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from itertools import islice
@@ -71,10 +71,21 @@ class DocumentBase(Storage):
         id, name = codec.string(id, "id"), kind.__name__
         if session_id is not None:
             return self.one(kind, name.lower(), codec.string(session_id, "session_id"), id)
-        found = self._driver.scan((name.lower(), "id", id), limit=2)
+        found = list(self.walk((name.lower(), "id", id)))
+        if len(found) > 1:
+            found = self.live(found) or found
         if len(found) > 1:
             raise AmbiguousId(f"{name} {id!r} stands in several sessions: name the session too")
-        return decode(kind, found[0][1].body) if found else None
+        return decode(kind, found[0].body) if found else None
+
+    def live(self, documents: Iterable[Document]) -> list[Document]:
+        """Those of what belongs to sessions, by keys whose second part is the session's id, that no deleted one has."""
+        documents = list(documents)
+        sessions = self._driver.read({("session", document.key[1]) for document in documents})
+        deleted = {
+            key[1] for key, session in sessions.items() if decode(records.Session, session.body).deleted_at is not None
+        }
+        return [document for document in documents if document.key[1] not in deleted]
 
     def head(self, kind: str, owner: str) -> Head:
         """A series' head as it is now; of a series without any, a new one."""

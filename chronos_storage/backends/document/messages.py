@@ -10,6 +10,7 @@ from ...records import Message, Session, TokenUsage
 from ..arguments import choice
 from ..base import MessageOrder
 from .base import DocumentBase
+from .bodies import decode
 from .driver import Key
 from .places import place_of
 from .series import MESSAGES, append
@@ -46,6 +47,17 @@ class MessageMethods(DocumentBase):
 
     def get_message(self, id: str, *, session_id: str | None = None) -> Message | None:
         return self.one_of_session(Message, id, session_id)
+
+    def find_messages(self, ids: Sequence[str]) -> dict[str, Message]:
+        found: dict[str, Message] = {}
+        for id in dict.fromkeys(codec.strings(ids, "ids")):
+            documents = list(self.walk(("message", "id", id)))
+            if len(documents) > 1:
+                documents = self.live(documents) or documents
+            if documents:
+                several = [decode(Message, document.body) for document in documents]
+                found[id] = max(several, key=_age)
+        return found
 
     def list_messages(
         self,
@@ -137,6 +149,11 @@ class MessageMethods(DocumentBase):
 
 def _of(session_id: str) -> Key:
     return ("message", "session", codec.string(session_id, "session_id"))
+
+
+def _age(message: Message) -> tuple[datetime, str]:
+    assert message.created_at is not None
+    return message.created_at, message.session_id
 
 
 def _add(sums: TokenUsage, usage: TokenUsage) -> None:

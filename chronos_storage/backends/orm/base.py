@@ -72,8 +72,8 @@ class OrmBase(Storage):
         id = codec.string(id, "id")
         rows = self.rows(table).filter(**{table.id: id})
         if session_id is not None:
-            rows = rows.filter(session_id=codec.string(session_id, "session_id"))
-        found = table.fetch(rows[:2])
+            return self.one(table, rows.filter(session_id=codec.string(session_id, "session_id")))
+        found = table.fetch(rows.filter(session__deleted_at=None)[:2]) or table.fetch(rows[:2])
         if len(found) > 1:
             raise AmbiguousId(f"{table.record.__name__} {id!r} stands in several sessions: name the session too")
         return found[0] if found else None

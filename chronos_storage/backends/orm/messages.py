@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import BigIntegerField, F, Q, Sum, Value
-from django.db.models.functions import Coalesce, Greatest
+from django.db.models import BigIntegerField, Case, F, Q, Sum, Value, When, Window
+from django.db.models.functions import Coalesce, Greatest, RowNumber
 from django.db.models.query import QuerySet
 
 from ... import codec
@@ -21,6 +21,7 @@ from .base import OrmBase, iterate, pk_row, sliced
 from .errors import retried
 
 _ORDERS = {"asc": "seq_num", "desc": "-seq_num"}
+_IDS_PER_QUERY = 500
 
 
 class MessageMethods(OrmBase):
@@ -48,6 +49,18 @@ class MessageMethods(OrmBase):
 
     def get_message(self, id: str, *, session_id: str | None = None) -> Message | None:
         return self.one_of_session(MESSAGES, id, session_id)
+
+    def find_messages(self, ids: Sequence[str]) -> dict[str, Message]:
+        is_hidden = Case(When(session__deleted_at=None, then=0), default=1)
+        newest = (is_hidden.asc(), "-created_at", "-session_id")
+        found: dict[str, Message] = {}
+        wanted = codec.strings(ids, "ids")
+        for start in range(0, len(wanted), _IDS_PER_QUERY):
+            rows = self.rows(MESSAGES).filter(message_id__in=wanted[start : start + _IDS_PER_QUERY])
+            ranked = rows.annotate(rank=Window(RowNumber(), partition_by="message_id", order_by=newest))
+            chosen = self.rows(MESSAGES).filter(pk__in=ranked.filter(rank=1).values("pk"))
+            found |= {message.id: message for message in MESSAGES.fetch(chosen)}
+        return found
 
     def list_messages(
         self,

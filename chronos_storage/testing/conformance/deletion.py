@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ...backends.base import Storage
-from ...exceptions import AlreadyExists, InvalidRecord, NotFound
+from ...exceptions import AlreadyExists, AmbiguousId, InvalidRecord, NotFound
 from ...records import Checkpoint, Event, Message, Session
 from .helpers import column, everything, open_session, populate, say, together
 
@@ -89,6 +89,23 @@ class SoftDeletionContract:
         storage.delete_session("s")
         with pytest.raises(NotFound):
             storage.delete_messages("s")
+
+    def test_what_belongs_to_it_is_found_by_id_alone_only_where_no_live_session_has_the_id(
+        self, storage: Storage
+    ) -> None:
+        for id in ("a", "b", "c"):
+            populate(storage, id)
+        for deleted, found in (("a", ""), ("b", "c"), ("c", "")):
+            storage.delete_session(deleted)
+            for get, id in (("get_message", "m1"), ("get_event", "e1"), ("get_checkpoint", "c1")):
+                if found:
+                    assert getattr(storage, get)(id).session_id == found
+                else:
+                    with pytest.raises(AmbiguousId):
+                        getattr(storage, get)(id)
+        storage.restore_session("b")
+        assert storage.delete_message("m1") is True
+        assert column(storage.list_messages("b"), "id") == ["m2", "m3"]
 
     @pytest.mark.parametrize("change", CHANGES)
     def test_it_is_closed_to_writers(self, storage: Storage, change: str) -> None:

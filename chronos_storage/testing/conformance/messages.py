@@ -194,6 +194,30 @@ class MessageContract:
         storage.delete_message("a")
         assert storage.count_messages("s") == 2
 
+    def test_messages_are_found_by_their_ids_in_whatever_session(self, storage: Storage) -> None:
+        """The newest of a live session, or else of a deleted one."""
+        for session_id, moments in {"a": {"m": 3, "n": 1}, "b": {"m": 2, "n": 2}, "c": {"m": 1, "o": 1}}.items():
+            open_session(storage, session_id)
+            storage.add_messages(
+                Message(id=id, session_id=session_id, role="user", content=session_id, created_at=at(moment))
+                for id, moment in moments.items()
+            )
+        assert self.sessions_of(storage, "m", "n", "o", "m", "unheard of") == {"m": "a", "n": "b", "o": "c"}
+        storage.delete_session("a")
+        assert self.sessions_of(storage, "m", "n") == {"m": "b", "n": "b"}
+        storage.delete_session("b")
+        assert self.sessions_of(storage, "m", "n") == {"m": "c", "n": "b"}
+        storage.delete_session("c")
+        assert self.sessions_of(storage, "m") == {"m": "a"}
+        assert storage.find_messages(["m"])["m"] == storage.get_message("m", session_id="a")
+        assert storage.find_messages([]) == {}
+        with pytest.raises(InvalidRecord) as refused:
+            storage.find_messages("m")
+        assert refused.value.field == "ids"
+
+    def sessions_of(self, storage: Storage, *ids: str) -> dict[str, str]:
+        return {id: message.session_id for id, message in storage.find_messages(ids).items()}
+
 
 class TokenUsageContract:
     @pytest.mark.parametrize("session_id", ["s", "unknown"])

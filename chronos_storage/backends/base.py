@@ -191,7 +191,8 @@ class Storage(ABC):
             NotFound: no session of this id is soft-deleted.
         """
 
-    arestore_session = twin(restore_session)
+    @twin(restore_session)
+    def arestore_session(self) -> Any: ...
 
     # Messages
 
@@ -235,7 +236,8 @@ class Storage(ABC):
         where there is one. What no session has is left out.
         """
 
-    afind_messages = twin(find_messages)
+    @twin(find_messages)
+    def afind_messages(self) -> Any: ...
 
     @abstractmethod
     def list_messages(

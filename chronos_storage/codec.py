@@ -9,6 +9,7 @@ import json
 import math
 import re
 from array import array
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -53,6 +54,8 @@ def strings(values: Any, field: str) -> list[str]:
     """`values`, several strings, not one."""
     if isinstance(values, str):
         raise InvalidRecord(field, "must be a list of strings, not one string")
+    if not isinstance(values, Iterable):
+        raise InvalidRecord(field, f"must be a list of strings, not {type(values).__name__}")
     return [string(value, field) for value in values]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from typing import Any
 
 from django.db import connections, router, transaction
@@ -125,16 +126,25 @@ def embedding_of(row: models.Embedding) -> records.Embedding:
 
 def checked(given: Iterable[records.Embedding], dimension: int, metric: str) -> tuple[list[records.Embedding], Any]:
     """Copies of embeddings that a collection of this shape can keep, empty ids filled in, and their vectors' matrix."""
+    if not isinstance(given, Iterable):
+        raise InvalidRecord("embeddings", f"must be a list of Embedding records, not {type(given).__name__}")
     cleaned = []
     for embedding in given:
         if not isinstance(embedding, records.Embedding):
             raise InvalidRecord("embeddings", f"must be Embedding records, not {type(embedding).__name__}")
-        copy = embedding.cleaned()
+        copy = _plain(embedding).cleaned()
         copy.complete()
         cleaned.append(copy)
     if not cleaned:
         return [], None
     return cleaned, as_matrix([copy.vector for copy in cleaned], dimension, metric, "vector")
+
+
+def _plain(embedding: records.Embedding) -> records.Embedding:
+    """The embedding that a search's result holds: a score is the question's, and no field of what is kept."""
+    if type(embedding) is records.Embedding:
+        return embedding
+    return records.Embedding(**{field.name: getattr(embedding, field.name) for field in fields(records.Embedding)})
 
 
 def last_of_each(embeddings: Sequence[records.Embedding]) -> list[int]:

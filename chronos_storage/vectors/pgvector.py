@@ -116,6 +116,7 @@ class PgVectorStore(OrmVectorStore):
         filter: dict[str, Any] | None = None,  # noqa: A002  (the interface's name)
         text: str | None = None,
     ) -> list[records.SearchResult]:
+        collection = codec.string(collection, "collection")
         shape, read_until = self._shapes.get(collection, (None, 0.0))
         if shape and read_until > time.monotonic():
             # If rows come back, the collection is the one that was known: its number is never given to another.
@@ -217,7 +218,8 @@ class PgVectorStore(OrmVectorStore):
         super().close()
 
     def _shape(self, name: str) -> Shape:
-        found = wire.execute(self.alias, indexes.SHAPE, [codec.string(name, "collection")])
+        name = codec.string(name, "collection")
+        found = wire.execute(self.alias, indexes.SHAPE, [name])
         if not found:
             raise NotFound(f"there is no collection {name!r}")
         shape = Shape(*found[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from ...exceptions import InvalidRecord, NotFound
 from ...records import Embedding
 from ...vectors.base import VectorStore
+from .helpers import ids
 
 _BAD_VECTORS: list[Any] = [
     [],
@@ -170,3 +172,30 @@ class BadVectorQuestionContract:
             vector_store.get("c", 1)  # type: ignore[arg-type]
         with pytest.raises(InvalidRecord, match=r"^collection: "):
             vector_store.count(None)  # type: ignore[arg-type]
+
+    def test_what_is_no_name_no_list_and_no_record(self, vector_store: VectorStore) -> None:
+        """It never means "any", and no method answers it with an error of Python's own."""
+        store = vector_store
+        store.create_collection("c", 1)
+        store.upsert("c", [Embedding(id="e", vector=[1])])
+        wrong: Any
+        for wrong in (None, 1, ["c"], {"c": 1}, b"c"):
+            asked: list[tuple[str, Callable[[], Any]]] = [
+                ("name", lambda: store.create_collection(wrong, 1)),  # noqa: B023  (called before the next)
+                ("name", lambda: store.drop_collection(wrong)),  # noqa: B023
+                ("collection", lambda: store.upsert(wrong, [])),  # noqa: B023
+                ("collection", lambda: store.search(wrong, [1])),  # noqa: B023
+                ("collection", lambda: store.get(wrong, "e")),  # noqa: B023
+                ("collection", lambda: store.delete(wrong, ["e"])),  # noqa: B023
+                ("collection", lambda: store.count(wrong)),  # noqa: B023
+                ("id", lambda: store.get("c", wrong)),  # noqa: B023
+                ("embeddings", lambda: store.upsert("c", wrong)),  # noqa: B023
+                ("embeddings", lambda: store.upsert("c", [wrong])),  # noqa: B023
+            ]
+            for field, ask in asked:
+                with pytest.raises(InvalidRecord, match=f"^{field}: "):
+                    ask()
+        for wrong in (None, 1, "e", b"e", [None]):
+            with pytest.raises(InvalidRecord, match="^ids: "):
+                store.delete("c", wrong)
+        assert ids(store.search("c", [1])) == ["e"]

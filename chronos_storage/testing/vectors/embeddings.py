@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from array import array
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,55 @@ class EmbeddingContract:
         assert vector_store.get("c", "e") == Embedding(id="e", vector=array("f", [5]))
         assert vector_store.count("c") == 1
         assert vector_store.search("c", [5])[0].score == 1.0
+
+    def test_what_a_search_found_is_written_again(self, vector_store: VectorStore) -> None:
+        vector_store.create_collection("c", 1, metric="l2")
+        [stored] = vector_store.upsert("c", [Embedding(id="e", vector=[1], content="old", user_id="u")])
+        [hit] = vector_store.search("c", [1])
+        hit.content = "new"
+        again = vector_store.upsert("c", [hit])
+        assert again == [replace(stored, content="new")]
+        assert vector_store.get("c", "e") == again[0]
+
+    def test_what_is_kept_is_plain(self, vector_store: VectorStore) -> None:
+        class Word(str):
+            __slots__ = ()
+
+            def __eq__(self, other: object) -> bool:
+                return False
+
+            def __hash__(self) -> int:
+                return 1
+
+        class Number(float):
+            pass
+
+        class Object(dict[Any, Any]):
+            pass
+
+        store = vector_store
+        store.create_collection(Word("c"), 1)
+        given = Embedding(
+            id=Word("e"),
+            vector=[Number(1)],
+            content=Word("text"),
+            metadata=Object({Word("k"): Object({Word("n"): [Number(1.5), Word("v")]})}),
+            user_id=Word("u"),
+        )
+        expected = Embedding(
+            id="e", vector=array("f", [1]), content="text", metadata={"k": {"n": [1.5, "v"]}}, user_id="u"
+        )
+        [stored] = store.upsert(Word("c"), [given])
+        for record in (stored, store.get(Word("c"), Word("e"))):
+            assert record == expected
+            assert type(record.metadata) is type(record.metadata["k"]) is dict
+            assert {type(word) for word in (record.id, record.content, record.user_id, *record.metadata)} == {str}
+        for _ in range(2):
+            [hit] = store.search(Word("c"), [Number(1)], filter=Object({Word("k.n"): [Number(1.5), Word("v")]}))
+            assert hit.id == "e"
+        assert store.count(Word("c")) == 1
+        assert store.delete(Word("c"), [Word("e")]) == 1
+        assert store.drop_collection(Word("c")) is True
 
     def test_of_one_id_twice_the_last_counts(self, vector_store: VectorStore) -> None:
         vector_store.create_collection("c", 1)

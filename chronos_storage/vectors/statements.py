@@ -146,14 +146,21 @@ def upsert(shape: Shape) -> str:
     Its parameters: a JSON list of objects (i: id, c: content, m: metadata, u: user_id), and as many vectors.
     """
     columns = ("vector", "content", "metadata", "user_id")
+    # As text, for to a jsonb 1 and 1.0 are one number.
+    kept, given = (
+        ", ".join(f"{row}.{column}{'::text' * (column == 'metadata')}" for column in columns)
+        for row in ("kept", "excluded")
+    )
     return (
         # The lock keeps the collection from being dropped in between.
         f"WITH held AS MATERIALIZED (SELECT id FROM chronos_vectors_collection WHERE id = {shape.id} FOR KEY SHARE),"
-        f" written AS (INSERT INTO {_TABLE} (collection_id, embedding_id, {', '.join(columns)})"
+        f" written AS (INSERT INTO {_TABLE} AS kept (collection_id, embedding_id, {', '.join(columns)})"
         " SELECT held.id, given.i, given.v, given.c, given.m, given.u FROM held,"
         " ROWS FROM (json_to_recordset(%s::json) AS (i text, c text, m jsonb, u text), unnest(%s))"
         " AS given (i, c, m, u, v)"
         " ON CONFLICT (collection_id, embedding_id)"
-        f" DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in columns)})"
+        f" DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in columns)}"
+        # A row that stays as it was keeps its entry in the HNSW index.
+        f" WHERE ({kept}) IS DISTINCT FROM ({given}))"
         " SELECT id FROM held"
     )

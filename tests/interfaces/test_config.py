@@ -200,6 +200,7 @@ def test_none_takes_every_method_and_keeps_nothing(use: Callable[[str], None]) -
         "image": Image(id="i"),
         "records": [Container(id="c", created_at=NOW, updated_at=NOW)],
         "changes": {"k": 1},
+        "ids": ["x"],
         "limit": 1,
         "keep_last": 1,
         "kind": "session",

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from ..backends.base import Storage
 from ..backends.handler import storage as default_storage
-from ..exceptions import InvalidRecord, NotFound, NotInitialized
+from ..exceptions import AlreadyExists, InvalidRecord, NotFound, NotInitialized
 from ..records import TokenUsage
 from .agentos_records import (
     Conversation,
@@ -21,6 +21,7 @@ from .agentos_records import (
     message_of,
     session_of,
 )
+from .anew import begin_anew
 from .exchange import MILLISECOND, moment, spelled
 
 __all__ = ["Conversation", "ConversationMessage", "StorageAdapter", "TokenUsage"]
@@ -58,12 +59,20 @@ class StorageAdapter:
     async def create_conversation(self, conversation: Conversation) -> Conversation:
         """Store a new conversation; returns it with what the store filled in.
 
+        A deleted one of its id begins anew: without its messages, with what is given.
+
         Raises:
-            AlreadyExists: its id is taken, be it by a deleted conversation.
+            AlreadyExists: its id is taken, or that of another user's deleted conversation.
         """
-        storage = self._storage
+        storage, session = self._storage, session_of(conversation)
         with _named():
-            return conversation_of(await storage.acreate_session(session_of(conversation)))
+            try:
+                return conversation_of(await storage.acreate_session(session))
+            except AlreadyExists:
+                anew = await begin_anew(storage, session)
+                if anew is None:
+                    raise
+                return conversation_of(anew)
 
     async def get_conversation(self, conversation_id: str) -> Conversation | None:
         """The conversation, or None."""

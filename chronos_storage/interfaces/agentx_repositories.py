@@ -21,6 +21,7 @@ from .agentx_records import (
     session_of,
     session_record,
 )
+from .anew import begin_anew
 from .exchange import spelled
 
 
@@ -118,8 +119,7 @@ class SessionRepository:
     async def save_session(self, record: SessionRecord) -> SessionRecord:
         """Store a session, new or known; what other interfaces keep with a known one stays.
 
-        Raises:
-            NotFound: the session is deleted.
+        A deleted one begins anew: without its messages and what other interfaces kept with it, but for its user.
         """
         session = session_of(record)
         changes = {"image_id": session.image_id, "container_id": session.container_id}
@@ -129,8 +129,9 @@ class SessionRepository:
             except NotFound:
                 try:
                     return session_record(await self._storage.acreate_session(session))
-                except AlreadyExists:  # made by another writer in between, or deleted, which the patch says
-                    return session_record(await self._storage.apatch_session(session.id, **changes))
+                except AlreadyExists:  # deleted, or made by another writer in between
+                    anew = await begin_anew(self._storage, session)
+                    return session_record(anew or await self._storage.apatch_session(session.id, **changes))
 
     async def find_session_by_id(self, session_id: str) -> SessionRecord | None:
         """The session, or None."""

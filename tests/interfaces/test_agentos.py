@@ -14,7 +14,7 @@ import pytest
 from chronos_storage import Storage
 from chronos_storage.exceptions import AlreadyExists, InvalidRecord, NotFound, NotInitialized
 from chronos_storage.interfaces.agentos import Conversation, ConversationMessage, StorageAdapter, TokenUsage
-from chronos_storage.records import Message
+from chronos_storage.records import Event, Message
 
 NOW = 1_790_000_000_000
 
@@ -310,11 +310,43 @@ async def test_a_deleted_conversation_shows_nothing(store: Storage) -> None:
         assert usage == TokenUsage(prompt_tokens=0, completion_tokens=0, total_tokens=0)
         with pytest.raises(NotFound):
             await storage.update_conversation("c", title="t")
-        with pytest.raises(AlreadyExists):
-            await storage.create_conversation(Conversation(id="c", user_id="u"))
         # softly: the facade still has it
         assert await store.aget_session("c", include_deleted=True) is not None
         assert await store.acount_messages("c") == 2
+
+
+async def test_a_deleted_conversation_that_is_created_again_begins_anew(store: Storage) -> None:
+    async with adapter_over(store) as storage:
+        await talk(storage, NOW, NOW)
+        await store.aappend_event(Event(session_id="c", type="chat_message"))
+        await store.apatch_session("c", title="old", metadata={"old": True}, status="ended")
+        await storage.delete_conversation("c")
+        given = Conversation(id="c", user_id="u", created_at=NOW, last_activity=NOW + 7, title="new")
+        assert await storage.create_conversation(given) == given
+        assert await storage.get_conversation("c") == given
+        assert await storage.list_conversations("u") == [given]
+        assert await storage.get_messages("c") == []
+        assert await storage.get_message("m0") is None
+        message = ConversationMessage(id="m0", conversation_id="c", role="user", content="again", timestamp=NOW + 8)
+        assert await storage.store_message(message) == message
+        assert ids(await storage.get_messages("c")) == ["m0"]
+        with pytest.raises(AlreadyExists):
+            await storage.create_conversation(given)
+        # its ledger goes on, its numbers are not given again
+        assert (await store.aappend_event(Event(session_id="c"))).seq_num == 2
+        assert (await store.averify_events("c")).checked == 2
+        assert (await store.aget_message("m0", session_id="c")).seq_num == 3
+        assert (await store.aget_session("c")).status == "active"
+
+
+async def test_another_user_s_deleted_conversation_is_not_begun_anew(store: Storage) -> None:
+    async with adapter_over(store) as storage:
+        await talk(storage, NOW)
+        await storage.delete_conversation("c")
+        with pytest.raises(AlreadyExists):
+            await storage.create_conversation(Conversation(id="c", user_id="eve"))
+        assert await storage.get_conversation("c") is None
+        assert await store.acount_messages("c") == 1
 
 
 async def test_a_message_needs_its_conversation(store: Storage) -> None:

@@ -31,7 +31,7 @@ from chronos_storage.interfaces.agentx import (
     postgresql_driver,
     sqlite_driver,
 )
-from chronos_storage.records import TokenUsage
+from chronos_storage.records import Event, TokenUsage
 from tests.databases import PLACES, new_databases
 
 NOW = 1_790_000_000_000
@@ -152,6 +152,14 @@ async def test_the_image_repository_s_example(persistence: Persistence) -> None:
     assert await images.image_exists("img_abc123") is False
     with pytest.raises(NotFound):
         await images.update_metadata("img_abc123", {})
+
+
+async def test_the_document_s_examples_can_be_run_again(persistence: Persistence) -> None:
+    for _ in range(2):
+        await persistence.sessions.save_session(session())
+        await persistence.sessions.add_message("session-1", Message(id="msg-1", subtype="user", content="Hello!"))
+        assert len(await persistence.sessions.get_messages("session-1")) == 1
+        await persistence.sessions.delete_session("session-1")
 
 
 async def test_the_session_repository_s_example(persistence: Persistence) -> None:
@@ -385,9 +393,26 @@ async def test_a_deleted_session_shows_nothing(persistence: Persistence, store: 
     assert await sessions.clear_messages("session-1") == 0
     assert await sessions.find_session_by_image_id("img_abc123") is None
     assert await sessions.find_all_sessions() == []
-    with pytest.raises(NotFound):
-        await sessions.save_session(session())
     assert await store.acount_messages("session-1") == 1
+
+
+async def test_a_deleted_session_that_is_saved_again_begins_anew(persistence: Persistence, store: Storage) -> None:
+    sessions = persistence.sessions
+    await sessions.save_session(session())
+    await sessions.add_message("session-1", KINDS[0])
+    await store.apatch_session("session-1", title="old", user_id="ada", metadata={"old": True})
+    await store.aappend_event(Event(session_id="session-1"))
+    await sessions.delete_session("session-1")
+    saved = await sessions.save_session(session(image_id="img_2"))
+    assert saved.image_id == "img_2"
+    assert await sessions.find_all_sessions() == [saved]
+    assert await sessions.get_messages("session-1") == []
+    await sessions.add_message("session-1", KINDS[0])
+    assert len(await sessions.get_messages("session-1")) == 1
+    stored = await store.aget_session("session-1")
+    assert stored is not None
+    assert (stored.title, stored.user_id, stored.metadata) == ("", "ada", {})
+    assert await store.acount_events("session-1") == 1
 
 
 async def test_saving_a_session_again_keeps_what_others_wrote(persistence: Persistence, store: Storage) -> None:

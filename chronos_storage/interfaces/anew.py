@@ -1,0 +1,41 @@
+"""A deleted session that is created once more: AgentOS and AgentX know no ids that stay taken."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from asgiref.sync import sync_to_async
+
+from ..backends.base import Storage
+from ..exceptions import AlreadyExists
+from ..records import Session
+
+
+async def begin_anew(storage: Storage, session: Session) -> Session | None:
+    """Restore the soft-deleted session of this id as if it were new: without its messages, with these fields.
+
+    Its ledger stays, as do its created_at, its user where none is given, and its last_activity_at unless that is
+    earlier.
+
+    Returns:
+        The session as it is stored, or None where no session of this id is deleted.
+
+    Raises:
+        AlreadyExists: it is deleted, and another user's.
+    """
+    if storage.supports_transactions:
+        return await storage.arun_atomic(_begin_anew, storage, session)
+    return await sync_to_async(_begin_anew)(storage, session)
+
+
+def _begin_anew(storage: Storage, session: Session) -> Session | None:
+    deleted = storage.get_session(session.id, include_deleted=True)
+    if deleted is None or deleted.deleted_at is None:
+        return None
+    if session.user_id and deleted.user_id not in ("", session.user_id):
+        raise AlreadyExists(f"session {session.id!r} is deleted, and another user's")
+    new = replace(session.cleaned(), user_id=session.user_id or deleted.user_id)
+    new.complete()
+    storage.restore_session(new.id)
+    storage.delete_messages(new.id)
+    return storage.update_session(new)

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal
 
+from asgiref.sync import sync_to_async
+
 from ..backends.base import Storage
 from ..backends.handler import storage as default_storage
 from ..exceptions import AlreadyExists, InvalidRecord, NotFound, NotInitialized
-from ..records import TokenUsage
+from ..records import Message, TokenUsage
 from .agentos_records import (
     Conversation,
     ConversationMessage,
@@ -23,6 +25,7 @@ from .agentos_records import (
 )
 from .anew import begin_anew
 from .exchange import MILLISECOND, moment, spelled
+from .unique import add_unique
 
 __all__ = ["Conversation", "ConversationMessage", "StorageAdapter", "TokenUsage"]
 
@@ -122,22 +125,18 @@ class StorageAdapter:
 
         Raises:
             NotFound: there is no such conversation.
-            AlreadyExists: its id is taken by other content; with the same, what is stored comes back.
+            AlreadyExists: its id is taken, in another conversation or by other content; with the same, what is stored
+                comes back.
         """
         storage = self._storage
         with _named():
-            return conversation_message_of(await storage.aadd_message(message_of(message)))
+            [stored] = await sync_to_async(add_unique)(storage, [message_of(message)])
+        return conversation_message_of(stored)
 
     async def get_message(self, message_id: str) -> ConversationMessage | None:
-        """The message, or None.
-
-        Raises:
-            AmbiguousId: several conversations have a message of this id.
-        """
-        found = await self._storage.aget_message(message_id)
-        if found is None or not await self._is_there(found.session_id):
-            return None
-        return conversation_message_of(found)
+        """The message, or None; the newest, should another interface have given several conversations its id."""
+        found = await self._find(message_id)
+        return None if found is None else conversation_message_of(found)
 
     async def get_messages(
         self,
@@ -173,10 +172,12 @@ class StorageAdapter:
 
     async def delete_message(self, message_id: str) -> bool:
         """Delete one message; whether it was there. The conversation's last_activity stays."""
-        storage = self._storage
+        found = await self._find(message_id)
+        if found is None:
+            return False
         try:
-            return await storage.adelete_message(message_id)
-        except NotFound:  # with its conversation
+            return await self._storage.adelete_message(found.id, session_id=found.session_id)
+        except NotFound:  # with its conversation, at this moment
             return False
 
     async def delete_messages_for_conversation(self, conversation_id: str) -> int:
@@ -201,6 +202,13 @@ class StorageAdapter:
             if await self._is_there(conversation_id):
                 return await storage.atoken_usage(conversation_id)
         return TokenUsage(prompt_tokens=0, completion_tokens=0, total_tokens=0)
+
+    async def _find(self, message_id: str) -> Message | None:
+        """The newest message of this id that a live conversation has."""
+        storage = self._storage
+        with spelled({"ids": "message_id"}):
+            found = (await storage.afind_messages([message_id])).get(message_id)
+        return found if found is not None and await self._is_there(found.session_id) else None
 
     async def _is_there(self, conversation_id: str) -> bool:
         with spelled({"id": "conversation_id"}):

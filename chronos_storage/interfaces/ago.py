@@ -17,6 +17,7 @@ from ..backends.base import Storage
 from ..backends.document import MemoryStorage
 from .ago_database import Config, open_database
 from .ago_records import METADATA, Event, Session, ago_session_of, event_of, message_of, session_of
+from .unique import add_unique
 
 __all__ = ["METADATA", "Config", "Event", "Service", "Session", "new"]
 
@@ -107,14 +108,15 @@ class Service:
 
         Raises:
             NotFound: there is no such session, or it is deleted.
-            AlreadyExists: its id is taken by other content.
+            AlreadyExists: its id is taken, in another session or by other content.
         """
-        return event_of(self._storage.add_message(message_of(event)))
+        [stored] = add_unique(self._storage, [message_of(event)])
+        return event_of(stored)
 
     @_released
     def create_events(self, events: Iterable[Event]) -> list[Event]:
         """Store several events, all or none; see `create_event`."""
-        stored = self._storage.add_messages([message_of(event) for event in events])
+        stored = add_unique(self._storage, [message_of(event) for event in events])
         return [event_of(message) for message in stored]
 
     @_released
@@ -132,13 +134,9 @@ class Service:
 
     @_released
     def get_event(self, id: str) -> Event | None:
-        """The event, or None.
-
-        Raises:
-            AmbiguousId: several sessions have an event of this id.
-        """
-        found = self._storage.get_message(id)
-        return None if found is None else event_of(found)
+        """The event, or None; the newest, should another interface have given several sessions its id."""
+        found = self._storage.find_messages([codec.string(id, "id")])
+        return event_of(found[id]) if found else None
 
     def close(self) -> None:
         """Release connections, the pool's too; again, no change."""

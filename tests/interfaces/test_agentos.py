@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -347,6 +347,46 @@ async def test_another_user_s_deleted_conversation_is_not_begun_anew(store: Stor
             await storage.create_conversation(Conversation(id="c", user_id="eve"))
         assert await storage.get_conversation("c") is None
         assert await store.acount_messages("c") == 1
+
+
+async def test_a_message_s_id_is_unique_among_live_conversations(store: Storage) -> None:
+    async with adapter_over(store) as storage:
+        await talk(storage, NOW)
+        await storage.create_conversation(Conversation(id="c2", user_id="u"))
+        taken = ConversationMessage(id="m0", conversation_id="c2", role="user", content="x", timestamp=NOW)
+        with pytest.raises(AlreadyExists, match="m0"):
+            await storage.store_message(taken)
+        assert await storage.get_messages("c2") == []
+        for missing in ("c3", "c4"):
+            with pytest.raises(NotFound):
+                await storage.store_message(replace(taken, conversation_id=missing))
+            await storage.create_conversation(Conversation(id="c4", user_id="u"))
+            await storage.delete_conversation("c4")
+        await storage.delete_conversation("c")
+        assert await storage.store_message(taken) == taken
+        assert await storage.store_message(taken) == taken
+
+
+async def test_an_id_of_several_conversations_is_the_newest_s(store: Storage) -> None:
+    """Which the storage itself allows."""
+    async with adapter_over(store) as storage:
+        for id, timestamp in (("a", NOW + 1), ("b", NOW + 2), ("c", NOW)):
+            await storage.create_conversation(Conversation(id=id, user_id="u"))
+            moment = datetime.fromtimestamp(timestamp / 1000, UTC)
+            await store.aadd_message(Message(id="m", session_id=id, role="user", content=id, created_at=moment))
+        repeated = ConversationMessage(id="m", conversation_id="c", role="user", content="c", timestamp=NOW)
+        assert await storage.store_message(repeated) == repeated
+        for newest in ("b", "a", "c"):
+            found = await storage.get_message("m")
+            assert found is not None
+            assert found.conversation_id == newest
+            if newest == "b":
+                await storage.delete_conversation("b")
+            else:
+                assert await storage.delete_message("m") is True
+        assert await storage.get_message("m") is None
+        assert await storage.delete_message("m") is False
+        assert await store.acount_messages("b") == 1
 
 
 async def test_a_message_needs_its_conversation(store: Storage) -> None:

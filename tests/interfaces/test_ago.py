@@ -16,6 +16,7 @@ from chronos_storage import Storage
 from chronos_storage.exceptions import AlreadyExists, ConfigurationError, InvalidRecord, NotFound
 from chronos_storage.interfaces import ago
 from chronos_storage.interfaces.ago import Config, Event, Service, Session
+from chronos_storage.interfaces.ago_records import message_of
 from chronos_storage.records import Message, TokenUsage
 from tests.databases import PLACES, new_databases
 
@@ -174,6 +175,34 @@ def test_events_are_stored_all_or_none(service: Service) -> None:
     with pytest.raises(InvalidRecord):
         service.create_events([event("e1"), Event(id="e2", session_id="s", content={"parts": []})])
     assert service.get_events("s") == []
+
+
+def test_an_event_s_id_is_unique_among_live_sessions(service: Service, store: Storage) -> None:
+    for id in ("s", "s2", "s3"):
+        service.create_session(Session(id=id))
+    service.create_event(event("e"))
+    for batch in (
+        [event("e", session_id="s2")],
+        [event("e2", session_id="s2"), event("e", session_id="s2")],
+        [event("e3", session_id="s2"), event("e3", session_id="s3")],
+    ):
+        with pytest.raises(AlreadyExists):
+            service.create_events(batch)
+    with pytest.raises(AlreadyExists):
+        service.create_event(event("e", session_id="s2"))
+    assert service.get_events("s2") == service.get_events("s3") == []
+    service.delete_session("s")
+    found = service.get_event("e")
+    assert found is not None
+    assert found.session_id == "s"
+    service.create_event(event("e", "live", session_id="s2", created_at=NOW))
+    # what the storage itself allows
+    store.add_message(message_of(event("e", "newer", session_id="s3", created_at=NOW + timedelta(seconds=1))))
+    for newest in ("s3", "s2"):
+        found = service.get_event("e")
+        assert found is not None
+        assert found.session_id == newest
+        service.delete_session(newest)
 
 
 @pytest.mark.parametrize(

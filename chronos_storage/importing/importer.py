@@ -34,11 +34,13 @@ class Imported:
         session_id: its session's.
         messages: how many were stored.
         new: whether it was stored now; if not, it was there.
+        deleted: whether it was there, but soft-deleted, which its source has not done.
     """
 
     session_id: str
     messages: int
     new: bool
+    deleted: bool = False
 
 
 class Importer:
@@ -89,6 +91,8 @@ def store(
 ) -> Imported:
     """Store a session, its messages and an event for each of these, all or none, unless the session is there.
 
+    One that is soft-deleted stays so.
+
     Args:
         messages: gives the messages, which have their ids; called again for each attempt.
         deleted: soft-delete the session then.
@@ -109,9 +113,10 @@ def store(
 
 def _store_once(storage: Storage, session: Session, messages: Iterable[Message], deleted: bool) -> Imported:
     known = storage.get_session(session.id, include_deleted=True)
-    there = Imported(session_id=session.id, messages=0, new=False)
+    is_hidden = known is not None and known.deleted_at is not None
+    there = Imported(session_id=session.id, messages=0, new=False, deleted=is_hidden and not deleted)
     # Without transactions an import that was broken off may have left a part; what is deleted stays so.
-    if known is not None and (storage.supports_transactions or known.deleted_at):
+    if known is not None and (storage.supports_transactions or is_hidden):
         return there
     count, remaining = 0, iter(messages)
     with storage.atomic() if storage.supports_transactions else nullcontext():

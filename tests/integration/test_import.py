@@ -114,7 +114,7 @@ def test_what_happened_since_an_import_is_left_alone(storage, command, tmp_path)
     storage.delete_message(storage.list_messages(continued.id)[0].id)
     storage.add_message(Message(session_id=continued.id, role="user", content="And then?"))
     before = everything(storage)
-    assert "0 imported, 3 already there" in command("chronos_import", path).stdout
+    assert "0 imported, 2 already there, 1 deleted here" in command("chronos_import", path).stdout
     assert everything(storage) == before
 
 

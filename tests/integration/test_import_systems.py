@@ -432,6 +432,20 @@ def test_an_agentx_export_goes_in_once(storage, command, tmp_path) -> None:
 
 
 @on_sqlite_alone
+def test_a_session_that_is_deleted_here_is_named(storage, command, tmp_path) -> None:
+    path = tmp_path / "backup.json"
+    path.write_text(json.dumps(export()))
+    command("chronos_import", path, format="agentx")
+    storage.delete_session("session-1")
+    again = command("chronos_import", path, format="agentx")
+    assert again.status == 0
+    assert again.stdout == "Conversations: 0 imported, 1 already there, 1 deleted here, 0 broken. Messages: 0.\n"
+    [named] = again.stderr.splitlines()
+    assert named.startswith("sessions[0]: its session 'session-1' is deleted here")
+    assert storage.get_session("session-1") is None
+
+
+@on_sqlite_alone
 def test_broken_parts_of_an_export_are_named(storage, command, tmp_path) -> None:
     path = tmp_path / "backup.json"
     broken = export(

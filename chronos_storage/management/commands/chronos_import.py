@@ -28,7 +28,7 @@ class Command(BaseCommand):
         "Imports conversations: from files of JSON lines, plain or gzip, one a line (openai-chat), from the JSON that"
         " AgentX exports (agentx), or from the tables of an AgentOS or Ago in a database, where nothing is written"
         " (agentos, ago). A broken one is reported, the rest goes in, and the exit status is then 1. Run again with the"
-        " same sources and options, nothing doubles."
+        " same sources and options, nothing doubles. What has been deleted here since stays deleted, and is reported."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -41,7 +41,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         self.progress = Progress(self.stderr)
-        self.conversations = self.messages = self.present = self.broken = 0
+        self.conversations = self.messages = self.present = self.deleted = self.broken = 0
         owners = {"agent_id": options["agent_id"], "user_id": options["user_id"]}
         try:
             Session(**owners).cleaned()
@@ -81,7 +81,7 @@ class Command(BaseCommand):
         with self._reporting(f"{line.path}:{line.number}"):
             if line.problem:
                 raise InvalidRecord("line", line.problem)
-            self._note(importer.add(line.text))
+            self._note(importer.add(line.text), f"{line.path}:{line.number}")
 
     def _import_systems(self, system: System, storage: Storage, names: list[str], owners: dict[str, str]) -> None:
         with stoppable(self.progress, _AGAIN):
@@ -103,7 +103,8 @@ class Command(BaseCommand):
                 session = conversation.session()
                 session.agent_id = session.agent_id or owners["agent_id"]
                 session.user_id = session.user_id or owners["user_id"]
-                self._note(store(storage, session, conversation.messages, deleted=conversation.deleted))
+                imported = store(storage, session, conversation.messages, deleted=conversation.deleted)
+                self._note(imported, conversation.place)
             reset_queries()  # which Django keeps under DEBUG
             self.progress.show(f"{min(number / total, 1) if total else 1:4.0%} of {total:,}. {self._counts()}")
 
@@ -114,18 +115,25 @@ class Command(BaseCommand):
             yield
         except (InvalidRecord, AlreadyExists) as error:
             self.broken += 1
-            self.progress.clear()
-            self.stderr.write(one_line(f"{place}: {error}"), str)
+            self._say(place, str(error))
 
-    def _note(self, imported: Imported) -> None:
+    def _note(self, imported: Imported, place: str) -> None:
         if imported.new:
             self.conversations += 1
             self.messages += imported.messages
+        elif imported.deleted:
+            self.deleted += 1
+            self._say(place, f"its session {imported.session_id!r} is deleted here; restore_session() brings it back")
         else:
             self.present += 1
 
+    def _say(self, place: str, what: str) -> None:
+        self.progress.clear()
+        self.stderr.write(one_line(f"{place}: {what}"), str)
+
     def _counts(self) -> str:
+        deleted = f" {self.deleted:,} deleted here," if self.deleted else ""
         return (
-            f"Conversations: {self.conversations:,} imported, {self.present:,} already there, {self.broken:,} broken. "
-            f"Messages: {self.messages:,}."
+            f"Conversations: {self.conversations:,} imported, {self.present:,} already there,{deleted}"
+            f" {self.broken:,} broken. Messages: {self.messages:,}."
         )

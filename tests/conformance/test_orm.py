@@ -1,4 +1,4 @@
-"""The ORM backend keeps the contract, on every database."""
+"""The ORM backend keeps the contract, on every database that it depends on."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.testing import StorageConformance
+from chronos_storage.testing.conformance.asynchronous import AsynchronousContract
+from chronos_storage.testing.conformance.copies import LoadContract, ScanContract
+from chronos_storage.testing.conformance.fidelity import FidelityContract
+from chronos_storage.testing.conformance.lists import ListContract
+from chronos_storage.testing.conformance.memory import MemoryContract
+from tests.conftest import each_database
 
 _BRACKETS = ("SAVEPOINT ", "ROLLBACK TO SAVEPOINT ", "RELEASE SAVEPOINT ")
 
@@ -20,6 +27,15 @@ class TestOrmStorage(StorageConformance):
         """On one database alone, as none is asked: no query is sent, but for where a transaction begins and ends."""
         with connection.execute_wrapper(_refuse_queries):
             yield OrmStorage()
+
+
+@pytest.mark.parametrize("alias", each_database(without=["default", "postgres", "mariadb"]), indirect=True)
+class TestOldestPostgres(
+    FidelityContract, ListContract, MemoryContract, AsynchronousContract, ScanContract, LoadContract
+):
+    """Every method, and whatever compares or orders strings."""
+
+    __test__ = "postgres15" in settings.DATABASES
 
 
 def _refuse_queries(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:

@@ -26,6 +26,7 @@ from chronos_storage.records import (
     Trace,
 )
 from chronos_storage.testing.conformance.samples import at
+from tests.conftest import each_database
 
 Call = Callable[[Storage], Any]
 
@@ -159,6 +160,7 @@ def questions(r: random.Random) -> list[Call]:
     return calls + [partial(walk, kind, user_id) for kind in KINDS for user_id in (None, "u")]
 
 
+@pytest.mark.parametrize("alias", each_database(), indirect=True)
 @pytest.mark.parametrize("seed", range(4))
 def test_the_same_calls_give_the_same_answers(storage, seed: int) -> None:
     """Against: a result list that differs between backends."""

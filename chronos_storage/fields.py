@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core import checks
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from . import codec
+
+if TYPE_CHECKING:
+    # For type checkers alone Django's fields are generic: in what they are set to, and in what they give.
+    _StringField = models.Field[str, str]
+    _CharField = models.CharField[str, str]
+    _TextField = models.TextField[str, str]
+    _DateTimeField = models.DateTimeField[Any, Any]  # a null one gives None too
+    _AnyField = models.Field[Any, Any]
+    _JSONField = models.JSONField[Any, Any]
+else:
+    _StringField = _AnyField = models.Field
+    _CharField, _TextField, _DateTimeField, _JSONField = (
+        models.CharField,
+        models.TextField,
+        models.DateTimeField,
+        models.JSONField,
+    )
 
 
 def _bytewise_collation(connection: BaseDatabaseWrapper) -> str:
@@ -20,17 +37,17 @@ def _bytewise_collation(connection: BaseDatabaseWrapper) -> str:
     return {"postgresql": "C", "sqlite": "BINARY"}[connection.vendor]
 
 
-class _Bytewise(models.Field):  # type: ignore[type-arg]
+class _Bytewise(_StringField):
     """A string column that is compared bytewise."""
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
         return {**super().db_parameters(connection), "collation": _bytewise_collation(connection)}
 
 
-class IdField(_Bytewise, models.CharField):  # type: ignore[type-arg]
+class IdField(_Bytewise, _CharField):
     """An indexed string of at most 255 characters, empty by default."""
 
-    description = "Bytewise string (up to %(max_length)s)"
+    description: str = "Bytewise string (up to %(max_length)s)"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("max_length", codec.MAX_INDEXED)
@@ -58,14 +75,14 @@ class IdField(_Bytewise, models.CharField):  # type: ignore[type-arg]
         return f"{'varchar' if connection.vendor == 'sqlite' else 'character varying'}({self.max_length})"
 
 
-class TextField(_Bytewise, models.TextField):  # type: ignore[type-arg]
+class TextField(_Bytewise, _TextField):
     """A string of any length that no index holds."""
 
 
-class MomentField(models.DateTimeField):  # type: ignore[type-arg]
+class MomentField(_DateTimeField):
     """A time that comes back aware and in UTC, whatever time zone the connection has."""
 
-    description = "Time in UTC"
+    description: str = "Time in UTC"
 
     def from_db_value(
         self, value: str | datetime | None, expression: Any, connection: BaseDatabaseWrapper
@@ -87,14 +104,14 @@ class ExactMomentField(MomentField):
         return "" if value is None else value.isoformat()
 
 
-class JSONTextField(models.Field):  # type: ignore[type-arg]
+class JSONTextField(_AnyField):
     """JSON that comes back as it was written, its keys in their order and its numbers as they were.
 
     It is kept as text: ``json`` on PostgreSQL, whose ``jsonb`` would rewrite it, and a plain text column elsewhere.
     None is JSON's null; the column is never NULL.
     """
 
-    description = "JSON that keeps its text"
+    description: str = "JSON that keeps its text"
     empty_strings_allowed = False
 
     def get_internal_type(self) -> str:
@@ -138,10 +155,10 @@ class JSONTextField(models.Field):  # type: ignore[type-arg]
         return super().formfield(**{"form_class": forms.JSONField, "required": False, **kwargs})
 
 
-class MetadataField(models.JSONField):
+class MetadataField(_JSONField):
     """A JSON object that can be filtered by its keys: ``jsonb`` on PostgreSQL, text elsewhere."""
 
-    description = "JSON object to filter by"
+    description: str = "JSON object to filter by"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"default": dict, "blank": True, **kwargs})

@@ -12,11 +12,11 @@ from django.db import transaction
 from django.dispatch import Signal
 
 #: Sender: the record's class. `records`: what was written, as stored.
-records_written = Signal()
+records_written: Signal = Signal()
 #: Sender: records.Session. `session_id`, and `hard`: whether it was removed or only hidden.
-session_deleted = Signal()
+session_deleted: Signal = Signal()
 #: Sender: records.AuditLog. `audit_log`: the entry that says what was removed from the ledger, and why.
-ledger_purged = Signal()
+ledger_purged: Signal = Signal()
 
 
 def announce(signal: Signal, sender: type[Any], using: str, **details: Any) -> None:

@@ -81,4 +81,4 @@ class AliasHandler(Generic[B]):
 
 storages: AliasHandler[Storage] = AliasHandler("STORAGES", conf.ORM_BACKEND)
 #: The storage with the alias "default".
-storage = cast(Storage, ConnectionProxy(cast(Any, storages), DEFAULT_ALIAS))
+storage: Storage = cast(Storage, ConnectionProxy(cast(Any, storages), DEFAULT_ALIAS))

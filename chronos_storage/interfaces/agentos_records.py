@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from .. import records
 from ..records import TokenUsage
@@ -39,7 +40,7 @@ class ConversationMessage(Exchanged):
         usage: None where the model reported nothing; in it, None is "not reported", which is not 0.
     """
 
-    usage_names = _USAGE
+    usage_names: ClassVar[Mapping[str, str]] = _USAGE
 
     id: str
     conversation_id: str

@@ -74,9 +74,9 @@ class Persistence:
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
-        self.containers = ContainerRepository(storage)
-        self.images = ImageRepository(storage)
-        self.sessions = SessionRepository(storage)
+        self.containers: ContainerRepository = ContainerRepository(storage)
+        self.images: ImageRepository = ImageRepository(storage)
+        self.sessions: SessionRepository = SessionRepository(storage)
 
     async def close(self) -> None:
         """Release connections; again, no change."""

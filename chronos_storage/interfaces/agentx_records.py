@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from .. import codec, records
 from ..exceptions import InvalidRecord
@@ -102,7 +102,7 @@ class Message(_MessageJSON):
         tool_call_id: the call that a result answers.
     """
 
-    usage_names = _USAGE
+    usage_names: ClassVar[Mapping[str, str]] = _USAGE
 
     id: str = ""
     subtype: str

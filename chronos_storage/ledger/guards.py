@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn, TypeVar
+from datetime import datetime
+from typing import Any, ClassVar, NoReturn, Self, TypeVar
 
 from django.db import connections, models
 from django.db.models import ProtectedError
@@ -104,16 +105,16 @@ class LedgerModel(models.Model):
     #: The method of `Storage` that adds rows.
     append_method: str
 
-    seq_num = models.BigIntegerField()
-    hash = IdField(max_length=64)
-    created_at = ExactMomentField()
+    seq_num: models.BigIntegerField[int, int] = models.BigIntegerField()
+    hash: IdField = IdField(max_length=64)
+    created_at: models.DateTimeField[datetime, datetime] = ExactMomentField()
 
-    objects = LedgerQuerySet.as_manager()
+    objects: ClassVar[models.Manager[Self]] = LedgerQuerySet.as_manager()
 
     class Meta:
         abstract = True
         base_manager_name = "objects"
-        default_permissions = ("add", "view")
+        default_permissions: ClassVar[tuple[str, ...]] = ("add", "view")
 
     def save(self, *args: Any, **kwargs: Any) -> NoReturn:
         type(self).objects.all()._refuse()

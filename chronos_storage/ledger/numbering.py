@@ -64,12 +64,12 @@ class Messages(Numbered[records.Message]):
 
 class Events(Chained[records.Event]):
     document = "payload"
-    content = ("type",)
+    content: tuple[str, ...] = ("type",)
 
 
 class AuditLogs(Chained[records.AuditLog]):
     document = "detail"
-    content = ("session_id", "agent_id", "user_id", "actor", "action", "resource")
+    content: tuple[str, ...] = ("session_id", "agent_id", "user_id", "actor", "action", "resource")
 
     def owner(self, record: records.AuditLog) -> str:
         return audit_chain(record.session_id, record.agent_id)

@@ -32,7 +32,7 @@ class LedgerPermit(PurgePermit):
 
     def __init__(self, using: str) -> None:
         self.using = using
-        self.connection = connections[using]
+        self.connection: BaseDatabaseWrapper = connections[using]
         self.purged: list[dict[str, Any]] = []
         self.ended = False
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -13,23 +15,25 @@ class AuditLog(LedgerModel):
 
     append_method = "append_audit_log"
 
-    id = IdField(primary_key=True)
+    id: IdField = IdField(primary_key=True)
     #: ``session:<session_id>``, or ``agent:<agent_id>`` for an entry without a session.
-    chain = IdField(max_length=263)
-    session_id = IdField()
-    agent_id = IdField()
-    user_id = IdField()
-    actor = IdField()
-    action = IdField()
-    resource = IdField()
-    detail = JSONTextField(default=dict, blank=True)
+    chain: IdField = IdField(max_length=263)
+    session_id: IdField = IdField()
+    agent_id: IdField = IdField()
+    user_id: IdField = IdField()
+    actor: IdField = IdField()
+    action: IdField = IdField()
+    resource: IdField = IdField()
+    detail: JSONTextField = JSONTextField(default=dict, blank=True)
 
     class Meta(LedgerModel.Meta):
         db_table = "chronos_storage_auditlog"
-        verbose_name = _("audit log entry")
-        verbose_name_plural = _("audit log")
-        constraints = (models.UniqueConstraint(fields=["chain", "seq_num"], name="chronos_audit_number"),)
-        indexes = (
+        verbose_name: ClassVar[Any] = _("audit log entry")
+        verbose_name_plural: ClassVar[Any] = _("audit log")
+        constraints: ClassVar[tuple[models.BaseConstraint, ...]] = (
+            models.UniqueConstraint(fields=["chain", "seq_num"], name="chronos_audit_number"),
+        )
+        indexes: ClassVar[tuple[models.Index, ...]] = (
             models.Index(fields=["created_at"], name="chronos_audit_created"),
             models.Index(fields=["session_id", "created_at"], name="chronos_audit_session"),
             models.Index(fields=["agent_id", "created_at"], name="chronos_audit_agent"),

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any, ClassVar
+
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -12,28 +15,31 @@ from .sessions import Session
 class Checkpoint(models.Model):
     """A snapshot of a graph's state, numbered per (session, namespace)."""
 
-    id = models.BigAutoField(primary_key=True)
-    checkpoint_id = IdField()
+    id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
+    checkpoint_id: IdField = IdField()
     # The unique constraints begin with the session, so the foreign key needs no index of its own.
-    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="checkpoints", db_index=False)
-    namespace = IdField()
-    run_id = IdField()
-    node_id = IdField()
-    state = JSONTextField(default=dict, blank=True)
-    seq_num = models.BigIntegerField()
-    parent_id = IdField()
-    metadata = MetadataField()
-    created_at = MomentField(default=timezone.now)
+    session: models.ForeignKey[Session, Session] = models.ForeignKey(
+        Session, on_delete=models.CASCADE, related_name="checkpoints", db_index=False
+    )
+    session_id: str
+    namespace: IdField = IdField()
+    run_id: IdField = IdField()
+    node_id: IdField = IdField()
+    state: JSONTextField = JSONTextField(default=dict, blank=True)
+    seq_num: models.BigIntegerField[int, int] = models.BigIntegerField()
+    parent_id: IdField = IdField()
+    metadata: MetadataField = MetadataField()
+    created_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
 
     class Meta:
         db_table = "chronos_storage_checkpoint"
-        verbose_name = _("checkpoint")
-        verbose_name_plural = _("checkpoints")
-        constraints = (
+        verbose_name: ClassVar[Any] = _("checkpoint")
+        verbose_name_plural: ClassVar[Any] = _("checkpoints")
+        constraints: ClassVar[tuple[models.BaseConstraint, ...]] = (
             models.UniqueConstraint(fields=["session", "checkpoint_id"], name="chronos_checkpoint_id"),
             models.UniqueConstraint(fields=["session", "namespace", "seq_num"], name="chronos_checkpoint_number"),
         )
-        indexes = (
+        indexes: ClassVar[tuple[models.Index, ...]] = (
             models.Index(fields=["checkpoint_id"], name="chronos_checkpoint_any_session"),
             models.Index(fields=["session", "run_id", "seq_num"], name="chronos_checkpoint_run"),
         )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -14,22 +16,25 @@ class Event(LedgerModel):
 
     append_method = "append_event"
 
-    id = models.BigAutoField(primary_key=True)
-    event_id = IdField()
+    id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
+    event_id: IdField = IdField()
     # The unique constraints begin with the session, so the foreign key needs no index of its own.
-    session = models.ForeignKey(Session, on_delete=refuse_cascade, related_name="events", db_index=False)
-    type = IdField()
-    payload = JSONTextField(default=None, blank=True)
+    session: models.ForeignKey[Session, Session] = models.ForeignKey(
+        Session, on_delete=refuse_cascade, related_name="events", db_index=False
+    )
+    session_id: str
+    type: IdField = IdField()
+    payload: JSONTextField = JSONTextField(default=None, blank=True)
 
     class Meta(LedgerModel.Meta):
         db_table = "chronos_storage_event"
-        verbose_name = _("event")
-        verbose_name_plural = _("events")
-        constraints = (
+        verbose_name: ClassVar[Any] = _("event")
+        verbose_name_plural: ClassVar[Any] = _("events")
+        constraints: ClassVar[tuple[models.BaseConstraint, ...]] = (
             models.UniqueConstraint(fields=["session", "event_id"], name="chronos_event_id"),
             models.UniqueConstraint(fields=["session", "seq_num"], name="chronos_event_number"),
         )
-        indexes = (
+        indexes: ClassVar[tuple[models.Index, ...]] = (
             models.Index(fields=["event_id"], name="chronos_event_any_session"),
             models.Index(fields=["created_at"], name="chronos_event_created"),
         )

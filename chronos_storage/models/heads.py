@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -20,25 +22,27 @@ class Head(models.Model):
         CHECKPOINT = "checkpoint"
         AUDIT_LOG = "audit_log"
 
-    id = models.BigAutoField(primary_key=True)
-    kind = IdField(max_length=16)
+    id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
+    kind: IdField = IdField(max_length=16)
     #: The session's id; for audit logs the chain's name.
-    owner = IdField(max_length=263)
+    owner: IdField = IdField(max_length=263)
     #: The namespace of a series of checkpoints.
-    namespace = IdField()
-    seq_num = models.BigIntegerField(default=0)
-    hash = IdField(max_length=64)
+    namespace: IdField = IdField()
+    seq_num: models.BigIntegerField[int, int] = models.BigIntegerField(default=0)
+    hash: IdField = IdField(max_length=64)
     #: The last number that a purge removed, and its hash: where the chain now begins.
-    base_seq = models.BigIntegerField(default=0)
-    base_hash = IdField(max_length=64)
+    base_seq: models.BigIntegerField[int, int] = models.BigIntegerField(default=0)
+    base_hash: IdField = IdField(max_length=64)
     #: Whether the session is soft-deleted and takes no more.
-    closed = models.BooleanField(default=False)
+    closed: models.BooleanField[bool, bool] = models.BooleanField(default=False)
 
     class Meta:
         db_table = "chronos_storage_head"
-        verbose_name = _("head")
-        verbose_name_plural = _("heads")
-        constraints = (models.UniqueConstraint(fields=["owner", "kind", "namespace"], name="chronos_head_series"),)
+        verbose_name: ClassVar[Any] = _("head")
+        verbose_name_plural: ClassVar[Any] = _("heads")
+        constraints: ClassVar[tuple[models.BaseConstraint, ...]] = (
+            models.UniqueConstraint(fields=["owner", "kind", "namespace"], name="chronos_head_series"),
+        )
 
     def __str__(self) -> str:
         return shown(f"{self.kind} {self.owner} {self.namespace}")

@@ -45,8 +45,8 @@ class Table(Generic[R]):
         self.model = model
         self.id = id
         self.derived = derived
-        self.names = tuple(field.name for field in dataclasses.fields(record))  # type: ignore[arg-type]
-        self.columns = tuple(id if name == "id" else name for name in self.names)
+        self.names: tuple[str, ...] = tuple(field.name for field in dataclasses.fields(record))  # type: ignore[arg-type]
+        self.columns: tuple[str, ...] = tuple(id if name == "id" else name for name in self.names)
         self._build = _constructor(record, self.names)
 
     def values(self, record: R) -> dict[str, Any]:

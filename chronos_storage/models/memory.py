@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
+from typing import Any, ClassVar
 
 from django.db import models
 from django.utils import timezone
@@ -20,25 +22,27 @@ def natural_key(record: records.MemoryRecord) -> str:
 class MemoryRecord(models.Model):
     """A fact an agent keeps under its natural key (agent_id, user_id, session_id, kind, key)."""
 
-    id = IdField(primary_key=True)
+    id: IdField = IdField(primary_key=True)
     #: SHA-256 of the natural key: five strings of 255 characters are too long for an index.
-    natural_key = IdField(max_length=64, editable=False)
-    agent_id = IdField()
-    user_id = IdField()
-    session_id = IdField()
-    kind = IdField()
-    key = IdField()
-    value = JSONTextField(default=None, blank=True)
-    created_at = MomentField(default=timezone.now)
-    updated_at = MomentField(default=timezone.now)
-    expires_at = MomentField(null=True, blank=True)
+    natural_key: IdField = IdField(max_length=64, editable=False)
+    agent_id: IdField = IdField()
+    user_id: IdField = IdField()
+    session_id: IdField = IdField()
+    kind: IdField = IdField()
+    key: IdField = IdField()
+    value: JSONTextField = JSONTextField(default=None, blank=True)
+    created_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
+    updated_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
+    expires_at: models.DateTimeField[datetime | None, datetime | None] = MomentField(null=True, blank=True)
 
     class Meta:
         db_table = "chronos_storage_memory"
-        verbose_name = _("memory record")
-        verbose_name_plural = _("memory records")
-        constraints = (models.UniqueConstraint(fields=["natural_key"], name="chronos_memory_natural_key"),)
-        indexes = (
+        verbose_name: ClassVar[Any] = _("memory record")
+        verbose_name_plural: ClassVar[Any] = _("memory records")
+        constraints: ClassVar[tuple[models.BaseConstraint, ...]] = (
+            models.UniqueConstraint(fields=["natural_key"], name="chronos_memory_natural_key"),
+        )
+        indexes: ClassVar[tuple[models.Index, ...]] = (
             models.Index(fields=["agent_id", "key"], name="chronos_memory_agent_key"),
             models.Index(fields=["agent_id", "updated_at"], name="chronos_memory_agent"),
             models.Index(fields=["user_id", "updated_at"], name="chronos_memory_user"),

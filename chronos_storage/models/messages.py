@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any, ClassVar
+
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -12,36 +15,41 @@ from .sessions import Session
 class Message(models.Model):
     """One message of a session, numbered by the store."""
 
-    id = models.BigAutoField(primary_key=True)
-    message_id = IdField()
+    id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
+    message_id: IdField = IdField()
     # The unique constraints begin with the session, so the foreign key needs no index of its own.
-    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="messages", db_index=False)
-    seq_num = models.BigIntegerField()
-    role = IdField()
-    kind = IdField()
-    content = JSONTextField(default=None, blank=True)
-    model = IdField()
-    name = IdField()
-    tool_calls = JSONTextField(default=None, blank=True)
-    tool_call_id = IdField()
-    parent_id = IdField()
-    prompt_tokens = models.BigIntegerField(null=True, blank=True)
-    completion_tokens = models.BigIntegerField(null=True, blank=True)
-    total_tokens = models.BigIntegerField(null=True, blank=True)
-    cache_read_tokens = models.BigIntegerField(null=True, blank=True)
-    cache_creation_tokens = models.BigIntegerField(null=True, blank=True)
-    metadata = MetadataField()
-    created_at = MomentField(default=timezone.now)
+    session: models.ForeignKey[Session, Session] = models.ForeignKey(
+        Session, on_delete=models.CASCADE, related_name="messages", db_index=False
+    )
+    session_id: str
+    seq_num: models.BigIntegerField[int, int] = models.BigIntegerField()
+    role: IdField = IdField()
+    kind: IdField = IdField()
+    content: JSONTextField = JSONTextField(default=None, blank=True)
+    model: IdField = IdField()
+    name: IdField = IdField()
+    tool_calls: JSONTextField = JSONTextField(default=None, blank=True)
+    tool_call_id: IdField = IdField()
+    parent_id: IdField = IdField()
+    prompt_tokens: models.BigIntegerField[int | None, int | None] = models.BigIntegerField(null=True, blank=True)
+    completion_tokens: models.BigIntegerField[int | None, int | None] = models.BigIntegerField(null=True, blank=True)
+    total_tokens: models.BigIntegerField[int | None, int | None] = models.BigIntegerField(null=True, blank=True)
+    cache_read_tokens: models.BigIntegerField[int | None, int | None] = models.BigIntegerField(null=True, blank=True)
+    cache_creation_tokens: models.BigIntegerField[int | None, int | None] = models.BigIntegerField(
+        null=True, blank=True
+    )
+    metadata: MetadataField = MetadataField()
+    created_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
 
     class Meta:
         db_table = "chronos_storage_message"
-        verbose_name = _("message")
-        verbose_name_plural = _("messages")
-        constraints = (
+        verbose_name: ClassVar[Any] = _("message")
+        verbose_name_plural: ClassVar[Any] = _("messages")
+        constraints: ClassVar[tuple[models.BaseConstraint, ...]] = (
             models.UniqueConstraint(fields=["session", "message_id"], name="chronos_message_id"),
             models.UniqueConstraint(fields=["session", "seq_num"], name="chronos_message_number"),
         )
-        indexes = (
+        indexes: ClassVar[tuple[models.Index, ...]] = (
             models.Index(fields=["message_id"], name="chronos_message_any_session"),
             models.Index(fields=["created_at"], name="chronos_message_created"),
         )

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any, ClassVar
+
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -15,15 +18,15 @@ class Topic(models.Model):
     The row stays when all entries are gone, so that no number is given twice.
     """
 
-    name = IdField(primary_key=True, max_length=codec.MAX_TOPIC)
-    seq_num = models.BigIntegerField(default=0)
+    name: IdField = IdField(primary_key=True, max_length=codec.MAX_TOPIC)
+    seq_num: models.BigIntegerField[int, int] = models.BigIntegerField(default=0)
     #: The last number that retention removed: where the topic now begins.
-    base_seq = models.BigIntegerField(default=0)
+    base_seq: models.BigIntegerField[int, int] = models.BigIntegerField(default=0)
 
     class Meta:
         db_table = "chronos_storage_topic"
-        verbose_name = _("queue topic")
-        verbose_name_plural = _("queue topics")
+        verbose_name: ClassVar[Any] = _("queue topic")
+        verbose_name_plural: ClassVar[Any] = _("queue topics")
 
     def __str__(self) -> str:
         return shown(self.name)
@@ -32,19 +35,23 @@ class Topic(models.Model):
 class QueueEntry(models.Model):
     """An event that was published on a topic. The numbers of a topic's entries have no gap."""
 
-    id = models.BigAutoField(primary_key=True)
-    topic = IdField(max_length=codec.MAX_TOPIC)
-    seq_num = models.BigIntegerField()
-    event = JSONTextField(default=None, blank=True)
-    user_id = IdField()
-    created_at = MomentField(default=timezone.now)
+    id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
+    topic: IdField = IdField(max_length=codec.MAX_TOPIC)
+    seq_num: models.BigIntegerField[int, int] = models.BigIntegerField()
+    event: JSONTextField = JSONTextField(default=None, blank=True)
+    user_id: IdField = IdField()
+    created_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
 
     class Meta:
         db_table = "chronos_storage_queueentry"
-        verbose_name = _("queue entry")
-        verbose_name_plural = _("queue entries")
-        constraints = (models.UniqueConstraint(fields=["topic", "seq_num"], name="chronos_queueentry_number"),)
-        indexes = (models.Index(fields=["created_at"], name="chronos_queueentry_created"),)
+        verbose_name: ClassVar[Any] = _("queue entry")
+        verbose_name_plural: ClassVar[Any] = _("queue entries")
+        constraints: ClassVar[tuple[models.BaseConstraint, ...]] = (
+            models.UniqueConstraint(fields=["topic", "seq_num"], name="chronos_queueentry_number"),
+        )
+        indexes: ClassVar[tuple[models.Index, ...]] = (
+            models.Index(fields=["created_at"], name="chronos_queueentry_created"),
+        )
 
     def __str__(self) -> str:
         return shown(f"{self.topic} {self.seq_num}")
@@ -53,17 +60,19 @@ class QueueEntry(models.Model):
 class Consumer(models.Model):
     """How far a consumer has acknowledged a topic, and when it was last heard of."""
 
-    id = models.BigAutoField(primary_key=True)
-    topic = IdField(max_length=codec.MAX_TOPIC)
-    name = IdField()
-    seq_num = models.BigIntegerField()
-    seen_at = MomentField(default=timezone.now)
+    id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
+    topic: IdField = IdField(max_length=codec.MAX_TOPIC)
+    name: IdField = IdField()
+    seq_num: models.BigIntegerField[int, int] = models.BigIntegerField()
+    seen_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
 
     class Meta:
         db_table = "chronos_storage_consumer"
-        verbose_name = _("queue consumer")
-        verbose_name_plural = _("queue consumers")
-        constraints = (models.UniqueConstraint(fields=["topic", "name"], name="chronos_consumer_name"),)
+        verbose_name: ClassVar[Any] = _("queue consumer")
+        verbose_name_plural: ClassVar[Any] = _("queue consumers")
+        constraints: ClassVar[tuple[models.BaseConstraint, ...]] = (
+            models.UniqueConstraint(fields=["topic", "name"], name="chronos_consumer_name"),
+        )
 
     def __str__(self) -> str:
         return shown(f"{self.name} {self.topic}")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Any, ClassVar
 
 from django.db import models
 from django.utils import timezone
@@ -25,27 +26,27 @@ class SessionQuerySet(models.QuerySet["Session"]):
 class Session(models.Model):
     """A conversation or run of an agent."""
 
-    id = IdField(primary_key=True)
-    agent_id = IdField()
-    user_id = IdField()
-    author = IdField()
-    title = TextField(default="", blank=True)
-    status = IdField(default="active")
-    metadata = MetadataField()
-    container_id = IdField()
-    image_id = IdField()
-    created_at = MomentField(default=timezone.now)
-    updated_at = MomentField(default=timezone.now)
-    last_activity_at = MomentField(default=timezone.now)
-    deleted_at = MomentField(null=True, blank=True)
+    id: IdField = IdField(primary_key=True)
+    agent_id: IdField = IdField()
+    user_id: IdField = IdField()
+    author: IdField = IdField()
+    title: TextField = TextField(default="", blank=True)
+    status: IdField = IdField(default="active")
+    metadata: MetadataField = MetadataField()
+    container_id: IdField = IdField()
+    image_id: IdField = IdField()
+    created_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
+    updated_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
+    last_activity_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
+    deleted_at: models.DateTimeField[datetime | None, datetime | None] = MomentField(null=True, blank=True)
 
-    objects = SessionQuerySet.as_manager()
+    objects: ClassVar[models.Manager[Session]] = SessionQuerySet.as_manager()
 
     class Meta:
         db_table = "chronos_storage_session"
-        verbose_name = _("session")
-        verbose_name_plural = _("sessions")
-        indexes = (
+        verbose_name: ClassVar[Any] = _("session")
+        verbose_name_plural: ClassVar[Any] = _("sessions")
+        indexes: ClassVar[tuple[models.Index, ...]] = (
             models.Index(fields=["created_at"], name="chronos_session_created"),
             models.Index(fields=["last_activity_at"], name="chronos_session_activity"),
             models.Index(fields=["agent_id", "created_at"], name="chronos_session_agent"),

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any, ClassVar
+
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -11,23 +14,23 @@ from ..text import name as shown
 class Trace(models.Model):
     """A span: one timed step of a run."""
 
-    id = IdField(primary_key=True)
-    session_id = IdField()
-    parent_id = IdField()
-    name = IdField()
-    kind = IdField()
-    input = JSONTextField(default=None, blank=True)
-    output = JSONTextField(default=None, blank=True)
-    error = TextField(default="", blank=True)
-    attributes = MetadataField()
-    started_at = MomentField(default=timezone.now)
-    ended_at = MomentField(null=True, blank=True)
+    id: IdField = IdField(primary_key=True)
+    session_id: IdField = IdField()
+    parent_id: IdField = IdField()
+    name: IdField = IdField()
+    kind: IdField = IdField()
+    input: JSONTextField = JSONTextField(default=None, blank=True)
+    output: JSONTextField = JSONTextField(default=None, blank=True)
+    error: TextField = TextField(default="", blank=True)
+    attributes: MetadataField = MetadataField()
+    started_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
+    ended_at: models.DateTimeField[datetime | None, datetime | None] = MomentField(null=True, blank=True)
 
     class Meta:
         db_table = "chronos_storage_trace"
-        verbose_name = _("span")
-        verbose_name_plural = _("spans")
-        indexes = (
+        verbose_name: ClassVar[Any] = _("span")
+        verbose_name_plural: ClassVar[Any] = _("spans")
+        indexes: ClassVar[tuple[models.Index, ...]] = (
             models.Index(fields=["session_id", "started_at", "id"], name="chronos_trace_session"),
             models.Index(fields=["started_at"], name="chronos_trace_started"),
         )

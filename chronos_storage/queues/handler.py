@@ -31,6 +31,6 @@ class QueueHandler(AliasHandler[EventQueue]):
         super().reset()
 
 
-queue_handler = QueueHandler("QUEUE", conf.QUEUE_BACKEND)
+queue_handler: QueueHandler = QueueHandler("QUEUE", conf.QUEUE_BACKEND)
 #: The event queue.
-queue = cast(EventQueue, ConnectionProxy(cast(Any, queue_handler), DEFAULT_ALIAS))
+queue: EventQueue = cast(EventQueue, ConnectionProxy(cast(Any, queue_handler), DEFAULT_ALIAS))

@@ -50,7 +50,7 @@ class OrmQueue(EventQueue, PerProcess):
         listen_using: str | None = None,
     ) -> None:
         #: The database alias that is used.
-        self.alias = using or router.db_for_write(models.QueueEntry)
+        self.alias: str = using or router.db_for_write(models.QueueEntry)
         for alias in (self.alias, listen_using or self.alias):
             if alias not in connections:
                 raise ConfigurationError(f"DATABASES has no {alias!r}")

@@ -6,12 +6,14 @@ checkpoint that is created without a session_id gets a session of its own. They 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import factory
 
 from .. import ids, records
 from ..backends.base import Storage
+
+R = TypeVar("R", bound=records.Record)
 
 _WRITERS = {
     records.Session: Storage.create_session,
@@ -27,11 +29,11 @@ _WRITERS = {
 _NEED_SESSION = (records.Message, records.Event, records.Checkpoint)
 
 
-class _RecordFactory(factory.Factory):  # type: ignore[type-arg]
+class _RecordFactory(factory.Factory[R]):
     class Meta:
         abstract = True
 
-    id = factory.LazyFunction(ids.new_id)
+    id: Any = factory.LazyFunction(ids.new_id)
 
     @classmethod
     def _build(cls, model_class: type[Any], *args: Any, storage: Storage | None = None, **fields: Any) -> Any:
@@ -49,75 +51,75 @@ class _RecordFactory(factory.Factory):  # type: ignore[type-arg]
         return getattr(storage, _WRITERS[model_class].__name__)(record)
 
 
-class SessionFactory(_RecordFactory):
+class SessionFactory(_RecordFactory[records.Session]):
     class Meta:
         model = records.Session
 
-    agent_id = factory.Sequence(lambda n: f"agent-{n}")
-    user_id = factory.Sequence(lambda n: f"user-{n}")
-    title = factory.Faker("sentence")
+    agent_id: Any = factory.Sequence(lambda n: f"agent-{n}")
+    user_id: Any = factory.Sequence(lambda n: f"user-{n}")
+    title: Any = factory.Faker("sentence")
 
 
-class MessageFactory(_RecordFactory):
+class MessageFactory(_RecordFactory[records.Message]):
     class Meta:
         model = records.Message
 
     role = "user"
-    content = factory.Faker("paragraph")
+    content: Any = factory.Faker("paragraph")
 
 
-class MemoryRecordFactory(_RecordFactory):
+class MemoryRecordFactory(_RecordFactory[records.MemoryRecord]):
     class Meta:
         model = records.MemoryRecord
 
-    agent_id = factory.Sequence(lambda n: f"agent-{n}")
+    agent_id: Any = factory.Sequence(lambda n: f"agent-{n}")
     kind = "long_term"
-    key = factory.Sequence(lambda n: f"key-{n}")
-    value = factory.Faker("sentence")
+    key: Any = factory.Sequence(lambda n: f"key-{n}")
+    value: Any = factory.Faker("sentence")
 
 
-class AuditLogFactory(_RecordFactory):
+class AuditLogFactory(_RecordFactory[records.AuditLog]):
     class Meta:
         model = records.AuditLog
 
-    actor = factory.Sequence(lambda n: f"user-{n}")
+    actor: Any = factory.Sequence(lambda n: f"user-{n}")
     action = "session.read"
-    resource = factory.Sequence(lambda n: f"session-{n}")
+    resource: Any = factory.Sequence(lambda n: f"session-{n}")
 
 
-class TraceFactory(_RecordFactory):
+class TraceFactory(_RecordFactory[records.Trace]):
     class Meta:
         model = records.Trace
 
-    session_id = factory.LazyFunction(ids.new_id)
-    name = factory.Sequence(lambda n: f"step-{n}")
+    session_id: Any = factory.LazyFunction(ids.new_id)
+    name: Any = factory.Sequence(lambda n: f"step-{n}")
     kind = "node"
 
 
-class EventFactory(_RecordFactory):
+class EventFactory(_RecordFactory[records.Event]):
     class Meta:
         model = records.Event
 
     type = "node_executed"
-    payload = factory.Sequence(lambda n: {"node": f"step-{n}"})
+    payload: Any = factory.Sequence(lambda n: {"node": f"step-{n}"})
 
 
-class CheckpointFactory(_RecordFactory):
+class CheckpointFactory(_RecordFactory[records.Checkpoint]):
     class Meta:
         model = records.Checkpoint
 
-    node_id = factory.Sequence(lambda n: f"step-{n}")
-    state = factory.Sequence(lambda n: {"step": n})
+    node_id: Any = factory.Sequence(lambda n: f"step-{n}")
+    state: Any = factory.Sequence(lambda n: {"step": n})
 
 
-class ContainerFactory(_RecordFactory):
+class ContainerFactory(_RecordFactory[records.Container]):
     class Meta:
         model = records.Container
 
 
-class ImageFactory(_RecordFactory):
+class ImageFactory(_RecordFactory[records.Image]):
     class Meta:
         model = records.Image
 
-    name = factory.Sequence(lambda n: f"image-{n}")
-    system_prompt = factory.Faker("sentence")
+    name: Any = factory.Sequence(lambda n: f"image-{n}")
+    system_prompt: Any = factory.Faker("sentence")

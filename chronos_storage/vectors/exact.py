@@ -48,7 +48,7 @@ class ExactVectorStore(OrmVectorStore):
         cache_bytes: how much memory the vectors may take; what is larger is read for every search.
     """
 
-    vendors = frozenset({"sqlite", "mysql"})
+    vendors: frozenset[str] = frozenset({"sqlite", "mysql"})
 
     def __init__(self, using: str | None = None, *, cache_bytes: int = 512 * 1024 * 1024) -> None:
         super().__init__(using)

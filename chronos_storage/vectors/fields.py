@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import sys
 from array import array
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .. import codec
+
+if TYPE_CHECKING:
+    # For type checkers alone Django's fields are generic: in what they are set to, and in what they give.
+    _VectorField = models.Field[Any, array[float]]
+    _TextField = models.TextField[str, str]
+else:
+    _VectorField, _TextField = models.Field, models.TextField
 
 
 def pack(vector: array[float]) -> bytes:
@@ -28,10 +35,10 @@ def unpack(data: bytes) -> array[float]:
     return vector
 
 
-class VectorField(models.Field):  # type: ignore[type-arg]
+class VectorField(_VectorField):
     """A vector of float32, of any dimension: pgvector's ``vector`` on PostgreSQL, packed bytes elsewhere."""
 
-    description = "Vector of float32"
+    description: str = "Vector of float32"
     empty_strings_allowed = False
 
     def get_internal_type(self) -> str:
@@ -60,7 +67,7 @@ class VectorField(models.Field):  # type: ignore[type-arg]
         return codec.dumps(list(self.value_from_object(obj)))
 
 
-class ContentField(models.TextField):  # type: ignore[type-arg]
+class ContentField(_TextField):
     """A text whose words are searched for, in any case: on MariaDB and MySQL that takes a collation."""
 
     def get_internal_type(self) -> str:

@@ -12,4 +12,4 @@ from .base import VectorStore
 
 vector_stores: AliasHandler[VectorStore] = AliasHandler("VECTOR_STORES", conf.VECTOR_BACKEND)
 #: The vector store with the alias "default".
-vector_store = cast(VectorStore, ConnectionProxy(cast(Any, vector_stores), DEFAULT_ALIAS))
+vector_store: VectorStore = cast(VectorStore, ConnectionProxy(cast(Any, vector_stores), DEFAULT_ALIAS))

@@ -165,7 +165,7 @@ class Question:
 
     def __init__(self, dimension: int, metric: str, query: Any, top_k: int, filter: Any, text: str | None) -> None:  # noqa: A002
         #: The query as an array of float32.
-        self.vector = as_matrix([codec.vector(query, "query")], dimension, metric, "query")[0]
-        self.top_k = codec.integer(top_k, "top_k")
+        self.vector: Any = as_matrix([codec.vector(query, "query")], dimension, metric, "query")[0]
+        self.top_k: int = codec.integer(top_k, "top_k")
         self.filter: And = filters.parse(filter)
-        self.text = None if text is None else codec.string(text, "text", codec.MAX_TEXT)
+        self.text: str | None = None if text is None else codec.string(text, "text", codec.MAX_TEXT)

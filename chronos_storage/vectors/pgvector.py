@@ -48,7 +48,7 @@ class PgVectorStore(OrmVectorStore):
         auto_index: whether indexes are built by themselves; if not, `reindex` builds them.
     """
 
-    vendors = frozenset({"postgresql"})
+    vendors: frozenset[str] = frozenset({"postgresql"})
     max_dimension = indexes.MAX_HALFVEC
 
     def __init__(self, using: str | None = None, *, auto_index: bool = True) -> None:

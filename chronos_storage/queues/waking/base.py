@@ -32,7 +32,7 @@ class Bell:
     """Ends the wait of one thread, for good."""
 
     def __init__(self) -> None:
-        self.rung = False
+        self.rung: bool = False
         self._inside, self._outside = socket.socketpair()
 
     def ring(self) -> None:
@@ -61,7 +61,7 @@ class Waker(PerProcess):
     """
 
     #: Seconds between two looks at the topics themselves.
-    interval = 30.0
+    interval: float = 30.0
     #: Whether the thread keeps its connection with the database from one look to the next.
     keeps_connection = False
     #: PostgreSQL's channel, where the statement that publishes tells of it.

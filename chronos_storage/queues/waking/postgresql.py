@@ -20,7 +20,7 @@ class PostgresWaker(Waker):
         using: the alias to listen on. It needs a connection of its own, not one that PgBouncer shares out.
     """
 
-    channel = _CHANNEL
+    channel: str | None = _CHANNEL
 
     def __init__(self, numbers: Numbers, using: str) -> None:
         self._using = using

@@ -22,7 +22,7 @@ class RedisWaker(Waker):
         cache: the alias of a cache that django-redis keeps.
     """
 
-    interval = 5.0
+    interval: float = 5.0
 
     def __init__(self, numbers: Numbers, cache: str) -> None:
         self._client = _client(cache)

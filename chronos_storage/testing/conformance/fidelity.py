@@ -37,7 +37,7 @@ TIMES = [
     for field in dataclasses.fields(record)
     if field.name in ("created_at", "last_activity_at", "started_at", "ended_at", "expires_at")
 ]
-every_kind = pytest.mark.parametrize("kind", KINDS)
+every_kind: pytest.MarkDecorator = pytest.mark.parametrize("kind", KINDS)
 
 
 def prepared(storage: Storage, kind: str) -> Storage:

@@ -12,7 +12,7 @@ from ...records import Container, Image
 from .helpers import alike, column, everything, open_session, read, write
 from .samples import ODD_JSON, at, full
 
-both = pytest.mark.parametrize("kind", ["container", "image"])
+both: pytest.MarkDecorator = pytest.mark.parametrize("kind", ["container", "image"])
 
 
 def there(storage: Storage, kind: str, id: str) -> bool:

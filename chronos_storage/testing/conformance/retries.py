@@ -23,8 +23,8 @@ PARTS = [
     for field in dataclasses.fields(KINDS[kind])
     if field.name not in NOT_CONTENT
 ] + [("audit_log", "session_id"), ("trace", "session_id")]
-every_kind = pytest.mark.parametrize("kind", APPENDED)
-every_batch = pytest.mark.parametrize("kind", BATCHED)
+every_kind: pytest.MarkDecorator = pytest.mark.parametrize("kind", APPENDED)
+every_batch: pytest.MarkDecorator = pytest.mark.parametrize("kind", BATCHED)
 
 
 def other(value: Any) -> Any:

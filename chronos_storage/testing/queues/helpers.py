@@ -65,7 +65,7 @@ class Clock:
     """The time, which can be moved."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.moved = timedelta(0)
+        self.moved: timedelta = timedelta(0)
         now = records.now
         monkeypatch.setattr(records, "now", lambda: now() + self.moved)
 

@@ -28,7 +28,7 @@ class ContainerAdmin(EditableAdmin):
     change_form_template = "admin/chronos_storage/family.html"
 
     def write(self, id: str, changes: dict[str, Any]) -> None:
-        self.storage.save_container(self.changed(id, changes))
+        self.storage.save_container(self.changed(id, {**changes, "updated_at": None}))
 
     def remove(self, id: str) -> None:
         self.storage.delete_container(id)
@@ -56,7 +56,7 @@ class ImageAdmin(EditableAdmin):
     change_form_template = "admin/chronos_storage/family.html"
 
     def write(self, id: str, changes: dict[str, Any]) -> None:
-        self.storage.save_image(self.changed(id, changes))
+        self.storage.save_image(self.changed(id, {**changes, "updated_at": None}))
 
     def remove(self, id: str) -> None:
         self.storage.delete_image(id)

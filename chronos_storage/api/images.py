@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from drf_spectacular.types import OpenApiTypes
@@ -72,7 +73,7 @@ class ContainerViewSet(_SavedViewSet):
     serializer_class = ContainerSerializer
 
     def save(self, record: records.Container) -> records.Container:
-        stored: records.Container = self.storage.save_container(record)
+        stored: records.Container = self.storage.save_container(replace(record, updated_at=None))
         return stored
 
     def remove(self, id: str) -> bool:
@@ -88,7 +89,7 @@ class ImageViewSet(_SavedViewSet):
     verbs: ClassVar[Any] = {**Listed.verbs, "merge_metadata": "change"}
 
     def save(self, record: records.Image) -> records.Image:
-        stored: records.Image = self.storage.save_image(record)
+        stored: records.Image = self.storage.save_image(replace(record, updated_at=None))
         return stored
 
     def remove(self, id: str) -> bool:

@@ -685,7 +685,7 @@ class Storage(ABC):
 
     @abstractmethod
     def save_container(self, container: Container) -> Container:
-        """Store a container, new or known; a known one keeps its created_at."""
+        """Store a container, new or known; a known one keeps its created_at. An updated_at of None is now."""
 
     @twin(save_container)
     def asave_container(self) -> Any: ...
@@ -720,7 +720,7 @@ class Storage(ABC):
 
     @abstractmethod
     def save_image(self, image: Image) -> Image:
-        """Store an image, new or known; a known one keeps its created_at."""
+        """Store an image, new or known; a known one keeps its created_at. An updated_at of None is now."""
 
     @twin(save_image)
     def asave_image(self) -> Any: ...

@@ -1,7 +1,7 @@
 """The persistence of AgentX: containers, images and sessions with their messages, asynchronous, and its event queue.
 
-Times are epoch milliseconds, what is absent is None. A record that is saved again keeps its first created_at, and its
-updated_at is the time of saving.
+Times are epoch milliseconds, what is absent is None. A record that is saved again keeps its first created_at. The
+updated_at of a container or an image is the one that is given, or the time of saving.
 """
 
 from __future__ import annotations

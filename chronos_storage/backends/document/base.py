@@ -144,9 +144,12 @@ class DocumentBase(Storage):
         return islice(filter(where, (decode(kind, document.body) for document in documents)), part.start, part.stop)
 
     def upserted(self, record: R) -> R:
-        """Store a record over what its id had; a known one keeps its created_at."""
+        """Store a record over what its id had; a known one keeps its created_at.
+
+        An updated_at that is given stays; otherwise it is now.
+        """
         record = record.cleaned()
-        record.complete(touch=True)
+        record.complete(touch=record.updated_at is None)  # type: ignore[attr-defined]  # of all that are saved so
         with self.work() as work:
             stored: Any = work.get(type(record), *key_of(record))
             if stored is not None:

@@ -84,9 +84,12 @@ class OrmBase(Storage):
             signals.announce(signals.records_written, type(stored[0]), self.alias, records=stored)
 
     def upserted(self, table: Table[R], record: R) -> R:
-        """Store a record over what its id had, in one statement; a known one keeps its created_at."""
+        """Store a record over what its id had, in one statement; a known one keeps its created_at.
+
+        An updated_at that is given stays; otherwise it is now.
+        """
         record = record.cleaned()
-        record.complete(touch=True)
+        record.complete(touch=record.updated_at is None)  # type: ignore[attr-defined]  # of all that are saved so
         keep = {table.id, "created_at"}
         with self.transaction():
             self.rows(table).bulk_create(

@@ -33,6 +33,15 @@ class ImageContract:
         assert list(storage.scan(kind)) == [saved]
 
     @both
+    def test_a_given_updated_at_stays(self, storage: Storage, kind: str) -> None:
+        record = Container if kind == "container" else Image
+        for given in (at(7), at(5)):
+            saved = write(storage, record(id=kind, created_at=at(3), updated_at=given))
+            assert (saved.created_at, saved.updated_at) == (at(3), given)
+            assert read(storage, saved) == saved
+        assert write(storage, record(id=kind)).updated_at > given
+
+    @both
     def test_whether_it_is_there(self, storage: Storage, kind: str) -> None:
         assert there(storage, kind, kind) is False
         write(storage, full(kind))

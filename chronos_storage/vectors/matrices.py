@@ -13,12 +13,10 @@ from django.db import connections
 
 from .. import codec
 from .filters import And
-from .metrics import rough_scores, scores
+from .metrics import lengths, rough_scores, scores
 
 #: Bytes of a block's vectors: few blocks, as each begins another product.
 _BLOCK_BYTES = 32 * 1024 * 1024
-#: Candidates beyond those asked for: float32 orders them roughly, and float64 then sorts them.
-_SLACK = 16
 #: What a parsed metadata object takes in memory, in multiples of its text's length, and besides.
 _METADATA_FACTOR, _METADATA_BYTES = 8, 300
 
@@ -47,16 +45,19 @@ class Block:
     size: int
 
     def candidates(self, metric: str, query: Any, count: int, filter: And) -> Any:  # noqa: A002
-        """The places of the `count` rows that match and are nearest to the query, about and in no order."""
+        """The places of the rows that match and may be among the `count` nearest to the query, in no order."""
         matrix, lengths, chosen = self.matrix, self.lengths, None
         if filter.parts:
             places = (place for place, metadata in enumerate(self.metadata) if filter.matches(metadata))
             chosen = np.fromiter(places, dtype=np.int64)
             matrix, lengths = matrix[chosen], lengths[chosen]
-        rough = rough_scores(metric, query, matrix, lengths)
-        found = np.arange(len(rough))
-        if len(rough) > count:
-            found = np.argpartition(rough, len(rough) - count)[-count:]
+        if len(matrix) > count:
+            rough, error = rough_scores(metric, query, matrix, lengths)
+            # So many are at least as near as this; float64 then tells which of those that may be nearer are.
+            bound = np.partition(rough - error, -count)[-count]
+            found = np.flatnonzero(rough + error >= bound)
+        else:
+            found = np.arange(len(matrix))
         return found if chosen is None else chosen[found]
 
     def matching(self, filter: And) -> set[int]:  # noqa: A002
@@ -79,7 +80,7 @@ def nearest(
     best: list[tuple[float, int, int]] = []  # minus the score, place, key
     before = 0
     for block in blocks:
-        places = block.candidates(metric, query, count + _SLACK, filter)
+        places = block.candidates(metric, query, count, filter)
         exact = scores(metric, query, block.matrix[places])
         found = zip(exact, places.tolist(), block.keys[places].tolist(), strict=True)
         best = sorted([*best, *((-score, before + place, key) for score, place, key in found)])[:count]
@@ -110,7 +111,7 @@ def _block(rows: list[Any], dimension: int) -> Block:
     return Block(
         keys=np.array([row[0] for row in rows], dtype=np.int64),
         matrix=matrix,
-        lengths=np.linalg.norm(matrix, axis=1),
+        lengths=lengths(matrix),
         metadata=[codec.loads(row[3]) for row in rows],
         size=matrix.nbytes + _METADATA_FACTOR * texts + _METADATA_BYTES * len(rows),
     )

@@ -13,6 +13,8 @@ from ..exceptions import InvalidRecord
 METRICS = ("cosine", "l2", "inner_product")
 #: Lengths of vectors whose squares neither vanish nor overflow in float32, which databases compute with.
 _SHORTEST, _LONGEST = 1e-15, 1e18
+#: What a product in float32 may lose by being small, and a length below which it might be lost.
+_TINY, _SHORT = np.float32(1.2e-38), np.float32(1e-30)
 
 
 def as_matrix(vectors: Sequence[array[float]], dimension: int, metric: str, field: str) -> Any:
@@ -36,6 +38,9 @@ def as_matrix(vectors: Sequence[array[float]], dimension: int, metric: str, fiel
 def scores(metric: str, query: Any, vectors: Any) -> list[float]:
     """The similarity of each of the vectors to the query, computed in float64: the same for every store.
 
+    Equal vectors have equal scores, whatever stands beside them, and a vector has the score 1 to itself by cosine and
+    l2.
+
     Args:
         query: an array of float32.
         vectors: a matrix of float32, a vector a row.
@@ -43,27 +48,66 @@ def scores(metric: str, query: Any, vectors: Any) -> list[float]:
     rows, wanted = vectors.astype(np.float64), query.astype(np.float64)
     if metric == "l2":
         rows -= wanted
-        similar = 1 / (1 + np.sqrt(np.einsum("ij,ij->i", rows, rows)))
+        similar = 1 / (1 + np.sqrt(_products(rows, rows)))
     else:
-        similar = rows @ wanted
+        similar = _products(rows, wanted)
         if metric == "cosine":
-            similar /= np.sqrt(np.einsum("ij,ij->i", rows, rows) * (wanted @ wanted))
+            similar /= np.sqrt(_products(rows, rows) * _products(wanted[np.newaxis], wanted))
             np.minimum(similar, 1, out=similar)
             np.maximum(similar, -1, out=similar)
     found: list[float] = similar.tolist()
     return found
 
 
-def rough_scores(metric: str, query: Any, block: Any, lengths: Any) -> Any:
-    """What orders the rows of a block as `scores` would, quickly: an array of float32.
+def _products(rows: Any, others: Any) -> Any:
+    """The inner products of rows, each added up alike: a matrix product's last bits depend on the row's place."""
+    return (rows * others).sum(axis=1)
+
+
+def lengths(matrix: Any) -> Any:
+    """The length of each row of float32, in float32, whose own squares might vanish."""
+    return np.sqrt(np.einsum("ij,ij->i", matrix, matrix, dtype=np.float64)).astype(np.float32)
+
+
+def rough_scores(metric: str, query: Any, block: Any, lengths: Any) -> tuple[Any, Any]:
+    """What orders the rows of a block as `scores` does, but for an error; quickly, in float32.
 
     Args:
         query: an array of float32; for cosine its length doesn't matter.
         block: a matrix of float32, a vector a row.
         lengths: the rows' lengths.
+
+    Returns:
+        The numbers, and the most by which each, or all, may be off.
     """
+    dimension = len(query)
+    off, least = relative_error(dimension), dimension * _TINY
     if metric == "l2":
         apart = block - query
-        return -np.einsum("ij,ij->i", apart, apart)
-    similar = block @ query
-    return similar / lengths if metric == "cosine" else similar
+        squares = np.einsum("ij,ij->i", apart, apart)
+        return -squares, off * squares + least
+    similar, length = block @ query, np.sqrt(float(_products(query[np.newaxis].astype(np.float64), query)[0]))
+    if metric == "cosine":
+        return similar / lengths, np.float32(off * length)
+    return similar, np.float32(off * length) * np.maximum(lengths, _SHORT) + least
+
+
+def indistinct(metric: str, query: Any, vectors: Any, score: float) -> float:
+    """How much lower than this score another may be that float32 takes for as high.
+
+    Args:
+        query: an array of float32.
+        vectors: what it is compared with, a matrix of float32.
+    """
+    scale = {"cosine": 1.0, "l2": score}.get(metric)
+    if scale is None:
+        scale = float(lengths(query[np.newaxis])[0] * lengths(vectors).max())
+    return 2 * relative_error(len(query)) * scale
+
+
+def relative_error(dimension: int) -> float:
+    """How far a sum of so many products in float32 may be off, whatever the order, relative to the factors' lengths.
+
+    That is numerical analysis' bound, dimension · 2⁻²⁴, twice: for the rounding of differences and quotients besides.
+    """
+    return float((dimension + 8) * 2.0**-23)

@@ -19,7 +19,7 @@ from . import fusion, indexes, models, statements, wire
 from .base import Progress
 from .indexes import Shape
 from .jsonb import condition
-from .metrics import scores
+from .metrics import indistinct, scores
 from .orm import OrmVectorStore, Question, checked, last_of_each
 from .statements import Nearest, Part, by_index, exactly
 
@@ -27,6 +27,8 @@ from .statements import Nearest, Part, by_index, exactly
 _PARAMETERS = {"m": (2, 100), "ef_construction": (4, 1_000), "ef_search": (1, 1_000)}
 #: A filter that no more rows match is answered by sorting them, however small the collection.
 _FEW = 1_000
+#: Rows that a search by the index fetches beside the nearest, whose order it knows only roughly.
+_SPARE = 8
 #: For how long a search need not look whether a collection's index or its ef_search are others now.
 _FRESH_SECONDS = 1.0
 #: For how long, and of how many filters, it is remembered whether few rows match: which plan a search takes, not what
@@ -167,12 +169,18 @@ class PgVectorStore(OrmVectorStore):
 
     def _by_index(self, shape: Shape, question: Question, matching: Part) -> list[Any]:
         query = wire.Vector(question.vector)
-        if question.text is None:
-            statement = statements.search_index(shape, query, matching, question.top_k)
+        if question.text is not None:
+            nearest = by_index(shape, query, matching, fusion.depth(question.top_k))
+            return self._fused(shape, question, nearest, matching)
+        rows: list[Any] = []
+        for more in (_SPARE, statements.TIES):
+            count = question.top_k + more
+            statement = statements.search_index(shape, query, matching, count)
             # Which plan is right for a filter depends on its values.
-            return wire.execute(self.alias, *statement, prepare=not question.filter.parts)
-        nearest = by_index(shape, query, matching, fusion.depth(question.top_k))
-        return self._fused(shape, question, nearest, matching)
+            rows = wire.execute(self.alias, *statement, prepare=not question.filter.parts)
+            if len(rows) < count or _ends_clearly(shape, question, rows):
+                break
+        return rows
 
     def _fused(self, shape: Shape, question: Question, nearest: Nearest, matching: Part) -> list[Any]:
         statement = statements.hybrid(shape, nearest, matching, question.text or "", question.top_k)
@@ -208,7 +216,8 @@ class PgVectorStore(OrmVectorStore):
         found = wanted = 0
         for vector in vectors[: codec.integer(sample, "sample", 1)]:
             question = Question(shape.dimension, shape.metric, vector, codec.integer(top_k, "top_k", 1), None, None)
-            truth = {row[1] for row in self._exactly(shape, question, condition(question.filter, "metadata"))}
+            rows = self._exactly(shape, question, condition(question.filter, "metadata"))
+            truth = {result.id for result in _results(shape, question, rows)}
             found += len(truth & {result.id for result in self.search(collection, vector, top_k)})
             wanted += len(truth)
         return found / wanted if wanted else 1.0
@@ -227,23 +236,35 @@ class PgVectorStore(OrmVectorStore):
         return shape
 
 
+def _scores(shape: Shape, question: Question, rows: list[Any]) -> tuple[Any, list[float]]:
+    vectors = wire.unpack([row[2] for row in rows])
+    return vectors, scores(shape.metric, question.vector, vectors)
+
+
+def _ends_clearly(shape: Shape, question: Question, rows: list[Any]) -> bool:
+    """Whether of more rows than were asked for the last are so far off that none which is as near can be missing."""
+    vectors, similar = _scores(shape, question, rows)
+    last = sorted(similar, reverse=True)[question.top_k - 1]
+    return min(similar) < last - indistinct(shape.metric, question.vector, vectors, last)
+
+
 def _results(shape: Shape, question: Question, rows: list[Any]) -> list[records.SearchResult]:
     if not rows:
         return []
-    vectors = wire.unpack([row[2] for row in rows])
-    results = [
+    if question.text is None:
+        vectors, similar = _scores(shape, question, rows)
+        best = sorted(range(len(rows)), key=lambda place: (-similar[place], rows[place][1]))[: question.top_k]
+    else:
+        vectors, similar = wire.unpack([row[2] for row in rows]), [row[6] for row in rows]
+        best = [*range(len(rows))]
+    return [
         records.SearchResult(
-            id=id,
-            vector=array("f", vector.tobytes()),
-            content=content,
-            metadata=codec.loads(metadata),
-            user_id=user_id,
-            score=score or 0.0,
+            id=rows[place][1],
+            vector=array("f", vectors[place].tobytes()),
+            content=rows[place][3],
+            metadata=codec.loads(rows[place][4]),
+            user_id=rows[place][5],
+            score=similar[place],
         )
-        for (_, id, _, content, metadata, user_id, score), vector in zip(rows, vectors, strict=True)
+        for place in best
     ]
-    if question.text is not None:
-        return results
-    for result, similarity in zip(results, scores(shape.metric, question.vector, vectors), strict=True):
-        result.score = similarity
-    return sorted(results, key=lambda result: (-result.score, result.id))[: question.top_k]

@@ -13,20 +13,33 @@ A partial index is used only where the collection's number stands in the stateme
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from .fusion import CONSTANT, depth
 from .indexes import WORDS, Shape
+from .metrics import relative_error
 
 _TABLE = "chronos_vectors_embedding"
-#: How many matching texts are ranked: of those with all words, and of those with any.
-_TEXTS = 1_000
-#: The largest hnsw.ef_search that pgvector takes.
-_MAX_EF_SEARCH = 1_000
-
 #: A statement, or a part of one, and the parameters of its placeholders.
 Part = tuple[str, list[Any]]
+
+#: How many matching texts are ranked: of those with all words, and of those with any.
+_TEXTS = 1_000
+#: How many rows beside the nearest a search looks at for the sake of their order, where float32 can't tell it.
+TIES = 1_000
+#: By metric: the most by which pgvector's distance may be off, and the parameters of that.
+_ERRORS: dict[str, Callable[[Shape, Any], Part]] = {
+    "cosine": lambda shape, query: (f"{relative_error(shape.dimension)!r}::float8", []),
+    "l2": lambda shape, query: (f"distance * {relative_error(shape.dimension)!r} + 1e-20", []),
+    "inner_product": lambda shape, query: (
+        f"vector_norm(vector) * vector_norm(%s) * {relative_error(shape.dimension)!r} + 1e-30",
+        [query],
+    ),
+}
+#: The largest hnsw.ef_search that pgvector takes.
+_MAX_EF_SEARCH = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,23 +111,23 @@ def search_index(shape: Shape, query: Any, matching: Part, top_k: int) -> Part:
 def search(shape: Shape, query: Any, matching: Part, top_k: int, *, at_most: int | None = None) -> Part:
     """A search by vector alone of all rows that match; with `at_most`, of so many of them and one more.
 
-    Its rows, in no order: how many matched, where `at_most` is given, then the embedding's columns, and NULL.
+    Its rows, in no order: how many matched, then the embedding's columns, and NULL. They are the `top_k` nearest, and
+    those that may be among them for all that pgvector, which computes in float32, can tell.
     """
     condition, parameters = matching
-    rows = f"{_TABLE} AS e WHERE collection_id = {shape.id} AND {condition}"
-    distance = f"vector {shape.operator} %s"
-    if at_most is None:
-        sql = (
-            f"SELECT NULL::bigint, {_COLUMNS}, NULL::float8 FROM {rows} ORDER BY {distance}, embedding_id LIMIT {top_k}"
-        )
-        return sql, [*parameters, query]
-    # Counted in narrow rows: whole ones would take longer than to fetch the winners again.
+    bound = "" if at_most is None else f" LIMIT {at_most + 1}"
+    error, error_parameters = _ERRORS[shape.metric](shape, query)
+    # Narrow rows: to sort whole ones would take longer than to fetch the winners again.
     sql = (
-        f"SELECT matched, {_COLUMNS}, NULL::float8 FROM (SELECT id, distance, count(*) OVER () AS matched"
-        f" FROM (SELECT id, embedding_id, {distance} AS distance FROM {rows} LIMIT {at_most + 1}) AS matching"
-        f" ORDER BY distance, embedding_id LIMIT {top_k}) AS nearest JOIN {_TABLE} AS e USING (id)"
+        f"WITH matching AS MATERIALIZED (SELECT id, embedding_id, distance, {error} AS error"
+        f" FROM (SELECT id, embedding_id, vector, vector {shape.operator} %s AS distance FROM {_TABLE}"
+        f" WHERE collection_id = {shape.id} AND {condition}{bound}) AS compared),"
+        f" last AS (SELECT distance + error AS most FROM matching ORDER BY most LIMIT 1 OFFSET {top_k - 1}),"
+        " nearest AS (SELECT id FROM matching WHERE distance - error <= coalesce((SELECT most FROM last), 'Infinity')"
+        f" ORDER BY distance, embedding_id LIMIT {top_k + TIES})"
+        f" SELECT (SELECT count(*) FROM matching), {_COLUMNS}, NULL::float8 FROM nearest JOIN {_TABLE} AS e USING (id)"
     )
-    return sql, [query, *parameters]
+    return sql, [*error_parameters, query, *parameters]
 
 
 def hybrid(shape: Shape, nearest: Nearest, matching: Part, text: str, top_k: int) -> Part:

@@ -14,6 +14,7 @@ from django.db import connections, transaction
 from chronos_storage import vector_stores
 from chronos_storage.exceptions import InvalidRecord
 from chronos_storage.records import Embedding
+from chronos_storage.testing.vectors.helpers import similarity
 from chronos_storage.vectors import indexes
 from chronos_storage.vectors.pgvector import PgVectorStore
 
@@ -205,6 +206,24 @@ def test_many_dimensions(store: PgVectorStore, dimension: int, kind: str) -> Non
         assert first.id == row.id
         assert first.score == pytest.approx(1, abs=1e-6)
     assert store.recall("c", sample=20) == 1.0
+
+
+def test_the_index_tells_duplicates_apart(store: PgVectorStore) -> None:
+    """What HNSW gives in the order of float32, or of its graph, comes in the order that every store has."""
+    store.create_collection("c", 24)
+    source = random.Random(3)
+    base = [source.gauss(0, 1) for _ in range(24)]
+    near = [[number + 1e-5 * source.gauss(0, 1) for number in base] for _ in range(60)]
+    rows = [Embedding(id=f"near {place:02}", vector=each) for place, each in enumerate(near)]
+    rows += [Embedding(id=f"same {place:02}", vector=[-number for number in base]) for place in range(40)]
+    stored = store.upsert("c", [*reversed(rows), *embeddings(200, 24)])
+    store.reindex("c")
+    with connections["postgres"].cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off; SET enable_sort = off")
+    for query in [row.vector for row in stored if "near" in row.id and row.id < "near 10"]:
+        nearest = sorted(stored, key=lambda row: -similarity("cosine", query, row.vector))[:5]
+        assert [each.id for each in store.search("c", query, 5)] == [each.id for each in nearest]
+    assert [each.id for each in store.search("c", rows[-1].vector, 3)] == ["same 00", "same 01", "same 02"]
 
 
 def index_definition() -> str:

@@ -37,6 +37,33 @@ class SearchContract:
             "l2": {"east": 0.5, "north": round(1 / (1 + 5**0.5), 6), "west": round(1 / 6, 6)},
         }
 
+    @pytest.mark.parametrize("metric", METRICS)
+    def test_near_duplicates_are_told_apart(self, vector_store: VectorStore, metric: Metric) -> None:
+        """Against: an order that float32 is too coarse for, so that a stored vector is not its own nearest."""
+        [base] = numbers(1, 96)
+        noise = numbers(120, 96, seed=1)
+        vectors = [[number + 1e-5 * other for number, other in zip(base, each, strict=True)] for each in noise]
+        vector_store.create_collection("c", 96, metric=metric)
+        stored = vector_store.upsert("c", [Embedding(id=f"{n:03}", vector=each) for n, each in enumerate(vectors)])
+        for query in stored[::10]:
+            expected = sorted(stored, key=lambda each: -similarity(metric, query.vector, each.vector))
+            results = vector_store.search("c", query.vector, 5)
+            assert ids(results) == ids(expected[:5])
+            if metric != "inner_product":
+                assert (results[0].id, results[0].score) == (query.id, 1.0)
+
+    @pytest.mark.parametrize("metric", METRICS)
+    def test_duplicates_come_by_id(self, vector_store: VectorStore, metric: Metric) -> None:
+        vectors = numbers(3, 33)
+        vector_store.create_collection("c", 33, metric=metric)
+        given = [Embedding(id=f"{place % 50:02}-{place // 50}", vector=vectors[place // 50]) for place in range(149)]
+        vector_store.upsert("c", given)
+        for place, query in enumerate(vectors):
+            results = vector_store.search("c", query, 149)
+            assert ids(results) == [each.id for each in sorted(results, key=lambda each: (-each.score, each.id))]
+            for top_k in (1, 7, 49):
+                assert ids(vector_store.search("c", query, top_k)) == [f"{n:02}-{place}" for n in range(top_k)]
+
     def test_ties_are_broken_by_id(self, vector_store: VectorStore) -> None:
         vector_store.create_collection("c", 1, metric="l2")
         vector_store.upsert("c", [Embedding(id=id, vector=[1]) for id in ["b", "a", "B", "\u00e9", "0"]])

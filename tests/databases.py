@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -36,3 +37,13 @@ def new_databases(place: str, folder: Path, count: int = 1) -> Iterator[list[str
     with connections[place]._nodb_cursor() as cursor:
         for name in names:
             cursor.execute(f"DROP DATABASE {name}{force}")
+
+
+def hand_written(url: str, **settings: Any) -> str:
+    """A new alias for the database of this address, with settings as they are written by hand: nothing but these."""
+    parts, alias = urlsplit(url), f"new_{secrets.token_hex(4)}"
+    engine = {"postgres": "postgresql", "mysql": "mysql"}[parts.scheme]
+    address = {"NAME": parts.path[1:], "USER": parts.username, "HOST": parts.hostname, "PORT": parts.port}
+    written = {"ENGINE": f"django.db.backends.{engine}", **address, **settings}
+    connections.settings |= connections.configure_settings({"default": connections.settings["default"], alias: written})
+    return alias

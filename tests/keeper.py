@@ -1,8 +1,8 @@
 """Clears up after the process that started this one, however that ended: stops its server and removes its folder.
 
 Called as ``python keeper.py FOLDER [USER SIGNAL COMMAND…]``: runs the command in the folder, as the user if one is
-given. When standard input brings a byte, or ends because that process is gone, the server gets the signal, and the
-folder is removed.
+given. When standard input brings a byte, or ends because that process is gone, the server gets the signal (for a "k"
+it is killed), and the folder is removed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from signal import SIGKILL
 from typing import Any
 
 
@@ -27,9 +28,9 @@ def serve(folder: Path, user: str, signal: str, *command: str) -> None:
     asked = threading.Event()
 
     def stop_when_told() -> None:
-        wait()
+        told = wait()
         asked.set()
-        server.send_signal(int(signal))
+        server.send_signal(SIGKILL if told == b"k" else int(signal))
 
     threading.Thread(target=stop_when_told, daemon=True).start()
     status = server.wait()
@@ -37,9 +38,9 @@ def serve(folder: Path, user: str, signal: str, *command: str) -> None:
         print(f"{command[0]} ended by itself, status {status}:\n{log.read_text(errors='replace')}", file=sys.stderr)
 
 
-def wait() -> None:
-    """Return when we are told to, or nobody is left who could."""
-    os.read(sys.stdin.fileno(), 1)  # not through a buffer, whose lock would be in the way of ending meanwhile
+def wait() -> bytes:
+    """Return what we are told, or nothing if nobody is left who could."""
+    return os.read(sys.stdin.fileno(), 1)  # not through a buffer, whose lock would be in the way of ending meanwhile
 
 
 def main(folder: str, *server: str) -> None:

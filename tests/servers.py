@@ -24,12 +24,16 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 _START_SECONDS = 60
 _CONNECTIONS = 200
+#: Where programs are: a user's PATH need not have the folder of the system's daemons.
+_PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin"
 
 
 def sqlite() -> str:
@@ -57,6 +61,48 @@ def redis() -> str | None:
     return _once("TEST_REDIS_URL", _start_redis)
 
 
+def own_postgres() -> Server | None:
+    """A PostgreSQL of the test's own, which it may stop; the oldest one, as no copy of it needs to be made."""
+    return _make_postgres15()
+
+
+def own_mariadb() -> Server | None:
+    """A MariaDB of the test's own, which it may stop."""
+    return _make_mariadb()
+
+
+def own_pgbouncer(postgres: str) -> Server | None:
+    """A PgBouncer in transaction mode in front of the PostgreSQL of this URL; one for two transactions by turns."""
+    program = shutil.which("pgbouncer", path=_PATH)
+    if program is None:
+        _require("pgbouncer")
+        return None
+    server, user, port = urlsplit(postgres), _user(), _free_port()
+    folder = _folder(user)
+    _start_keeper(folder)
+    settings = {
+        "listen_addr": "127.0.0.1",
+        "listen_port": port,
+        "unix_socket_dir": "",
+        "auth_type": "any",
+        "pool_mode": "transaction",
+        "server_round_robin": 1,
+        "server_login_retry": 0,
+    }
+    configuration = folder / "pgbouncer.ini"
+    configuration.write_text(
+        f"[databases]\n* = host={server.hostname} port={server.port} user={server.username}\n[pgbouncer]\n"
+        + "".join(f"{name} = {value}\n" for name, value in settings.items())
+    )
+    return Server(
+        server._replace(netloc=f"{server.username}@127.0.0.1:{port}").geturl(),
+        [program, str(configuration)],
+        user,
+        stop_signal=signal.SIGTERM,  # the others wait for clients
+        is_ready=_accepts(port),
+    )
+
+
 def start_all() -> None:
     """Start whatever is installed, all at once."""
     starts = (sqlite, partial(postgres, waits_for_disk=False), postgres15, mariadb, redis)
@@ -69,10 +115,49 @@ def _once(variable: str, start: Callable[[], str | None]) -> str | None:
     url = os.environ.get(variable)
     if url is None:
         url = start()
-        if url is None and os.environ.get("CI") == "true":
-            raise RuntimeError(f"in CI every database is tested: install its server or set {variable}")
+        if url is None:
+            _require(variable)
         os.environ[variable] = url or ""
     return url or None
+
+
+def _require(what: str) -> None:
+    """In CI, fail for what is missing."""
+    if os.environ.get("CI") == "true":
+        raise RuntimeError(f"in CI every database is tested: install what {what} needs")
+
+
+@dataclass
+class Server:
+    """A server on 127.0.0.1 that can be stopped and started again, on the same port and with the same data.
+
+    Attributes:
+        url: where it answers.
+    """
+
+    url: str
+    command: Sequence[str]
+    user: str
+    stop_signal: signal.Signals
+    is_ready: Sequence[str]
+    _keeper: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        self._keeper = _keep(self.command, _folder(self.user), self.user, stop=self.stop_signal, is_ready=self.is_ready)
+
+    def stop(self) -> None:
+        """Have it end as it does when the machine is shut down, and wait until it has."""
+        self._end(b".")
+
+    def kill(self) -> None:
+        """End it without a warning."""
+        self._end(b"k")
+
+    def _end(self, how: bytes) -> None:
+        if self._keeper:
+            _stop(self._keeper, os.getpid(), how)
+            self._keeper = None
 
 
 def _make_sqlite() -> str:
@@ -90,7 +175,7 @@ def _start_postgres(waits_for_disk: bool) -> str | None:
     if user and not _open_to_all(package):
         package = _copy_wheel(package, folder, user)
     locale = ("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
-    return _run_postgres(package / "pginstall18", folder, user, locale, waits_for_disk)
+    return _started(_make_postgres(package / "pginstall18", folder, user, locale, waits_for_disk))
 
 
 def _copy_wheel(package: Path, folder: Path, user: str) -> Path:
@@ -104,15 +189,27 @@ def _copy_wheel(package: Path, folder: Path, user: str) -> Path:
 
 
 def _start_postgres15() -> str | None:
+    return _started(_make_postgres15())
+
+
+def _make_postgres15() -> Server | None:
     for home in ("/usr/lib/postgresql/15", "/usr/pgsql-15", "/opt/homebrew/opt/postgresql@15"):
         if Path(home, "bin", "initdb").exists():
             # ids must be compared bytewise where the database itself would not
             locale = ("--locale=C", "--locale-provider=icu", "--icu-locale=en-US")
-            return _run_postgres(Path(home), _folder(user := _user()), user, locale, waits_for_disk=False)
+            return _make_postgres(Path(home), _folder(user := _user()), user, locale, waits_for_disk=False)
     return None
 
 
-def _run_postgres(home: Path, folder: Path, user: str, locale: Sequence[str], waits_for_disk: bool) -> str:
+def _started(server: Server | None) -> str | None:
+    if server is None:
+        return None
+    server.start()
+    return server.url
+
+
+def _make_postgres(home: Path, folder: Path, user: str, locale: Sequence[str], waits_for_disk: bool) -> Server:
+    _start_keeper(folder)
     data, port = folder / "data", _free_port()
     initdb = [str(home / "bin" / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", *locale]
     _prepare([*initdb, "--no-sync"], folder, user)
@@ -125,42 +222,44 @@ def _run_postgres(home: Path, folder: Path, user: str, locale: Sequence[str], wa
     }
     if not waits_for_disk:
         settings |= {"fsync": "off", "full_page_writes": "off"}
-    _keep(
+    return Server(
+        f"postgres://postgres@127.0.0.1:{port}/postgres",
         [str(home / "bin" / "postgres"), "-D", str(data), *(f"--{name}={value}" for name, value in settings.items())],
-        folder,
         user,
-        stop=signal.SIGINT,  # PostgreSQL's fast shutdown
+        stop_signal=signal.SIGINT,  # PostgreSQL's fast shutdown
         is_ready=[str(home / "bin" / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres"],
     )
-    return f"postgres://postgres@127.0.0.1:{port}/postgres"
 
 
 def _start_mariadb() -> str | None:
-    # a user's PATH need not have the folder of the system's daemons
-    path = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin"
+    return _started(_make_mariadb())
+
+
+def _make_mariadb() -> Server | None:
     server, install, admin = (
-        shutil.which(name, path=path) for name in ("mariadbd", "mariadb-install-db", "mariadb-admin")
+        shutil.which(name, path=_PATH) for name in ("mariadbd", "mariadb-install-db", "mariadb-admin")
     )
     if not (server and install and admin):
         return None
     user, port = _user(), _free_port()
     folder = _folder(user)
+    _start_keeper(folder)
     shared = ("--no-defaults", f"--datadir={folder / 'data'}", "--character-set-server=utf8mb4")
     _prepare([install, *shared, "--auth-root-authentication-method=normal", "--skip-test-db"], folder, user)
-    client = [admin, "--no-defaults", "--host=127.0.0.1", f"--port={port}", "--user=root", "--silent"]
-    _keep(
+    (folder / "data" / "chronos").mkdir()  # which is what makes a database
+    if user:
+        shutil.chown(folder / "data" / "chronos", user)
+    return Server(
+        f"mysql://root@127.0.0.1:{port}/chronos",
         [
             *(server, *shared, f"--socket={folder / 'socket'}", f"--max-connections={_CONNECTIONS}"),
             *("--bind-address=127.0.0.1", f"--port={port}", "--skip-name-resolve"),
             *("--innodb-flush-log-at-trx-commit=2", "--skip-innodb-doublewrite"),
         ],
-        folder,
         user,
-        stop=signal.SIGTERM,
-        is_ready=[*client, "ping"],
+        stop_signal=signal.SIGTERM,
+        is_ready=[admin, "--no-defaults", "--host=127.0.0.1", f"--port={port}", "--user=root", "--silent", "ping"],
     )
-    _prepare([*client, "create", "chronos"], folder, user)
-    return f"mysql://root@127.0.0.1:{port}/chronos"
 
 
 def _start_redis() -> str | None:
@@ -177,7 +276,7 @@ def _start_redis() -> str | None:
         _folder(user=""),
         user="",
         stop=signal.SIGTERM,
-        is_ready=[sys.executable, "-c", f"import socket; socket.create_connection(('127.0.0.1', {port}))"],
+        is_ready=_accepts(port),
     )
     return f"redis://127.0.0.1:{port}/0"
 
@@ -215,6 +314,11 @@ def _free_port() -> int:
         return port
 
 
+def _accepts(port: int) -> list[str]:
+    """A command that succeeds where something listens on the port."""
+    return [sys.executable, "-c", f"import socket; socket.create_connection(('127.0.0.1', {port}))"]
+
+
 def _prepare(command: Sequence[str], folder: Path, user: str) -> None:
     identity: dict[str, Any] = {"user": user, "group": folder.stat().st_gid, "extra_groups": []} if user else {}
     done = subprocess.run(
@@ -229,14 +333,15 @@ def _environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "TMPDIR": str(folder)}
 
 
-def _keep(command: Sequence[str], folder: Path, user: str, *, stop: signal.Signals, is_ready: Sequence[str]) -> None:
-    """Start a server and wait until it answers."""
+def _keep(command: Sequence[str], folder: Path, user: str, *, stop: signal.Signals, is_ready: Sequence[str]) -> Any:
+    """Start a server and wait until it answers; returns its keeper."""
     keeper = _start_keeper(folder, user, str(int(stop)), *command)
     deadline = time.monotonic() + _START_SECONDS
     while subprocess.run(is_ready, capture_output=True).returncode:
         if keeper.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"{command[0]} did not start")
         time.sleep(0.05)
+    return keeper
 
 
 def _start_keeper(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
@@ -250,8 +355,8 @@ def _start_keeper(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
     return keeper
 
 
-def _stop(keeper: subprocess.Popen[bytes], owner: int) -> None:
-    if os.getpid() != owner:
-        return  # a fork of the process that started it
+def _stop(keeper: subprocess.Popen[bytes], owner: int, how: bytes = b".") -> None:
+    if os.getpid() != owner or keeper.poll() is not None:
+        return  # a fork of the process that started it, or it has ended already
     with suppress(BrokenPipeError):
-        keeper.communicate(b".")
+        keeper.communicate(how)

@@ -109,6 +109,7 @@ class PgVectorStore(OrmVectorStore):
             models.Embedding.objects.using(self.alias).filter(pk__in=keys)._raw_delete(self.alias)
         return len(keys)
 
+    @retried
     def search(
         self,
         collection: str,
@@ -226,6 +227,7 @@ class PgVectorStore(OrmVectorStore):
         indexes.wait(self.alias)
         super().close()
 
+    @retried
     def _shape(self, name: str) -> Shape:
         name = codec.string(name, "collection")
         found = wire.execute(self.alias, indexes.SHAPE, [name])

@@ -18,6 +18,8 @@ from django.db import connections
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
+from ..backends.orm import preparing
+
 
 @dataclass(frozen=True, slots=True)
 class Vector:
@@ -74,23 +76,35 @@ def unpack(vectors: list[bytes]) -> Any:
 _adapted: WeakSet[psycopg.Connection[Any]] = WeakSet()
 
 
-def _adapt(connection: psycopg.Connection[Any]) -> None:
+def _adapt(wrapper: Any) -> None:
     """Tell a connection of our parameters; each database has numbers of its own for an extension's types."""
-    found = connection.execute("SELECT 'vector'::regtype::oid, 'vector[]'::regtype::oid").fetchone()
-    vector, vectors = found or (0, 0)
+    connection: psycopg.Connection[Any] = wrapper.connection
+    query = "SELECT 'vector'::regtype::oid, 'vector[]'::regtype::oid, pg_backend_pid()"
+    vector, vectors, session = connection.execute(query).fetchone() or (0, 0, 0)
     one: Any = type("VectorDumper", (_VectorDumper,), {"oid": vector})
     several: Any = type("VectorsDumper", (_VectorsDumper,), {"oid": vectors, "element_type": vector})
     connection.adapters.register_dumper(Vector, one)
     connection.adapters.register_dumper(Vectors, several)
     _adapted.add(connection)
+    if session != connection.info.backend_pid and not _host_decides(wrapper):
+        # Not the server itself has greeted us. A statement of the same name, prepared by somebody else in the session
+        # that we are given, would be taken for ours without an error.
+        preparing.turn_off(wrapper)
 
 
-class _Prepared(psycopg.Cursor[Any]):
-    """A cursor that prepares its statements, also where Django has that off for its own."""
+def _host_decides(wrapper: Any) -> bool:
+    """Whether the host says what is to be prepared."""
+    return "prepare_threshold" in wrapper.settings_dict["OPTIONS"]
+
+
+class _Cursor(psycopg.Cursor[Any]):
+    """A cursor that prepares its statements from their first use on, or never, whatever Django has for its own."""
+
+    prepares = False
 
     def execute(self, *arguments: Any, **options: Any) -> Any:
         connection = self.connection
-        threshold, connection.prepare_threshold = connection.prepare_threshold, 0
+        threshold, connection.prepare_threshold = connection.prepare_threshold, 0 if self.prepares else None
         try:
             return super().execute(*arguments, **options)
         finally:
@@ -101,8 +115,9 @@ def execute(using: str, sql: str, parameters: list[Any], *, prepare: bool = Fals
     """The rows of a statement, whose parameters go to the server apart from it and whose values come in binary.
 
     Args:
-        prepare: plan it once and not for each of its parameters, unless the host says ``DISABLE_SERVER_SIDE_CURSORS``,
-            as it does behind a pooler that gives each transaction another session.
+        prepare: plan it once and not for each of its parameters, unless the host says ``DISABLE_SERVER_SIDE_CURSORS``
+            or there is a pooler that gives each transaction another session. A host that has a ``prepare_threshold``
+            in OPTIONS decides itself.
     """
     with _begun(_connected(using), sql, parameters, prepare) as cursor:
         rows: list[Any] = cursor.fetchall()
@@ -124,13 +139,17 @@ def _connected(using: str) -> Any:
     connection.ensure_connection()
     if connection.connection not in _adapted:
         with connection.wrap_database_errors:
-            _adapt(connection.connection)
+            _adapt(connection)
     return connection
 
 
 def _begun(connection: Any, sql: str, parameters: list[Any], prepare: bool) -> Any:
-    kept = prepare and not connection.settings_dict["DISABLE_SERVER_SIDE_CURSORS"]
-    cursor = _Prepared(connection.connection) if kept else psycopg.Cursor(connection.connection)
+    if _host_decides(connection) and not preparing.is_off(connection):
+        cursor = psycopg.Cursor(connection.connection)
+    else:
+        cursor = _Cursor(connection.connection)
+        disabled = connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS") or preparing.is_off(connection)
+        cursor.prepares = prepare and not disabled
     cursor.format = Format.BINARY
     # Django's wrapper translates errors and tells whoever logs or forbids queries.
     wrapped = connection._prepare_cursor(cursor)

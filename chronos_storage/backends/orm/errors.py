@@ -13,6 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from django.db import DatabaseError, connections
 
 from ...exceptions import RetryTransaction
+from . import preparing
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,10 +32,15 @@ def is_transient(error: DatabaseError) -> bool:
     cause = error.__cause__
     if isinstance(cause, sqlite3.Error):
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_CODES
-    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+    state = _sqlstate(error)
     if state is not None:
-        return state in _POSTGRESQL_STATES
+        return state in _POSTGRESQL_STATES or state in preparing.STATES
     return bool(cause is not None and cause.args and cause.args[0] in _MYSQL_NUMBERS)
+
+
+def _sqlstate(error: DatabaseError) -> str | None:
+    """PostgreSQL's code of an error."""
+    return getattr(error.__cause__, "sqlstate", None) or getattr(error.__cause__, "pgcode", None)
 
 
 @contextmanager
@@ -63,6 +69,8 @@ def retried(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P
             except DatabaseError as error:
                 if not is_transient(error):
                     raise
+                if _sqlstate(error) in preparing.STATES:
+                    preparing.turn_off(connections[self.alias])
                 if delay is None or connections[self.alias].in_atomic_block:
                     raise RetryTransaction from error
             time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311

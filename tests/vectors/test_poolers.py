@@ -1,0 +1,110 @@
+"""Prepared statements: for hand-written settings, where the host says how, and behind a pooler that knows of none."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.db import connections, transaction
+
+from chronos_storage.backends.orm import preparing
+from chronos_storage.exceptions import RetryTransaction
+from chronos_storage.records import Embedding
+from tests import servers
+from tests.databases import hand_written
+
+if not os.environ["TEST_POSTGRES_URL"]:
+    pytest.skip("PostgreSQL with pgvector is not installed", allow_module_level=True)
+
+pytestmark = [
+    pytest.mark.django_db(databases=["postgres"], transaction=True),
+    pytest.mark.usefixtures("other_databases"),
+]
+
+
+@pytest.fixture(scope="module")
+def pgbouncer() -> Iterator[str]:
+    server = servers.own_pgbouncer(os.environ["TEST_POSTGRES_URL"])
+    if server is None:
+        pytest.skip("pgbouncer is not installed")
+    server.start()
+    yield server.url
+    server.stop()
+
+
+def store_at(url: str, **options: Any) -> Any:
+    """A store on the tests' database, by way of this address."""
+    from chronos_storage.vectors.pgvector import PgVectorStore
+
+    name = connections["postgres"].settings_dict["NAME"]
+    using = hand_written(urlsplit(url)._replace(path=f"/{name}").geturl(), OPTIONS=options)
+    store = PgVectorStore(using, auto_index=False)
+    store.create_collection("c", 2)
+    return store
+
+
+def use(store: Any, times: int = 4) -> None:
+    """Write and search, and see that it is right."""
+    for number in range(times):
+        store.upsert("c", [Embedding(id=str(number), vector=[1.0, number])])
+        store.upsert("c", [Embedding(id=f"{number} {place}", vector=[-1.0, place]) for place in range(300)])
+        found = store.search("c", [1.0, number], 1, filter={"kind": {"$exists": False}})
+        assert [result.id for result in found] == [str(number)]
+
+
+def prepared(store: Any) -> int:
+    with connections[store.alias].cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements")
+        return cursor.fetchone()[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "prepares"), [({}, True), ({"prepare_threshold": None}, False), ({"prepare_threshold": 0}, True)]
+)
+def test_hand_written_settings_are_enough_and_the_host_says_when_to_prepare(options: Any, prepares: bool) -> None:
+    store = store_at(os.environ["TEST_POSTGRES_URL"], **options)
+    use(store)
+    assert (prepared(store) > 0) == prepares
+
+
+def share_sessions(using: str) -> None:
+    """Have the pooler open two sessions, which it gives out by turns; both know a statement of the driver's first name.
+
+    The connection that has made them is closed.
+    """
+    other = connections.create_connection(using)
+    with transaction.atomic(using=using), connections[using].cursor() as first:
+        first.execute("SELECT 1")
+        other.set_autocommit(False)
+        with other.cursor() as second:
+            for cursor in (first, second):
+                cursor.execute("DEALLOCATE ALL")
+                cursor.execute("PREPARE _pg3_0 AS SELECT 1")
+        other.commit()
+    other.close()
+    connections[using].close()
+
+
+def test_behind_a_pooler_nothing_is_prepared_after_one_warning(
+    pgbouncer: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = store_at(pgbouncer)
+    share_sessions(store.alias)
+    use(store)
+    assert prepared(store) == 1
+    assert [record.args for record in caplog.records] == [(store.alias,)]
+
+
+def test_a_host_that_prepares_behind_a_pooler_is_warned_once(pgbouncer: str, caplog: pytest.LogCaptureFixture) -> None:
+    store = store_at(pgbouncer)
+    share_sessions(store.alias)
+    caplog.clear()
+    preparing._off.clear()
+    connections[store.alias].settings_dict["OPTIONS"]["prepare_threshold"] = 0
+    with pytest.raises(RetryTransaction), transaction.atomic(using=store.alias):
+        store.search("c", [1.0, 0.0])
+    use(store)
+    assert [record.args for record in caplog.records] == [(store.alias,)]

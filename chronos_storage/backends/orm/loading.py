@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 
 from ...exceptions import AlreadyExists, InvalidRecord
 from ...ledger.heads import lock_heads
@@ -27,14 +28,26 @@ def load_some(using: str, record_type: type[Record], given: list[Any]) -> int:
         return _load_series(using, series, cleaned)
     if record_type is Checkpoint:
         return _load_checkpoints(using, table, cleaned)
-    rows = table.model._default_manager.using(using)
-    known = {record.id: record for record in table.fetch(rows.filter(pk__in=[record.id for record in cleaned]))}
-    new = unknown(cleaned, known, lambda record: record.id)
-    try:
-        table.insert(using, new)
-    except IntegrityError as error:
-        raise AlreadyExists(f"a {record_type.__name__} with the same key is stored under another id") from error
-    return len(new)
+    return _load_unnumbered(using, table, cleaned)
+
+
+def _load_unnumbered(using: str, table: Table[Any], given: list[Any]) -> int:
+    rows = table.model._default_manager.using(using).filter(pk__in=[record.id for record in given])
+    seen = -1
+    while True:
+        known = {record.id: record for record in table.fetch(rows)}
+        count = len(known)
+        new = unknown(given, known, lambda record: record.id)
+        try:
+            with transaction.atomic(using=using):
+                table.insert(using, new)
+        except IntegrityError as error:  # another writer may have stored some of them in between
+            if count == seen:
+                name = table.record.__name__
+                raise AlreadyExists(f"a {name} with the same key is stored under another id") from error
+            seen = count
+        else:
+            return len(new)
 
 
 def _load_series(using: str, series: Series[Any], given: list[Any]) -> int:
@@ -52,21 +65,25 @@ def _load_series(using: str, series: Series[Any], given: list[Any]) -> int:
 
 def _load_checkpoints(using: str, table: Table[Any], given: list[Checkpoint]) -> int:
     rows = table.model._default_manager.using(using)
+    owners: dict[str, set[str]] = defaultdict(set)
+    for record in given:
+        owners[record.namespace].add(record.session_id)
+    # Locked first, so that nobody stores the same checkpoints between the look and the writing.
+    heads = {
+        namespace: lock_heads(using, Head.Kind.CHECKPOINT, owners[namespace], namespace, deleted_too=True)
+        for namespace in sorted(owners)
+    }
     known = {}
     for session_id in {record.session_id for record in given}:
         ids = [record.id for record in given if record.session_id == session_id]
         for record in table.fetch(rows.filter(session_id=session_id, checkpoint_id__in=ids)):
             known[record.session_id, record.id] = record
     new = unknown(given, known, lambda record: (record.session_id, record.id))
-    for namespace in sorted({record.namespace for record in new}):
-        numbers: dict[str, int] = {}
-        for record in new:
-            if record.namespace == namespace:
-                numbers[record.session_id] = max(record.seq_num, numbers.get(record.session_id, 0))
-        heads = lock_heads(using, Head.Kind.CHECKPOINT, numbers, namespace, deleted_too=True)
-        for session_id, head in heads.items():
-            head.seq_num = max(head.seq_num, numbers[session_id])
-        Head.objects.using(using).bulk_update(heads.values(), ["seq_num"])
+    for record in new:
+        head = heads[record.namespace][record.session_id]
+        head.seq_num = max(head.seq_num, record.seq_num)
+    moved = [head for by_session in heads.values() for head in by_session.values()]
+    Head.objects.using(using).bulk_update(moved, ["seq_num"])
     try:
         table.insert(using, new)
     except IntegrityError as error:

@@ -614,7 +614,7 @@ class Storage(ABC):
         """The checkpoint, or None; without `session_id` that of a soft-deleted session only where no other has the id.
 
         Raises:
-            AmbiguousId: without `session_id`, when several sessions have a checkpoint of this id, as forks do.
+            AmbiguousId: without `session_id`, when several sessions have a checkpoint of this id, as copies do.
         """
 
     @twin(get_checkpoint)
@@ -664,9 +664,9 @@ class Storage(ABC):
     def fork_session(self, checkpoint_id: str, /, *, session_id: str | None = None, **session_fields: Any) -> Session:
         """A new session that starts from a checkpoint's state; the source is untouched.
 
-        Its first checkpoint is a copy, its agent, user, author, title, container and image are the source's unless
-        `session_fields` says otherwise, its metadata names the source under ``forked_from``. No messages or events
-        are copied.
+        Its first checkpoint is a copy under a fresh id, its agent, user, author, title, container and image are the
+        source's unless `session_fields` says otherwise, and the metadata of both names the source under
+        ``forked_from``. No messages or events are copied.
 
         Args:
             session_id: the session the checkpoint is in, needed where its id stands in several.

@@ -39,13 +39,19 @@ def fork_of(source: Checkpoint, origin: Session, session_fields: dict[str, Any])
     for name in session_fields:
         _require_field(name)
     fork = Session(**{name: getattr(origin, name) for name in _INHERITED} | session_fields).cleaned()
-    fork.metadata["forked_from"] = {
-        "session_id": source.session_id,
-        "checkpoint_id": source.id,
-        "namespace": source.namespace,
-        "seq_num": source.seq_num,
-    }
+    fork.metadata |= _origin(source)
     return fork
+
+
+def first_of(fork: Session, source: Checkpoint) -> Checkpoint:
+    """The checkpoint that a fork of `source` begins with, under an id of its own: the source's stays the source's."""
+    metadata = source.metadata | _origin(source)
+    return dataclasses.replace(source, id="", session_id=fork.id, seq_num=0, parent_id="", metadata=metadata)
+
+
+def _origin(source: Checkpoint) -> dict[str, Any]:
+    names = {"session_id": source.session_id, "namespace": source.namespace, "seq_num": source.seq_num}
+    return {"forked_from": {"checkpoint_id": source.id, **names}}
 
 
 def new_session(session: Session) -> Session:

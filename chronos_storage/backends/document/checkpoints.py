@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import copy
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -10,7 +9,7 @@ from ... import codec
 from ...exceptions import AlreadyExists, NotFound
 from ...records import Checkpoint, Session
 from ..arguments import filters
-from ..changes import fork_of, new_session, require_same_checkpoint
+from ..changes import first_of, fork_of, new_session, require_same_checkpoint
 from .driver import Key
 from .places import place_of
 from .sessions import SessionMethods
@@ -109,7 +108,7 @@ class CheckpointMethods(SessionMethods):
         fork = new_session(fork_of(source, origin, session_fields))
         with self.work() as work:
             self.create(work, fork)
-            self._save(work, replace(source, session_id=fork.id, seq_num=0, parent_id=""))
+            self._save(work, first_of(fork, source))
         return fork
 
 

@@ -16,13 +16,13 @@ __all__ = ["OrmStorage"]
 
 
 class OrmStorage(
+    CheckpointMethods,
     SessionMethods,
     MessageMethods,
     MemoryMethods,
     AuditLogMethods,
     TraceMethods,
     EventMethods,
-    CheckpointMethods,
     ImageMethods,
     LifecycleMethods,
 ):

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import copy
-from dataclasses import replace
 from typing import Any
 
 from django.db.models import F, Window
@@ -16,18 +15,23 @@ from ...models import Head
 from ...models.mapping import CHECKPOINTS, SESSIONS
 from ...records import Checkpoint, Session
 from ..arguments import filters
-from ..changes import fork_of, require_same_checkpoint
-from .base import OrmBase, iterate, pk_row, sliced
+from ..changes import first_of, fork_of, require_same_checkpoint
+from .base import iterate, pk_row, sliced
 from .errors import retried
+from .sessions import SessionMethods
 
 
-class CheckpointMethods(OrmBase):
+class CheckpointMethods(SessionMethods):
     @retried
     def save_checkpoint(self, checkpoint: Checkpoint) -> Checkpoint:
+        return self._save(checkpoint)
+
+    def _save(self, checkpoint: Checkpoint) -> Checkpoint:
         given = checkpoint.cleaned()
         new = copy(given)
         new.complete()
-        with self.transaction():
+        # The head is that of a namespace: in another one somebody may be storing the same id.
+        with self.unless_taken(f"checkpoint {new.id!r}"), self.transaction():
             head = lock_heads(self.alias, Head.Kind.CHECKPOINT, [new.session_id], new.namespace)[new.session_id]
             stored = self.get_checkpoint(new.id, session_id=new.session_id) if given.id else None
             if stored is not None:
@@ -95,6 +99,6 @@ class CheckpointMethods(OrmBase):
         assert origin is not None
         fork = fork_of(source, origin, session_fields)
         with self.transaction():
-            fork = self.create_session(fork)
-            self.save_checkpoint(replace(source, session_id=fork.id, seq_num=0, parent_id=""))
+            fork = self._create(fork)
+            self._save(first_of(fork, source))
         return fork

@@ -29,6 +29,9 @@ _ORDERS = {name: (name, "-id") for name in ("-created_at", "-last_activity_at")}
 class SessionMethods(OrmBase):
     @retried
     def create_session(self, session: Session) -> Session:
+        return self._create(session)
+
+    def _create(self, session: Session) -> Session:
         session = new_session(session)
         try:
             with self.unless_taken(f"session {session.id!r}"):
@@ -46,7 +49,7 @@ class SessionMethods(OrmBase):
             return self._update(session)
         except NotFound:
             try:
-                return self.create_session(session)
+                return self._create(session)
             except AlreadyExists:  # made by another writer in between, or soft-deleted, which the update says
                 return self._update(session)
 

@@ -147,7 +147,7 @@ class AsynchronousContract:
 
         run(work)
         assert storage.get_trace("t").ended_at is not None
-        assert column(storage.list_checkpoints("fork"), "id") == ["3"]
+        assert column(storage.list_checkpoints("fork"), "seq_num") == [1]
 
     def test_the_ledger(self, storage: Storage) -> None:
         open_session(storage)

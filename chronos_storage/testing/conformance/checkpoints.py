@@ -128,17 +128,24 @@ class ForkContract:
         assert storage.get_session(fork.id) == fork
         assert fork.id != "s"
         assert {name: getattr(fork, name) for name in about} == about
-        assert fork.metadata["forked_from"] == {
-            "session_id": "s",
-            "checkpoint_id": "second",
-            "namespace": "sub",
-            "seq_num": 2,
-        }
+        origin = {"session_id": "s", "checkpoint_id": "second", "namespace": "sub", "seq_num": 2}
+        assert fork.metadata["forked_from"] == origin
         [first] = storage.list_checkpoints(fork.id, namespace="sub")
         assert storage.get_latest_checkpoint(fork.id, namespace="sub") == first
-        assert (first.id, first.session_id) == ("second", fork.id)
+        assert first.session_id == fork.id
         assert exactly(first.state) == exactly(source.state)
-        assert (first.run_id, first.node_id, first.metadata) == ("r", "n", {"m": 1})
+        assert (first.run_id, first.node_id, first.metadata) == ("r", "n", {"m": 1, "forked_from": origin})
+
+    def test_a_fork_s_checkpoint_has_an_id_of_its_own(self, storage: Storage) -> None:
+        open_session(storage)
+        source = save(storage, "c", state={"n": 1})
+        fork = storage.fork_session("c")
+        first = storage.get_latest_checkpoint(fork.id)
+        assert storage.get_checkpoint("c") == source
+        assert storage.get_checkpoint(first.id) == first
+        again = storage.fork_session(first.id)
+        assert again.metadata["forked_from"]["checkpoint_id"] == first.id
+        assert storage.get_latest_checkpoint(again.id).state == {"n": 1}
 
     def test_nothing_else_goes_with_it_and_the_source_is_untouched(self, storage: Storage) -> None:
         populate(storage)
@@ -163,17 +170,17 @@ class ForkContract:
         assert storage.append_event(Event(session_id="fork")).seq_num == 1
         assert column(storage.list_checkpoints("s"), "id") == ["c"]
 
-    def test_a_fork_of_a_fork_names_its_session(self, storage: Storage) -> None:
-        open_session(storage)
-        save(storage, "c", state={"n": 1})
-        storage.fork_session("c", id="fork")
+    def test_of_an_id_in_two_sessions_a_fork_names_one(self, storage: Storage) -> None:
+        for session_id in ("s", "other"):
+            open_session(storage, session_id)
+            save(storage, "c", session_id=session_id, state={"n": session_id})
         with pytest.raises(AmbiguousId):
             storage.fork_session("c")
         with pytest.raises(AmbiguousId):
             storage.get_checkpoint("c")
-        again = storage.fork_session("c", session_id="fork")
-        assert again.metadata["forked_from"]["session_id"] == "fork"
-        assert storage.get_latest_checkpoint(again.id).state == {"n": 1}
+        fork = storage.fork_session("c", session_id="other")
+        assert fork.metadata["forked_from"]["session_id"] == "other"
+        assert storage.get_latest_checkpoint(fork.id).state == {"n": "other"}
 
     def test_a_fork_that_cannot_be_made_leaves_nothing(self, storage: Storage) -> None:
         open_session(storage)

@@ -9,9 +9,21 @@ from functools import partial
 from itertools import chain
 
 from ...backends.base import Storage
+from ...backends.document import MemoryStorage
 from ...exceptions import AlreadyExists, InvalidRecord, NotFound, RetryTransaction
-from ...records import Event, MemoryRecord, Message, Session
-from .helpers import PATIENCE, THREADS, column, needs_transactions, open_session, populate, together, writers
+from ...records import Checkpoint, Container, Event, Image, MemoryRecord, Message, Session
+from .helpers import (
+    PATIENCE,
+    THREADS,
+    column,
+    everything,
+    needs_transactions,
+    open_session,
+    populate,
+    together,
+    write,
+    writers,
+)
 
 
 class ConcurrentChangeContract:
@@ -84,6 +96,34 @@ class ConcurrentChangeContract:
         assert column(saved, "title") == [f"{n}" for n in range(THREADS)]
         assert len(storage.list_sessions()) == 1
         assert storage.append_event(Event(session_id="s")).seq_num == 1
+
+    def test_one_checkpoint_id_in_many_namespaces_is_stored_in_one(self, storage_committed: Storage) -> None:
+        storage = storage_committed
+        open_session(storage)
+        turn = threading.Barrier(THREADS, timeout=5)
+
+        def save(writer: int) -> list[Checkpoint]:
+            saved = []
+            storage.save_checkpoint(Checkpoint(session_id="s", namespace=f"{writer}"))
+            for n in range(5):
+                turn.wait()
+                with contextlib.suppress(AlreadyExists):
+                    saved.append(storage.save_checkpoint(Checkpoint(id=f"{n}", session_id="s", namespace=f"{writer}")))
+            return saved
+
+        saved = list(chain(*together(storage, *writers(save))))
+        assert sorted(column(saved, "id")) == ["0", "1", "2", "3", "4"]
+        assert [storage.get_checkpoint(checkpoint.id) for checkpoint in saved] == saved
+
+    def test_the_same_records_loaded_at_once_are_stored_once(self, storage_committed: Storage) -> None:
+        storage, source = storage_committed, MemoryStorage()
+        for record in (Container(), Image()):
+            write(source, record)
+        populate(source)
+        given = everything(source)
+        counts = together(storage, *writers(lambda _: storage.load(chain(*given.values()))))
+        assert sum(counts) == sum(map(len, given.values()))
+        assert everything(storage) == given
 
     def test_nothing_is_written_to_a_session_that_was_closed(self, storage_committed: Storage) -> None:
         """Against: soft-deleted rows that come back by an update."""

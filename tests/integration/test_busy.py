@@ -1,0 +1,42 @@
+"""A database that lets a writer wait too long: the whole of a call is made again, whatever it is made of."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+from django.db import connections, transaction
+
+from chronos_storage.models import Session as SessionRow
+from chronos_storage.records import Checkpoint, Session
+from chronos_storage.testing.conformance.helpers import together
+from tests.conftest import each_database
+
+pytestmark = pytest.mark.parametrize(
+    "alias", [each for each in each_database() if each.id.startswith("postgres")][:1], indirect=True
+)
+
+
+def test_a_fork_is_made_again_as_a_whole(storage_committed) -> None:
+    storage = storage_committed
+    storage.create_session(Session(id="s"))
+    storage.save_checkpoint(Checkpoint(id="c", session_id="s", state={"n": 1}))
+    held = threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic(using=storage.alias):
+            SessionRow.objects.using(storage.alias).create(id="fork")
+            held.set()
+            time.sleep(0.15)
+            transaction.set_rollback(True, using=storage.alias)
+
+    def fork() -> Session:
+        held.wait(10)
+        with connections[storage.alias].cursor() as cursor:
+            cursor.execute("SET lock_timeout = '50ms'")
+        return storage.fork_session("c", id="fork")
+
+    _, forked = together(storage, hold, fork)
+    assert forked == storage.get_session("fork")
+    assert storage.get_latest_checkpoint("fork").state == {"n": 1}

@@ -16,6 +16,7 @@ import dj_database_url
 from django.db import connections
 
 from .exceptions import ConfigurationError
+from .sqlite_files import keep_whole
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -68,7 +69,8 @@ def connect(dsn: str, *, migrate: bool = False, **options: Any) -> Storage:
             under ``options`` those of its driver.
 
     Returns:
-        A storage, for SQL on a database alias of its own; the same alias for the same address and options.
+        A storage, for SQL on a database alias of its own; the same alias for the same address and options. SQLite files
+        are whole once the process has ended: all that was written is in the file, and no log lies beside it.
 
     Raises:
         ConfigurationError: the address's scheme is not known, it can't be read, or it would become another store than
@@ -82,7 +84,10 @@ def connect(dsn: str, *, migrate: bool = False, **options: Any) -> Storage:
     driver_options = options.pop("options", {})
     settings |= {name.upper(): value for name, value in options.items()}
     settings["OPTIONS"] = {**settings.get("OPTIONS", {}), **driver_options}
-    storage = OrmStorage(using=_alias(settings))
+    alias = _alias(settings)
+    if settings["ENGINE"] == _SQLITE and SHARED_MEMORY not in str(settings["NAME"]):
+        keep_whole(alias)
+    storage = OrmStorage(using=alias)
     if migrate:
         storage.migrate()
     return storage

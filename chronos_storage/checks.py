@@ -181,8 +181,8 @@ def check_triggers(*, databases: Iterable[str] | None = None, **kwargs: Any) -> 
     # No error: that would keep migrate, which makes them, from running.
     return [
         checks.Warning(
-            f"The database {alias!r} lacks the ledger's triggers {', '.join(missing)}.",
-            hint="Run migrate: it makes them again.",
+            f"In the database {alias!r} these triggers or functions are missing or outdated: {', '.join(missing)}.",
+            hint="Run migrate: it makes them.",
             id="chronos_storage.W003",
         )
         for alias in databases or ()

@@ -66,9 +66,9 @@ def own_postgres() -> Server | None:
     return _make_postgres15()
 
 
-def own_mariadb() -> Server | None:
-    """A MariaDB of the test's own, which it may stop."""
-    return _make_mariadb()
+def own_mariadb(*options: str) -> Server | None:
+    """A MariaDB of the test's own, which it may stop, with these options."""
+    return _make_mariadb(*options)
 
 
 def own_pgbouncer(postgres: str) -> Server | None:
@@ -235,7 +235,7 @@ def _start_mariadb() -> str | None:
     return _started(_make_mariadb())
 
 
-def _make_mariadb() -> Server | None:
+def _make_mariadb(*options: str) -> Server | None:
     server, install, admin = (
         shutil.which(name, path=_PATH) for name in ("mariadbd", "mariadb-install-db", "mariadb-admin")
     )
@@ -253,7 +253,7 @@ def _make_mariadb() -> Server | None:
         f"mysql://root@127.0.0.1:{port}/chronos",
         [
             *(server, *shared, f"--socket={folder / 'socket'}", f"--max-connections={_CONNECTIONS}"),
-            *("--bind-address=127.0.0.1", f"--port={port}", "--skip-name-resolve"),
+            *("--bind-address=127.0.0.1", f"--port={port}", "--skip-name-resolve", *options),
             *("--innodb-flush-log-at-trx-commit=2", "--skip-innodb-doublewrite"),
         ],
         user,

@@ -7,6 +7,7 @@ third longer, because Django's connections prepare nothing, and planning it cost
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from operator import attrgetter
 from typing import Any
@@ -16,19 +17,38 @@ from django.db import connections
 from .. import codec
 from ..fields import JSONTextField
 from ..models import Head
+from .definitions import versioned
 from .series import ChainSeries
 
 #: The record's place in its chain, which the function gives it.
 _PLACE = ("seq_num", "hash")
 
 
-def function_name(series: ChainSeries[Any]) -> str:
-    """The name of the series' function; a change of the function gives it the next number."""
-    return f"{series.table.model._meta.db_table}_append_1"
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of the database.
+
+    Attributes:
+        stem: its name without what tells its versions apart.
+        signature: its parameters and options.
+    """
+
+    stem: str
+    signature: str
+    body: str
+
+    @property
+    def name(self) -> str:
+        return versioned(self.stem, self.signature + self.body)
+
+    def create(self, schema: str) -> str:
+        """The statement that makes it, whatever has its name now."""
+        return f"CREATE OR REPLACE FUNCTION {schema}.{self.name}{self.signature} AS $${self.body}$$"
 
 
-def create_function(series: ChainSeries[Any]) -> str:
-    """The statement that makes the series' function.
+@cache
+def append_function(series: ChainSeries[Any]) -> Function:
+    """The function that appends one record.
 
     It returns nulls and leaves everything as it was where there is no head yet or it is closed, the last number isn't
     the expected one, or the id is taken.
@@ -37,12 +57,13 @@ def create_function(series: ChainSeries[Any]) -> str:
     head, table = Head._meta.db_table, series.table.model._meta.db_table
     parameters = ", ".join(f"given_{name} {type_name}" for name, type_name in columns.items())
     key = ", ".join(("session_id", series.table.id) if series.table.id != "id" else ("id",))
+    signature = (
+        f"(expected bigint, tail bytea, {parameters}, OUT new_seq_num bigint, OUT new_hash text)"
+        " LANGUAGE plpgsql SET enable_seqscan = off"
+    )
     # The head moves last: moved first, it would leave a gap where the id is stored already. Sequential scans are off
     # for the sake of plans that are made while the tables are small, and kept.
-    return f"""
-        CREATE OR REPLACE FUNCTION {function_name(series)}(
-            expected bigint, tail bytea, {parameters}, OUT new_seq_num bigint, OUT new_hash text
-        ) LANGUAGE plpgsql SET enable_seqscan = off AS $$
+    body = f"""
         DECLARE
             head record;
             next_hash text;
@@ -65,7 +86,8 @@ def create_function(series: ChainSeries[Any]) -> str:
             UPDATE {head} SET seq_num = head.seq_num + 1, hash = next_hash WHERE id = head.id;
             new_seq_num := head.seq_num + 1;
             new_hash := next_hash;
-        END $$"""
+        END """
+    return Function(f"{table}_append", signature, body)
 
 
 @cache
@@ -84,7 +106,7 @@ def _columns(series: ChainSeries[Any]) -> dict[str, str]:
 def append_statement(series: ChainSeries[Any]) -> str:
     """The statement that appends one record; its parameters are the expected number, the tail and the columns."""
     placeholders = ", ".join(f"%s::{type_name}" for type_name in _columns(series).values())
-    return f"SELECT new_seq_num, new_hash FROM {function_name(series)}(%s, %s::bytea, {placeholders})"
+    return f"SELECT new_seq_num, new_hash FROM {append_function(series).name}(%s, %s::bytea, {placeholders})"
 
 
 def append_one(using: str, series: ChainSeries[Any], record: Any, expected_seq: int | None) -> bool:

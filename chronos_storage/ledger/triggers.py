@@ -8,15 +8,17 @@ module of its own.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol
 
-from django.db import DatabaseError, connections
+from django.core.management.base import CommandError
+from django.db import DatabaseError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.options import Options
 
 from ..exceptions import ConfigurationError
-from . import postgresql, triggers_mysql, triggers_postgresql, triggers_sqlite
+from . import triggers_mysql, triggers_postgresql, triggers_sqlite
+from .definitions import Installed, Wanted
 from .guards import LedgerModel
 from .series import SERIES
 
@@ -28,16 +30,23 @@ class Triggers(Protocol):
 
     #: Whether a rollback takes the permit back, as it must where a failed transaction takes no more statements.
     PERMIT_ENDS_WITH_ROLLBACK: bool
+    #: What the server may refuse a trigger with, by number, and what is to be done then.
+    REFUSALS: dict[int, str]
 
-    def create(self, table: str, keys: list[list[str]], message: str) -> dict[str, list[str]]:
-        """Statements that make each trigger of `table`, by the trigger's name.
+    def wanted(
+        self, connection: BaseDatabaseWrapper, tables: dict[str, list[list[str]]], message: str
+    ) -> dict[str, Wanted]:
+        """What these tables need, by name, and what each stands on before it.
 
         Args:
-            keys: the columns of each unique key.
+            tables: the columns of each unique key, by table.
         """
 
-    def installed(self, connection: BaseDatabaseWrapper) -> set[str]:
-        """The names of the triggers that are in the database and enabled."""
+    def installed(self, connection: BaseDatabaseWrapper) -> dict[str, Installed]:
+        """What is in the database, by name."""
+
+    def removals(self, installed: dict[str, Installed], wanted: dict[str, Wanted]) -> list[str]:
+        """The names of what is to go, in order, once all is made that is wanted."""
 
     def set_permit(self, connection: BaseDatabaseWrapper, given: bool) -> None:
         """Let this connection delete, until taken back or, where the database can, until the transaction ends."""
@@ -50,9 +59,14 @@ _VENDORS: dict[str, Triggers] = {
 }
 
 
-def _models(connection: BaseDatabaseWrapper) -> list[type[LedgerModel]]:
-    tables = set(connection.introspection.table_names())
-    return [model for model in SERIES if model._meta.db_table in tables]
+def _tables(connection: BaseDatabaseWrapper) -> dict[str, list[list[str]]]:
+    """The ledger's tables that are there, each with the columns of its unique keys."""
+    there = set(connection.introspection.table_names())
+    found = {}
+    for meta in (model._meta for model in SERIES if model._meta.db_table in there):
+        unique = [["pk"], *(constraint.fields for constraint in meta.total_unique_constraints)]
+        found[meta.db_table] = [[_column(meta, field) for field in fields] for fields in unique]
+    return found
 
 
 def _column(meta: Options[LedgerModel], field: str) -> str:
@@ -60,43 +74,47 @@ def _column(meta: Options[LedgerModel], field: str) -> str:
     return str(found.column)
 
 
-def _statements(connection: BaseDatabaseWrapper) -> dict[str, list[str]]:
-    statements: dict[str, list[str]] = {}
-    for model in _models(connection):
-        meta = model._meta
-        unique = [["pk"], *(constraint.fields for constraint in meta.total_unique_constraints)]
-        keys = [[_column(meta, field) for field in fields] for fields in unique]
-        statements |= _VENDORS[connection.vendor].create(meta.db_table, keys, MESSAGE)
-        if connection.vendor == "postgresql":
-            series = SERIES[model]
-            statements[postgresql.function_name(series)] = [postgresql.create_function(series)]
-    return statements
-
-
 def install(using: str) -> None:
-    """Make the triggers that are missing in this database.
+    """Make what is missing or not as it should be in this database, then remove what other versions made.
+
+    Where there are no tables any more, that is all of it. On PostgreSQL the functions of one version before stay, for
+    workers that still run it.
 
     Raises:
-        ConfigurationError: a MySQL server lets this user make none; the message says what it needs.
+        ConfigurationError: a MariaDB or MySQL server refuses this user a trigger; the message says what to grant.
     """
     connection = connections[using]
-    with connection.cursor() as cursor:
-        for name in missing(using):
-            for statement in _statements(connection)[name]:
+    if (vendor := _VENDORS.get(connection.vendor)) is None:
+        return
+    wanted, there = vendor.wanted(connection, _tables(connection), MESSAGE), vendor.installed(connection)
+    for name in _lacking(wanted, there):
+        # Where the database can't do both at once, one that was not as it should be guards nothing for a moment.
+        whole = transaction.atomic(using=using) if connection.features.can_rollback_ddl else nullcontext()
+        with whole, connection.cursor() as cursor:
+            for statement in wanted[name].create:
                 try:
                     cursor.execute(statement)
                 except DatabaseError as error:
-                    if error.args[:1] == (triggers_mysql.NO_TRIGGERS_UNDER_BINARY_LOG,):
-                        raise ConfigurationError(triggers_mysql.GRANT) from error
+                    if refusal := vendor.REFUSALS.get(error.args[0]):
+                        raise ConfigurationError(
+                            f"the database {using!r} refuses the ledger's triggers: {refusal}; then migrate again"
+                        ) from error
                     raise
+    with connection.cursor() as cursor:
+        for name in vendor.removals(there, wanted):
+            cursor.execute(there[name].drop)
 
 
 def missing(using: str) -> list[str]:
-    """The names of the triggers that should be in this database and aren't."""
+    """The names of the triggers and functions that should be in this database, and aren't or are others."""
     connection = connections[using]
-    if connection.vendor not in _VENDORS:
+    if (vendor := _VENDORS.get(connection.vendor)) is None:
         return []
-    return sorted(_statements(connection).keys() - _VENDORS[connection.vendor].installed(connection))
+    return sorted(_lacking(vendor.wanted(connection, _tables(connection), MESSAGE), vendor.installed(connection)))
+
+
+def _lacking(wanted: dict[str, Wanted], installed: dict[str, Installed]) -> list[str]:
+    return [name for name, each in wanted.items() if name not in installed or installed[name].text != each.text]
 
 
 @contextmanager
@@ -116,4 +134,7 @@ def deletion_permitted(using: str) -> Iterator[None]:
 
 def after_migration(using: str, **kwargs: Any) -> None:
     """The receiver of post_migrate."""
-    install(using)
+    try:
+        install(using)
+    except ConfigurationError as error:
+        raise CommandError(str(error)) from error

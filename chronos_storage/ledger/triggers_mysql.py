@@ -4,37 +4,45 @@ from __future__ import annotations
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from .definitions import Installed, Wanted, outdated, versioned
+
 PERMIT_ENDS_WITH_ROLLBACK = False
+
+removals = outdated
 
 _VARIABLE = "@chronos_storage_purge"
 #: MariaDB's number for a failed CHECK constraint, which Django knows as an IntegrityError.
 _ERROR = 4025
 
-#: What a server with a binary log, as MySQL has it by default, answers to a user without further rights.
-NO_TRIGGERS_UNDER_BINARY_LOG = 1419
-GRANT = (
-    "the database refuses the ledger's triggers: its binary log is on, and this user may not make any. Let an "
-    "administrator run SET GLOBAL log_bin_trust_function_creators = 1, and migrate again"
-)
+#: What the server refuses a trigger with, and what is to be granted then.
+REFUSALS = {
+    1419: (
+        "its binary log is on, and this user lacks the privilege SUPER. Let an administrator GRANT SUPER ON *.* to this"
+        " user, or run SET GLOBAL log_bin_trust_function_creators = 1 and keep that in the server's configuration"
+    ),
+    1142: "this user lacks the privilege TRIGGER. Let an administrator GRANT TRIGGER on this database to this user",
+}
 
 
-def create(table: str, keys: list[list[str]], message: str) -> dict[str, list[str]]:
+def wanted(connection: BaseDatabaseWrapper, tables: dict[str, list[list[str]]], message: str) -> dict[str, Wanted]:
     refuse = f"SIGNAL SQLSTATE '23000' SET MYSQL_ERRNO = {_ERROR}, MESSAGE_TEXT = '{message}'"
-    triggers = {
-        f"{table}_no_update": f"BEFORE UPDATE ON `{table}` FOR EACH ROW {refuse}",
-        f"{table}_no_delete": (
-            f"BEFORE DELETE ON `{table}` FOR EACH ROW BEGIN IF COALESCE({_VARIABLE}, 0) <> 1 THEN {refuse}; END IF; END"
-        ),
-    }
-    return {
-        name: [f"DROP TRIGGER IF EXISTS `{name}`", f"CREATE TRIGGER `{name}` {body}"] for name, body in triggers.items()
-    }
+    unless_permitted = f"BEGIN IF COALESCE({_VARIABLE}, 0) <> 1 THEN {refuse}; END IF; END"
+    found = {}
+    for table in tables:
+        for event, body in {"UPDATE": refuse, "DELETE": unless_permitted}.items():
+            text = f"BEFORE {event} ON {table} FOR EACH ROW {body}"
+            name = versioned(f"{table}_no_{event.lower()}", text)
+            found[name] = Wanted(text, (f"DROP TRIGGER IF EXISTS {name}", f"CREATE TRIGGER {name} {text}"))
+    return found
 
 
-def installed(connection: BaseDatabaseWrapper) -> set[str]:
+def installed(connection: BaseDatabaseWrapper) -> dict[str, Installed]:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = database()")
-        return {name for (name,) in cursor.fetchall()}
+        cursor.execute(
+            "SELECT trigger_name, CONCAT(action_timing, ' ', event_manipulation, ' ON ', event_object_table,"
+            " ' FOR EACH ROW ', action_statement) FROM information_schema.triggers WHERE trigger_schema = database()"
+        )
+        return {name: Installed(text, f"DROP TRIGGER `{name}`") for name, text in cursor.fetchall()}
 
 
 def set_permit(connection: BaseDatabaseWrapper, given: bool) -> None:

@@ -1,40 +1,77 @@
-"""The ledger's triggers on PostgreSQL."""
+"""The ledger's triggers on PostgreSQL, and the functions that append to it.
+
+They stand in the schema of the tables, or without those in the one that tables would be made in: with several schemas
+in a database, each has its own.
+"""
 
 from __future__ import annotations
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from .definitions import Installed, Wanted, outdated, versioned
+from .postgresql import Function, append_function
+from .series import SERIES
+
 PERMIT_ENDS_WITH_ROLLBACK = True
+REFUSALS: dict[int, str] = {}
 
 _SETTING = "chronos_storage.purge"
-_FUNCTION = "chronos_storage_refuse"
+_SCHEMA = (
+    "COALESCE((SELECT relnamespace FROM pg_class WHERE oid = to_regclass('chronos_storage_head')),"
+    " current_schema()::regnamespace)"
+)
 
 
-def create(table: str, keys: list[list[str]], message: str) -> dict[str, list[str]]:
-    function = f"""
-        CREATE OR REPLACE FUNCTION {_FUNCTION}() RETURNS trigger LANGUAGE plpgsql AS $$
+def wanted(connection: BaseDatabaseWrapper, tables: dict[str, list[list[str]]], message: str) -> dict[str, Wanted]:
+    if not tables:
+        return {}
+    refuse = Function(
+        "chronos_storage_refuse",
+        "() RETURNS trigger LANGUAGE plpgsql",
+        f"""
         BEGIN
             IF TG_OP = 'DELETE' AND current_setting('{_SETTING}', true) = 'on' THEN
                 RETURN OLD;
             END IF;
             RAISE EXCEPTION '{message}' USING ERRCODE = 'integrity_constraint_violation';
-        END $$"""
-    name = f"{table}_append_only"
-    trigger = (
-        f'CREATE OR REPLACE TRIGGER "{name}" BEFORE UPDATE OR DELETE ON "{table}" '
-        f"FOR EACH ROW EXECUTE FUNCTION {_FUNCTION}()"
+        END """,
     )
-    return {name: [function, trigger]}
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {_SCHEMA}::regnamespace::text")
+        (schema,) = cursor.fetchone()
+    functions = [refuse, *(append_function(SERIES[model]) for model in SERIES if model._meta.db_table in tables)]
+    found = {each.name: Wanted(each.body, (each.create(schema),)) for each in functions}
+    for table in tables:
+        text = f"BEFORE DELETE OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {refuse.name}()"
+        name = versioned(f"{table}_append_only", text)
+        found[name] = Wanted(f"CREATE TRIGGER {name} {text}", (f"CREATE OR REPLACE TRIGGER {name} {text}",))
+    return found
 
 
-def installed(connection: BaseDatabaseWrapper) -> set[str]:
+def installed(connection: BaseDatabaseWrapper) -> dict[str, Installed]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid"
-            " WHERE NOT tgisinternal AND tgenabled <> 'D' AND pg_table_is_visible(pg_class.oid)"
-            " UNION SELECT proname FROM pg_proc WHERE proname LIKE 'chronos%%' AND pg_function_is_visible(oid)"
+            "SELECT tgname, CASE WHEN tgenabled IN ('O', 'A') THEN pg_get_triggerdef(pg_trigger.oid, true) END,"
+            " format('DROP TRIGGER %I ON %s', tgname, tgrelid::regclass)"
+            " FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid"
+            f" WHERE NOT tgisinternal AND relnamespace = {_SCHEMA}"
+            " UNION ALL (SELECT proname, prosrc, format('DROP FUNCTION %s', oid::regprocedure)"
+            f" FROM pg_proc WHERE pronamespace = {_SCHEMA} ORDER BY oid)"
         )
-        return {name for (name,) in cursor.fetchall()}
+        return {name: Installed(text, drop) for name, text, drop in cursor.fetchall()}
+
+
+def removals(installed: dict[str, Installed], wanted: dict[str, Wanted]) -> list[str]:
+    going = outdated(installed, wanted)  # what calls a function before the function, the oldest first
+    if wanted:
+        # Workers of the version before may still append by its functions.
+        kept = {name.rpartition("_")[0]: name for name in going if _appends(name, installed)}
+        going = [name for name in going if name not in kept.values()]
+    return going
+
+
+def _appends(name: str, installed: dict[str, Installed]) -> bool:
+    return installed[name].drop.startswith("DROP FUNCTION") and "_append_" in name
 
 
 def set_permit(connection: BaseDatabaseWrapper, given: bool) -> None:

@@ -11,31 +11,39 @@ from weakref import WeakKeyDictionary
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from .definitions import Installed, Wanted, outdated, versioned
+
 PERMIT_ENDS_WITH_ROLLBACK = False
+REFUSALS: dict[int, str] = {}
+
+removals = outdated
 
 _FUNCTION = "chronos_storage_purge"
 _permitted: WeakKeyDictionary[BaseDatabaseWrapper, bool] = WeakKeyDictionary()
 
 
-def create(table: str, keys: list[list[str]], message: str) -> dict[str, list[str]]:
-    # INSERT OR REPLACE removes the old row without firing a DELETE trigger.
-    same = (" AND ".join(f'"{key}" = NEW."{key}"' for key in columns) for columns in keys)
-    taken = " OR ".join(f'EXISTS (SELECT 1 FROM "{table}" WHERE {condition})' for condition in same)
-    refuse = f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
-    triggers = {
-        f"{table}_no_update": f'BEFORE UPDATE ON "{table}" {refuse}',
-        f"{table}_no_delete": f'BEFORE DELETE ON "{table}" WHEN NOT {_FUNCTION}() {refuse}',
-        f"{table}_no_replace": f'BEFORE INSERT ON "{table}" WHEN {taken} {refuse}',
-    }
-    return {
-        name: [f'DROP TRIGGER IF EXISTS "{name}"', f'CREATE TRIGGER "{name}" {body}'] for name, body in triggers.items()
-    }
+def wanted(connection: BaseDatabaseWrapper, tables: dict[str, list[list[str]]], message: str) -> dict[str, Wanted]:
+    found = {}
+    for table, keys in tables.items():
+        # INSERT OR REPLACE removes the old row without firing a DELETE trigger.
+        same = (" AND ".join(f'"{key}" = NEW."{key}"' for key in columns) for columns in keys)
+        taken = " OR ".join(f'EXISTS (SELECT 1 FROM "{table}" WHERE {condition})' for condition in same)
+        refuse = f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
+        for stem, body in {
+            f"{table}_no_update": f'BEFORE UPDATE ON "{table}" {refuse}',
+            f"{table}_no_delete": f'BEFORE DELETE ON "{table}" WHEN NOT {_FUNCTION}() {refuse}',
+            f"{table}_no_replace": f'BEFORE INSERT ON "{table}" WHEN {taken} {refuse}',
+        }.items():
+            name = versioned(stem, body)
+            text = f'CREATE TRIGGER "{name}" {body}'
+            found[name] = Wanted(text, (f'DROP TRIGGER IF EXISTS "{name}"', text))
+    return found
 
 
-def installed(connection: BaseDatabaseWrapper) -> set[str]:
+def installed(connection: BaseDatabaseWrapper) -> dict[str, Installed]:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
-        return {name for (name,) in cursor.fetchall()}
+        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        return {name: Installed(sql, f'DROP TRIGGER "{name}"') for name, sql in cursor.fetchall()}
 
 
 def set_permit(connection: BaseDatabaseWrapper, given: bool) -> None:

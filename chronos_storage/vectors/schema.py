@@ -21,6 +21,9 @@ class Schema(Protocol):
     def install(self, connection: BaseDatabaseWrapper) -> None:
         """Make what is missing."""
 
+    def remove(self, connection: BaseDatabaseWrapper) -> None:
+        """Remove what did not go with the table."""
+
 
 _VENDORS: dict[str, Schema] = {
     "postgresql": schema_postgresql,
@@ -30,10 +33,14 @@ _VENDORS: dict[str, Schema] = {
 
 
 def install(using: str) -> None:
-    """Make what is missing in this database; nothing, where it has no table of embeddings."""
+    """Make what is missing in this database; where it has no table of embeddings, remove what was left behind."""
     connection = connections[using]
-    if connection.vendor in _VENDORS and Embedding._meta.db_table in connection.introspection.table_names():
-        _VENDORS[connection.vendor].install(connection)
+    if (vendor := _VENDORS.get(connection.vendor)) is None:
+        return
+    if Embedding._meta.db_table in connection.introspection.table_names():
+        vendor.install(connection)
+    else:
+        vendor.remove(connection)
 
 
 def after_migration(using: str, **kwargs: Any) -> None:

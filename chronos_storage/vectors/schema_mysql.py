@@ -12,3 +12,7 @@ def install(connection: BaseDatabaseWrapper) -> None:
     with connection.cursor() as cursor:
         if _INDEX not in connection.introspection.get_constraints(cursor, _TABLE):
             cursor.execute(f"CREATE FULLTEXT INDEX {_INDEX} ON {_TABLE} (content)")
+
+
+def remove(connection: BaseDatabaseWrapper) -> None:
+    """All went with the table."""

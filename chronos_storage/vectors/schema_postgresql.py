@@ -23,3 +23,7 @@ def install(connection: BaseDatabaseWrapper) -> None:
         if cursor.fetchone() != ("m",):
             # By default a row over 2 kB moves its vector out; an exact search would fetch each from there.
             cursor.execute(f"ALTER TABLE {_TABLE} ALTER COLUMN vector SET STORAGE MAIN")
+
+
+def remove(connection: BaseDatabaseWrapper) -> None:
+    """All went with the table."""

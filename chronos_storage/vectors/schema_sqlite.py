@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 _TABLE = "chronos_vectors_embedding"
@@ -17,15 +18,23 @@ _TRIGGERS = {
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
+    triggers = {name: f"CREATE TRIGGER {name} {body}" for name, body in _TRIGGERS.items()}
     with connection.cursor() as cursor:
-        cursor.execute("SELECT name FROM sqlite_master WHERE name LIKE %s", [f"{WORDS}%"])
-        present = {row[0] for row in cursor.fetchall()}
-        if present >= {WORDS, *_TRIGGERS}:
+        cursor.execute("SELECT name, sql FROM sqlite_master WHERE name LIKE %s", [f"{WORDS}%"])
+        present = dict(cursor.fetchall())
+        if WORDS in present and triggers.items() <= present.items():
             return
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         cursor.execute(
             f"CREATE VIRTUAL TABLE IF NOT EXISTS {WORDS} USING fts5"
             f" (content, content='{_TABLE}', content_rowid='id', tokenize='porter unicode61')"
         )
-        for name, body in _TRIGGERS.items():
-            cursor.execute(f"CREATE TRIGGER IF NOT EXISTS {name} {body}")
+        for name, statement in triggers.items():
+            cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
+            cursor.execute(statement)
         cursor.execute(f"INSERT INTO {WORDS} ({WORDS}) VALUES ('rebuild')")
+
+
+def remove(connection: BaseDatabaseWrapper) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE IF EXISTS {WORDS}")

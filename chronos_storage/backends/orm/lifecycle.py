@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from typing import Any
 
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connections, router
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models.query import QuerySet
@@ -88,7 +88,10 @@ class LifecycleMethods(OrmBase):
     def migrate(self) -> None:
         if not router.allow_migrate_model(self.alias, Session):
             raise ConfigurationError(f"a database router forbids to make the tables in {self.alias!r}")
-        call_command("migrate", _APP, database=self.alias, interactive=False, verbosity=0)
+        try:
+            call_command("migrate", _APP, database=self.alias, interactive=False, verbosity=0)
+        except CommandError as error:
+            raise ConfigurationError(str(error)) from error
 
     def close(self) -> None:
         connection = connections[self.alias]
@@ -120,4 +123,4 @@ class LifecycleMethods(OrmBase):
         if plan := executor.migration_plan(leaves):
             yield f"{len(plan)} migrations are not applied: run migrate"
         elif missing := triggers.missing(self.alias):
-            yield f"the ledger's triggers are missing ({', '.join(missing)}): run migrate"
+            yield f"the ledger's triggers or functions are missing or outdated ({', '.join(missing)}): run migrate"

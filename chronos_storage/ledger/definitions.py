@@ -1,0 +1,52 @@
+"""What a trigger or function is to be, what it is in the database, and what is left there of another version."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+
+#: The names of what any version of this package makes, with the digest that this one puts behind them.
+_OURS = re.compile(
+    "chronos_storage_(refuse|(event|auditlog)_(append|append_only|no_update|no_delete|no_replace))(_[0-9a-f]+)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A trigger or function as it is to be.
+
+    Attributes:
+        text: what the database tells of it once it is made, to the letter.
+        create: the statements that make it, whatever has its name now.
+    """
+
+    text: str
+    create: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A trigger or function as it is.
+
+    Attributes:
+        text: what the database tells of it; None if it does nothing.
+        drop: the statement that removes it.
+    """
+
+    text: str | None
+    drop: str
+
+
+def versioned(stem: str, text: str) -> str:
+    """A name that another text would not have.
+
+    So what replaces it is made beside it before it is removed, and there is no moment without a guard where a
+    statement is a transaction; and whoever still runs the version before calls its own function.
+    """
+    return f"{stem}_{sha256(text.encode()).hexdigest()[:8]}"
+
+
+def outdated(installed: dict[str, Installed], wanted: dict[str, Wanted]) -> list[str]:
+    """The names of what another version made."""
+    return [name for name in installed if _OURS.fullmatch(name) and name not in wanted]

@@ -7,12 +7,13 @@ import re
 from collections.abc import Mapping
 from typing import IO, Any
 
+from django.http import HttpRequest
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer as BaseJSONRenderer
 
 from .. import codec, conf
-from .problems import BodyTooLarge
+from .problems import BodyTooLarge, LengthRequired
 
 #: Bytes of the largest body: room for the largest value of a record and as much beside it.
 MAX_BODY = 2 * codec.MAX_JSON_BYTES
@@ -31,6 +32,19 @@ def max_body() -> int:
     """Bytes of the largest body that is read."""
     limit: int = conf.section("API").get("MAX_BODY", MAX_BODY)
     return limit
+
+
+def require_length(request: HttpRequest) -> None:
+    """Refuse a body that comes without its length, which Django would take for none.
+
+    Raises:
+        LengthRequired: as it says.
+    """
+    if request.META.get("CONTENT_LENGTH"):
+        return
+    # HTTP/2 has no header that tells of a body.
+    if "Transfer-Encoding" in request.headers or (request.method not in ("GET", "HEAD") and request.read(1)):
+        raise LengthRequired
 
 
 class JSONRenderer(BaseJSONRenderer):

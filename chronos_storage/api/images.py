@@ -99,4 +99,4 @@ class ImageViewSet(_SavedViewSet):
     @action(["patch"], detail=True, url_path="metadata")
     def merge_metadata(self, request: Request, **kwargs: Any) -> Response:
         """Merge an object into the top level of the metadata, so that writers of different keys both win."""
-        return self.write(lambda: self.storage.patch_image_metadata(self.kwargs["id"], request.data))
+        return self.write(lambda: self.storage.patch_image_metadata(self.kwargs["id"], self.body()))

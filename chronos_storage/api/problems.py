@@ -41,6 +41,7 @@ _TITLES = {
     404: "Not found",
     405: "Method not allowed",
     406: "Not acceptable",
+    411: "Length required",
     412: "Precondition failed",
     413: "Body too large",
     415: "Unsupported media type",
@@ -52,6 +53,12 @@ class PreconditionFailed(APIException):
     status_code = status.HTTP_412_PRECONDITION_FAILED
     default_detail = "It has been changed since: read it again."
     default_code = "precondition-failed"
+
+
+class LengthRequired(APIException):
+    status_code = status.HTTP_411_LENGTH_REQUIRED
+    default_detail = "A body must come with a Content-Length, not in chunks."
+    default_code = "length-required"
 
 
 class BodyTooLarge(APIException):

@@ -69,7 +69,12 @@ SETTINGS: dict[str, Any] = {
 #: What each operation may answer besides its success, by what it is.
 _ALWAYS = {401: "Not signed in.", 403: "Not allowed.", 404: "Not there for this user.", 406: "Only JSON is served."}
 _ALWAYS |= {400: "What was sent isn't right.", 429: "Asked too often.", 503: "The database is busy: try again."}
-_WITH_BODY = {409: "It conflicts with what is stored.", 413: "The body is too large.", 415: "The body must be JSON."}
+_WITH_BODY = {
+    409: "It conflicts with what is stored.",
+    411: "The body came without a Content-Length.",
+    413: "The body is too large.",
+    415: "The body must be JSON.",
+}
 
 _PROBLEM: dict[str, Any] = {
     "type": "object",

@@ -165,7 +165,7 @@ class EventSerializer(RecordSerializer):
     session_id = StringField(read_only=True)
     seq_num = serializers.IntegerField(read_only=True)
     hash = StringField(read_only=True)
-    type = StringField(help_text="chat_message, chat_summary, node_executed, …")
+    type = StringField(required=True, allow_blank=False, help_text="chat_message, chat_summary, node_executed, …")
     payload = JSONField()
     created_at = MomentField()
 

@@ -78,7 +78,7 @@ class SessionViewSet(Listed, Retrieved):
     @action(["patch"], detail=True, url_path="metadata")
     def merge_metadata(self, request: Request, **kwargs: Any) -> Response:
         """Merge an object into the top level of the metadata, so that writers of different keys both win."""
-        return self._write(lambda: self.storage.patch_session_metadata(self.kwargs["id"], request.data))
+        return self._write(lambda: self.storage.patch_session_metadata(self.kwargs["id"], self.body()))
 
     def destroy(self, request: Request, **kwargs: Any) -> Response:
         """Hide the session; what belongs to it stays stored."""

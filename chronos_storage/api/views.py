@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from django.db.models.query import QuerySet
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.generics import GenericAPIView
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.permissions import BasePermission
@@ -24,7 +24,7 @@ from ..exceptions import NotFound
 from ..models.mapping import Table
 from . import problems
 from .access import AccessRule, Verb, access_for
-from .bodies import JSONParser, JSONRenderer
+from .bodies import JSONParser, JSONRenderer, require_length
 from .etags import etag
 from .ids import read_address
 from .pagination import KeysetPagination
@@ -73,6 +73,7 @@ class ApiMixin(GenericAPIView):  # type: ignore[type-arg]
     http_method_names = ("get", "post", "put", "patch", "delete", "head")
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        require_length(request._request)  # first, as signing in may look for a token in the body
         super().initial(request, *args, **kwargs)
         for name, segment in kwargs.items():
             decoded = read_address(segment)
@@ -115,10 +116,21 @@ class ApiMixin(GenericAPIView):  # type: ignore[type-arg]
     def validated(self, serializer: type[serializers.Serializer[Any]] | None = None, **options: Any) -> Any:
         """What the body says, checked by a serializer: the view's own unless another is named."""
         checked = (serializer or self.get_serializer_class())(
-            data=self.request.data, context=self.get_serializer_context(), **options
+            data=self.body(), context=self.get_serializer_context(), **options
         )
         checked.is_valid(raise_exception=True)
         return checked.validated_data
+
+    def body(self) -> Any:
+        """The body as JSON.
+
+        Raises:
+            ParseError: there is none, or it is not JSON.
+        """
+        data = self.request.data  # which is empty without a body, too
+        if not int(self.request.META.get("CONTENT_LENGTH") or 0):
+            raise ParseError("a JSON body is needed: send at least {}")
+        return data
 
     def answer(self, record: Any, status: int = 200) -> Response:
         """A response with one record."""

@@ -8,8 +8,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.core.cache import cache
-from django.test import Client
+from django.test import AsyncClient, Client
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +20,10 @@ from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.models import Session as SessionModel
 from chronos_storage.queues.cursors import cursor_of
 from chronos_storage.records import Event, Message, Session
-from tests.api.conftest import Api
+from tests.api.conftest import Api, databases
+
+# What has nothing to do with the database.
+once = pytest.mark.parametrize("alias", databases(without=("mariadb", "postgres", "postgres15")), indirect=True)
 
 HOSTILE = [
     "a/b?c#d",
@@ -69,23 +73,26 @@ def test_an_id_survives_the_address(id: str, staff: Api, site: OrmStorage) -> No
 @pytest.mark.parametrize(
     ("text", "field"),
     [
-        ('{"payload": NaN}', "NaN"),
-        ('{"payload": Infinity}', "Infinity"),
-        ('{"payload": 1e999}', "payload"),
-        ('{"payload": {"n": [9223372036854775808]}}', "payload.n[0]"),
+        ('{"type": "t", "payload": NaN}', "NaN"),
+        ('{"type": "t", "payload": Infinity}', "Infinity"),
+        ('{"type": "t", "payload": 1e999}', "payload"),
+        ('{"type": "t", "payload": {"n": [9223372036854775808]}}', "payload.n[0]"),
         ('{"payload": ' + "9" * 5000 + "}", "JSON"),
-        ('{"payload": "a\\u0000b"}', "payload"),
-        ('{"payload": {"\\ud800": 1}}', "payload"),
-        ('{"payload": ["\\udfff"]}', "payload[0]"),
+        ('{"type": "t", "payload": "a\\u0000b"}', "payload"),
+        ('{"type": "t", "payload": {"\\ud800": 1}}', "payload"),
+        ('{"type": "t", "payload": ["\\udfff"]}', "payload[0]"),
         ('{"type": "a\\u0000"}', "type"),
         ('{"type": "\\ud800"}', "type"),
         ('{"type": 5}', "type"),
+        ('{"type": ""}', "type"),
+        ('{"payload": 1}', "type"),
+        ("{}", "type"),
         ('{"type": "' + "x" * 256 + '"}', "type"),
         ('{"\\ud800": 1}', "is no field"),
         ('{"unheard": 1}', "unheard"),
-        ('{"expected_seq": "0"}', "expected_seq"),
-        ('{"expected_seq": -1}', "expected_seq"),
-        ('{"expected_seq": true}', "expected_seq"),
+        ('{"type": "t", "expected_seq": "0"}', "expected_seq"),
+        ('{"type": "t", "expected_seq": -1}', "expected_seq"),
+        ('{"type": "t", "expected_seq": true}', "expected_seq"),
         ('{"payload": 1', "JSON"),
         ("[1]", ""),
         ("null", ""),
@@ -110,6 +117,51 @@ def test_other_encodings_and_types_are_refused(ada: Api) -> None:
     assert response.status_code == 406
 
 
+class Chunking(AsyncClient):
+    """Says no length of its bodies: over HTTP/1.1 in chunks, over HTTP/2 without a word."""
+
+    def __init__(self, *headers: tuple[bytes, bytes]) -> None:
+        super().__init__()
+        self.saying = headers
+
+    async def request(self, **request: Any) -> Any:
+        kept = [header for header in request["headers"] if header[0] != b"content-length"]
+        return await super().request(**request | {"headers": [*kept, *self.saying]})
+
+
+@once
+@pytest.mark.parametrize("headers", [[(b"transfer-encoding", b"chunked")], []], ids=["HTTP/1.1", "HTTP/2"])
+def test_a_body_without_its_length_is_not_taken_for_none(
+    headers: list[tuple[bytes, bytes]], ada: Api, site: OrmStorage
+) -> None:
+    site.create_session(Session(id="s", user_id=ada.user_id))
+    client = Chunking(*headers)
+    client.cookies = ada.client.cookies
+    for body in (b'{"type": "t", "payload": 1}', b"x" * 100_000):
+        response = async_to_sync(client.post)("/api/sessions/s/events", body, content_type="application/json")
+        assert response.status_code == 411
+        assert response.json()["type"] == "urn:chronos-storage:problem:length-required"
+    assert ada.ask("POST", "sessions/s/events", Transfer_Encoding="chunked").status_code == 411  # under WSGI
+    assert site.last_seq("s") == 0
+
+
+@once
+def test_a_creation_needs_a_body(ada: Api, site: OrmStorage) -> None:
+    session = ada.post("sessions", {})["id"]
+    for method, path in (
+        ("POST", "sessions"),
+        ("POST", f"sessions/{session}/events"),
+        ("POST", f"sessions/{session}/checkpoints"),
+        ("POST", f"sessions/{session}/fork"),
+        ("PATCH", f"sessions/{session}"),
+        ("PATCH", f"sessions/{session}/metadata"),
+        ("POST", "memory"),
+    ):
+        response = ada.ask(method, path)
+        assert (response.status_code, "body is needed" in response.json()["detail"]) == (400, True), path
+    assert len(ada.get("sessions")["results"]) == 1
+
+
 def test_a_body_has_a_largest_size(ada: Api, settings: Any) -> None:
     settings.CHRONOS_STORAGE = {"API": {"MAX_BODY": 100}}
     ada.post("sessions", {"title": "x" * 80})
@@ -120,11 +172,13 @@ def test_a_body_has_a_largest_size(ada: Api, settings: Any) -> None:
 def test_a_body_has_a_deepest_nesting(ada: Api) -> None:
     session = ada.post("sessions", {})["id"]
     deepest = "[" * 100 + "]" * 100
-    stored = ada.ask("POST", f"sessions/{session}/events", raw=f'{{"payload": {deepest}}}'.encode())
+    stored = ada.ask("POST", f"sessions/{session}/events", raw=f'{{"type": "t", "payload": {deepest}}}'.encode())
     assert stored.status_code == 201
     for depth in (101, 110, 100_000, 3_000_000):
         for brackets in ("[" * depth + "]" * depth, '{"a":' * min(depth, 500_000)):
-            response = ada.ask("POST", f"sessions/{session}/events", raw=f'{{"payload": {brackets}}}'.encode())
+            response = ada.ask(
+                "POST", f"sessions/{session}/events", raw=f'{{"type": "t", "payload": {brackets}}}'.encode()
+            )
             assert response.status_code == 400
     # brackets in strings are no nesting, and quotes that never end take no longer to look through
     assert ada.ask("POST", "sessions", raw=json.dumps({"title": '["' * 1000}).encode()).status_code == 201
@@ -192,8 +246,8 @@ def test_nothing_of_a_request_is_logged(ada: Api, caplog: pytest.LogCaptureFixtu
     session = ada.post("sessions", {"title": "confidential"}, Idempotency_Key="confidential")["id"]
     ada.post("sessions", {"title": {"confidential": 1}}, 400)
     ada.ask("POST", "sessions", raw=b'{"title": "confidential')
-    ada.post(f"sessions/{session}/events", {"payload": {"confidential": 2**70}}, 400)
-    ada.post(f"sessions/{session}/events", {"payload": "confidential", "expected_seq": 5}, 409)
+    ada.post(f"sessions/{session}/events", {"type": "t", "payload": {"confidential": 2**70}}, 400)
+    ada.post(f"sessions/{session}/events", {"type": "t", "payload": "confidential", "expected_seq": 5}, 409)
     Api(Client()).get("sessions", 401, Authorization="Token confidential")
     said = [record.getMessage() for record in caplog.records if record.name != "django.db.backends"]
     assert said

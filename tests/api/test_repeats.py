@@ -134,7 +134,9 @@ def test_a_key_is_one_users_and_one_routes(ada: Api, bob: Api) -> None:
     sessions = [asker.post("sessions", {}, Idempotency_Key="one")["id"] for asker in (ada, bob)]
     assert sessions[0] != sessions[1]
     other = ada.post("sessions", {}, Idempotency_Key="two")["id"]
-    events = [ada.post(f"sessions/{id}/events", {}, Idempotency_Key="one")["id"] for id in (sessions[0], other)]
+    events = [
+        ada.post(f"sessions/{id}/events", {"type": "t"}, Idempotency_Key="one")["id"] for id in (sessions[0], other)
+    ]
     assert events[0] != events[1]
 
 

@@ -75,7 +75,9 @@ TABLE = {
     "DELETE sessions/<str:session_id>/messages/<str:id>": Case("sessions/s/messages/m", None, 204, 404, 204),
     "GET sessions/<str:session_id>/events": Case("sessions/s/events"),
     "POST sessions/<str:session_id>/events": Case("sessions/s/events", {"type": "t"}, 201, 404, 201),
-    "POST sessions/<str:session_id>/events/batch": Case("sessions/s/events/batch", {"events": [{}]}, 201, 404, 201),
+    "POST sessions/<str:session_id>/events/batch": Case(
+        "sessions/s/events/batch", {"events": [{"type": "t"}]}, 201, 404, 201
+    ),
     "GET sessions/<str:session_id>/events/<str:id>": Case("sessions/s/events/e"),
     # Streams need ASGI, as all but those who may follow are not even told here.
     "GET sessions/<str:session_id>/events/stream": Case("sessions/s/events/stream", None, 501, 404, 501),

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from django.contrib import auth
+from django.contrib.auth.models import AnonymousUser
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
@@ -124,10 +125,11 @@ class _StreamView(ApiMixin):
 
 
 def _as_of_now(request: HttpRequest) -> HttpRequest:
-    """The request with the login of its session as that is by now."""
+    """The request as it would come in now: whoever signed in, by whatever means, has yet to do so."""
     again = copy.copy(request)
+    again.user = AnonymousUser()  # DRF writes to it whom a token, say, has signed in
     session = getattr(request, "session", None)
-    if session is not None and auth.SESSION_KEY in session:
+    if session is not None:
         again.session = type(session)(session.session_key)
         again.user = auth.get_user(again)
     return again

@@ -354,6 +354,28 @@ def test_who_may_not_read_any_more_reads_no_more(
     assert set(follow(ada, path, use)) <= {b":\n\n"}
 
 
+def revoke(api: Api) -> None:
+    Token.objects.all().delete()
+
+
+@once
+@pytest.mark.parametrize("lose", [revoke, deactivate])
+def test_who_signed_in_by_a_token_signs_in_again_and_again(
+    lose: Callable[[Api], None], committed: OrmStorage, ada: Api, anonymous: Api
+) -> None:
+    """DRF notes whom a token signs in where session authentication, asked first, finds them the next time."""
+    assert ada.user
+    token = Token.objects.create(user=ada.user)
+
+    async def use(stream: Stream) -> list[bytes]:
+        await stream.part()
+        assert await stream.part() == b":\n\n"
+        await sync_to_async(lose)(ada)
+        return await stream.end()
+
+    assert set(follow(anonymous, EVENTS, use, authorization=f"Token {token.key}")) <= {b":\n\n"}
+
+
 @live
 def test_staff_who_lose_the_permission_read_no_more(committed: OrmStorage, staff: Api) -> None:
     async def use(stream: Stream) -> list[bytes]:

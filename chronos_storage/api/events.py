@@ -45,6 +45,7 @@ class EventViewSet(Listed, Retrieved):
         """Append several events, all or none."""
         given = self.validated(EventBatchSerializer)
         new = [self.new(fields, place) for place, fields in enumerate(given["events"])]
+        self.throttle.count(len(new) - 1)
         stored = self.storage.append_events(new, expected_seq=given.get("expected_seq"))
         context = self.get_serializer_context()
         return Response(EventBatchSerializer({"events": stored}, context=context).data, status=201)

@@ -39,6 +39,7 @@ class MessageViewSet(Listed, Retrieved):
     def batch(self, request: Request, **kwargs: Any) -> Response:
         """Add several messages, all or none."""
         given = self.validated(MessageBatchSerializer)["messages"]
+        self.throttle.count(len(given) - 1)
         stored = self.storage.add_messages([self.new(fields, place) for place, fields in enumerate(given)])
         context = self.get_serializer_context()
         return Response(MessageBatchSerializer({"messages": stored}, context=context).data, status=201)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
@@ -19,6 +20,8 @@ from ..backends.orm.errors import is_transient
 MEDIA_TYPE = "application/problem+json"
 #: What a type begins with; the rest names the kind of problem.
 NAMESPACE = "urn:chronos-storage:problem:"
+#: Errors that a problem lists, at most.
+MAX_ERRORS = 20
 #: Seconds after which a write that the database gave up is worth another attempt.
 RETRY_AFTER = 1
 
@@ -108,7 +111,7 @@ def _details(error: Exception) -> dict[str, Any]:
 def _of_framework(error: Exception, code: int) -> Response:
     title = _TITLES.get(code, "Error")
     if isinstance(error, ValidationError):
-        errors = list(_flat(error.detail))
+        errors = list(islice(_flat(error.detail), MAX_ERRORS))
         detail = "; ".join(f"{each['field']}: {each['detail']}" if each["field"] else each["detail"] for each in errors)
         return problem(code, "invalid", title, detail, errors=errors)
     if isinstance(error, Http404):
@@ -126,10 +129,18 @@ def _flat(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
     """Each error of a nest of errors, with the path of its field."""
     if isinstance(detail, dict):
         for name, inner in detail.items():
-            name = "" if name == "non_field_errors" else name
-            yield from _flat(inner, f"{path}.{name}" if path and name else path or str(name))
+            yield from _flat(inner, _inside(path, name))
     elif isinstance(detail, list):
         for place, inner in enumerate(detail):
             yield from _flat(inner, path if isinstance(inner, ErrorDetail) else f"{path}[{place}]")
     else:
         yield {"field": path, "detail": str(detail)}
+
+
+def _inside(path: str, name: Any) -> str:
+    """The path of what stands under a name, or in a list in a place."""
+    if name == "non_field_errors":
+        return path
+    if isinstance(name, int):
+        return f"{path}[{name}]"
+    return f"{path}.{name}" if path else str(name)

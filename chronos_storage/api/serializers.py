@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema_serializer
@@ -10,6 +11,10 @@ from rest_framework import serializers
 
 from .. import codec, records
 from .fields import CountField, JSONField, ListField, MomentField, ObjectField, StringField, VectorField
+from .problems import MAX_ERRORS
+
+#: Items of the largest batch.
+MAX_BATCH = 1000
 
 
 class RecordSerializer(serializers.Serializer[Any]):
@@ -25,7 +30,8 @@ class RecordSerializer(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
-            errors = {name: [problem] for name in data if (problem := self._refused(str(name)))}
+            refused = ((name, [problem]) for name in data if (problem := self._refused(str(name))))
+            errors = dict(islice(refused, MAX_ERRORS))
             if errors:
                 raise serializers.ValidationError(errors)
         return super().to_internal_value(data)
@@ -94,7 +100,7 @@ class MessageSerializer(RecordSerializer):
 
 
 class MessageBatchSerializer(RecordSerializer):
-    messages = MessageSerializer(many=True)
+    messages = MessageSerializer(many=True, max_length=MAX_BATCH)
 
 
 class MemorySerializer(RecordSerializer):
@@ -175,7 +181,7 @@ class EventAppendSerializer(EventSerializer):
 
 
 class EventBatchSerializer(RecordSerializer):
-    events = EventSerializer(many=True)
+    events = EventSerializer(many=True, max_length=MAX_BATCH)
     expected_seq = CountField(write_only=True, help_text="Append only if this is the session's last number.")
 
 
@@ -247,7 +253,7 @@ class EmbeddingSerializer(RecordSerializer):
 
 
 class EmbeddingBatchSerializer(RecordSerializer):
-    embeddings = EmbeddingSerializer(many=True)
+    embeddings = EmbeddingSerializer(many=True, max_length=MAX_BATCH)
 
     staff_only = ()
 

@@ -97,6 +97,7 @@ class EmbeddingViewSet(ApiMixin, GenericViewSet):  # type: ignore[type-arg]
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Store embeddings, all or none, each over what its id had."""
         given = [records.Embedding(**fields) for fields in self.validated(EmbeddingBatchSerializer)["embeddings"]]
+        self.throttle.count(len(given) - 1)
         stored = vector_store.upsert(self.kwargs["collection"], given)
         return Response(EmbeddingBatchSerializer({"embeddings": stored}).data, status=201)
 

@@ -230,6 +230,35 @@ def test_how_often_one_may_ask_can_be_limited(ada: Api, settings: Any) -> None:
     cache.clear()
 
 
+@once
+def test_a_batch_counts_as_its_items(ada: Api, settings: Any) -> None:
+    cache.clear()
+    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": {"chronos_write": "7/day"}}
+    session = ada.post("sessions", {})["id"]
+    ada.post(f"sessions/{session}/events/batch", {"events": [{"type": "t"}] * 5})
+    ada.post(f"sessions/{session}/events", {"type": "t"})
+    ada.post(f"sessions/{session}/events", {"type": "t"}, 429)
+    cache.clear()
+    # one that is larger than the rate uses it up
+    ada.post(f"sessions/{session}/messages/batch", {"messages": [{"role": "user"}] * 20})
+    ada.post(f"sessions/{session}/messages", {"role": "user"}, 429)
+    cache.clear()
+
+
+@once
+def test_a_batch_has_a_largest_size_and_its_errors_are_not_all_listed(ada: Api, site: OrmStorage) -> None:
+    session = ada.post("sessions", {})["id"]
+    for kind, item in (("events", {"type": "t"}), ("messages", {"role": "user"})):
+        path = f"sessions/{session}/{kind}/batch"
+        problem = ada.post(path, {kind: [item] * 1001}, 400)
+        assert [error["field"] for error in problem["errors"]] == [kind]
+        problem = ada.post(path, {kind: [{"unheard": 1}] * 1000}, 400)
+        assert [error["field"] for error in problem["errors"]] == [f"{kind}[{place}].unheard" for place in range(20)]
+        assert ada.get(f"sessions/{session}/{kind}")["results"] == []
+        assert len(ada.post(path, {kind: [item] * 1000})[kind]) == 1000
+    assert len(ada.post("sessions", {f"x{number}": 1 for number in range(100_000)}, 400)["errors"]) == 20
+
+
 def test_a_busy_database_says_when_to_try_again(ada: Api, site: OrmStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     from chronos_storage.exceptions import RetryTransaction
 

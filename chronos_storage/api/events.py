@@ -9,9 +9,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from .. import records
+from ..models import Head
 from ..models.mapping import EVENTS
 from .filters import EventFilter
-from .idempotency import id_from_key
+from .idempotency import id_from_key, one_batch
 from .schema import documented
 from .serializers import EventAppendSerializer, EventBatchSerializer, EventSerializer
 from .views import FORWARD, Listed, Retrieved
@@ -46,6 +47,7 @@ class EventViewSet(Listed, Retrieved):
         given = self.validated(EventBatchSerializer)
         new = [self.new(fields, place) for place, fields in enumerate(given["events"])]
         self.throttle.count(len(new) - 1)
-        stored = self.storage.append_events(new, expected_seq=given.get("expected_seq"))
+        with one_batch(self, Head.Kind.EVENT, new):
+            stored = self.storage.append_events(new, expected_seq=given.get("expected_seq"))
         context = self.get_serializer_context()
         return Response(EventBatchSerializer({"events": stored}, context=context).data, status=201)

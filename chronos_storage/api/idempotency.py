@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from rest_framework.exceptions import ValidationError
 
 from .. import codec, records
 from ..exceptions import AlreadyExists
+from ..ledger.heads import lock_heads
+from ..models import Head
 
 R = TypeVar("R", bound=records.Record)
 
@@ -38,6 +42,27 @@ def id_from_key(view: Any, given: str = "", place: int | None = None) -> str:
     match = view.request.resolver_match
     parts = [view.access.user_id, match.view_name, sorted(view.kwargs.items()), key, place]
     return str(uuid.uuid5(_NAMESPACE, codec.canonical(parts)))
+
+
+@contextmanager
+def one_batch(view: Any, kind: Head.Kind, given: Sequence[records.Record]) -> Iterator[None]:
+    """Around the storing of a session's records, which with a key are all new or all stored already.
+
+    Raises:
+        AlreadyExists: the key was given to a batch of another length, or some of that one were removed since.
+    """
+    if HEADER not in view.request.headers:
+        yield
+        return
+    ids = {record.id for record in given}
+    column = view.table.id
+    with view.storage.atomic():
+        lock_heads(view.storage.alias, kind, [view.kwargs["session_id"]])
+        asked = {f"{column}__in": [*ids, id_from_key(view, place=len(given))]}
+        stored = set(view.get_queryset().filter(**asked).values_list(column, flat=True))
+        if stored and stored != ids:
+            raise AlreadyExists(f"the {HEADER} was given to a batch of another length")
+        yield
 
 
 def repeated(view: Any, given: R, stored: R | None) -> R:

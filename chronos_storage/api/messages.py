@@ -10,8 +10,9 @@ from rest_framework.response import Response
 
 from .. import records
 from ..exceptions import NotFound
+from ..models import Head
 from ..models.mapping import MESSAGES
-from .idempotency import id_from_key
+from .idempotency import id_from_key, one_batch
 from .schema import documented
 from .serializers import MessageBatchSerializer, MessageSerializer
 from .views import FORWARD, Listed, Retrieved
@@ -39,8 +40,10 @@ class MessageViewSet(Listed, Retrieved):
     def batch(self, request: Request, **kwargs: Any) -> Response:
         """Add several messages, all or none."""
         given = self.validated(MessageBatchSerializer)["messages"]
-        self.throttle.count(len(given) - 1)
-        stored = self.storage.add_messages([self.new(fields, place) for place, fields in enumerate(given)])
+        new = [self.new(fields, place) for place, fields in enumerate(given)]
+        self.throttle.count(len(new) - 1)
+        with one_batch(self, Head.Kind.MESSAGE, new):
+            stored = self.storage.add_messages(new)
         context = self.get_serializer_context()
         return Response(MessageBatchSerializer({"messages": stored}, context=context).data, status=201)
 

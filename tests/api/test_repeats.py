@@ -11,7 +11,9 @@ from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.models import Session as SessionModel
 from chronos_storage.records import Message, Session
 from chronos_storage.testing.conformance.helpers import together, writers
-from tests.api.conftest import Api, signed_in
+from tests.api.conftest import Api, databases, signed_in
+
+once = pytest.mark.parametrize("alias", databases(without=("mariadb", "postgres", "postgres15")), indirect=True)
 
 MUTABLE: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("sessions", {"title": "first"}, {"title": "second"}),
@@ -128,6 +130,37 @@ def test_a_repeated_batch_returns_what_is_stored(ada: Api) -> None:
         created = ada.post(f"sessions/{session}/{path}/batch", body, Idempotency_Key="one")
         assert len({each["id"] for each in created[path]}) == 3
         assert ada.post(f"sessions/{session}/{path}/batch", body, Idempotency_Key="one") == created
+
+
+@once
+def test_a_batch_of_another_length_or_order_is_no_repeat(ada: Api) -> None:
+    session = ada.post("sessions", {})["id"]
+    items = {
+        "events": [{"type": kind} for kind in "abc"],
+        "messages": [{"role": role} for role in ("user", "tool", "x")],
+    }
+    for name, batch in items.items():
+        path = f"sessions/{session}/{name}/batch"
+        created = ada.post(path, {name: batch[:2]}, Idempotency_Key="one")
+        for other in (batch, batch[:1], batch[1::-1], [*batch[:2], *batch]):
+            problem = ada.post(path, {name: other}, 409, Idempotency_Key="one")
+            assert problem["type"] == "urn:chronos-storage:problem:already-exists"
+        assert ada.get(f"sessions/{session}/{name}")["results"] == created[name]
+
+
+def test_of_concurrent_batches_with_one_key_one_is_stored(committed_site: OrmStorage) -> None:
+    ada = signed_in("ada")
+    session = ada.post("sessions", {})["id"]
+    askers = threads_of(ada)
+
+    def append(number: int) -> Any:
+        body = {"events": [{"type": "t"}] * (number % 3 + 1)}
+        return askers[number].ask("POST", f"sessions/{session}/events/batch", body, Idempotency_Key="one")
+
+    answers = together(committed_site, *writers(append, len(askers)))
+    assert sorted(answer.status_code for answer in answers) == [201] * 2 + [409] * 4
+    [stored] = {len(answer.json()["events"]) for answer in answers if answer.status_code == 201}
+    assert committed_site.last_seq(session) == stored
 
 
 def test_a_key_is_one_users_and_one_routes(ada: Api, bob: Api) -> None:

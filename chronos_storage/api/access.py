@@ -109,17 +109,24 @@ class AccessRule:
     def may_use_topic(self, verb: Verb, topic: str, model: type[Model]) -> bool | None:
         """Whether the user may read (view), publish to (add) or acknowledge (change) a topic of the queue.
 
+        A session's topic is the ledger's: nobody else publishes to it.
+
         Args:
             model: what keeps the queue's entries, by whose permissions staff go.
 
         Returns:
             None where the topic isn't there for the user: the answer is 404. If it is False, 403.
         """
+        of_session = topic.startswith(SESSION_TOPIC)
         if self.staff:
-            return self.may(verb, model)
-        if not self.signed_in or not topic.startswith(SESSION_TOPIC):
+            return self.may(verb, model) and not (of_session and verb == "add")
+        if not self.signed_in or not of_session:
             return False
-        return True if self.has_session(topic.removeprefix(SESSION_TOPIC)) else None
+        return verb != "add" if self.has_session(topic.removeprefix(SESSION_TOPIC)) else None
+
+    def consumer(self, name: str) -> str:
+        """The consumer of a topic that a name stands for; users other than staff have their own."""
+        return name if self.staff else f"user:{self.user_id}:{name}"
 
 
 def access_for(user: Any) -> AccessRule:

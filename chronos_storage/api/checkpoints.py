@@ -26,6 +26,7 @@ class CheckpointViewSet(Listed, Retrieved):
     filterset_class = CheckpointFilter
     orders = BACKWARD
     keyed: ClassVar[Any] = ("create",)
+    filtered = ("latest",)
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Save a checkpoint; it gets the namespace's next number."""

@@ -1,4 +1,8 @@
-"""ETags, and updates that write only over what their writer has seen."""
+"""ETags, and updates that write only over what their writer has seen.
+
+An ETag is of the body as it is sent. Where a record can be updated it begins with the version of what an update can
+change, and that alone is what ``If-Match`` must name: new messages change a session's body, but no update's ground.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from django.db.models.query import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.cache import get_conditional_response
 from rest_framework.request import Request
 
 from .. import codec
@@ -22,7 +28,7 @@ from .store import served
 _TAG = re.compile(r'\s*(W/)?("[^"]*")\s*(?:,|\Z)')
 
 
-def etag(record: Any) -> str:
+def version_of(record: Any) -> str:
     """The version of what an update can change; a session's activity is no part of it."""
     values = {
         field.name: str(value) if field.name.endswith("_at") else value
@@ -30,31 +36,50 @@ def etag(record: Any) -> str:
         if field.name != "last_activity_at"
         for value in (getattr(record, field.name),)
     }
-    return f'"{hashlib.sha256(codec.canonical(values).encode()).hexdigest()[:32]}"'
+    return _hash(codec.canonical(values).encode())
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def add_etag(request: HttpRequest, version: str, response: HttpResponse) -> HttpResponse | None:
+    """Give a rendered response its ETag; what to answer in its place, where the request names it in If-None-Match.
+
+    Args:
+        version: `version_of` its record, or "" where it has none.
+    """
+    etag = f'"{version and version + "."}{_hash(response.content)}"'
+    response["ETag"] = etag
+    return get_conditional_response(request, etag, response=response) if request.method in ("GET", "HEAD") else None
 
 
 def write_if_match(request: Request, table: Table[Any], rows: QuerySet[Any], write: Callable[[], Any]) -> Any:
     """What `write` returns, if the row, one of `rows`, still has the version that ``If-Match`` names.
 
-    The row is locked from the look to the write, so that of several writers who saw one version one wins.
+    With such a condition the row is locked from the look to the write, so that of several writers who saw one version
+    one wins.
 
     Raises:
         PreconditionFailed: it has another version by now.
         NotFound: there is no row.
     """
-    condition = request.headers.get("If-Match")
+    condition = request.headers.get("If-Match", "*").strip()
+    if condition == "*":
+        if not rows.exists():
+            raise NotFound
+        return write()
     with served().atomic():
         if not locked(rows.only("pk")):
             raise NotFound
-        if condition is not None and condition.strip() != "*":
-            [record] = table.fetch(rows)
-            if etag(record) not in _strong_tags(condition):
-                raise PreconditionFailed
+        [record] = table.fetch(rows)
+        if version_of(record) not in _versions(condition):
+            raise PreconditionFailed
         return write()
 
 
-def _strong_tags(condition: str) -> set[str]:
-    return {tag for weak, tag in _TAG.findall(condition) if not weak}
+def _versions(condition: str) -> set[str]:
+    return {tag.strip('"').partition(".")[0] for weak, tag in _TAG.findall(condition) if not weak}
 
 
 def replaced(record: Record, changes: dict[str, Any]) -> Any:

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from .. import records
 from ..exceptions import AlreadyExists, NotFound
 from ..models.mapping import CONTAINERS, IMAGES
-from .etags import replaced, write_if_match
+from .etags import replaced
 from .filters import ImageFilter
 from .idempotency import id_from_key, repeated
 from .schema import documented
@@ -58,10 +58,10 @@ class _SavedViewSet(Listed, Retrieved):
 
     def write(self, write: Any) -> Response:
         """Write if the version is still the one that was seen."""
-        return self.answer(write_if_match(self.request, self.table, self.row(), write))
+        return self.answer(self.write_if_match(write))
 
     def destroy(self, request: Request, **kwargs: Any) -> Response:
-        if not self.remove(self.kwargs["id"]):
+        if not self.write_if_match(lambda: self.remove(self.kwargs["id"])):
             raise NotFound
         return Response(status=204)
 

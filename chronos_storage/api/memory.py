@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from .. import records
 from ..exceptions import NotFound
 from ..models.mapping import MEMORY
-from .etags import replaced, write_if_match
+from .etags import replaced
 from .filters import MemoryFilter
 from .idempotency import HEADER, id_from_key, repeated
 from .serializers import MemorySerializer
@@ -63,17 +63,11 @@ class MemoryViewSet(Listed, Retrieved):
     def partial_update(self, request: Request, **kwargs: Any) -> Response:
         """Change the value, or when it expires."""
         changes = self.validated(partial=True)
-        return self.answer(
-            write_if_match(
-                request,
-                self.table,
-                self.row(),
-                lambda: self.storage.put_memory(replaced(self.record(), changes)),
-            )
-        )
+        write = self.write_if_match
+        return self.answer(write(lambda: self.storage.put_memory(replaced(self.record(), changes))))
 
     def destroy(self, request: Request, **kwargs: Any) -> Response:
         """Forget it."""
-        if not (self.row().exists() and self.storage.delete_memory(self.kwargs["id"])):
+        if not self.write_if_match(lambda: self.storage.delete_memory(self.kwargs["id"])):
             raise NotFound
         return Response(status=204)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from datetime import datetime
 from typing import Any
 
@@ -24,11 +25,23 @@ from ..models.mapping import Table
 PAGE_SIZE = 50
 MAX_PAGE_SIZE = 500
 
+_WHOLE_NUMBER = re.compile(r"[1-9][0-9]{0,8}\Z")
+
 
 def default_page_size() -> int:
     """Rows of a page whose size isn't asked for."""
     size: int = conf.section("API").get("PAGE_SIZE", PAGE_SIZE)
     return size
+
+
+def whole_number(request: Request, name: str, default: int, most: int) -> int:
+    """The number, from 1 on, that a parameter of the query gives."""
+    given = request.query_params.get(name)
+    if given is None:
+        return default
+    if not (_WHOLE_NUMBER.match(given) and int(given) <= most):
+        raise ValidationError({name: f"must be a whole number from 1 to {most}"})
+    return int(given)
 
 
 class KeysetPagination(BasePagination):
@@ -47,7 +60,7 @@ class KeysetPagination(BasePagination):
         """
         self._request = request
         self._columns = [name.removeprefix("-") for name in order]
-        size = self._size(request)
+        size = whole_number(request, "page_size", default_page_size(), MAX_PAGE_SIZE)
         backwards, position = self._position(table, request)
         descending = order[0].startswith("-") != backwards
         if position is not None:
@@ -93,14 +106,6 @@ class KeysetPagination(BasePagination):
                 "description": "How many, at most.",
             },
         ]
-
-    def _size(self, request: Request) -> int:
-        given = request.query_params.get("page_size")
-        if given is None:
-            return default_page_size()
-        if not (given.isascii() and given.isdigit() and 1 <= int(given[:9]) <= MAX_PAGE_SIZE):
-            raise ValidationError({"page_size": f"must be a whole number from 1 to {MAX_PAGE_SIZE}"})
-        return int(given)
 
     def _link(self, table: Table[Any], page: list[Any], backwards: bool) -> str:
         values = table.values(page[0] if backwards else page[-1])

@@ -38,6 +38,7 @@ class SchemaView(ApiMixin, SpectacularAPIView):
     """The OpenAPI document of what is mounted here."""
 
     renderer_classes: Any = (OpenApiJsonRenderer2,)
+    parameters = ("lang", "version")
     urlconf = "chronos_storage.api.urls"
     custom_settings = SETTINGS
     schema = None

@@ -31,7 +31,7 @@ class ApiSchema(AutoSchema):
                     description="Becomes the id: a repeat with the same key returns the stored record.",
                 )
             ]
-        if self.method in ("PUT", "PATCH") and getattr(self.view, "versioned", False):
+        if self.method in ("PUT", "PATCH", "DELETE") and getattr(self.view, "versioned", False):
             return [
                 OpenApiParameter(
                     "If-Match",

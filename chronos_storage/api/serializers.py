@@ -17,6 +17,11 @@ from .problems import MAX_ERRORS
 MAX_BATCH = 1000
 
 
+def batch_of(serializer: Any) -> Any:
+    """A field that holds a list of what this serializer describes."""
+    return serializer(many=True, max_length=MAX_BATCH)
+
+
 class RecordSerializer(serializers.Serializer[Any]):
     """A record; what is given that can't be set is refused, not dropped.
 
@@ -100,7 +105,7 @@ class MessageSerializer(RecordSerializer):
 
 
 class MessageBatchSerializer(RecordSerializer):
-    messages = MessageSerializer(many=True, max_length=MAX_BATCH)
+    messages = batch_of(MessageSerializer)
 
 
 class MemorySerializer(RecordSerializer):
@@ -181,7 +186,7 @@ class EventAppendSerializer(EventSerializer):
 
 
 class EventBatchSerializer(RecordSerializer):
-    events = EventSerializer(many=True, max_length=MAX_BATCH)
+    events = batch_of(EventSerializer)
     expected_seq = CountField(write_only=True, help_text="Append only if this is the session's last number.")
 
 
@@ -253,7 +258,7 @@ class EmbeddingSerializer(RecordSerializer):
 
 
 class EmbeddingBatchSerializer(RecordSerializer):
-    embeddings = EmbeddingSerializer(many=True, max_length=MAX_BATCH)
+    embeddings = batch_of(EmbeddingSerializer)
 
     staff_only = ()
 

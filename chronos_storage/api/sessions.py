@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.http import StreamingHttpResponse
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -15,7 +16,6 @@ from ..exceptions import AlreadyExists, NotFound
 from ..models import Checkpoint, Message
 from ..models.mapping import CHECKPOINTS, SESSIONS
 from .access import Verb
-from .etags import write_if_match
 from .export import PARTS, export
 from .fields import StringField
 from .filters import SessionFilter
@@ -72,7 +72,7 @@ class SessionViewSet(Listed, Retrieved):
         return self._write(lambda: self.storage.patch_session(self.kwargs["id"], **changes))
 
     def _write(self, write: Any) -> Response:
-        return self.answer(write_if_match(self.request, self.table, self.row(), write))
+        return self.answer(self.write_if_match(write))
 
     @documented(request=OpenApiTypes.OBJECT, responses=SessionSerializer)
     @action(["patch"], detail=True, url_path="metadata")
@@ -82,7 +82,7 @@ class SessionViewSet(Listed, Retrieved):
 
     def destroy(self, request: Request, **kwargs: Any) -> Response:
         """Hide the session; what belongs to it stays stored."""
-        if not (self.row().exists() and self.storage.delete_session(self.kwargs["id"])):
+        if not self.write_if_match(lambda: self.storage.delete_session(self.kwargs["id"])):
             raise NotFound
         return Response(status=204)
 
@@ -113,9 +113,12 @@ class SessionViewSet(Listed, Retrieved):
 
     @documented(responses=ExportSerializer)
     @action(["get"], detail=True, url_name="export")
-    def export(self, request: Request, **kwargs: Any) -> StreamingHttpResponse:
+    def export(self, request: Request, **kwargs: Any) -> HttpResponseBase:
         """The session and all that belongs to it, streamed; what changes meanwhile may or may not be in it."""
-        return export(request._request, self.access, self.record())
+        session = self.record()
+        if request.method == "HEAD":
+            return HttpResponse(content_type="application/json")
+        return export(request._request, self.access, session)
 
     @property
     def throttle_scope(self) -> str:

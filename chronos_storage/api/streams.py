@@ -76,6 +76,7 @@ class _StreamView(ApiMixin):
     """Everything that can be refused is, before the first byte; and from then on, every so often, once more."""
 
     http_method_names: Any = ("get",)
+    parameters = ("after",)
     content_negotiation_class: Any = _Whatever
 
     @property

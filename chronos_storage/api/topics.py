@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiParameter
-from rest_framework.exceptions import PermissionDenied, ValidationError
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -14,6 +14,7 @@ from ..exceptions import NotFound
 from ..models import QueueEntry
 from ..queues.handler import queue
 from .access import AccessRule, Verb
+from .pagination import whole_number
 from .schema import documented
 from .serializers import ConsumerSerializer, EntriesSerializer, PublishedSerializer, PublishSerializer
 from .views import ApiMixin
@@ -46,20 +47,19 @@ class EntryViewSet(_TopicViewSet):
     """What was published on a topic and is still kept."""
 
     serializer_class = EntriesSerializer
+    parameters = ("after", "limit")
     verbs: ClassVar[dict[str, Verb]] = {"create": "add"}
 
     @documented(parameters=_PARAMETERS, responses=EntriesSerializer)
     def list(self, request: Request, **kwargs: Any) -> Response:
         """The entries behind a cursor, in the order they were published; 410 if some of those are not kept any more."""
-        limit = request.query_params.get("limit", str(_MAX_ENTRIES))
-        if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= _MAX_ENTRIES):
-            raise ValidationError({"limit": f"must be a whole number from 1 to {_MAX_ENTRIES}"})
-        found = queue.recover(self.kwargs["topic"], request.query_params.get("after"), int(limit))
+        limit = whole_number(request, "limit", _MAX_ENTRIES, _MAX_ENTRIES)
+        found = queue.recover(self.kwargs["topic"], request.query_params.get("after"), limit)
         return self.answer({"results": found})
 
     @documented(request=PublishSerializer, responses={201: PublishedSerializer})
     def create(self, request: Request, **kwargs: Any) -> Response:
-        """Publish an event."""
+        """Publish an event, on any topic but a session's, which has the events of its ledger."""
         fields = self.validated(PublishSerializer)
         user_id = fields.get("user_id", self.access.user_id)
         cursor = queue.publish(self.kwargs["topic"], fields["event"], user_id=user_id)
@@ -67,18 +67,18 @@ class EntryViewSet(_TopicViewSet):
 
 
 class ConsumerViewSet(_TopicViewSet):
-    """How far a consumer is with a topic."""
+    """How far a consumer is with a topic. Users other than staff have consumers of their own."""
 
     serializer_class = ConsumerSerializer
     verbs: ClassVar[dict[str, Verb]] = {"update": "change"}
 
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
         """The cursor that the consumer has acknowledged, or null, and how many entries come after it."""
-        consumer, topic = self.kwargs["id"], self.kwargs["topic"]
+        consumer, topic = self.access.consumer(self.kwargs["id"]), self.kwargs["topic"]
         unread = queue.unread_count(consumer, topic)
         return self.answer({"cursor": queue.get_cursor(consumer, topic), "unread": unread})
 
     def update(self, request: Request, **kwargs: Any) -> Response:
         """Acknowledge the entries up to a cursor; it never moves back."""
-        queue.ack(self.kwargs["id"], self.kwargs["topic"], self.validated()["cursor"])
+        queue.ack(self.access.consumer(self.kwargs["id"]), self.kwargs["topic"], self.validated()["cursor"])
         return self.retrieve(request)

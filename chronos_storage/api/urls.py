@@ -89,8 +89,5 @@ urlpatterns = [
     path("sessions/<str:session_id>/events/stream", EventStreamView.as_view(), name="event-stream"),
     path("topics/<str:topic>/stream", TopicStreamView.as_view(), name="topic-stream"),
     *router.urls,
-    *(
-        path(f"{first}/<path:rest>", Unknown.as_view())
-        for first in sorted({name.split("/")[0] for name, _, _ in router.registry})
-    ),
+    path("<path:rest>", Unknown.as_view()),
 ]

@@ -3,10 +3,12 @@ and how often they may ask."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from django.db.models.query import QuerySet
+from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.functional import cached_property
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework import serializers
@@ -26,7 +28,7 @@ from ..models.mapping import Table
 from . import problems
 from .access import AccessRule, Verb, access_for
 from .bodies import JSONParser, JSONRenderer, require_length
-from .etags import etag
+from .etags import add_etag, version_of, write_if_match
 from .ids import read_address
 from .pagination import KeysetPagination
 from .schema import ApiSchema
@@ -53,6 +55,9 @@ class Throttle(ScopedRateThrottle):
     Their rates stand in DRF's ``DEFAULT_THROTTLE_RATES``; a scope that isn't there has no limit.
     """
 
+    num_requests: int
+    duration: int
+
     def get_rate(self) -> str | None:
         rates: Mapping[str | None, str | None] = api_settings.DEFAULT_THROTTLE_RATES  # type: ignore[assignment]
         return rates.get(self.scope)
@@ -77,15 +82,29 @@ class ApiMixin(GenericAPIView):  # type: ignore[type-arg]
     filter_backends: Any = ()
     schema: Any = ApiSchema()
     http_method_names = ("get", "post", "put", "patch", "delete", "head")
+    #: The names of the parameters that a query may have.
+    parameters: Any = ()
+    #: The version of the record that is answered, where records have versions.
+    version = ""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         require_length(request._request)  # first, as signing in may look for a token in the body
         super().initial(request, *args, **kwargs)
+        for name in request.query_params.keys() - set(self.query_parameters()) - {api_settings.URL_FORMAT_OVERRIDE}:
+            raise ValidationError({name: f"is no parameter here; {self._parameters_there()}"})
         for name, segment in kwargs.items():
             decoded = read_address(segment)
             if decoded is None:
                 raise NotFound(f"{segment!r} is no address of an id")
             self.kwargs[name] = decoded
+
+    def query_parameters(self) -> Iterable[str]:
+        """The names of the parameters that the query may have."""
+        return self.parameters  # type: ignore[no-any-return]
+
+    def _parameters_there(self) -> str:
+        names = sorted(self.query_parameters())
+        return f"there are {', '.join(names)}" if names else "there are none"
 
     def needed(self) -> list[tuple[Verb, Any]]:
         """What the user must be allowed to do, and with which models' rows."""
@@ -123,8 +142,13 @@ class ApiMixin(GenericAPIView):  # type: ignore[type-arg]
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
-        if getattr(response, "exception", False) and response.accepted_renderer.format == "json":
-            response.content_type = problems.MEDIA_TYPE
+        patch_cache_control(response, private=True, no_cache=True)
+        patch_vary_headers(response, ("Accept", "Authorization", "Cookie"))
+        if isinstance(response, Response) and response.accepted_renderer.format == "json":
+            if response.exception:
+                response.content_type = problems.MEDIA_TYPE
+            elif self.version or request.method in ("GET", "HEAD"):
+                response.add_post_render_callback(partial(add_etag, request._request, self.version))
         return response
 
     def validated(self, serializer: type[serializers.Serializer[Any]] | None = None, **options: Any) -> Any:
@@ -159,7 +183,8 @@ class RecordViewSet(ApiMixin, GenericViewSet):  # type: ignore[type-arg]
         verbs: what each action does to rows of the table, and therefore needs.
         order: the fields of a list's order, which are unique together.
         orders: where ``?order=`` chooses one, each by its name, the first unless it is given.
-        versioned: whether records have ETags.
+        versioned: whether an update can name the version of a record that it is of.
+        filtered: the actions besides the list that take its filters.
     """
 
     table: ClassVar[Table[Any]]
@@ -174,6 +199,7 @@ class RecordViewSet(ApiMixin, GenericViewSet):  # type: ignore[type-arg]
     order: ClassVar[tuple[str, ...]] = ("-created_at", "-id")
     orders: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     versioned: ClassVar[bool] = False
+    filtered: ClassVar[tuple[str, ...]] = ()
 
     pagination_class = KeysetPagination
     filter_backends = (DjangoFilterBackend,)
@@ -193,6 +219,13 @@ class RecordViewSet(ApiMixin, GenericViewSet):  # type: ignore[type-arg]
         rows = self.access.rows(self.table.model)
         session_id = self.kwargs.get("session_id")
         return rows if session_id is None else rows.filter(session_id=session_id)
+
+    def query_parameters(self) -> Iterable[str]:
+        filters = getattr(self, "filterset_class", None)
+        names = [*super().query_parameters(), *(filters.base_filters if filters else ())]
+        if self.action == "list":
+            return [*names, "cursor", "page_size", *(["order"] if self.orders else [])]
+        return names if self.action in self.filtered else []
 
     def get_order(self) -> tuple[str, ...]:
         """The order of the list that is asked for."""
@@ -214,10 +247,13 @@ class RecordViewSet(ApiMixin, GenericViewSet):  # type: ignore[type-arg]
         raise NotFound(f"there is no {self.table.record.__name__.lower()} {self.kwargs['id']!r}")
 
     def answer(self, record: Any, status: int = 200) -> Response:
-        response = super().answer(record, status)
         if self.versioned:
-            response["ETag"] = etag(record)
-        return response
+            self.version = version_of(record)
+        return super().answer(record, status)
+
+    def write_if_match(self, write: Callable[[], Any]) -> Any:
+        """What `write` returns, which changes or removes the row; see `etags.write_if_match`."""
+        return write_if_match(self.request, self.table, self.row(), write)
 
     @property
     def storage(self) -> Any:

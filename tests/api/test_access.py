@@ -10,6 +10,7 @@ from django.db.models.query import QuerySet
 from django.test import Client
 from rest_framework.authtoken.models import Token
 
+from chronos_storage import queue
 from chronos_storage.api.access import AccessRule
 from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.exceptions import ConfigurationError
@@ -94,7 +95,6 @@ def test_naming_another_users_session_reveals_and_writes_nothing(ada: Api, bob: 
         ("memory", "user_id", "another"),
         ("memory", "id", "chosen"),
         ("traces", "id", "chosen"),
-        ("topics/session:s/entries", "user_id", "another"),
     ],
 )
 def test_what_the_server_sets_is_refused_from_a_user(
@@ -104,6 +104,24 @@ def test_what_the_server_sets_is_refused_from_a_user(
     problem = ada.post(path, {"role": "user", "checkpoint_id": "k", field: value}, 400)
     assert field in [each["field"] for each in problem["errors"]]
     assert SessionModel.objects.using(site.alias).count() == 1
+
+
+def test_what_the_ledger_publishes_is_not_forged(ada: Api, staff: Api, site: OrmStorage) -> None:
+    site.create_session(Session(id="s", user_id=ada.user_id))
+    for asker in (ada, staff):
+        asker.post("topics/session:s/entries", {"event": {"seq_num": 1}}, 403)
+    assert ada.get("topics/session:s/entries")["results"] == []
+
+
+def test_consumers_are_the_users_own(ada: Api, staff: Api, site: OrmStorage) -> None:
+    site.create_session(Session(id="s", user_id=ada.user_id))
+    first, second = (queue.publish("session:s", number) for number in range(2))
+    consumer = "topics/session:s/consumers/worker"
+    queue.ack("worker", "session:s", first)
+    assert ada.get(consumer) == {"cursor": None, "unread": 2}
+    assert ada.ask("PUT", consumer, {"cursor": second}).json() == {"cursor": second, "unread": 0}
+    assert staff.get(consumer) == {"cursor": first, "unread": 1}
+    assert queue.get_cursor("worker", "session:s") == first
 
 
 def test_a_user_keeps_what_is_theirs(ada: Api, bob: Api, site: OrmStorage) -> None:

@@ -10,7 +10,9 @@ from urllib.parse import quote
 import pytest
 from asgiref.sync import async_to_sync
 from django.core.cache import cache
+from django.db import connections
 from django.test import AsyncClient, Client
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -214,7 +216,7 @@ def test_an_expired_cursor_is_gone(staff: Api, site: OrmStorage) -> None:
     queue.cleanup(older_than=timedelta(0))
     problem = staff.get(f"topics/news/entries?after={cursor_of(0)}", 410)
     assert problem["type"] == "urn:chronos-storage:problem:cursor-expired"
-    for wrong in ("after=wrong", f"after={cursor_of(99)}", "limit=0", "limit=1001", "limit=x"):
+    for wrong in ("after=wrong", f"after={cursor_of(99)}", "limit=0", "limit=1001", "limit=0000000009999", "limit=x"):
         staff.get(f"topics/news/entries?{wrong}", 400)
 
 
@@ -257,6 +259,43 @@ def test_a_batch_has_a_largest_size_and_its_errors_are_not_all_listed(ada: Api, 
         assert ada.get(f"sessions/{session}/{kind}")["results"] == []
         assert len(ada.post(path, {kind: [item] * 1000})[kind]) == 1000
     assert len(ada.post("sessions", {f"x{number}": 1 for number in range(100_000)}, 400)["errors"]) == 20
+
+
+@once
+def test_what_the_query_says_is_known_or_refused(ada: Api, site: OrmStorage) -> None:
+    site.create_session(Session(id="s", user_id=ada.user_id))
+    for path in (
+        "?x=1",
+        "sessions?page=2",
+        "sessions/s?cursor=x",
+        "sessions/s/events?after=3",
+        "sessions/s/events/stream?after_seq=3",
+        "sessions/s/checkpoints/latest?page_size=3",
+        "sessions/s/traces/tree?order=desc",
+        "topics/session:s/entries?page_size=3",
+        "schema?pretty=1",
+    ):
+        [error] = ada.get(path, 400)["errors"]
+        assert error["field"] in path, path
+        assert "is no parameter here; there are" in error["detail"]
+    ada.get("sessions?format=json")
+
+
+@once
+def test_nothing_below_the_api_is_answered_as_a_page(ada: Api) -> None:
+    for path in ("nope", "sessions/s/nope", "no/such/thing"):
+        response = ada.ask("GET", path)
+        assert (response.status_code, response["Content-Type"]) == (404, "application/problem+json")
+
+
+@once
+def test_the_head_of_an_export_is_not_worked_out(ada: Api, site: OrmStorage) -> None:
+    site.create_session(Session(id="s", user_id=ada.user_id))
+    with CaptureQueriesContext(connections[site.alias]) as queries:
+        response = ada.ask("HEAD", "sessions/s/export")
+    assert (response.status_code, response.content) == (200, b"")
+    assert not [query for query in queries if "chronos_storage_message" in query["sql"]]
+    assert ada.ask("HEAD", "sessions/none/export").status_code == 404
 
 
 def test_a_busy_database_says_when_to_try_again(ada: Api, site: OrmStorage, monkeypatch: pytest.MonkeyPatch) -> None:

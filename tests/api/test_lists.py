@@ -79,7 +79,7 @@ def test_what_is_no_cursor_or_page_size_is_refused(ada: Api, site: OrmStorage) -
     site.create_session(Session(id="s", user_id=ada.user_id))
     for wrong in ("x", "", "é", "W10", "WzBd", "bnVsbA", "WzAsMSwyXQ", "WzAsIjIwMjYtMDEtMDEiLCJhIl0"):
         assert ada.get(f"sessions?cursor={wrong}", 400)["errors"][0]["field"] == "cursor"
-    for wrong in ("0", "501", "-1", "x", "", "1.5", "9" * 30):
+    for wrong in ("0", "501", "-1", "x", "", "1.5", "9" * 30, "000000500999", "01"):
         assert ada.get(f"sessions?page_size={wrong}", 400)["errors"][0]["field"] == "page_size"
 
 

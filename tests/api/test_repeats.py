@@ -44,6 +44,35 @@ def test_an_update_writes_only_over_what_was_seen(
     staff.patch(one, second)
 
 
+@once
+@pytest.mark.parametrize(("path", "first", "second"), MUTABLE)
+def test_a_deletion_takes_only_what_was_seen(
+    path: str, first: dict[str, Any], second: dict[str, Any], staff: Api
+) -> None:
+    created = staff.ask("POST", path, first)
+    one = f"{path}/{created.json()['id']}"
+    staff.patch(one, second)
+    assert staff.ask("DELETE", one, If_Match=created["ETag"]).status_code == 412
+    seen = staff.ask("GET", one)["ETag"]
+    assert staff.ask("DELETE", one, If_Match=seen).status_code == 204
+
+
+@once
+def test_an_etag_is_of_the_body_and_of_one_representation(ada: Api, site: OrmStorage) -> None:
+    site.create_session(Session(id="s", user_id=ada.user_id))
+    for path in ("sessions/s", "sessions/s/messages", "sessions"):
+        seen = ada.ask("GET", path)
+        assert seen["Cache-Control"] == "private, no-cache"
+        assert {"Accept", "Authorization", "Cookie"} <= {name.strip() for name in seen["Vary"].split(",")}
+        again = ada.ask("GET", path, If_None_Match=seen["ETag"])
+        assert (again.status_code, again.content, again["ETag"]) == (304, b"", seen["ETag"])
+        site.add_message(Message(session_id="s", role="user"))
+        changed = ada.ask("GET", path, If_None_Match=seen["ETag"])
+        assert (changed.status_code, changed["ETag"] != seen["ETag"]) == (200, True)
+        page = ada.client.get(f"/api/{path}", headers={"Accept": "text/html", "If-None-Match": changed["ETag"]})
+        assert (page.status_code, page.get("ETag")) == (200, None)
+
+
 def test_metadata_is_merged_into_what_was_seen(staff: Api) -> None:
     for path in ("sessions", "images"):
         created = staff.ask("POST", path, {"metadata": {"a": 1}})

@@ -111,7 +111,7 @@ TABLE = {
     "PATCH images/<str:id>/metadata": for_staff("images/i/metadata", {"k": 1}),
     "GET topics/<str:topic>/entries": Case("topics/session:s/entries"),
     "GET topics/<str:topic>/stream": Case("topics/session:s/stream", None, 501, 404, 501),
-    "POST topics/<str:topic>/entries": Case("topics/session:s/entries", {"event": 1}, 201, 404, 201),
+    "POST topics/<str:topic>/entries": Case("topics/session:s/entries", {"event": 1}, 403, 404, 403),
     "GET topics/<str:topic>/consumers/<str:id>": Case("topics/session:s/consumers/x"),
     "PUT topics/<str:topic>/consumers/<str:id>": Case("topics/session:s/consumers/x", {"cursor": "CURSOR"}),
     "GET collections": for_staff("collections"),
@@ -125,11 +125,8 @@ TABLE = {
     "GET collections/<str:collection>/embeddings/<str:id>": for_staff("collections/docs/embeddings/v"),
     "DELETE collections/<str:collection>/embeddings/<str:id>": for_staff("collections/docs/embeddings/v", None, 204),
 }
-UNKNOWN = ["audit-logs", "collections", "containers", "images", "memory", "sessions", "topics", "traces"]
 TABLE |= {
-    f"{method} {first}/<path:rest>": everyone(f"{first}/no/such/thing", 404)
-    for first in UNKNOWN
-    for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+    f"{method} <path:rest>": everyone("no/such/thing", 404) for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
 }
 #: What else belongs to staff alone: a topic that is no session's.
 MORE = {

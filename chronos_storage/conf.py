@@ -15,7 +15,15 @@ QUEUE_BACKEND = "chronos_storage.queues.orm.OrmQueue"
 SECTIONS = ("STORAGES", "VECTOR_STORES", "QUEUE", "API", "ADMIN")
 #: What the sections of options may hold, each with the type of its value; numbers are at least 1.
 OPTIONS: dict[str, dict[str, type]] = {
-    "API": {"ACCESS": str, "HEARTBEAT": int, "MAX_BODY": int, "PAGE_SIZE": int},
+    "API": {
+        "ACCESS": str,
+        "HEARTBEAT": int,
+        "MAX_BODY": int,
+        "MAX_EXPORTS": int,
+        "MAX_STREAMS": int,
+        "PAGE_SIZE": int,
+        "STALL_TIMEOUT": int,
+    },
     #: Whether each look at a session's content is written to the audit log.
     "ADMIN": {"AUDIT_VIEWS": bool},
 }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest
 
 from .. import records
 from ..backends.orm.base import iterate
@@ -15,6 +15,8 @@ from ..models.mapping import AUDIT_LOGS, CHECKPOINTS, EVENTS, MEMORY, MESSAGES, 
 from . import serializers
 from .access import AccessRule
 from .bodies import encode
+from .sending import Places, SentResponse, close_connections
+from .streaming import reading
 
 #: What belongs to a session: its name in the document, where it is kept, how it is written and in which order.
 PARTS: tuple[tuple[str, Table[Any], type[serializers.RecordSerializer], tuple[str, ...]], ...] = (
@@ -26,14 +28,22 @@ PARTS: tuple[tuple[str, Table[Any], type[serializers.RecordSerializer], tuple[st
     ("audit_logs", AUDIT_LOGS, serializers.AuditLogSerializer, ("seq_num",)),
 )
 _CHUNK = 64 * 1024
+_PLACES = Places("exports", "MAX_EXPORTS", 4)
 
 
-def export(request: HttpRequest, access: AccessRule, session: records.Session) -> StreamingHttpResponse:
-    """A response that streams the document; the rows are read in pages while it is sent, so memory stays flat."""
+def export(request: HttpRequest, access: AccessRule, session: records.Session) -> SentResponse:
+    """A response that streams the document.
+
+    The rows are read in pages while it is sent, so memory stays flat, and no connection waits for its reader.
+
+    Raises:
+        TooManyAtOnce: the user has others under way.
+    """
+    release = _PLACES.take(access.user_id)
     chunks = _chunks(_pieces(access, session))
     # Under ASGI Django would read a synchronous iterator to its end before it sends anything.
-    content = _in_thread(chunks) if isinstance(request, ASGIRequest) else chunks
-    return StreamingHttpResponse(content, content_type="application/json")
+    content = _in_threads(chunks) if isinstance(request, ASGIRequest) else _in_this_thread(chunks)
+    return SentResponse(content, release, content_type="application/json")
 
 
 def _pieces(access: AccessRule, session: records.Session) -> Iterator[str]:
@@ -59,9 +69,13 @@ def _chunks(pieces: Iterator[str]) -> Iterator[bytes]:
     yield "".join(waiting).encode()
 
 
-async def _in_thread(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    def following() -> bytes:
-        return next(chunks, b"")
+def _in_this_thread(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    for chunk in chunks:
+        close_connections()
+        yield chunk
 
-    while chunk := await sync_to_async(following)():
+
+async def _in_threads(chunks: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
+    await sync_to_async(close_connections)()
+    while chunk := await reading(lambda: next(chunks, b"")):
         yield chunk

@@ -19,6 +19,7 @@ from rest_framework.utils.urls import replace_query_param
 
 from .. import codec, conf
 from ..backends.orm.base import behind
+from ..backends.orm.pages import fetch_page
 from ..exceptions import InvalidRecord
 from ..models.mapping import Table
 
@@ -66,8 +67,7 @@ class KeysetPagination(BasePagination):
         if position is not None:
             rows = rows.filter(behind(self._columns, position, "lt" if descending else "gt"))
         sign = "-" if descending else ""
-        found = table.fetch(rows.order_by(*(f"{sign}{name}" for name in self._columns))[: size + 1])
-        more, page = len(found) > size, found[:size]
+        page, more = fetch_page(table, rows, [f"{sign}{name}" for name in self._columns], size)
         if backwards:
             page.reverse()
         self._next = self._link(table, page, False) if page and (more or backwards) else None

@@ -169,6 +169,7 @@ class TraceNodeSerializer(serializers.Serializer[Any]):
 
 class TraceTreeSerializer(serializers.Serializer[Any]):
     spans = TraceNodeSerializer(many=True)
+    next = StringField(allow_null=True, help_text="The last span here, where there are more behind it.")
 
 
 class EventSerializer(RecordSerializer):

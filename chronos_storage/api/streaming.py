@@ -10,14 +10,14 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any, TypeVar
 
-from asgiref.sync import async_to_sync, sync_to_async
-from django.db import Error, connections
-from django.http import StreamingHttpResponse
+from asgiref.sync import sync_to_async
+from django.db import Error
 
 from .. import conf
 from ..exceptions import ChronosError
 from ..queues.following import READERS
 from .bodies import encode
+from .sending import SentResponse, close_connections
 
 logger = logging.getLogger("chronos_storage.api")
 
@@ -52,40 +52,33 @@ async def reading(job: Callable[[], T]) -> T:
     return await asyncio.wrap_future(READERS.submit(job))
 
 
-def stream_response(source: Source, position: Any, check: Callable[[], object]) -> StreamingHttpResponse:
+def stream_response(
+    source: Source, position: Any, check: Callable[[], object], release: Callable[[], None]
+) -> SentResponse:
     """The response that streams what comes behind a position.
 
     Args:
         position: also the id of the last message, as far as it is known, else None.
         check: raises what tells that the reader may not read any more; called in a thread.
+        release: called when it is over.
     """
-    response = StreamingHttpResponse(_Body(source, position, check), content_type="text/event-stream")
+    response = SentResponse(_Stream(source, position, check).run(), release, content_type="text/event-stream")
     response["Cache-Control"] = "no-cache, no-transform"
     response["X-Accel-Buffering"] = "no"  # nginx would collect it
     response["Content-Encoding"] = "identity"  # and Django's GZipMiddleware compress it
     return response
 
 
-class _Body:
+class _Stream:
     """Messages, and comments where there are none for a while. Reads no further than its reader takes it."""
 
     def __init__(self, source: Source, position: Any, check: Callable[[], object]) -> None:
         self._source, self._position, self._check = source, position, check
         self._beat: int = conf.section("API").get("HEARTBEAT", HEARTBEAT)
-        self._messages = self._run()
 
-    def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        return self._messages
-
-    def close(self) -> None:
-        """Called when the response is over, in a thread: Django leaves alone what it was just sending a part of."""
-        async_to_sync(self._close)()
-
-    async def _close(self) -> None:
-        await self._messages.aclose()
-
-    async def _run(self) -> AsyncGenerator[bytes, None]:
-        await sync_to_async(_close_connections)()
+    async def run(self) -> AsyncGenerator[bytes, None]:
+        """The parts of the response's body."""
+        await sync_to_async(close_connections)()  # the request's own thread stays until the response is over
         # With an id right away, who is cut off before the first event goes on from here too.
         position = "" if self._position is None else f"id: {self._position}\n"
         yield f"retry: {RETRY}\n{position}\n".encode()
@@ -144,10 +137,3 @@ class _Body:
 async def _wait_for_database(error: Error) -> None:
     logger.warning("A stream can't read; trying again: %s", error)
     await asyncio.sleep(_DELAY)
-
-
-def _close_connections() -> None:
-    """Give back what the request's own thread has opened so far: it stays until the response is over."""
-    for connection in connections.all(initialized_only=True):
-        if not connection.in_atomic_block:
-            connection.close()

@@ -25,6 +25,7 @@ from ..queues.following import hearing
 from ..queues.handler import queue
 from .access import Verb
 from .schema import documented
+from .sending import Places
 from .serializers import EntrySerializer, EventSerializer
 from .store import served
 from .streaming import Part, message, reading, stream_response
@@ -41,6 +42,7 @@ _SAFETY = 30.0
 # Made once, as that takes longer than what they do.
 _EVENT, _ENTRY = EventSerializer(), EntrySerializer()
 _PURGED = "events behind this number were purged; after=0 begins with the first that is kept"
+_PLACES = Places("streams", "MAX_STREAMS", 50)
 _MEDIA_TYPE = "text/event-stream"
 _HEADER = "Last-Event-ID"
 
@@ -91,7 +93,12 @@ class _StreamView(ApiMixin):
         """The response, from where the request has it begin."""
         if not isinstance(self.request._request, ASGIRequest):
             raise NotSupported("live streams need ASGI, and this site runs under WSGI: serve it by uvicorn, say")
-        return stream_response(self.follow, self.begin(), self.check_again)
+        release = _PLACES.take(self.access.user_id)
+        try:
+            return stream_response(self.follow, self.begin(), self.check_again, release)
+        except BaseException:
+            release()
+            raise
 
     def begin(self) -> Any:
         """The position behind which the stream begins; None: with the first that is kept.

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from .. import records
+from ..backends.orm.pages import fetch_first
 from ..backends.spans import span_tree
-from ..exceptions import NotFound
+from ..exceptions import InvalidRecord, NotFound
 from ..models.mapping import TRACES
 from .idempotency import id_from_key
+from .pagination import MAX_PAGE_SIZE, whole_number
 from .schema import documented
 from .serializers import TraceEndSerializer, TraceSerializer, TraceTreeSerializer
 from .views import Listed, Retrieved
+
+#: Spans of the largest tree that is worked out.
+MAX_TREE = 100_000
+_TREE_PARAMETERS = [
+    OpenApiParameter("after", str, description="Only the spans behind this one: the `next` of the page before."),
+    OpenApiParameter("page_size", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE}, description="How many."),
+]
 
 
 class TraceViewSet(Retrieved):
@@ -46,24 +56,43 @@ class TraceViewSet(Retrieved):
 class SessionTraceViewSet(Listed):
     """A session's spans, in the order they started."""
 
+    def query_parameters(self) -> Iterable[str]:
+        return ("after", "page_size") if self.action == "tree" else super().query_parameters()
+
     table = TRACES
     serializer_class = TraceSerializer
     order = ("started_at", "id")
 
-    @documented(responses=TraceTreeSerializer)
+    @documented(parameters=_TREE_PARAMETERS, responses=TraceTreeSerializer)
     @action(["get"], detail=False, pagination_class=None)
     def tree(self, request: Request, **kwargs: Any) -> Response:
-        """All spans of the session, each before those inside it, with how deep it lies."""
-        spans = self.table.fetch(self.get_queryset().order_by(*self.order))
+        """The spans of the session, each before those inside it, with how deep it lies."""
+        rows = self.get_queryset()
+        places = rows.order_by(*self.order).values_list("id", "parent_id")[: MAX_TREE + 1]
+        spans = [records.Trace(id=id, parent_id=parent_id) for id, parent_id in places]
+        if len(spans) > MAX_TREE:
+            raise InvalidRecord("session_id", f"has more than {MAX_TREE:,} spans: read their list instead")
+        depths = dict(_walk(span_tree(spans)))
+        ids = list(depths)
+        after = request.query_params.get("after")
+        if after is not None and after not in depths:
+            raise InvalidRecord("after", "is no span of the session")
+        start = 0 if after is None else ids.index(after) + 1
+        size = whole_number(request, "page_size", MAX_PAGE_SIZE, MAX_PAGE_SIZE)
+        found = fetch_first(self.table, rows, ids[start : start + size])
+        more = bool(found) and found[-1].id != ids[-1]
         # Not nested: a chain of spans may be deeper than a JSON document.
-        return Response(
-            TraceTreeSerializer({"spans": _walk(span_tree(spans))}, context=self.get_serializer_context()).data
-        )
+        page = {
+            "spans": [{"depth": depths[trace.id], "trace": trace} for trace in found],
+            "next": found[-1].id if more else None,
+        }
+        return Response(TraceTreeSerializer(page, context=self.get_serializer_context()).data)
 
 
-def _walk(roots: list[records.TraceNode]) -> Iterator[dict[str, Any]]:
+def _walk(roots: list[records.TraceNode]) -> Iterator[tuple[str, int]]:
+    """The id of each span, before those inside it, and its depth."""
     waiting = [(0, node) for node in reversed(roots)]
     while waiting:
         depth, node = waiting.pop()
-        yield {"depth": depth, "trace": node.trace}
+        yield node.trace.id, depth
         waiting += [(depth + 1, child) for child in reversed(node.children)]

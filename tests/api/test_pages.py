@@ -10,8 +10,9 @@ from asgiref.sync import async_to_sync
 from django.test import AsyncClient
 
 from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.queues import following
 from chronos_storage.records import Event, Message, Session
-from tests.api.conftest import Api, databases
+from tests.api.conftest import Api, databases, signed_in
 from tests.api.test_routes import TABLE, Case
 
 pytestmark = pytest.mark.parametrize("alias", databases(without=("mariadb", "postgres", "postgres15")), indirect=True)
@@ -45,7 +46,8 @@ def test_the_front_page_names_the_lists(ada: Api) -> None:
     assert lists["sessions"] == "http://testserver/api/sessions"
 
 
-def test_an_export_is_streamed_under_asgi(ada: Api, site: OrmStorage) -> None:
+def test_an_export_is_streamed_under_asgi(committed_site: OrmStorage) -> None:
+    site, ada = committed_site, signed_in("ada")
     site.create_session(Session(id="s", user_id=ada.user_id))
     site.add_message(Message(session_id="s", role="user", content="Hello"))
     site.append_events([Event(session_id="s", payload="x" * 1000) for _ in range(600)])
@@ -58,6 +60,7 @@ def test_an_export_is_streamed_under_asgi(ada: Api, site: OrmStorage) -> None:
         return [chunk async for chunk in response]
 
     chunks = async_to_sync(fetch)()
+    following.READERS.close()
     assert len(chunks) > 5
     document = json.loads(b"".join(chunks))
     assert [event["seq_num"] for event in document["events"]] == list(range(1, 601))

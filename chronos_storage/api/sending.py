@@ -1,0 +1,123 @@
+"""Responses that are sent while they are read: how many at once, and how long their reader may take nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django.db import connections
+from django.http import StreamingHttpResponse
+from rest_framework.exceptions import APIException
+
+from .. import conf
+from ..queues.process import PerProcess
+
+#: Seconds after which a reader that takes nothing is cut off, where the server is ASGI's.
+STALL_TIMEOUT = 60
+#: Seconds after which it may be tried again.
+_RETRY_AFTER = 5
+
+
+class TooManyAtOnce(APIException):
+    status_code = 429
+    default_code = "too-many-at-once"
+    wait = _RETRY_AFTER
+
+
+class Places(PerProcess):
+    """How many responses of a kind each user is being sent at once by this process.
+
+    Args:
+        what: their name.
+        option: the option of ``CHRONOS_STORAGE["API"]`` that says how many they may be, if not `default`.
+    """
+
+    def __init__(self, what: str, option: str, default: int) -> None:
+        self._what, self._option, self._default = what, option, default
+        super().__init__()
+
+    def begin(self) -> None:
+        self._lock = threading.Lock()
+        self._taken: Counter[str] = Counter()
+
+    def take(self, user_id: str) -> Callable[[], None]:
+        """Take a place for a user; returns what gives it back, once, however often it is called.
+
+        Raises:
+            TooManyAtOnce: there is none.
+        """
+        limit: int = conf.section("API").get(self._option, self._default)
+        with self._lock:
+            if self._taken[user_id] >= limit:
+                raise TooManyAtOnce(f"{limit} {self._what} are on their way to you already, which is the most at once")
+            self._taken[user_id] += 1
+        taken = [user_id]
+
+        def give_back() -> None:
+            with self._lock:
+                while taken:
+                    self._taken -= Counter([taken.pop()])  # which drops what is 0 by then
+
+        return give_back
+
+
+class SentResponse(StreamingHttpResponse):
+    """A response whose parts are made while it is sent.
+
+    Args:
+        parts: for an ASGI server asynchronous.
+        release: called when the response is over, be it before its first part.
+    """
+
+    def __init__(
+        self, parts: AsyncGenerator[bytes, None] | Iterator[bytes], release: Callable[[], None], **options: Any
+    ) -> None:
+        self._release = release
+        super().__init__(_Closing(parts) if isinstance(parts, AsyncGenerator) else parts, **options)
+
+    def close(self) -> None:
+        super().close()
+        self._release()
+
+
+class _Closing:
+    """Asynchronous parts that Django closes with the response: it leaves alone what was just sending one."""
+
+    def __init__(self, parts: AsyncGenerator[bytes, None]) -> None:
+        self._parts = unless_stalled(parts)
+
+    def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        return self._parts
+
+    def close(self) -> None:
+        """Called in a thread."""
+        async_to_sync(self._close)()
+
+    async def _close(self) -> None:
+        await self._parts.aclose()
+
+
+async def unless_stalled(parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """The parts; the task that sends them is cancelled when it is busy with one for too long."""
+    seconds: int = conf.section("API").get("STALL_TIMEOUT", STALL_TIMEOUT)
+    async with aclosing(parts):
+        async for part in parts:
+            sender = asyncio.current_task()
+            assert sender
+            timer = asyncio.get_running_loop().call_later(seconds, sender.cancel)
+            try:
+                yield part
+            finally:
+                timer.cancel()
+
+
+def close_connections() -> None:
+    """Give back what this thread has opened so far, before it waits for a reader."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()

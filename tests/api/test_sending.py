@@ -1,0 +1,113 @@
+"""Large rows and slow readers: pages end early, and nobody waits with what others need."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.core.asgi import get_asgi_application
+from django.db import connections
+
+from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.queues import following
+from chronos_storage.records import Event, Message, Session, Trace
+from tests.api.conftest import Api, databases, signed_in
+
+once = pytest.mark.parametrize("alias", databases(without=("mariadb", "postgres", "postgres15")), indirect=True)
+
+MEGABYTE = "é" * 1_000_000
+
+
+@pytest.fixture
+def large(committed_site: OrmStorage) -> Iterator[Api]:
+    """A user with a session that doesn't fit into one page, or into what a socket holds."""
+    ada = signed_in("ada")
+    committed_site.create_session(Session(id="s", user_id=ada.user_id))
+    for number in range(10):
+        committed_site.add_message(Message(id=f"m{number}", session_id="s", role="user", content=MEGABYTE))
+        committed_site.insert_trace(Trace(id=f"t{number}", session_id="s", input=MEGABYTE))
+    yield ada
+    following.READERS.close()
+
+
+def test_a_page_of_large_rows_ends_early_and_says_that_there_are_more(large: Api, committed_site: OrmStorage) -> None:
+    for path in ("sessions/s/messages", "sessions/s/messages?order=desc", "sessions/s/traces"):
+        found, sizes, address = [], [], path
+        while address:
+            page = large.get(address)
+            sizes.append(len(page["results"]))
+            found += [each["id"] for each in page["results"]]
+            address = page["next"] and page["next"].partition("/api/")[2]
+        assert sizes == [5, 5]
+        assert sorted(found) == [f"{found[0][0]}{number}" for number in range(10)]
+        back = large.get(page["previous"].partition("/api/")[2])
+        assert [each["id"] for each in back["results"]] == found[:5]
+    tree = large.get("sessions/s/traces/tree")
+    assert len(tree["spans"]) == 5
+    assert large.get(f"sessions/s/traces/tree?after={tree['next']}")["next"] is None
+    assert large.get("sessions/s/traces/tree?after=none", 400)["errors"][0]["field"] == "after"
+
+
+@once
+def test_an_export_holds_no_connection_while_its_reader_waits(large: Api, committed_site: OrmStorage) -> None:
+    response = large.ask("GET", "sessions/s/export")
+    next(response.streaming_content)
+    assert connections[committed_site.alias].connection is None
+    response.close()
+
+
+@once
+def test_exports_at_once_are_limited(large: Api, committed_site: OrmStorage, settings: Any) -> None:
+    settings.CHRONOS_STORAGE = {"API": {"MAX_EXPORTS": 2}}
+    under_way = [large.ask("GET", "sessions/s/export") for _ in range(2)]
+    refused = large.ask("GET", "sessions/s/export")
+    assert (refused.status_code, refused.json()["type"]) == (429, "urn:chronos-storage:problem:too-many-at-once")
+    assert int(refused["Retry-After"]) > 0
+    assert signed_in("bob").ask("GET", "sessions/s/export").status_code == 404
+    for response in under_way:
+        response.close()
+        response.close()
+    assert json.loads(large.ask("GET", "sessions/s/export").getvalue())["session"]["id"] == "s"
+    large.ask("GET", "sessions/s/export").close()
+
+
+@once
+@pytest.mark.parametrize("path", ["sessions/s/export", "sessions/s/events/stream?after=0"])
+def test_a_reader_who_takes_nothing_is_cut_off(
+    path: str, large: Api, committed_site: OrmStorage, settings: Any
+) -> None:
+    settings.CHRONOS_STORAGE = {"API": {"STALL_TIMEOUT": 1, "MAX_EXPORTS": 1, "MAX_STREAMS": 1}}
+    committed_site.append_events(Event(session_id="s", payload=MEGABYTE) for _ in range(3))
+    address, _, query = path.partition("?")
+    key = large.client.cookies["sessionid"].value
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": f"/api/{address}",
+        "query_string": query.encode(),
+        "headers": [(b"cookie", f"sessionid={key}".encode()), (b"host", b"testserver")],
+    }
+
+    async def stall() -> int:
+        """How many parts were sent, to a reader who takes only the first."""
+        sent: list[Any] = []
+        asked = iter([{"type": "http.request"}])
+
+        async def receive() -> Any:
+            return next(asked, None) or await asyncio.Event().wait()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+            if len(sent) > 2:
+                await asyncio.Event().wait()
+
+        async with asyncio.timeout(30):
+            await get_asgi_application()(scope, receive, send)
+        return len(sent)
+
+    for _ in range(2):  # the place is given back, too
+        assert async_to_sync(stall)() == 3

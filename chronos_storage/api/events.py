@@ -21,7 +21,7 @@ class EventViewSet(Listed, Retrieved):
     """A session's events by number; ``order=desc`` lists the latest first. They are only ever appended."""
 
     table = EVENTS
-    serializer_class = EventSerializer
+    serializer_class: Any = EventSerializer
     filterset_class = EventFilter
     orders = FORWARD
     keyed: ClassVar[Any] = ("create", "batch")

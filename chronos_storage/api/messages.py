@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from .. import records
 from ..exceptions import NotFound
-from ..models.mapping import MESSAGES
+from ..models.mapping import MESSAGES, Table
 from .idempotency import id_from_key
 from .schema import documented
 from .serializers import MessageBatchSerializer, MessageSerializer
@@ -20,8 +20,8 @@ from .views import FORWARD, Listed, Retrieved
 class MessageViewSet(Listed, Retrieved):
     """A session's messages by number; ``order=desc`` lists the latest first."""
 
-    table = MESSAGES
-    serializer_class = MessageSerializer
+    table: ClassVar[Table[Any]] = MESSAGES
+    serializer_class: Any = MessageSerializer
     orders = FORWARD
     keyed: ClassVar[Any] = ("create", "batch")
     verbs: ClassVar[Any] = {**Listed.verbs, "batch": "add"}

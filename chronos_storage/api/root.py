@@ -38,8 +38,8 @@ class SchemaView(ApiMixin, SpectacularAPIView):
     """The OpenAPI document of what is mounted here."""
 
     renderer_classes: Any = (OpenApiJsonRenderer2,)
-    urlconf = "chronos_storage.api.urls"
-    custom_settings = SETTINGS
+    urlconf: Any = "chronos_storage.api.urls"
+    custom_settings: Any = SETTINGS
     schema = None
 
 

@@ -23,7 +23,7 @@ class TraceViewSet(Retrieved):
     """Spans. Those of a session are listed below it."""
 
     table = TRACES
-    serializer_class = TraceSerializer
+    serializer_class: Any = TraceSerializer
     keyed: ClassVar[Any] = ("create",)
     verbs: ClassVar[Any] = {**Retrieved.verbs, "end": "change"}
 
@@ -47,8 +47,8 @@ class SessionTraceViewSet(Listed):
     """A session's spans, in the order they started."""
 
     table = TRACES
-    serializer_class = TraceSerializer
-    order = ("started_at", "id")
+    serializer_class: Any = TraceSerializer
+    order: ClassVar[tuple[str, ...]] = ("started_at", "id")
 
     @documented(responses=TraceTreeSerializer)
     @action(["get"], detail=False, pagination_class=None)

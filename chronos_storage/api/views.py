@@ -57,20 +57,20 @@ class Throttle(ScopedRateThrottle):
         return rates.get(self.scope)
 
 
-class ApiMixin(GenericAPIView):  # type: ignore[type-arg]
+class ApiMixin(GenericAPIView[Any]):
     """Closed to who isn't signed in; JSON in and out; ids decoded; errors as problem details."""
 
     renderer_classes: Any = (JSONRenderer, BrowsableAPIRenderer)
-    parser_classes = (JSONParser,)
-    permission_classes = (Permission,)
-    throttle_classes = (Throttle,)
-    content_negotiation_class = DefaultContentNegotiation
-    metadata_class = None
-    versioning_class = None
+    parser_classes: Any = (JSONParser,)
+    permission_classes: Any = (Permission,)
+    throttle_classes: Any = (Throttle,)
+    content_negotiation_class: Any = DefaultContentNegotiation
+    metadata_class: Any = None
+    versioning_class: Any = None
     pagination_class: Any = None
     filter_backends: Any = ()
     schema: Any = ApiSchema()
-    http_method_names = ("get", "post", "put", "patch", "delete", "head")
+    http_method_names: Any = ("get", "post", "put", "patch", "delete", "head")
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -125,7 +125,7 @@ class ApiMixin(GenericAPIView):  # type: ignore[type-arg]
         return Response(self.get_serializer(record).data, status=status)
 
 
-class RecordViewSet(ApiMixin, GenericViewSet):  # type: ignore[type-arg]
+class RecordViewSet(ApiMixin, GenericViewSet[Any]):
     """Records of one kind, read through the access rule's querysets and written through the facade.
 
     Attributes:
@@ -150,7 +150,7 @@ class RecordViewSet(ApiMixin, GenericViewSet):  # type: ignore[type-arg]
     versioned: ClassVar[bool] = False
 
     pagination_class = KeysetPagination
-    filter_backends = (DjangoFilterBackend,)
+    filter_backends: Any = (DjangoFilterBackend,)
 
     def needed(self) -> list[tuple[Verb, Any]]:
         # Without an action the method isn't allowed; that there is something is told to who may look.

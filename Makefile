@@ -19,7 +19,8 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	PATH="$(abspath $(BIN)):$$PATH" basedpyright
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+	$(BIN)/python -m tests.typed.completeness
 	$(BIN)/lint-imports
 	$(BIN)/python -m django makemigrations --check --dry-run --settings tests.settings
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import AppConfig
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_delete, post_migrate, post_save, pre_save
@@ -8,8 +10,8 @@ from django.utils.translation import gettext_lazy as _
 
 class ChronosStorageConfig(AppConfig):
     name = "chronos_storage"
-    verbose_name = _("Agent storage")
-    default_auto_field = "django.db.models.BigAutoField"
+    verbose_name: Any = _("Agent storage")
+    default_auto_field: str = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         from . import checks  # noqa: F401

@@ -19,7 +19,7 @@ class AuditLogViewSet(Listed, Retrieved):
     """Audit entries, newest first. Staff may append them; nobody may change or remove one."""
 
     table = AUDIT_LOGS
-    serializer_class = AuditLogSerializer
+    serializer_class: Any = AuditLogSerializer
     filterset_class = AuditLogFilter
     keyed: ClassVar[Any] = ("create",)
 

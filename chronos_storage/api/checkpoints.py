@@ -22,7 +22,7 @@ class CheckpointViewSet(Listed, Retrieved):
     """A session's checkpoints of one namespace, the latest first; ``order=asc`` lists the oldest first."""
 
     table = CHECKPOINTS
-    serializer_class = CheckpointSerializer
+    serializer_class: Any = CheckpointSerializer
     filterset_class = CheckpointFilter
     orders = BACKWARD
     keyed: ClassVar[Any] = ("create",)

@@ -23,7 +23,7 @@ from ..ledger.heads import locked
 from ..models.mapping import Table
 from ..records import Record
 from .problems import PreconditionFailed
-from .store import served
+from .store import served, transacted
 
 _TAG = re.compile(r'\s*(W/)?("[^"]*")\s*(?:,|\Z)')
 
@@ -69,13 +69,16 @@ def write_if_match(request: Request, table: Table[Any], rows: QuerySet[Any], wri
         if not rows.exists():
             raise NotFound
         return write()
-    with served().atomic():
+
+    def write_over_what_was_seen() -> Any:
         if not locked(rows.only("pk")):
             raise NotFound
         [record] = table.fetch(rows)
         if version_of(record) not in _versions(condition):
             raise PreconditionFailed
         return write()
+
+    return transacted(served(), write_over_what_was_seen)
 
 
 def _versions(condition: str) -> set[str]:

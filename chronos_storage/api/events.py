@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 from rest_framework.decorators import action
@@ -12,7 +13,7 @@ from .. import records
 from ..models import Head
 from ..models.mapping import EVENTS
 from .filters import EventFilter
-from .idempotency import id_from_key, one_batch
+from .idempotency import id_from_key, store_batch
 from .schema import documented
 from .serializers import EventAppendSerializer, EventBatchSerializer, EventSerializer
 from .views import FORWARD, Listed, Retrieved
@@ -22,7 +23,7 @@ class EventViewSet(Listed, Retrieved):
     """A session's events by number; ``order=desc`` lists the latest first. They are only ever appended."""
 
     table = EVENTS
-    serializer_class = EventSerializer
+    serializer_class: Any = EventSerializer
     filterset_class = EventFilter
     orders = FORWARD
     keyed: ClassVar[Any] = ("create", "batch")
@@ -47,7 +48,7 @@ class EventViewSet(Listed, Retrieved):
         given = self.validated(EventBatchSerializer)
         new = [self.new(fields, place) for place, fields in enumerate(given["events"])]
         self.throttle.count(len(new) - 1)
-        with one_batch(self, Head.Kind.EVENT, new):
-            stored = self.storage.append_events(new, expected_seq=given.get("expected_seq"))
+        append = partial(self.storage.append_events, new, expected_seq=given.get("expected_seq"))
+        stored = store_batch(self, Head.Kind.EVENT, new, append)
         context = self.get_serializer_context()
         return Response(EventBatchSerializer({"events": stored}, context=context).data, status=201)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import django_filters
 from django import forms
@@ -26,18 +26,18 @@ def _number(lookup: str, help_text: str) -> Any:
 
 
 class SessionFilter(django_filters.FilterSet):
-    agent_id = _string()
-    user_id = _string()
-    status = _string()
-    container_id = _string()
-    image_id = _string()
-    include_deleted = django_filters.BooleanFilter(
+    agent_id: Final = _string()
+    user_id: Final = _string()
+    status: Final = _string()
+    container_id: Final = _string()
+    image_id: Final = _string()
+    include_deleted: Final = django_filters.BooleanFilter(
         method="with_deleted", help_text="Soft-deleted ones too, which are there for staff only."
     )
 
     class Meta:
         model = Session
-        fields = ("agent_id", "user_id", "status", "container_id", "image_id")
+        fields: Final = ("agent_id", "user_id", "status", "container_id", "image_id")
 
     def with_deleted(self, rows: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
         return rows  # filter_queryset does it
@@ -48,23 +48,23 @@ class SessionFilter(django_filters.FilterSet):
 
 
 class EventFilter(django_filters.FilterSet):
-    after_seq = _number("gt", "Only events with a higher number.")
+    after_seq: Final = _number("gt", "Only events with a higher number.")
 
     class Meta:
         model = Event
-        fields = ("after_seq",)
+        fields: Final = ("after_seq",)
 
 
 class CheckpointFilter(django_filters.FilterSet):
-    namespace = django_filters.CharFilter(
+    namespace: Final = django_filters.CharFilter(
         method="of_namespace", max_length=codec.MAX_INDEXED, strip=False, help_text='The namespace; "" unless given.'
     )
-    run_id = _string()
-    before_seq = _number("lt", "Only checkpoints with a lower number.")
+    run_id: Final = _string()
+    before_seq: Final = _number("lt", "Only checkpoints with a lower number.")
 
     class Meta:
         model = Checkpoint
-        fields = ("run_id",)
+        fields: Final = ("run_id",)
 
     def of_namespace(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         return rows  # filter_queryset does it
@@ -76,33 +76,33 @@ class CheckpointFilter(django_filters.FilterSet):
 
 
 class MemoryFilter(django_filters.FilterSet):
-    agent_id = _string()
-    user_id = _string()
-    session_id = _string()
-    key = _string()
+    agent_id: Final = _string()
+    user_id: Final = _string()
+    session_id: Final = _string()
+    key: Final = _string()
 
     class Meta:
         model = MemoryRecord
-        fields = ("agent_id", "user_id", "session_id", "key")
+        fields: Final = ("agent_id", "user_id", "session_id", "key")
 
 
 class AuditLogFilter(django_filters.FilterSet):
-    session_id = _string()
-    agent_id = _string()
-    user_id = _string()
-    actor = _string()
-    action = _string()
-    resource = _string()
+    session_id: Final = _string()
+    agent_id: Final = _string()
+    user_id: Final = _string()
+    actor: Final = _string()
+    action: Final = _string()
+    resource: Final = _string()
 
     class Meta:
         model = AuditLog
-        fields = ("session_id", "agent_id", "user_id", "actor", "action", "resource")
+        fields: Final = ("session_id", "agent_id", "user_id", "actor", "action", "resource")
 
 
 class ImageFilter(django_filters.FilterSet):
-    name = _string()
-    container_id = _string()
+    name: Final = _string()
+    container_id: Final = _string()
 
     class Meta:
         model = Image
-        fields = ("name", "container_id")
+        fields: Final = ("name", "container_id")

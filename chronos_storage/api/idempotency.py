@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from rest_framework.exceptions import ValidationError
@@ -17,7 +16,9 @@ from .. import codec, records
 from ..exceptions import AlreadyExists
 from ..ledger.heads import lock_heads
 from ..models import Head
+from .store import transacted
 
+T = TypeVar("T")
 R = TypeVar("R", bound=records.Record)
 
 HEADER = "Idempotency-Key"
@@ -44,25 +45,26 @@ def id_from_key(view: Any, given: str = "", place: int | None = None) -> str:
     return str(uuid.uuid5(_NAMESPACE, codec.canonical(parts)))
 
 
-@contextmanager
-def one_batch(view: Any, kind: Head.Kind, given: Sequence[records.Record]) -> Iterator[None]:
-    """Around the storing of a session's records, which with a key are all new or all stored already.
+def store_batch(view: Any, kind: Head.Kind, given: Sequence[Any], store: Callable[[], T]) -> T:
+    """What `store` returns, which stores a session's records: with a key all are new, or all are stored already.
 
     Raises:
         AlreadyExists: the key was given to a batch of another length, or some of that one were removed since.
     """
     if HEADER not in view.request.headers:
-        yield
-        return
+        return store()
     ids = {record.id for record in given}
     column = view.table.id
-    with view.storage.atomic():
+    asked = {f"{column}__in": [*ids, id_from_key(view, place=len(given))]}
+
+    def store_unless_another() -> T:
         lock_heads(view.storage.alias, kind, [view.kwargs["session_id"]])
-        asked = {f"{column}__in": [*ids, id_from_key(view, place=len(given))]}
         stored = set(view.get_queryset().filter(**asked).values_list(column, flat=True))
         if stored and stored != ids:
             raise AlreadyExists(f"the {HEADER} was given to a batch of another length")
-        yield
+        return store()
+
+    return transacted(view.storage, store_unless_another)
 
 
 def repeated(view: Any, given: R, stored: R | None) -> R:

@@ -70,7 +70,7 @@ class ContainerViewSet(_SavedViewSet):
     """Containers, newest first."""
 
     table = CONTAINERS
-    serializer_class = ContainerSerializer
+    serializer_class: Any = ContainerSerializer
 
     def save(self, record: records.Container) -> records.Container:
         stored: records.Container = self.storage.save_container(replace(record, updated_at=None))
@@ -84,7 +84,7 @@ class ImageViewSet(_SavedViewSet):
     """Images, newest first."""
 
     table = IMAGES
-    serializer_class = ImageSerializer
+    serializer_class: Any = ImageSerializer
     filterset_class = ImageFilter
     verbs: ClassVar[Any] = {**Listed.verbs, "merge_metadata": "change"}
 

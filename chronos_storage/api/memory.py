@@ -27,7 +27,7 @@ class MemoryViewSet(Listed, Retrieved):
     """
 
     table = MEMORY
-    serializer_class = MemorySerializer
+    serializer_class: Any = MemorySerializer
     filterset_class = MemoryFilter
     versioned = True
     keyed: ClassVar[Any] = ("create",)

@@ -11,8 +11,8 @@ from rest_framework.response import Response
 from .. import records
 from ..exceptions import NotFound
 from ..models import Head
-from ..models.mapping import MESSAGES
-from .idempotency import id_from_key, one_batch
+from ..models.mapping import MESSAGES, Table
+from .idempotency import id_from_key, store_batch
 from .schema import documented
 from .serializers import MessageBatchSerializer, MessageSerializer
 from .views import FORWARD, Listed, Retrieved
@@ -21,8 +21,8 @@ from .views import FORWARD, Listed, Retrieved
 class MessageViewSet(Listed, Retrieved):
     """A session's messages by number; ``order=desc`` lists the latest first."""
 
-    table = MESSAGES
-    serializer_class = MessageSerializer
+    table: ClassVar[Table[Any]] = MESSAGES
+    serializer_class: Any = MessageSerializer
     orders = FORWARD
     keyed: ClassVar[Any] = ("create", "batch")
     verbs: ClassVar[Any] = {**Listed.verbs, "batch": "add"}
@@ -42,8 +42,7 @@ class MessageViewSet(Listed, Retrieved):
         given = self.validated(MessageBatchSerializer)["messages"]
         new = [self.new(fields, place) for place, fields in enumerate(given)]
         self.throttle.count(len(new) - 1)
-        with one_batch(self, Head.Kind.MESSAGE, new):
-            stored = self.storage.add_messages(new)
+        stored = store_batch(self, Head.Kind.MESSAGE, new, lambda: self.storage.add_messages(new))
         context = self.get_serializer_context()
         return Response(MessageBatchSerializer({"messages": stored}, context=context).data, status=201)
 

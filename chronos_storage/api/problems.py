@@ -54,7 +54,7 @@ _TITLES = {
 
 class PreconditionFailed(APIException):
     status_code = status.HTTP_412_PRECONDITION_FAILED
-    default_detail = "It has been changed since: read it again."
+    default_detail: str = "It has been changed since: read it again."
     default_code = "precondition-failed"
 
 

@@ -39,8 +39,8 @@ class SchemaView(ApiMixin, SpectacularAPIView):
 
     renderer_classes: Any = (OpenApiJsonRenderer2,)
     parameters = ("lang", "version")
-    urlconf = "chronos_storage.api.urls"
-    custom_settings = SETTINGS
+    urlconf: Any = "chronos_storage.api.urls"
+    custom_settings: Any = SETTINGS
     schema = None
 
 

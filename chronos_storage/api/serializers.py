@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
@@ -57,256 +57,265 @@ class RecordSerializer(serializers.Serializer[Any]):
 
 
 class SessionSerializer(RecordSerializer):
-    id = StringField()
-    agent_id = StringField()
-    user_id = StringField(help_text="Whose it is. It can be set once.")
-    author = StringField()
-    title = StringField(max_length=codec.MAX_TEXT)
-    status = StringField(help_text="Known are active, running, paused, completed, failed and ended.")
-    metadata = ObjectField(help_text="To filter by; a change replaces it whole.")
-    container_id = StringField()
-    image_id = StringField()
-    created_at = MomentField()
-    updated_at = MomentField(read_only=True)
-    last_activity_at = MomentField(help_text="It never goes back.")
-    deleted_at = MomentField(read_only=True, allow_null=True)
+    id: Final = StringField()
+    agent_id: Final = StringField()
+    user_id: Final = StringField(help_text="Whose it is. It can be set once.")
+    author: Final = StringField()
+    title: Final = StringField(max_length=codec.MAX_TEXT)
+    status: Final = StringField(help_text="Known are active, running, paused, completed, failed and ended.")
+    metadata: Final = ObjectField(help_text="To filter by; a change replaces it whole.")
+    container_id: Final = StringField()
+    image_id: Final = StringField()
+    created_at: Final = MomentField()
+    updated_at: Final = MomentField(read_only=True)
+    last_activity_at: Final = MomentField(help_text="It never goes back.")
+    deleted_at: Final = MomentField(read_only=True, allow_null=True)
 
-    staff_only = ("id", "user_id", "container_id", "image_id", "created_at", "last_activity_at")
+    staff_only: ClassVar[tuple[str, ...]] = (
+        "id",
+        "user_id",
+        "container_id",
+        "image_id",
+        "created_at",
+        "last_activity_at",
+    )
 
 
 class TokenUsageSerializer(RecordSerializer):
-    prompt_tokens = CountField(allow_null=True)
-    completion_tokens = CountField(allow_null=True)
-    total_tokens = CountField(allow_null=True)
-    cache_read_tokens = CountField(allow_null=True)
-    cache_creation_tokens = CountField(allow_null=True)
+    prompt_tokens: Final = CountField(allow_null=True)
+    completion_tokens: Final = CountField(allow_null=True)
+    total_tokens: Final = CountField(allow_null=True)
+    cache_read_tokens: Final = CountField(allow_null=True)
+    cache_creation_tokens: Final = CountField(allow_null=True)
 
-    staff_only = ()
+    staff_only: ClassVar[tuple[str, ...]] = ()
 
     def to_internal_value(self, data: Any) -> records.TokenUsage:
         return records.TokenUsage(**super().to_internal_value(data))
 
 
 class MessageSerializer(RecordSerializer):
-    id = StringField()
-    session_id = StringField(read_only=True)
-    seq_num = serializers.IntegerField(read_only=True)
-    role = StringField(required=True, allow_blank=False, help_text="user, assistant, system, tool, error, …")
-    kind = StringField(help_text="Derived from the role when empty.")
-    content = JSONField(help_text="A string, a list of parts, an object or null.")
-    model = StringField()
-    name = StringField()
-    tool_calls = ListField()
-    tool_call_id = StringField()
-    parent_id = StringField()
-    usage = TokenUsageSerializer(required=False, allow_null=True)
-    metadata = ObjectField()
-    created_at = MomentField()
+    id: Final = StringField()
+    session_id: Final = StringField(read_only=True)
+    seq_num: Final = serializers.IntegerField(read_only=True)
+    role: Final = StringField(required=True, allow_blank=False, help_text="user, assistant, system, tool, error, …")
+    kind: Final = StringField(help_text="Derived from the role when empty.")
+    content: Final = JSONField(help_text="A string, a list of parts, an object or null.")
+    model: Final = StringField()
+    name: Final = StringField()
+    tool_calls: Final = ListField()
+    tool_call_id: Final = StringField()
+    parent_id: Final = StringField()
+    usage: Final = TokenUsageSerializer(required=False, allow_null=True)
+    metadata: Final = ObjectField()
+    created_at: Final = MomentField()
 
 
 class MessageBatchSerializer(RecordSerializer):
-    messages = batch_of(MessageSerializer)
+    messages: Final = batch_of(MessageSerializer)
 
 
 class MemorySerializer(RecordSerializer):
-    id = StringField()
-    agent_id = StringField()
-    user_id = StringField()
-    session_id = StringField()
-    kind = StringField(help_text="short_term, long_term, …")
-    key = StringField()
-    value = JSONField()
-    created_at = MomentField()
-    updated_at = MomentField(read_only=True)
-    expires_at = MomentField(allow_null=True, help_text="From then on the record is not there any more.")
+    id: Final = StringField()
+    agent_id: Final = StringField()
+    user_id: Final = StringField()
+    session_id: Final = StringField()
+    kind: Final = StringField(help_text="short_term, long_term, …")
+    key: Final = StringField()
+    value: Final = JSONField()
+    created_at: Final = MomentField()
+    updated_at: Final = MomentField(read_only=True)
+    expires_at: Final = MomentField(allow_null=True, help_text="From then on the record is not there any more.")
 
-    staff_only = ("id", "user_id", "created_at")
-    fixed = ("id", "agent_id", "user_id", "session_id", "kind", "key", "created_at")
+    staff_only: ClassVar[tuple[str, ...]] = ("id", "user_id", "created_at")
+    fixed: ClassVar[tuple[str, ...]] = ("id", "agent_id", "user_id", "session_id", "kind", "key", "created_at")
 
 
 class AuditLogSerializer(RecordSerializer):
-    id = StringField()
-    session_id = StringField()
-    agent_id = StringField()
-    user_id = StringField()
-    actor = StringField()
-    action = StringField()
-    resource = StringField()
-    detail = ObjectField()
-    seq_num = serializers.IntegerField(read_only=True)
-    hash = StringField(read_only=True)
-    created_at = MomentField()
+    id: Final = StringField()
+    session_id: Final = StringField()
+    agent_id: Final = StringField()
+    user_id: Final = StringField()
+    actor: Final = StringField()
+    action: Final = StringField()
+    resource: Final = StringField()
+    detail: Final = ObjectField()
+    seq_num: Final = serializers.IntegerField(read_only=True)
+    hash: Final = StringField(read_only=True)
+    created_at: Final = MomentField()
 
 
 class TraceSerializer(RecordSerializer):
-    id = StringField()
-    session_id = StringField(help_text="The session; staff may name one that isn't there yet.")
-    parent_id = StringField()
-    name = StringField()
-    kind = StringField(help_text="node, tool_call, model_call, approval, graph, …")
-    input = JSONField()
-    output = JSONField()
-    error = StringField(max_length=codec.MAX_TEXT)
-    attributes = ObjectField()
-    started_at = MomentField()
-    ended_at = MomentField(allow_null=True, help_text="Null while it runs.")
+    id: Final = StringField()
+    session_id: Final = StringField(help_text="The session; staff may name one that isn't there yet.")
+    parent_id: Final = StringField()
+    name: Final = StringField()
+    kind: Final = StringField(help_text="node, tool_call, model_call, approval, graph, …")
+    input: Final = JSONField()
+    output: Final = JSONField()
+    error: Final = StringField(max_length=codec.MAX_TEXT)
+    attributes: Final = ObjectField()
+    started_at: Final = MomentField()
+    ended_at: Final = MomentField(allow_null=True, help_text="Null while it runs.")
 
-    staff_only = ("id",)
+    staff_only: ClassVar[tuple[str, ...]] = ("id",)
 
 
 class TraceEndSerializer(RecordSerializer):
-    output = JSONField()
-    error = StringField(max_length=codec.MAX_TEXT)
-    ended_at = MomentField()
+    output: Final = JSONField()
+    error: Final = StringField(max_length=codec.MAX_TEXT)
+    ended_at: Final = MomentField()
 
-    staff_only = ()
+    staff_only: ClassVar[tuple[str, ...]] = ()
 
 
 class TraceNodeSerializer(serializers.Serializer[Any]):
-    depth = serializers.IntegerField(help_text="0 for a span whose parent isn't in the session.")
-    trace = TraceSerializer()
+    depth: Final = serializers.IntegerField(help_text="0 for a span whose parent isn't in the session.")
+    trace: Final = TraceSerializer()
 
 
 class TraceTreeSerializer(serializers.Serializer[Any]):
-    spans = TraceNodeSerializer(many=True)
-    next = StringField(allow_null=True, help_text="The last span here, where there are more behind it.")
+    spans: Final = TraceNodeSerializer(many=True)
+    next: Final = StringField(allow_null=True, help_text="The last span here, where there are more behind it.")
 
 
 class EventSerializer(RecordSerializer):
-    id = StringField()
-    session_id = StringField(read_only=True)
-    seq_num = serializers.IntegerField(read_only=True)
-    hash = StringField(read_only=True)
-    type = StringField(required=True, allow_blank=False, help_text="chat_message, chat_summary, node_executed, …")
-    payload = JSONField()
-    created_at = MomentField()
+    id: Final = StringField()
+    session_id: Final = StringField(read_only=True)
+    seq_num: Final = serializers.IntegerField(read_only=True)
+    hash: Final = StringField(read_only=True)
+    type: Final = StringField(required=True, allow_blank=False, help_text="chat_message, node_executed, …")
+    payload: Final = JSONField()
+    created_at: Final = MomentField()
 
 
 class EventAppendSerializer(EventSerializer):
-    expected_seq = CountField(help_text="Append only if this is the session's last number; 0: if it has no event yet.")
+    expected_seq: Final = CountField(
+        help_text="Append only if this is the session's last number; 0: if it has no event yet."
+    )
 
 
 class EventBatchSerializer(RecordSerializer):
-    events = batch_of(EventSerializer)
-    expected_seq = CountField(write_only=True, help_text="Append only if this is the session's last number.")
+    events: Final = batch_of(EventSerializer)
+    expected_seq: Final = CountField(write_only=True, help_text="Append only if this is the session's last number.")
 
 
 class CheckpointSerializer(RecordSerializer):
-    id = StringField()
-    session_id = StringField(read_only=True)
-    namespace = StringField()
-    run_id = StringField()
-    node_id = StringField()
-    state = ObjectField()
-    seq_num = serializers.IntegerField(read_only=True)
-    parent_id = StringField()
-    metadata = ObjectField()
-    created_at = MomentField()
+    id: Final = StringField()
+    session_id: Final = StringField(read_only=True)
+    namespace: Final = StringField()
+    run_id: Final = StringField()
+    node_id: Final = StringField()
+    state: Final = ObjectField()
+    seq_num: Final = serializers.IntegerField(read_only=True)
+    parent_id: Final = StringField()
+    metadata: Final = ObjectField()
+    created_at: Final = MomentField()
 
 
 class ContainerSerializer(RecordSerializer):
-    id = StringField()
-    config = ObjectField()
-    created_at = MomentField(read_only=True)
-    updated_at = MomentField(read_only=True)
+    id: Final = StringField()
+    config: Final = ObjectField()
+    created_at: Final = MomentField(read_only=True)
+    updated_at: Final = MomentField(read_only=True)
 
 
 class ImageSerializer(RecordSerializer):
-    id = StringField()
-    container_id = StringField()
-    session_id = StringField()
-    name = StringField()
-    description = StringField(max_length=codec.MAX_TEXT)
-    system_prompt = StringField(max_length=codec.MAX_TEXT)
-    parent_image_id = StringField()
-    mcp_servers = ObjectField()
-    metadata = ObjectField(help_text="To filter by; a change replaces it whole.")
-    created_at = MomentField(read_only=True)
-    updated_at = MomentField(read_only=True)
+    id: Final = StringField()
+    container_id: Final = StringField()
+    session_id: Final = StringField()
+    name: Final = StringField()
+    description: Final = StringField(max_length=codec.MAX_TEXT)
+    system_prompt: Final = StringField(max_length=codec.MAX_TEXT)
+    parent_image_id: Final = StringField()
+    mcp_servers: Final = ObjectField()
+    metadata: Final = ObjectField(help_text="To filter by; a change replaces it whole.")
+    created_at: Final = MomentField(read_only=True)
+    updated_at: Final = MomentField(read_only=True)
 
 
 class ExportSerializer(serializers.Serializer[Any]):
-    session = SessionSerializer()
-    messages = MessageSerializer(many=True)
-    events = EventSerializer(many=True)
-    checkpoints = CheckpointSerializer(many=True)
-    traces = TraceSerializer(many=True)
-    memory = MemorySerializer(many=True)
-    audit_logs = AuditLogSerializer(many=True)
+    session: Final = SessionSerializer()
+    messages: Final = MessageSerializer(many=True)
+    events: Final = EventSerializer(many=True)
+    checkpoints: Final = CheckpointSerializer(many=True)
+    traces: Final = TraceSerializer(many=True)
+    memory: Final = MemorySerializer(many=True)
+    audit_logs: Final = AuditLogSerializer(many=True)
 
 
 class CollectionSerializer(RecordSerializer):
-    name = StringField(required=True, allow_blank=False)
-    dimension = CountField(required=True, help_text="How many numbers each vector has.")
-    metric = serializers.ChoiceField(["cosine", "l2", "inner_product"], required=False)
+    name: Final = StringField(required=True, allow_blank=False)
+    dimension: Final = CountField(required=True, help_text="How many numbers each vector has.")
+    metric: Final = serializers.ChoiceField(["cosine", "l2", "inner_product"], required=False)
 
-    staff_only = ()
+    staff_only: ClassVar[tuple[str, ...]] = ()
 
 
 @extend_schema_serializer(many=False)  # the action is named list, and would be taken for one
 class CollectionsSerializer(serializers.Serializer[Any]):
-    results = CollectionSerializer(many=True)
+    results: Final = CollectionSerializer(many=True)
 
 
 class EmbeddingSerializer(RecordSerializer):
-    id = StringField()
-    vector = VectorField()
-    content = StringField(max_length=codec.MAX_TEXT)
-    metadata = ObjectField()
-    user_id = StringField()
+    id: Final = StringField()
+    vector: Final = VectorField()
+    content: Final = StringField(max_length=codec.MAX_TEXT)
+    metadata: Final = ObjectField()
+    user_id: Final = StringField()
 
-    staff_only = ()
+    staff_only: ClassVar[tuple[str, ...]] = ()
 
 
 class EmbeddingBatchSerializer(RecordSerializer):
-    embeddings = batch_of(EmbeddingSerializer)
+    embeddings: Final = batch_of(EmbeddingSerializer)
 
-    staff_only = ()
+    staff_only: ClassVar[tuple[str, ...]] = ()
 
 
 class SearchSerializer(RecordSerializer):
-    vector = VectorField(help_text="What to find the nearest to.")
-    top_k = serializers.IntegerField(min_value=1, max_value=1000, required=False)
-    filter = ObjectField(help_text="Which embeddings count, by their metadata.")
-    text = StringField(max_length=codec.MAX_TEXT, help_text="Search the contents for these words too.")
+    vector: Final = VectorField(help_text="What to find the nearest to.")
+    top_k: Final = serializers.IntegerField(min_value=1, max_value=1000, required=False)
+    filter: Final = ObjectField(help_text="Which embeddings count, by their metadata.")
+    text: Final = StringField(max_length=codec.MAX_TEXT, help_text="Search the contents for these words too.")
 
-    staff_only = ()
+    staff_only: ClassVar[tuple[str, ...]] = ()
 
 
 class SearchResultSerializer(EmbeddingSerializer):
-    score = serializers.FloatField(help_text="The similarity, higher is better.")
+    score: Final = serializers.FloatField(help_text="The similarity, higher is better.")
 
 
 class SearchResultsSerializer(serializers.Serializer[Any]):
-    results = SearchResultSerializer(many=True)
+    results: Final = SearchResultSerializer(many=True)
 
 
 class EntrySerializer(serializers.Serializer[Any]):
-    cursor = serializers.CharField()
-    topic = serializers.CharField()
-    event = JSONField()
-    user_id = StringField()
-    created_at = MomentField()
+    cursor: Final = serializers.CharField()
+    topic: Final = serializers.CharField()
+    event: Final = JSONField()
+    user_id: Final = StringField()
+    created_at: Final = MomentField()
 
 
 @extend_schema_serializer(many=False)  # the action is named list, and would be taken for one
 class EntriesSerializer(serializers.Serializer[Any]):
-    results = EntrySerializer(many=True)
+    results: Final = EntrySerializer(many=True)
 
 
 class PublishSerializer(RecordSerializer):
-    event = JSONField(required=True)
-    user_id = StringField(help_text="Who publishes it, if not who is signed in.")
+    event: Final = JSONField(required=True)
+    user_id: Final = StringField(help_text="Who publishes it, if not who is signed in.")
 
-    staff_only = ("user_id",)
+    staff_only: ClassVar[tuple[str, ...]] = ("user_id",)
 
 
 class PublishedSerializer(serializers.Serializer[Any]):
-    cursor = serializers.CharField(help_text="Its place in the topic.")
+    cursor: Final = serializers.CharField(help_text="Its place in the topic.")
 
 
 class ConsumerSerializer(RecordSerializer):
-    cursor = StringField(required=True, allow_null=True, help_text="Null as long as nothing is acknowledged.")
-    unread = serializers.IntegerField(read_only=True)
+    cursor: Final = StringField(required=True, allow_null=True, help_text="Null as long as nothing is acknowledged.")
+    unread: Final = serializers.IntegerField(read_only=True)
 
-    staff_only = ()
+    staff_only: ClassVar[tuple[str, ...]] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
@@ -26,14 +26,16 @@ from .views import Listed, Retrieved
 
 
 class ForkSerializer(SessionSerializer):
-    checkpoint_id = StringField(required=True, allow_blank=False, help_text="The checkpoint that the fork starts from.")
+    checkpoint_id: Final = StringField(
+        required=True, allow_blank=False, help_text="The checkpoint that the fork starts from."
+    )
 
 
 class SessionViewSet(Listed, Retrieved):
     """Sessions, newest first; ``order=-last_activity_at`` lists the most recently active first."""
 
     table = SESSIONS
-    serializer_class = SessionSerializer
+    serializer_class: Any = SessionSerializer
     filterset_class = SessionFilter
     orders: ClassVar[Any] = {order: (order, "-id") for order in ("-created_at", "-last_activity_at")}
     versioned = True

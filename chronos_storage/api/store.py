@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from ..backends.handler import DEFAULT_ALIAS, storages
 from ..backends.orm import OrmStorage
+from ..backends.orm.errors import retried
 from ..exceptions import ConfigurationError
+
+T = TypeVar("T")
+
+
+@retried
+def transacted(storage: OrmStorage, work: Callable[[], T]) -> T:
+    """What `work` returns, in one transaction of the storage, which is attempted again as its own methods are."""
+    with storage.transaction():
+        return work()
 
 
 def served() -> OrmStorage:

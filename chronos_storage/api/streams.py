@@ -119,7 +119,7 @@ class _StreamView(ApiMixin):
 
     def check_again(self) -> None:
         """Raise an error if the same request would now be refused."""
-        self.request = self.initialize_request(_as_of_now(self.request._request))
+        self.request: Request = self.initialize_request(_as_of_now(self.request._request))
         self.perform_authentication(self.request)
         self.check_permissions(self.request)
         self.check_there()

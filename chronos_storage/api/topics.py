@@ -35,7 +35,7 @@ def check_topic(access: AccessRule, verb: Verb, topic: str) -> None:
         raise PermissionDenied
 
 
-class _TopicViewSet(ApiMixin, GenericViewSet):  # type: ignore[type-arg]
+class _TopicViewSet(ApiMixin, GenericViewSet[Any]):
     verbs: ClassVar[dict[str, Verb]] = {}
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -46,7 +46,7 @@ class _TopicViewSet(ApiMixin, GenericViewSet):  # type: ignore[type-arg]
 class EntryViewSet(_TopicViewSet):
     """What was published on a topic and is still kept."""
 
-    serializer_class = EntriesSerializer
+    serializer_class: Any = EntriesSerializer
     parameters = ("after", "limit")
     verbs: ClassVar[dict[str, Verb]] = {"create": "add"}
 
@@ -69,7 +69,7 @@ class EntryViewSet(_TopicViewSet):
 class ConsumerViewSet(_TopicViewSet):
     """How far a consumer is with a topic. Users other than staff have consumers of their own."""
 
-    serializer_class = ConsumerSerializer
+    serializer_class: Any = ConsumerSerializer
     verbs: ClassVar[dict[str, Verb]] = {"update": "change"}
 
     def retrieve(self, request: Request, **kwargs: Any) -> Response:

@@ -33,7 +33,7 @@ class TraceViewSet(Retrieved):
     """Spans. Those of a session are listed below it."""
 
     table = TRACES
-    serializer_class = TraceSerializer
+    serializer_class: Any = TraceSerializer
     keyed: ClassVar[Any] = ("create",)
     verbs: ClassVar[Any] = {**Retrieved.verbs, "end": "change"}
 
@@ -60,8 +60,8 @@ class SessionTraceViewSet(Listed):
         return ("after", "page_size") if self.action == "tree" else super().query_parameters()
 
     table = TRACES
-    serializer_class = TraceSerializer
-    order = ("started_at", "id")
+    serializer_class: Any = TraceSerializer
+    order: ClassVar[tuple[str, ...]] = ("started_at", "id")
 
     @documented(parameters=_TREE_PARAMETERS, responses=TraceTreeSerializer)
     @action(["get"], detail=False, pagination_class=None)

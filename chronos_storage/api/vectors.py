@@ -26,10 +26,10 @@ from .serializers import (
 from .views import ApiMixin
 
 
-class CollectionViewSet(ApiMixin, GenericViewSet):  # type: ignore[type-arg]
+class CollectionViewSet(ApiMixin, GenericViewSet[Any]):
     """Collections of the vector store "default". They are few: a list has them all."""
 
-    serializer_class = CollectionSerializer
+    serializer_class: Any = CollectionSerializer
     verbs: ClassVar[dict[str, tuple[Verb, Any]]] = {
         "list": ("view", Collection),
         "retrieve": ("view", Collection),
@@ -74,10 +74,10 @@ class CollectionViewSet(ApiMixin, GenericViewSet):  # type: ignore[type-arg]
         return Response(SearchResultsSerializer({"results": found}).data)
 
 
-class EmbeddingViewSet(ApiMixin, GenericViewSet):  # type: ignore[type-arg]
+class EmbeddingViewSet(ApiMixin, GenericViewSet[Any]):
     """The embeddings of a collection."""
 
-    serializer_class = EmbeddingSerializer
+    serializer_class: Any = EmbeddingSerializer
     verbs: ClassVar[dict[str, tuple[Verb, ...]]] = {
         "retrieve": ("view",),
         "create": ("add", "change"),

@@ -69,19 +69,19 @@ class Throttle(ScopedRateThrottle):
             self.cache.set(self.key, self.history, self.duration)
 
 
-class ApiMixin(GenericAPIView):  # type: ignore[type-arg]
+class ApiMixin(GenericAPIView[Any]):
     """Closed to who isn't signed in; JSON in and out; ids decoded; errors as problem details."""
 
     renderer_classes: Any = (JSONRenderer, BrowsableAPIRenderer)
-    parser_classes = (JSONParser,)
-    permission_classes = (Permission,)
-    content_negotiation_class = DefaultContentNegotiation
-    metadata_class = None
-    versioning_class = None
+    parser_classes: Any = (JSONParser,)
+    permission_classes: Any = (Permission,)
+    content_negotiation_class: Any = DefaultContentNegotiation
+    metadata_class: Any = None
+    versioning_class: Any = None
     pagination_class: Any = None
     filter_backends: Any = ()
     schema: Any = ApiSchema()
-    http_method_names = ("get", "post", "put", "patch", "delete", "head")
+    http_method_names: Any = ("get", "post", "put", "patch", "delete", "head")
     #: The names of the parameters that a query may have.
     parameters: Any = ()
     #: The version of the record that is answered, where records have versions.
@@ -175,7 +175,7 @@ class ApiMixin(GenericAPIView):  # type: ignore[type-arg]
         return Response(self.get_serializer(record).data, status=status)
 
 
-class RecordViewSet(ApiMixin, GenericViewSet):  # type: ignore[type-arg]
+class RecordViewSet(ApiMixin, GenericViewSet[Any]):
     """Records of one kind, read through the access rule's querysets and written through the facade.
 
     Attributes:
@@ -202,7 +202,7 @@ class RecordViewSet(ApiMixin, GenericViewSet):  # type: ignore[type-arg]
     filtered: ClassVar[tuple[str, ...]] = ()
 
     pagination_class = KeysetPagination
-    filter_backends = (DjangoFilterBackend,)
+    filter_backends: Any = (DjangoFilterBackend,)
 
     def needed(self) -> list[tuple[Verb, Any]]:
         # Without an action the method isn't allowed; that there is something is told to who may look.

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..exceptions import InvalidRecord
 from ..interfaces import agentx_records as agentx
+from ..interfaces.agentx_originals import SQLITE, refuse_original
 from ..records import Message, Record, Session
 from .lines import parse
 from .source import Conversation, Source, within
@@ -23,7 +24,10 @@ _SESSION_KEYS = {agentx.SessionRecord.spelling(field.name) for field in fields(a
 @contextmanager
 def opened(name: str) -> Iterator[Source]:
     """What a file holds, which is read as a whole."""
-    yield _AgentX(parse(Path(name).read_bytes()))
+    content = Path(name).read_bytes()
+    if content.startswith(SQLITE):
+        refuse_original(name)
+    yield _AgentX(parse(content))
 
 
 class _AgentX(Source):

@@ -6,13 +6,17 @@ updated_at of a container or an image is the one that is given, or the time of s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from asgiref.sync import sync_to_async
 
 from ..backends.base import Storage
 from ..dsn import connect
+from ..exceptions import ConfigurationError
+from .agentx_originals import refuse_original, refuse_original_folder
 from .agentx_queue import Queue, QueueEntry, create_queue
 from .agentx_records import ContainerRecord, ImageRecord, Message, SessionRecord
 from .agentx_repositories import ContainerRepository, ImageRepository, SessionRepository
@@ -40,13 +44,21 @@ __all__ = [
 ]
 
 _DIRECTORY = "~/.agentx"
+_FOLDERS = ("data", "containers", "logs")
+_ENTITIES, _QUEUE = "data/agentx.db", "data/queue.db"
 
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """Which store a persistence is to open: its address, as `connect` takes it."""
+    """Which store a persistence is to open.
+
+    Attributes:
+        address: the store's, as `connect` takes it.
+        is_file: whether that is the path of a file, which AgentX itself may have written.
+    """
 
     address: str
+    is_file: bool = False
 
 
 def memory_driver(name: str = "") -> Driver:
@@ -56,7 +68,7 @@ def memory_driver(name: str = "") -> Driver:
 
 def sqlite_driver(path: str | Path) -> Driver:
     """In a SQLite file, which is made with its folders where it isn't there."""
-    return Driver(str(path))
+    return Driver(str(path), is_file=True)
 
 
 def postgresql_driver(connection_string: str) -> Driver:
@@ -87,19 +99,30 @@ async def create_persistence(driver: Driver | Storage) -> Persistence:
     """The persistence in the store that a driver names, made ready for use, or over a storage that is.
 
     Raises:
-        ConfigurationError: the address can't be used.
+        ConfigurationError: the address can't be used, or names a file of AgentX' own.
     """
-    if isinstance(driver, Driver):
-        return Persistence(await sync_to_async(connect)(driver.address, migrate=True))
-    return Persistence(driver)
+    return Persistence(await sync_to_async(_open)(driver) if isinstance(driver, Driver) else driver)
+
+
+def _open(driver: Driver) -> Storage:
+    if driver.is_file:
+        refuse_original(driver.address)
+    return connect(driver.address, migrate=True)
 
 
 @dataclass(frozen=True, slots=True)
 class AgentX:
-    """What is kept under one base directory: the persistence and the queue, each in a file of its own."""
+    """What is kept under one base directory: the persistence and the queue, each in a file of its own.
+
+    Attributes:
+        llm: what was given for the model, for the host's own use; nothing of it is stored.
+        agentx_dir: the base directory, whose ``containers`` are the agents' and whose ``logs`` the host's to write in.
+    """
 
     persistence: Persistence
     queue: Queue
+    agentx_dir: Path
+    llm: Mapping[str, Any] = field(repr=False)
 
     async def close(self) -> None:
         """End the queue's subscriptions and release connections."""
@@ -107,12 +130,30 @@ class AgentX:
         await self.persistence.close()
 
 
-def _data(agentx_dir: str | Path) -> Path:
-    return Path(agentx_dir).expanduser() / "data"
+async def create_agentx(agentx_dir: str | Path = _DIRECTORY, *, llm: Mapping[str, Any] | None = None) -> AgentX:
+    """Open ``data/agentx.db`` and ``data/queue.db`` under a base directory, and make what isn't there of its folders.
+
+    Args:
+        agentx_dir: the base directory; by default in the user's home, where AgentX' own is.
+        llm: how the host calls its model, such as ``{"api_key": …}``; kept as it is, in memory alone.
+
+    Raises:
+        ConfigurationError: the directory holds files of AgentX' own, or is none.
+    """
+    base = await sync_to_async(_make_folders)(agentx_dir)
+    persistence = await create_persistence(sqlite_driver(base / _ENTITIES))
+    return AgentX(persistence, await create_queue(base / _QUEUE), base, llm or {})
 
 
-async def create_agentx(agentx_dir: str | Path = _DIRECTORY) -> AgentX:
-    """Open ``data/agentx.db`` and ``data/queue.db`` under a base directory, and make them where they aren't there."""
-    data = _data(agentx_dir)
-    persistence = await create_persistence(sqlite_driver(data / "agentx.db"))
-    return AgentX(persistence, await create_queue(data / "queue.db"))
+def _make_folders(agentx_dir: str | Path) -> Path:
+    """A base directory with its folders, unless it has files of AgentX' own."""
+    base = Path(agentx_dir).expanduser()
+    if base.is_file():
+        refuse_original(base)
+        raise ConfigurationError(f"agentx_dir must be a directory, and {base} is a file")
+    refuse_original_folder(base / "data")
+    for name in (_ENTITIES, _QUEUE):
+        refuse_original(base / name)
+    for name in _FOLDERS:
+        (base / name).mkdir(parents=True, exist_ok=True)
+    return base

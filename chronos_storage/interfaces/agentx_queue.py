@@ -23,6 +23,7 @@ from ..backends.handler import storage as default_storage
 from ..dsn import MEMORY, connect
 from ..exceptions import ConfigurationError, CursorExpired, InvalidRecord
 from ..queues.base import EventQueue
+from .agentx_originals import refuse_original
 from .exchange import milliseconds
 
 logger = logging.getLogger("chronos_storage.queue")
@@ -178,6 +179,9 @@ async def create_queue(
     Args:
         path: a SQLite file, another address that `connect` knows, ``:memory:`` for this process's memory, or a storage,
             beside whose data events are then kept.
+
+    Raises:
+        ConfigurationError: the address can't be used, or is a file of AgentX' own.
     """
     queue, storage = await sync_to_async(_open)(path)
     return Queue(queue, storage, retention_ms=retention_ms, cleanup_interval_ms=cleanup_interval_ms)
@@ -191,7 +195,7 @@ def _open(path: str | Path | Storage) -> tuple[EventQueue, Storage]:
     if path == MEMORY:
         storage: Storage = MemoryStorage()
     else:
-        storage = connect(str(path), migrate=True) if isinstance(path, str | Path) else path
+        storage = _open_address(path) if isinstance(path, str | Path) else path
     if storage is default_storage:  # which only stands for it
         storage = storages[DEFAULT_ALIAS]
     if isinstance(storage, MemoryStorage):
@@ -199,3 +203,9 @@ def _open(path: str | Path | Storage) -> tuple[EventQueue, Storage]:
     if not isinstance(storage, OrmStorage):
         raise ConfigurationError(f"a queue needs a database or the process's memory, not {type(storage).__name__}")
     return OrmQueue(using=storage.alias), storage
+
+
+def _open_address(path: str | Path) -> Storage:
+    if "://" not in str(path):
+        refuse_original(path)
+    return connect(str(path), migrate=True)

@@ -127,7 +127,7 @@ class _MessageTable(Table[records.Message]):
         super().__init__(records.Message, Message, "message_id")
         at = self._at = self.names.index("usage")
         self._build_usage = _constructor(records.TokenUsage, self._USAGE)
-        self.columns = (*self.columns[:at], *self._USAGE, *self.columns[at + 1 :])
+        self.columns: tuple[str, ...] = (*self.columns[:at], *self._USAGE, *self.columns[at + 1 :])
 
     def values(self, record: records.Message) -> dict[str, Any]:
         usage = record.usage or records.TokenUsage()

@@ -29,7 +29,7 @@ class _EntryTable(Table[QueueEntry]):
 
     def __init__(self) -> None:
         super().__init__(QueueEntry, models.QueueEntry)
-        self.columns = tuple("seq_num" if name == "cursor" else name for name in self.names)
+        self.columns: tuple[str, ...] = tuple("seq_num" if name == "cursor" else name for name in self.names)
         self._at = self.columns.index("seq_num")
 
     def values(self, record: QueueEntry) -> dict[str, Any]:

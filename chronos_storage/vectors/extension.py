@@ -10,7 +10,11 @@ from django.db.migrations.operations.base import Operation
 
 
 class CreateVectorExtension(Operation):
-    """``CREATE EXTENSION vector`` where it is missing; nothing on other databases. Taken back, it stays."""
+    """``CREATE EXTENSION vector`` where it is missing; nothing on other databases. Taken back, it stays.
+
+    It is made in the schema ``public`` where that is on the search path: a database has an extension once, and where
+    each tenant has a schema, all must see it. One that is there stays where it is.
+    """
 
     reversible = True
 
@@ -23,21 +27,30 @@ class CreateVectorExtension(Operation):
             return
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT installed_version FROM pg_available_extensions WHERE name = 'vector'"
-                " UNION ALL SELECT extversion FROM pg_extension WHERE extname = 'vector'"
+                "SELECT extnamespace::regnamespace::text, to_regtype('vector') IS NOT NULL"
+                " FROM pg_available_extensions LEFT JOIN pg_extension ON extname = name WHERE name = 'vector'"
             )
-            versions = [row[0] for row in cursor.fetchall()]
-            if not versions:
+            found = cursor.fetchone()
+            if found is None:
                 raise CommandError(_how_to_install(connection))
-            if any(versions):
+            schema, visible = found
+            if visible:
                 return
+            if schema is not None:
+                raise CommandError(_how_to_find(connection, schema))
+            # Not in the first schema of the path, where it would be one tenant's: a database has it only once.
+            cursor.execute(
+                "SELECT CASE WHEN 'public' = ANY (current_schemas(false)) THEN 'public' ELSE current_schema() END"
+            )
+            place = connection.ops.quote_name(cursor.fetchone()[0])
+            statement = f"CREATE EXTENSION IF NOT EXISTS vector SCHEMA {place}"
             try:
                 with transaction.atomic(using=connection.alias):
-                    cursor.execute("CREATE EXTENSION IF NOT EXISTS vector")
+                    cursor.execute(statement)
             except Error as error:
                 raise CommandError(
                     f"The database {connection.alias!r} has no extension vector yet, and making it failed: {error}"
-                    f"Let a superuser run CREATE EXTENSION vector in the database"
+                    f"Let a superuser run {statement} in the database"
                     f" {connection.settings_dict['NAME']!r}, then migrate again."
                 ) from error
 
@@ -46,6 +59,14 @@ class CreateVectorExtension(Operation):
 
     def describe(self) -> str:
         return "Makes the extension vector on PostgreSQL"
+
+
+def _how_to_find(connection: Any, schema: str) -> str:
+    return (
+        f"The extension vector of the database {connection.alias!r} is in the schema {schema}, which is not on the"
+        f" search_path. Add {schema} to the path (with django-tenants, to PG_EXTRA_SEARCH_PATHS), or let its owner"
+        f" run ALTER EXTENSION vector SET SCHEMA public; then migrate again."
+    )
 
 
 def _how_to_install(connection: Any) -> str:

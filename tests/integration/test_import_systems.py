@@ -264,6 +264,7 @@ def test_a_source_is_only_read(agentos) -> None:
         (["absent.json"], "agentx", "absent.json"),
         (["list.json"], "agentx", "must be an object"),
         (["typed.json"], "agentx", "sessions: must be a list"),
+        (["agentx.db"], "agentx", "have AgentX export its data to a JSON file"),
     ],
 )
 def test_what_is_no_such_source_is_refused(
@@ -273,6 +274,7 @@ def test_what_is_no_such_source_is_refused(
     write(tmp_path / "empty.db", [])
     (tmp_path / "empty.db").touch()
     write(tmp_path / "half.db", [AGENTOS[0].replace("lastActivity", "touched")])
+    write(tmp_path / "agentx.db", ["CREATE TABLE kv_storage (key TEXT PRIMARY KEY, value TEXT NOT NULL)"])
     (tmp_path / "list.json").write_text("[]")
     (tmp_path / "typed.json").write_text('{"sessions": {}}')
     ran = run(*sources, format=system)

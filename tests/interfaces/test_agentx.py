@@ -26,6 +26,7 @@ from chronos_storage.interfaces.agentx import (
     SessionRecord,
     create_agentx,
     create_persistence,
+    create_queue,
     memory_driver,
     mysql_driver,
     postgresql_driver,
@@ -63,7 +64,11 @@ async def test_a_base_directory_has_files_for_entities_and_queue(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     base = tmp_path / (".agentx" if is_default else "custom")
-    agentx = await (create_agentx() if is_default else create_agentx(agentx_dir=base))
+    llm = {"api_key": "sk-ant-sesame"}
+    agentx = await (create_agentx(llm=llm) if is_default else create_agentx(agentx_dir=base, llm=llm))
+    assert agentx.llm == llm
+    assert "sesame" not in repr(agentx)
+    assert {path.name for path in base.iterdir()} == {"data", "containers", "logs"}
     await agentx.persistence.containers.save_container(ContainerRecord(container_id="container-1"))
     await agentx.queue.publish("session-1", {"n": 1})
     await agentx.close()
@@ -77,6 +82,51 @@ async def test_a_base_directory_has_files_for_entities_and_queue(
     assert await again.persistence.containers.container_exists("container-1")
     assert [entry.event for entry in await again.queue.recover("session-1")] == [{"n": 1}]
     await again.close()
+
+
+ENTITIES = "CREATE TABLE kv_storage (key TEXT PRIMARY KEY, value TEXT NOT NULL, created_at INTEGER, updated_at INTEGER)"
+ENTITIES_BEFORE = "CREATE TABLE unstorage (id TEXT PRIMARY KEY, value TEXT, created_at TEXT, updated_at TEXT)"
+QUEUE = "CREATE TABLE queue_entries (id INTEGER PRIMARY KEY AUTOINCREMENT, cursor TEXT, topic TEXT, event TEXT)"
+
+
+def make(path: Path, content: str) -> None:
+    """A file as AgentX itself makes it: a table, a folder of JSON, or JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if content.startswith("CREATE"):
+        with closing(sqlite3.connect(path)) as database:
+            database.execute(content)
+    elif content == "folder":
+        (path / "sessions").mkdir(parents=True)
+    else:
+        path.write_text(content)
+
+
+@pytest.mark.usefixtures("other_databases")
+async def test_what_agentx_itself_has_written_is_named_and_left_alone(tmp_path: Path) -> None:
+    """Against: a directory of the original's that looks empty, and tables made in its files."""
+    paths = {
+        "data/agentx.db": (ENTITIES, ENTITIES_BEFORE, "{}", "folder"),
+        "data/queue.db": (QUEUE,),
+        "data/sessions": ("folder",),
+    }
+    cases = [(name, content) for name, contents in paths.items() for content in contents]
+    for number, (name, content) in enumerate(cases):
+        base = tmp_path / str(number)
+        make(base / name, content)
+        before = sorted(base.rglob("*"))
+        with pytest.raises(ConfigurationError, match="AgentX' own" if content == QUEUE else "chronos_import"):
+            await create_agentx(base)
+        assert sorted(base.rglob("*")) == before
+    make(tmp_path / "backup.json", "{}")
+    for refused in (
+        create_agentx(tmp_path / "backup.json"),
+        create_persistence(sqlite_driver(tmp_path / "backup.json")),
+        create_persistence(sqlite_driver(tmp_path / "0" / "data" / "agentx.db")),
+    ):
+        with pytest.raises(ConfigurationError, match="chronos_import"):
+            await refused
+    with pytest.raises(ConfigurationError, match="queue"):
+        await create_queue(tmp_path / "4" / "data" / "queue.db")
 
 
 def rows(path: Path, table: str) -> int:

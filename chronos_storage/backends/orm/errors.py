@@ -38,7 +38,7 @@ def is_transient(error: DatabaseError) -> bool:
     return bool(cause is not None and cause.args and cause.args[0] in _MYSQL_NUMBERS)
 
 
-def _sqlstate(error: DatabaseError) -> str | None:
+def _sqlstate(error: Exception) -> str | None:
     """PostgreSQL's code of an error."""
     return getattr(error.__cause__, "sqlstate", None) or getattr(error.__cause__, "pgcode", None)
 
@@ -66,8 +66,8 @@ def retried(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P
         for delay in (*_DELAYS, None):
             try:
                 return method(self, *args, **kwargs)
-            except DatabaseError as error:
-                if not is_transient(error):
+            except (DatabaseError, RetryTransaction) as error:
+                if not (isinstance(error, RetryTransaction) or is_transient(error)):
                     raise
                 if _sqlstate(error) in preparing.STATES:
                     preparing.turn_off(connections[self.alias])

@@ -49,7 +49,7 @@ def fetch_first(table: Table[R], rows: QuerySet[Any], ids: Sequence[str]) -> lis
             break
         taken.append(id)
         total += widths.get(id, 0)
-    found = {record.id: record for record in table.fetch(rows.filter(pk__in=taken))}  # type: ignore[attr-defined]
+    found = {record.id: record for record in table.fetch(rows.filter(pk__in=taken))}
     return [found[id] for id in taken if id in found]
 
 

@@ -40,7 +40,7 @@ class Command(BaseCommand):
         parser.add_argument("--storage", default="default", metavar="ALIAS", help="where to; default: %(default)s")
 
     def handle(self, **options: Any) -> None:
-        self.progress = Progress(self.stderr)
+        self.progress: Progress = Progress(self.stderr)
         self.conversations = self.messages = self.present = self.deleted = self.broken = 0
         owners = {"agent_id": options["agent_id"], "user_id": options["user_id"]}
         try:

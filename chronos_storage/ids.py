@@ -7,10 +7,20 @@ import threading
 import time
 import uuid
 
+from .forks import in_child
+
 _lock = threading.Lock()
 _last = 0
 #: A random digit with its upper two bits made the variant's, 10.
 _VARIANT = {f"{digit:x}": f"{0b1000 | digit & 0b11:x}" for digit in range(16)}
+
+
+def _begin_anew() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+in_child(_begin_anew)
 
 
 def uuid7() -> uuid.UUID:

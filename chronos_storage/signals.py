@@ -6,10 +6,13 @@ stops nothing. All carry `using`, the database alias; None where the store is no
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from django.db import transaction
 from django.dispatch import Signal
+
+from .forks import in_child
 
 #: Sender: the record's class. `records`: what was written, as stored.
 records_written: Signal = Signal()
@@ -17,6 +20,14 @@ records_written: Signal = Signal()
 session_deleted: Signal = Signal()
 #: Sender: records.AuditLog. `audit_log`: the entry that says what was removed from the ledger, and why.
 ledger_purged: Signal = Signal()
+
+
+def _begin_anew() -> None:
+    for signal in (records_written, session_deleted, ledger_purged):
+        signal.lock = threading.Lock()  # each sending takes it, in whichever thread
+
+
+in_child(_begin_anew)
 
 
 def announce(signal: Signal, sender: type[Any], using: str, **details: Any) -> None:

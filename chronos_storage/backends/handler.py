@@ -12,6 +12,7 @@ from django.utils.module_loading import import_string
 
 from .. import conf
 from ..exceptions import ConfigurationError
+from ..forks import PerProcess
 from .base import Storage
 
 B = TypeVar("B")
@@ -19,7 +20,7 @@ B = TypeVar("B")
 DEFAULT_ALIAS = "default"
 
 
-class AliasHandler(Generic[B]):
+class AliasHandler(PerProcess, Generic[B]):
     """``handler["alias"]``: what a section of ``CHRONOS_STORAGE`` configures, each made when it is first asked for.
 
     Args:
@@ -31,8 +32,11 @@ class AliasHandler(Generic[B]):
         self.section = section
         self._backend = backend
         self._made: dict[str, B] = {}
-        self._lock = RLock()  # a backend may be made of another
         setting_changed.connect(self._setting_changed)
+        super().__init__()
+
+    def begin(self) -> None:
+        self._lock = RLock()  # a backend may be made of another
 
     def __getitem__(self, alias: str) -> B:
         with self._lock:

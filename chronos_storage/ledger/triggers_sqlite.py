@@ -7,7 +7,7 @@ doesn't have the function, such as a shell's, can't delete at all.
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -52,5 +52,13 @@ def set_permit(connection: BaseDatabaseWrapper, given: bool) -> None:
 
 def register_function(sender: Any, connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
     """The receiver of connection_created: gives each SQLite connection the triggers' function."""
-    if connection.vendor == "sqlite":
-        connection.connection.create_function(_FUNCTION, 0, lambda: _permitted.get(connection, False))
+    if connection.vendor != "sqlite":
+        return
+    # SQLite keeps the function, where no garbage collector looks: it must not keep what keeps the connection.
+    wrapper = ref(connection)
+
+    def is_permitted() -> bool:
+        alive = wrapper()
+        return alive is not None and _permitted.get(alive, False)
+
+    connection.connection.create_function(_FUNCTION, 0, is_permitted)

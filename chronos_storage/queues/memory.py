@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -15,6 +15,7 @@ from typing import Any
 
 from .. import codec, records
 from ..exceptions import CursorExpired, InvalidRecord
+from ..forks import PerProcess
 from ..records import QueueEntry
 from .base import HARD_LIMIT, RETENTION, SILENCE, EventQueue, Handler, check_age
 from .cursors import cursor_of, number_of
@@ -50,12 +51,15 @@ class _Topic:
         return count
 
 
-class _Topics:
+class _Topics(PerProcess):
     """The topics of a queue, which all queues of the same name share, and who waits for news of them."""
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
         self.named: dict[str, _Topic] = {}
+        super().__init__()
+
+    def begin(self) -> None:
+        self.lock = threading.RLock()
         self._waiting: dict[str, list[Callable[[], object]]] = {}
 
     def get(self, name: str) -> _Topic:
@@ -71,10 +75,11 @@ class _Topics:
             yield
         finally:
             with self.lock:
-                wakes = self._waiting[topic]
-                wakes.remove(wake)
+                wakes = self._waiting.get(topic, [])
+                with suppress(ValueError):  # this process is a fork of the one that waited
+                    wakes.remove(wake)
                 if not wakes:
-                    del self._waiting[topic]
+                    self._waiting.pop(topic, None)
 
     def wake(self, topic: str) -> None:
         """Call those who wait for the topic. The lock is held, so that none leaves meanwhile."""
@@ -86,7 +91,6 @@ class _Topics:
 
 
 _named: dict[str, _Topics] = {}
-_naming = threading.Lock()
 
 
 class MemoryQueue(EventQueue):
@@ -99,11 +103,7 @@ class MemoryQueue(EventQueue):
     """
 
     def __init__(self, name: str = "") -> None:
-        if name:
-            with _naming:
-                self._topics = _named.setdefault(name, _Topics())
-        else:
-            self._topics = _Topics()
+        self._topics = _named.setdefault(name, _Topics()) if name else _Topics()
         self._live: set[Subscription] = set()
         self._streams: set[Callable[[], object]] = set()
         #: Another one after each `close`.

@@ -16,12 +16,12 @@ from django.db.models.functions import Greatest
 from .. import codec, models, records
 from ..backends.orm.errors import retried
 from ..exceptions import ConfigurationError, CursorExpired, InvalidRecord
+from ..forks import PerProcess
 from ..records import QueueEntry
 from . import entries
 from .base import RETENTION, EventQueue, Handler, check_age
 from .cursors import cursor_of, number_of
 from .entries import ENTRIES, named
-from .process import PerProcess
 from .readers import Readers
 from .retention import Retention
 from .subscriptions import Subscription

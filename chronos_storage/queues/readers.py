@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from django.db import InterfaceError, OperationalError, connections, reset_queries
 
-from .process import PerProcess
+from ..forks import PerProcess
 
 T = TypeVar("T")
 

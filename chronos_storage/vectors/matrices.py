@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from django.db import connections
 
 from .. import codec
+from ..forks import PerProcess
 from .filters import And
 from .metrics import lengths, rough_scores, scores
 
@@ -117,17 +118,20 @@ def _block(rows: list[Any], dimension: int) -> Block:
     )
 
 
-@dataclass(slots=True)
-class Cache:
+class Cache(PerProcess):
     """The blocks of the collections searched last.
 
-    Attributes:
+    Args:
         limit: how many bytes they may take together. A larger collection is not kept: it is read for every search.
     """
 
-    limit: int
-    _kept: OrderedDict[tuple[str, int], tuple[str, list[Block]]] = field(default_factory=OrderedDict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._kept: OrderedDict[tuple[str, int], tuple[str, list[Block]]] = OrderedDict()
+        super().__init__()
+
+    def begin(self) -> None:
+        self._lock = threading.Lock()
 
     def blocks(self, using: str, collection_id: int, dimension: int, version: str) -> Iterator[Block]:
         """The blocks of a collection as it was in this version or later.

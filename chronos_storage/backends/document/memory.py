@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from operator import itemgetter
 
 from ...exceptions import RetryTransaction
+from ...forks import PerProcess
 from .driver import Document, Driver, Entry, Key, Write
 from .storage import DocumentStorage
 
@@ -21,7 +22,7 @@ _MANY = 32
 _place = itemgetter(0)
 
 
-class MemoryDriver(Driver):
+class MemoryDriver(Driver, PerProcess):
     """Documents in dictionaries, their indexes in sorted lists, under one lock.
 
     A list is inserted into where a place is due, at its end for what is appended. That moves the pointers behind it,
@@ -32,12 +33,20 @@ class MemoryDriver(Driver):
         self.name = name
         self._documents: dict[Key, Document] = {}
         self._indexes: dict[Key, list[tuple[str, Key]]] = {}
-        self._lock = threading.RLock()
         self._version = 0
         # Those of the transaction that holds the lock:
         self._depth = 0
         self._undo: list[dict[Key, Document | None]] = []
         self._then: list[Callable[[], object]] = []
+        super().__init__()
+
+    def begin(self) -> None:
+        self._lock = threading.RLock()
+        # A forked child begins without a transaction that was under way.
+        while self._undo:
+            self._apply(self._undo.pop())
+        self._then.clear()
+        self._depth = 0
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -148,7 +157,6 @@ class MemoryDriver(Driver):
 
 
 _named: dict[str, MemoryDriver] = {}
-_naming = threading.Lock()
 
 
 class MemoryStorage(DocumentStorage):
@@ -165,11 +173,7 @@ class MemoryStorage(DocumentStorage):
 
     def __init__(self, name: str = "") -> None:
         self.name = name
-        if name:
-            with _naming:
-                self._memory = _named.setdefault(name, MemoryDriver(name))
-        else:
-            self._memory = MemoryDriver()
+        self._memory = _named.setdefault(name, MemoryDriver(name)) if name else MemoryDriver()
         super().__init__(self._memory)
 
     def atomic(self) -> AbstractContextManager[None]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import connections, reset_queries
 
-from ..process import PerProcess
+from ...forks import PerProcess
 
 logger = logging.getLogger("chronos_storage.queue")
 

@@ -318,6 +318,21 @@ def test_a_database_and_the_size_of_its_pool(url: str) -> None:
     again.close()
 
 
+@pytest.mark.parametrize("url", ["postgres"], indirect=True)
+def test_the_size_of_the_pool_may_stand_in_the_address(url: str) -> None:
+    sized = f"{url}?pool_max_conns=3&pool_min_conns=1&application_name=x"
+    for config, sizes in (
+        (Config(database_url=sized), (1, 3)),
+        (Config(database_url=sized, max_conns=5), (1, 5)),
+        (Config(database_url=f"{url}?pool_max_size=1"), (1, 1)),
+    ):
+        service = ago.new(config)
+        pool = connection_of(service).pool
+        assert (pool.min_size, pool.max_size) == sizes
+        assert ask(service, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()") <= sizes[1] + 1
+        service.close()
+
+
 def test_threads_share_no_more_connections_than_the_pool_has(url: str) -> None:
     service = ago.new(Config(database_url=url, max_conns=3, min_conns=2))
     service.create_session(Session(id="s"))

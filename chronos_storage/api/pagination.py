@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models.query import QuerySet
+from drf_spectacular.plumbing import append_meta
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -65,7 +66,7 @@ class KeysetPagination(BasePagination):
         return Response({"next": self._next, "previous": self._previous, "results": data})
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        link = {"type": ["string", "null"], "format": "uri"}
+        link = append_meta({"type": "string", "format": "uri"}, {"nullable": True})  # as the host's OpenAPI says it
         return {
             "type": "object",
             "required": ["next", "previous", "results"],

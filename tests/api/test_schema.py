@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import openapi_spec_validator
 import pytest
 import schemathesis
+from django.core.management import call_command
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections, transaction
@@ -73,6 +75,27 @@ def test_every_operation_says_what_it_does(document: Any) -> None:
             assert response["description"] is not None
         for body in operation.get("requestBody", {}).get("content", {}).values():
             assert body["examples"]
+
+
+@pytest.mark.parametrize("version", ["3.0.3", "3.1.0"])
+def test_a_host_s_own_document_is_valid_with_the_api_mounted(settings: Any, version: str) -> None:
+    """Under the host's settings of drf-spectacular, none of which are ours."""
+    settings.REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
+    GENERATOR_STATS.reset()
+    written = io.StringIO()
+    own = f"tests.api.host.OPENAPI_{version[0]}_{version[2]}"
+    options = {
+        "format": "openapi-json",
+        "custom_settings": own,
+        "urlconf": "tests.api.host",
+        "validate": True,
+        "fail_on_warn": True,
+    }
+    call_command("spectacular", **options, stdout=written)
+    document = json.loads(written.getvalue())
+    assert document["openapi"] == version
+    assert {"/own/{id}", "/agents/api/sessions/{id}"} <= set(document["paths"])
+    openapi_spec_validator.validate(document)
 
 
 CHECKS = [

@@ -87,6 +87,12 @@ def audit_chain(session_id: str | None, agent_id: str | None) -> str:
     return f"session:{session_id}" if session_id else f"agent:{agent_id or ''}"
 
 
+def session_of(chain: str) -> str | None:
+    """The session whose audit entries the chain of this name holds; None if it is an agent's."""
+    kind, _, id = chain.partition(":")
+    return id if kind == "session" else None
+
+
 def number(
     series: Numbered[R],
     given: Sequence[R],

@@ -16,7 +16,7 @@ from .. import records, signals
 from ..backends.base import PurgePermit
 from ..exceptions import AppendOnlyError, InvalidRecord
 from ..models import Event, Head
-from .heads import locked
+from .heads import lock_sessions, locked, sessions_of
 from .numbering import ACTOR, audit_chain
 from .series import AUDIT_CHAIN, EVENT_CHAIN, SERIES, ChainSeries, append
 from .triggers import deletion_permitted
@@ -67,7 +67,9 @@ class LedgerPermit(PurgePermit):
         series = SERIES[rows.model]
         going = rows.order_by().values_list(series.column)
         heads = Head.objects.using(self.using).filter(kind=series.kind, namespace="")
-        locked(heads.filter(owner__in=sorted({name for (name,) in going.distinct()})).order_by("owner"))
+        names = sorted({name for (name,) in going.distinct()})
+        lock_sessions(self.using, sessions_of(series.kind, names))
+        locked(heads.filter(owner__in=names).order_by("owner"))
         gone = []
         for name, through, count in sorted(going.annotate(Max("seq_num"), Count("pk"))):
             first = rows.model.objects.using(self.using).filter(**{series.column: name, "seq_num__lte": through})

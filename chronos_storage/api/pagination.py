@@ -18,8 +18,8 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from .. import codec, conf
-from ..backends.orm.base import behind
 from ..exceptions import InvalidRecord
+from ..keyset import Behind
 from ..models.mapping import Table
 
 PAGE_SIZE = 50
@@ -52,7 +52,7 @@ class KeysetPagination(BasePagination):
         backwards, position = self._position(table, request)
         descending = order[0].startswith("-") != backwards
         if position is not None:
-            rows = rows.filter(behind(self._columns, position, "lt" if descending else "gt"))
+            rows = rows.filter(Behind(self._columns, position, "lt" if descending else "gt"))
         sign = "-" if descending else ""
         found = table.fetch(rows.order_by(*(f"{sign}{name}" for name in self._columns))[: size + 1])
         more, page = len(found) > size, found[:size]

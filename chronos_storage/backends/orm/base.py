@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from django.db.models.query import QuerySet
 
 from ... import codec, records, signals
 from ...exceptions import AlreadyExists, AmbiguousId, NotFound
+from ...keyset import Behind
 from ...models import Session
 from ...models.mapping import Table
 from ..arguments import span
@@ -140,26 +141,12 @@ def iterate(table: Table[R], rows: QuerySet[Any], *order: str, after: R | None =
         if after is not None:
             position = table.values(after)
             values = [position[column] for column in columns]
-            page = rows.filter(behind(columns, values, "lt" if order[0].startswith("-") else "gt"))
+            page = rows.filter(Behind(columns, values, "lt" if order[0].startswith("-") else "gt"))
         found = table.fetch(page[:_PAGE])
         yield from found
         if len(found) < _PAGE:
             return
         after = found[-1]
-
-
-def behind(columns: Sequence[str], values: Sequence[Any], comparison: str) -> Q:
-    """Rows behind these values: (a, b) < (x, y), spelled so that an index on the first column is used.
-
-    Args:
-        comparison: ``gt`` where the order ascends, ``lt`` where it descends; ``gte`` or ``lte`` with the row itself.
-    """
-    first, value = columns[0], values[0]
-    if len(columns) == 1:
-        return Q(**{f"{first}__{comparison}": value})
-    tie = Q(**{first: value}) & behind(columns[1:], values[1:], comparison)
-    strict = comparison[:2]
-    return Q(**{f"{first}__{strict}e": value}) & (Q(**{f"{first}__{strict}": value}) | tie)
 
 
 def starts_with(column: str, prefix: str) -> Q:

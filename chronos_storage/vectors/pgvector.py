@@ -10,12 +10,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from django.db import transaction
+from django.db import connections, transaction
 
 from .. import codec, records
 from ..backends.orm.errors import retried
-from ..exceptions import InvalidRecord, NotFound
-from . import fusion, indexes, models, statements, wire
+from ..exceptions import InvalidRecord, NotFound, NotSupported
+from . import builds, fusion, indexes, models, statements, wire
 from .base import Progress
 from .indexes import Shape
 from .jsonb import condition
@@ -62,11 +62,10 @@ class PgVectorStore(OrmVectorStore):
         self._known: dict[tuple[Any, ...], tuple[bool, float]] = {}
 
     def drop_collection(self, name: str) -> bool:
-        row = self._collections().filter(name=codec.string(name, "name")).first()
         dropped = super().drop_collection(name)
-        if dropped and row is not None:
+        if dropped:
             alias = self.alias
-            transaction.on_commit(lambda: indexes.drop(alias, row.pk), using=alias, robust=True)
+            transaction.on_commit(lambda: builds.tidy(alias), using=alias, robust=True)
         return dropped
 
     def upsert(self, collection: str, embeddings: Iterable[records.Embedding]) -> list[records.Embedding]:
@@ -78,7 +77,7 @@ class PgVectorStore(OrmVectorStore):
             raise NotFound(f"there is no collection {collection!r}")
         if self._auto_index and not shape.indexed:
             alias = self.alias
-            transaction.on_commit(lambda: indexes.build_if_due(alias, shape), using=alias, robust=True)
+            transaction.on_commit(lambda: builds.build_if_due(alias, shape), using=alias, robust=True)
         return stored
 
     @retried
@@ -197,10 +196,18 @@ class PgVectorStore(OrmVectorStore):
     def reindex(self, collection: str, /, *, progress: Progress | None = None, **parameters: int) -> None:
         """Build the collection's indexes anew, whatever its size.
 
+        One index of the table is worked on at a time, and a build waits for the transactions on the database that were
+        open when it began; whoever stops waiting, by Ctrl-C or an error of `progress`, stops the build.
+
         Args:
             parameters: `m` and `ef_construction`, what the HNSW index is built with, and `ef_search`, how many
                 candidates a search looks at; kept for the next time.
+
+        Raises:
+            NotSupported: inside a transaction, for whose end the build would wait.
         """
+        if connections[self.alias].in_atomic_block:
+            raise NotSupported("an index is built outside of transactions: call reindex() after atomic()")
         for name, value in parameters.items():
             if name not in _PARAMETERS:
                 raise InvalidRecord(name, f"is no parameter; there are {', '.join(_PARAMETERS)}")
@@ -209,7 +216,7 @@ class PgVectorStore(OrmVectorStore):
                 raise InvalidRecord(name, f"must be between {smallest} and {largest}, not {value}")
         row = self._collection(collection)
         self._collections().filter(pk=row.pk).update(**parameters)
-        indexes.rebuild(self.alias, self._shape(collection), progress)
+        builds.rebuild(self.alias, self._shape(collection), progress)
 
     def recall(self, collection: str, *, top_k: int = 10, sample: int = 100) -> float:
         shape = self._shape(collection)
@@ -224,7 +231,8 @@ class PgVectorStore(OrmVectorStore):
         return found / wanted if wanted else 1.0
 
     def close(self) -> None:
-        indexes.wait(self.alias)
+        if not connections[self.alias].in_atomic_block:  # for whose end the work may be waiting
+            builds.wait(self.alias)
         super().close()
 
     @retried

@@ -20,7 +20,7 @@ from .base import Progress
 from .indexes import Shape
 from .jsonb import condition
 from .metrics import indistinct, scores
-from .orm import OrmVectorStore, Question, checked, last_of_each
+from .orm import Checked, OrmVectorStore, Question, checked
 from .statements import Nearest, Part, by_index, exactly
 
 #: The smallest and largest of each parameter of an index, as pgvector has them.
@@ -36,6 +36,8 @@ _FRESH_SECONDS = 1.0
 _KNOWN_SECONDS, _KNOWN_FILTERS = 10.0, 10_000
 #: Embeddings of one statement: what a processor's cache holds is written fastest.
 _BATCH = 250
+#: The most bytes of their JSON: PostgreSQL takes a gigabyte, and each record's parts have limits of their own.
+_WHOLE_BATCH = 256 * 1024 * 1024
 
 
 class PgVectorStore(OrmVectorStore):
@@ -70,26 +72,25 @@ class PgVectorStore(OrmVectorStore):
 
     def upsert(self, collection: str, embeddings: Iterable[records.Embedding]) -> list[records.Embedding]:
         shape = self._shape(collection)
-        stored, matrix = checked(embeddings, shape.dimension, shape.metric)
-        if not stored:
+        stored = checked(embeddings, shape.dimension, shape.metric)
+        if not stored.embeddings:
             return []
-        if not self._write(shape, stored, matrix):
+        if not self._write(shape, stored):
             raise NotFound(f"there is no collection {collection!r}")
         if self._auto_index and not shape.indexed:
             alias = self.alias
             transaction.on_commit(lambda: builds.build_if_due(alias, shape), using=alias, robust=True)
-        return stored
+        return stored.embeddings
 
     @retried
-    def _write(self, shape: Shape, embeddings: list[records.Embedding], matrix: Any) -> bool:
+    def _write(self, shape: Shape, stored: Checked) -> bool:
         """Store embeddings, all or none; whether the collection was still there."""
-        places = last_of_each(embeddings)
-        batches = [places[start : start + _BATCH] for start in range(0, len(places), _BATCH)]
+        batches = [*stored.batches(_BATCH)]
 
         def parameters(batch: list[int]) -> list[Any]:
-            rows = [embeddings[place] for place in batch]
+            rows = [stored.embeddings[place] for place in batch]
             others = [{"i": row.id, "c": row.content, "m": row.metadata, "u": row.user_id} for row in rows]
-            return [codec.dumps(others), wire.Vectors(matrix[batch])]
+            return [codec.dumps(others, limit=_WHOLE_BATCH), wire.Vectors(stored.matrix[batch])]
 
         statement = statements.upsert(shape)
         if len(batches) == 1:

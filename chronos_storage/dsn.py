@@ -56,6 +56,8 @@ SQLITE_OPTIONS = {
     "init_command": "PRAGMA journal_mode=WAL",
 }
 
+_connected: set[str] = set()
+
 
 def connect(dsn: str, *, migrate: bool = False, **options: Any) -> Storage:
     """Open the store that an address names.
@@ -143,7 +145,13 @@ def _alias(settings: dict[str, Any]) -> str:
         connections.settings |= connections.configure_settings(
             {"default": connections.settings["default"], alias: settings}
         )
+        _connected.add(alias)
     return alias
+
+
+def is_connected(alias: str) -> bool:
+    """Whether a database alias is one that `connect` made, which the host's settings know nothing of."""
+    return alias in _connected
 
 
 def _memory(name: str, options: dict[str, Any]) -> Storage:

@@ -8,7 +8,6 @@ from typing import Any
 
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connections, router
-from django.db.migrations.executor import MigrationExecutor
 from django.db.models.query import QuerySet
 
 from ... import codec, records
@@ -21,6 +20,7 @@ from ..arguments import choice
 from .base import OrmBase, iterate
 from .errors import retried
 from .loading import load_some
+from .migrations import unapplied
 
 _APP = "chronos_storage"
 _BATCH = 500
@@ -118,9 +118,7 @@ class LifecycleMethods(OrmBase):
             return Health(backend=backend, problems=(str(error),))
 
     def _problems(self) -> Iterator[str]:
-        executor = MigrationExecutor(connections[self.alias])
-        leaves = [node for node in executor.loader.graph.leaf_nodes() if node[0] == _APP]
-        if plan := executor.migration_plan(leaves):
-            yield f"{len(plan)} migrations are not applied: run migrate"
+        if count := unapplied(self.alias, _APP):
+            yield f"{count} migrations are not applied: run migrate"
         elif missing := triggers.missing(self.alias):
             yield f"the ledger's triggers or functions are missing or outdated ({', '.join(missing)}): run migrate"

@@ -21,8 +21,11 @@ MAX_INDEXED = 255
 MAX_TOPIC = len("session:") + MAX_INDEXED
 #: Longest free text (titles, descriptions, prompts, error texts), in characters.
 MAX_TEXT = 1_000_000
-#: Largest JSON value, in bytes of UTF-8: MariaDB takes statements of 16 MiB, in which what is quoted may double.
+#: Largest JSON value, all JSON of a record, and that with its long texts, in bytes of UTF-8: MariaDB takes statements
+#: of 16 MiB, in which quoting may double what is sent.
 MAX_JSON_BYTES = 4 * 1024 * 1024
+MAX_RECORD_BYTES = 7 * 1024 * 1024
+MAX_WITH_TEXTS_BYTES = MAX_RECORD_BYTES + 512 * 1024
 #: Deepest nesting of objects and lists.
 MAX_DEPTH = 100
 #: Whole numbers a signed 64-bit integer holds.
@@ -249,9 +252,14 @@ def dumps(value: Any, field: str = "value", limit: int = MAX_JSON_BYTES) -> str:
         InvalidRecord: it is longer than `limit`, in bytes of UTF-8.
     """
     text = _encode(value)
-    if len(text) > limit // 4 and (size := len(text.encode())) > limit:
+    if len(text) > limit // 4 and (size := bytes_of(text)) > limit:
         raise InvalidRecord(field, f"is {size:,} bytes of JSON; at most {limit:,} are kept")
     return text
+
+
+def bytes_of(text: str) -> int:
+    """The length of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def loads(text: str) -> Any:

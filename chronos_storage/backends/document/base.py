@@ -171,6 +171,7 @@ class DocumentBase(Storage):
         """Merge changes into the top level of a record's metadata."""
         record.metadata = {**record.metadata, **codec.filterable_object(changes, "metadata")}
         record.updated_at = records.now()
+        record.check_size()  # which the changes may have made too large
         work.put(record)
         self.written(work, record)
 

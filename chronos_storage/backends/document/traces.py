@@ -37,6 +37,7 @@ class TraceMethods(DocumentBase):
             if trace is None:
                 raise NotFound(f"there is no trace {id!r}")
             trace = replace(trace, **changes | {"ended_at": trace.ended_at or changes["ended_at"]})
+            trace.check_size()  # which its end may have made too large
             work.put(trace)
             self.written(work, trace)
         return trace

@@ -111,7 +111,7 @@ class OrmBase(Storage):
             stored = self.one(table, row)
             if stored is None:
                 raise NotFound(f"there is no such {table.record.__name__.lower()}")
-            codec.dumps(stored.metadata, "metadata")  # type: ignore[attr-defined]  # refuses what grew too long
+            stored.check_size()  # which the changes may have made too large
         self.written(stored)
         return stored
 

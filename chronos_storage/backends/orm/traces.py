@@ -46,8 +46,9 @@ class TraceMethods(OrmBase):
         with self.transaction():
             row.update(**changes)
             stored = self.one(TRACES, row)
-        if stored is None:
-            raise NotFound(f"there is no trace {id!r}")
+            if stored is None:
+                raise NotFound(f"there is no trace {id!r}")
+            stored.check_size()  # which its end may have made too large
         self.written(stored)
         return stored
 

@@ -9,20 +9,32 @@ from typing import Any
 import pytest
 
 from ...backends.base import Storage
-from ...codec import MAX_INDEXED, MAX_JSON_BYTES, MAX_TEXT
+from ...codec import MAX_INDEXED, MAX_JSON_BYTES, MAX_RECORD_BYTES, MAX_TEXT
 from ...exceptions import AlreadyExists, AmbiguousId, InvalidRecord, NotFound, SequenceConflict
 from ...records import (
     KINDS,
     AuditLog,
     Checkpoint,
     Event,
+    Image,
     Message,
     Session,
     TokenUsage,
     Trace,
 )
-from .helpers import Unasked, case, cases, everything, failing, needs_transactions, open_session, populate, write
-from .samples import NAIVE, UNFILTERABLE, complete_session, full, nested
+from .helpers import (
+    Unasked,
+    case,
+    cases,
+    everything,
+    failing,
+    needs_transactions,
+    open_session,
+    populate,
+    read,
+    write,
+)
+from .samples import NAIVE, UNFILTERABLE, bare, complete_session, full, nested
 
 LONG_TEXTS = {"title", "error", "description", "system_prompt"}
 WRONG_JSON: dict[str, Any] = {
@@ -55,6 +67,11 @@ def fields_of(is_one: Callable[[Any], bool]) -> list[tuple[str, str]]:
     ]
 
 
+def quotes(size: int) -> str:
+    """A string that is so long, an even number of bytes, in JSON."""
+    return '"' * (size // 2 - 1)
+
+
 def check_refused(storage: Storage, kind: str, name: str, wrong: Any) -> None:
     with case(kind, name, wrong), pytest.raises(InvalidRecord) as caught:
         write(storage, dataclasses.replace(full(kind), **{name: wrong}))
@@ -85,6 +102,35 @@ class BadRecordContract(Unasked):
             value = {"in": ["\u00e9" * (MAX_JSON_BYTES // 2)]}
             check_refused(storage, kind, name, [value] if name == "tool_calls" else value)
         assert everything(storage) == before
+
+    @pytest.mark.parametrize("kind", ["message", "trace"])
+    def test_as_much_json_as_a_record_holds(self, storage: Storage, kind: str) -> None:
+        """Quotation marks double in JSON, and once more in a statement of SQL."""
+        open_session(storage)
+        large, rest = {"message": ("content", "tool_calls"), "trace": ("input", "output")}[kind]
+        fields: dict[str, Any] = {
+            large: quotes(MAX_JSON_BYTES),
+            rest: [quotes(MAX_RECORD_BYTES - MAX_JSON_BYTES - 4), 10],
+        }
+        with pytest.raises(InvalidRecord) as caught:
+            write(storage, bare(kind, **fields))
+        assert caught.value.field == kind
+        fields[rest][1] = 1
+        stored = write(storage, bare(kind, id="it fits", **fields))
+        assert read(storage, stored) == stored
+
+    def test_what_makes_a_record_too_large_later(self, storage: Storage) -> None:
+        half = {"q": quotes(MAX_JSON_BYTES - 6)}
+        trace = storage.insert_trace(Trace(id="t", input=half))
+        image = storage.save_image(Image(id="i", mcp_servers=half))
+        for change in (
+            lambda: storage.end_trace("t", output=half),
+            lambda: storage.patch_image_metadata("i", half),
+        ):
+            with pytest.raises(InvalidRecord):
+                change()
+        assert storage.get_trace("t") == trace
+        assert storage.get_image("i") == image
 
     def test_a_number_that_could_not_be_filtered_by(self, storage_unasked: Storage) -> None:
         filterable = [

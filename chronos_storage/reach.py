@@ -41,10 +41,17 @@ class Elsewhere(NamedTuple):
 def elsewhere(migrated: str = DEFAULT_DB_ALIAS) -> Iterator[Elsewhere]:
     """The stores of the settings in other databases than this one."""
     for handler, app_label in _SECTIONS:
-        for alias in handler if app_label in apps.app_configs else ():
+        for alias in _aliases(handler) if app_label in apps.app_configs else ():
             database = database_of(handler, alias)
             if database not in (None, migrated):
                 yield _found(handler, alias, database, app_label)
+
+
+def _aliases(handler: AliasHandler[Any]) -> list[str]:
+    try:
+        return list(handler)
+    except ConfigurationError:  # which other checks say
+        return []
 
 
 def _found(handler: AliasHandler[Any], alias: str, database: str, app_label: str) -> Elsewhere:

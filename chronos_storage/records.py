@@ -53,7 +53,7 @@ def _number() -> Any:
 
 
 def _count() -> Any:
-    return _optional(codec.integer)
+    return _optional(partial(codec.integer, maximum=codec.MAX_TOKENS))
 
 
 class Record:
@@ -62,6 +62,20 @@ class Record:
     __slots__ = ()
 
     id: str
+
+    @classmethod
+    def of(cls: type[R], value: Any, argument: str) -> R:
+        """`value`, an argument that must be a record of this type; of a subclass's, what of it this type has.
+
+        Raises:
+            InvalidRecord: naming the argument, if it is something else.
+        """
+        if type(value) is cls:
+            return value
+        if not isinstance(value, cls):
+            raise InvalidRecord(argument, f"must be a {cls.__name__}, not {type(value).__name__}")
+        plain: R = cls(**{field.name: getattr(value, field.name) for field in dataclasses.fields(cls)})  # type: ignore[arg-type]
+        return plain
 
     def cleaned(self: R) -> R:
         """A copy with every field checked and in its plain type; the original and its contents stay untouched.
@@ -171,7 +185,7 @@ class Session(Record):
 
 @dataclass(slots=True, kw_only=True)
 class TokenUsage(Record):
-    """Tokens a model reported for a message. None is "not reported", which is not 0."""
+    """Tokens a model reported for a message, each count at most 10¹². None is "not reported", which is not 0."""
 
     prompt_tokens: int | None = _count()
     completion_tokens: int | None = _count()
@@ -181,14 +195,14 @@ class TokenUsage(Record):
 
 
 def _usage(value: Any, field: str) -> TokenUsage | None:
-    if value is None or value == TokenUsage():
+    if value is None:
         return None
-    if not isinstance(value, TokenUsage):
-        raise InvalidRecord(field, f"must be a TokenUsage or None, not {type(value).__name__}")
+    given = TokenUsage.of(value, field)
     try:
-        return value.cleaned()
+        usage = given.cleaned()
     except InvalidRecord as error:
         raise InvalidRecord(f"{field}.{error.field}", error.problem) from None
+    return None if usage == TokenUsage() else usage
 
 
 _KINDS_BY_ROLE = {"tool": "tool-result"}

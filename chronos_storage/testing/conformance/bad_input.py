@@ -162,6 +162,7 @@ class BadRecordContract(Unasked):
             ("tool_calls", Message(session_id="s", role="user", tool_calls={})),
             ("usage", Message(session_id="s", role="user", usage={})),
             ("usage.total_tokens", Message(session_id="s", role="user", usage=TokenUsage(total_tokens=-1))),
+            ("usage.prompt_tokens", Message(session_id="s", role="user", usage=TokenUsage(prompt_tokens=10**12 + 1))),
             ("seq_num", Message(session_id="s", role="user", seq_num=-1)),
             ("seq_num", Event(session_id="s", seq_num=2**63)),
             ("seq_num", Checkpoint(session_id="s", seq_num=True)),

@@ -93,6 +93,12 @@ def session_of(chain: str) -> str | None:
     return id if kind == "session" else None
 
 
+def chain_of(session_id: str | None, agent_id: str | None) -> str:
+    """The name of the chain of audit logs that two arguments ask for, checked."""
+    session_id = None if session_id is None else codec.string(session_id, "session_id")
+    return audit_chain(session_id, None if agent_id is None else codec.string(agent_id, "agent_id"))
+
+
 def number(
     series: Numbered[R],
     given: Sequence[R],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import connections, router, transaction
@@ -166,10 +166,10 @@ def checked(given: Iterable[records.Embedding], dimension: int, metric: str) -> 
     cleaned: list[records.Embedding] = []
     sizes = []
     for embedding in given:
-        if not isinstance(embedding, records.Embedding):
-            raise InvalidRecord("embeddings", f"must be Embedding records, not {type(embedding).__name__}")
+        # Of a search's result, the embedding: a score is the question's, and no field of what is kept.
+        plain = records.Embedding.of(embedding, "embeddings")
         try:
-            copy = _plain(embedding).cleaned()
+            copy = plain.cleaned()
             metadata = codec.dumps(copy.metadata, "metadata")
         except InvalidRecord as error:
             raise _named(error, len(cleaned), embedding) from None
@@ -193,13 +193,6 @@ def checked(given: Iterable[records.Embedding], dimension: int, metric: str) -> 
 def _named(error: InvalidRecord, place: int, embedding: records.Embedding) -> InvalidRecord:
     where = f"in embeddings[{place}]" + (f", whose id is {embedding.id!r}" if embedding.id else "")
     return InvalidRecord(error.field, f"{error.problem} ({where})")
-
-
-def _plain(embedding: records.Embedding) -> records.Embedding:
-    """The embedding that a search's result holds: a score is the question's, and no field of what is kept."""
-    if type(embedding) is records.Embedding:
-        return embedding
-    return records.Embedding(**{field.name: getattr(embedding, field.name) for field in fields(records.Embedding)})
 
 
 def last_of_each(embeddings: Sequence[records.Embedding]) -> list[int]:

@@ -17,7 +17,8 @@ from .work import retried
 class TraceMethods(DocumentBase):
     @retried
     def insert_trace(self, trace: Trace) -> Trace:
-        given, trace = trace.cleaned(), trace.cleaned()
+        given = Trace.of(trace, "trace")
+        given, trace = given.cleaned(), given.cleaned()
         trace.complete()
         with self.work() as work:
             stored = work.get(Trace, "trace", trace.id)

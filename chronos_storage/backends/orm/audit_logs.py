@@ -23,6 +23,7 @@ ORDER = ("-created_at", "-seq_num", "-id")
 class AuditLogMethods(ChainMethods):
     @retried
     def append_audit_log(self, log: AuditLog) -> AuditLog:
+        log = AuditLog.of(log, "log")
         try:
             stored, new = self.append_one(AUDIT_CHAIN, log)
         except IntegrityError:  # another writer stored this id in another chain in between

@@ -68,9 +68,9 @@ class OrmBase(Storage):
         found = table.fetch(rows[:1])
         return found[0] if found else None
 
-    def one_of_session(self, table: Table[R], id: str, session_id: str | None) -> R | None:
-        """The record of this id, which is unique within a session only."""
-        id = codec.string(id, "id")
+    def one_of_session(self, table: Table[R], id: str, session_id: str | None, argument: str = "id") -> R | None:
+        """The record of this id, the argument of that name, which is unique within a session only."""
+        id = codec.string(id, argument)
         rows = self.rows(table).filter(**{table.id: id})
         if session_id is not None:
             return self.one(table, rows.filter(session_id=codec.string(session_id, "session_id")))
@@ -84,13 +84,13 @@ class OrmBase(Storage):
         if stored:
             signals.announce(signals.records_written, type(stored[0]), self.alias, records=stored)
 
-    def upserted(self, table: Table[R], record: R) -> R:
+    def upserted(self, table: Table[R], record: Any, argument: str) -> R:
         """Store a record over what its id had, in one statement; a known one keeps its created_at.
 
         An updated_at that is given stays; otherwise it is now.
         """
-        record = record.cleaned()
-        record.complete(touch=record.updated_at is None)  # type: ignore[attr-defined]  # of all that are saved so
+        record = table.record.of(record, argument).cleaned()
+        record.complete(touch=record.updated_at is None)
         keep = {table.id, "created_at"}
         with self.transaction():
             self.rows(table).bulk_create(

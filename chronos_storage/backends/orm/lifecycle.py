@@ -11,12 +11,12 @@ from django.db import DatabaseError, connections, router
 from django.db.models.query import QuerySet
 
 from ... import codec, records
-from ...exceptions import ConfigurationError, InvalidRecord
+from ...exceptions import ConfigurationError
 from ...ledger import triggers
 from ...models import Session
 from ...models.mapping import TABLES, Table
 from ...records import Health, Record
-from ..arguments import choice
+from ..arguments import choice, of_any_kind
 from .base import OrmBase, iterate
 from .errors import retried
 from .loading import load_some
@@ -37,8 +37,7 @@ _WALKS: dict[type[Record], tuple[str, ...]] = {
 class LifecycleMethods(OrmBase):
     def scan(self, kind: str, *, user_id: str | None = None, after: Record | None = None) -> Iterator[Any]:
         record = choice(kind, "kind", records.KINDS)
-        if after is not None and not isinstance(after, record):
-            raise InvalidRecord("after", f"must be a {record.__name__} or None, not {type(after).__name__}")
+        after = None if after is None else record.of(after, "after").cleaned()
         table, order = TABLES[record], _WALKS.get(record, ("id",))
         if user_id is None:
             return iterate(table, self.rows(table), *order, after=after)
@@ -80,7 +79,7 @@ class LifecycleMethods(OrmBase):
     def _load(self, records: Iterable[Record]) -> int:
         count = 0
         with self.transaction():
-            for record_type, group in groupby(records, type):
+            for record_type, group in groupby(of_any_kind(records), type):
                 while batch := list(islice(group, _BATCH)):
                     count += load_some(self.alias, record_type, batch)
         return count

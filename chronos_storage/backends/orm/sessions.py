@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from django.db.models import F, Value
@@ -44,7 +43,8 @@ class SessionMethods(OrmBase):
 
     @retried
     def save_session(self, session: Session) -> Session:
-        session = replace(session, id=session.id or new_id())
+        session = Session.of(session, "session").cleaned()
+        session.id = session.id or new_id()
         try:
             return self._update(session)
         except NotFound:
@@ -62,7 +62,7 @@ class SessionMethods(OrmBase):
         return self._update(session)
 
     def _update(self, session: Session) -> Session:
-        session = session.cleaned()
+        session = Session.of(session, "session").cleaned()
         changes = {name: value for name, value in SESSIONS.values(session).items() if name not in FIXED}
         return self._write(session.id, changes)
 

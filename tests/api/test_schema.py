@@ -30,14 +30,15 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.api.conftest import Api, databases
+from tests.api.conftest import Api
+from tests.conftest import ONLY_SQLITE, STRICTEST
 
 SNAPSHOT = Path(__file__).with_name("openapi.json")
 EXAMPLES = 3
 
 
 # The same wherever it is made.
-ONCE = pytest.mark.parametrize("alias", databases(without=("mariadb", "postgres", "postgres15")), indirect=True)
+ONCE = pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def connections_kept() -> Iterator[None]:
             signal.connect(close_old_connections)
 
 
-@pytest.mark.parametrize("alias", databases(without=("mariadb", "postgres15")), indirect=True)
+@pytest.mark.parametrize("alias", STRICTEST, indirect=True)
 @pytest.mark.parametrize("mode", list(GenerationMode))
 def test_the_api_keeps_to_the_document(
     mode: GenerationMode,

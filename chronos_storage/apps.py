@@ -14,13 +14,14 @@ class ChronosStorageConfig(AppConfig):
     default_auto_field: str = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401
+        from . import checks, reach  # noqa: F401
         from .ledger import fixtures, heads, triggers, triggers_sqlite
         from .ledger.series import SERIES
         from .models import Head, Session
 
         connection_created.connect(triggers_sqlite.register_function, dispatch_uid="chronos_storage.permit")
         post_migrate.connect(triggers.after_migration, sender=self, dispatch_uid="chronos_storage.triggers")
+        post_migrate.connect(reach.after_migration, sender=self, dispatch_uid="chronos_storage.reach")
         for model in SERIES:
             post_save.connect(fixtures.note_row, sender=model, dispatch_uid="chronos_storage.note_row")
         pre_save.connect(fixtures.place_head, sender=Head, dispatch_uid="chronos_storage.place_head")

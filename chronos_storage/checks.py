@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
-from . import conf
+from . import conf, reach
 from .backends.handler import DEFAULT_ALIAS, AliasHandler, storages
 from .dsn import SHARED_MEMORY
 from .exceptions import ConfigurationError
@@ -100,13 +101,13 @@ def _check_feed(queue: EventQueue) -> list[CheckMessage]:
             id="chronos_storage.E006",
         )
         for alias in storages
-        if isinstance(found := _made(alias), OrmStorage) and not feed.joins(queue, found.alias)
+        if isinstance(found := _made(storages, alias), OrmStorage) and not feed.joins(queue, found.alias)
     ]
 
 
-def _made(alias: str) -> object:
+def _made(handler: AliasHandler[Any], alias: str = DEFAULT_ALIAS) -> object:
     try:
-        return storages[alias]
+        return handler[alias]
     except ConfigurationError:  # which check_setting says
         return None
 
@@ -187,4 +188,32 @@ def check_triggers(*, databases: Iterable[str] | None = None, **kwargs: Any) -> 
         )
         for alias in databases or ()
         if (missing := triggers.missing(alias))
+    ]
+
+
+@register(Tags.compatibility)
+def check_reach(**kwargs: Any) -> list[CheckMessage]:
+    if not isinstance(conf.configured(), dict):  # which check_setting says
+        return []
+    return [
+        checks.Info(
+            f"{found.text}, which migrate does not reach by itself.", hint=found.remedy, id="chronos_storage.I001"
+        )
+        for found in reach.elsewhere()
+    ]
+
+
+@register(Tags.admin)
+def check_admin(**kwargs: Any) -> list[CheckMessage]:
+    """Whether the admin's pages show what the stores of the settings keep."""
+    if not apps.is_installed("django.contrib.admin") or not isinstance(conf.configured(), dict):
+        return []
+    return [
+        checks.Warning(
+            f"The admin shows a database, and {handler.where(DEFAULT_ALIAS)} keeps nothing in one.",
+            hint="What it keeps can be seen through the store alone.",
+            id="chronos_storage.W004",
+        )
+        for handler in (storages, queue_handler)
+        if (found := _made(handler)) is not None and not hasattr(found, "alias")
     ]

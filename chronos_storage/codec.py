@@ -21,8 +21,13 @@ MAX_INDEXED = 255
 MAX_TOPIC = len("session:") + MAX_INDEXED
 #: Longest free text (titles, descriptions, prompts, error texts), in characters.
 MAX_TEXT = 1_000_000
-#: Largest JSON value, in bytes of UTF-8: MariaDB takes statements of 16 MiB, in which what is quoted may double.
+#: Largest JSON value, all JSON of a record, and that with its long texts, in bytes of UTF-8: MariaDB takes statements
+#: of 16 MiB, in which quoting may double what is sent.
 MAX_JSON_BYTES = 4 * 1024 * 1024
+MAX_RECORD_BYTES = 7 * 1024 * 1024
+MAX_WITH_TEXTS_BYTES = MAX_RECORD_BYTES + 512 * 1024
+#: Largest count of tokens: so many can't overflow when they are added up.
+MAX_TOKENS = 10**12
 #: Deepest nesting of objects and lists.
 MAX_DEPTH = 100
 #: Whole numbers a signed 64-bit integer holds.
@@ -43,11 +48,12 @@ def string(value: Any, field: str, limit: int = MAX_INDEXED) -> str:
     """`value` as a plain `str` of at most `limit` characters that every backend can keep."""
     if not isinstance(value, str):
         raise InvalidRecord(field, f"must be a string, not {type(value).__name__}")
-    if len(value) > limit:
-        raise InvalidRecord(field, f"is {len(value):,} characters long; at most {limit:,} are kept")
-    if not value.isascii() or "\x00" in value:
-        _refuse_unstorable(value, field)
-    return str.__str__(value)
+    text: str = str.__str__(value)  # a subclass may measure, compare and print itself in its own way
+    if len(text) > limit:
+        raise InvalidRecord(field, f"is {len(text):,} characters long; at most {limit:,} are kept")
+    if not text.isascii() or "\x00" in text:
+        _refuse_unstorable(text, field)
+    return text
 
 
 def strings(values: Any, field: str) -> list[str]:
@@ -67,25 +73,29 @@ def _refuse_unstorable(value: str, field: str) -> None:
         )
 
 
-def integer(value: Any, field: str, minimum: int = 0) -> int:
-    """`value` as an `int` between `minimum` and 2⁶³−1."""
+def integer(value: Any, field: str, minimum: int = 0, maximum: int = MAX_INTEGER) -> int:
+    """`value` as a plain `int` between `minimum` and `maximum`, 2⁶³−1 unless told."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise InvalidRecord(field, f"must be a whole number, not {type(value).__name__}")
-    if not minimum <= value <= MAX_INTEGER:
-        raise InvalidRecord(field, f"must be between {minimum} and 2⁶³−1, not {value}")
-    return int(value)
+    number: int = int.__int__(value)
+    if not minimum <= number <= maximum:
+        most = "2⁶³−1" if maximum == MAX_INTEGER else f"{maximum:,}"
+        raise InvalidRecord(field, f"must be between {minimum} and {most}, not {number}")
+    return number
 
 
 def moment(value: Any, field: str) -> datetime:
     """`value`, an aware datetime, in UTC."""
     if not isinstance(value, datetime):
         raise InvalidRecord(field, f"must be a datetime, not {type(value).__name__}")
-    if value.tzinfo is UTC and value >= MIN_TIME:
-        return value
-    if value.utcoffset() is None:
+    # A subclass prints itself in its own way, and `astimezone` keeps it.
+    plain = value if type(value) is datetime else datetime.combine(datetime.date(value), datetime.timetz(value))
+    if plain.tzinfo is UTC and plain >= MIN_TIME:
+        return plain
+    if plain.utcoffset() is None:
         raise InvalidRecord(field, "is a naive datetime; give it a time zone, as django.utils.timezone.now() does")
     try:
-        in_utc = value.astimezone(UTC)
+        in_utc = plain.astimezone(UTC)
     except OverflowError:
         in_utc = None
     if in_utc is None or in_utc < MIN_TIME:
@@ -180,9 +190,9 @@ def _copy(value: Any, field: str, depth: int) -> Any:
     if isinstance(value, str):
         return _copy(str.__str__(value), field, depth)
     if isinstance(value, int):
-        return _number(int(value), field)
+        return _number(int.__int__(value), field)
     if isinstance(value, float):
-        return _number(float(value), field)
+        return _number(float.__float__(value), field)
     raise InvalidRecord(field, f"holds a {kind.__name__}; JSON has objects, lists, strings, numbers, booleans and null")
 
 
@@ -200,6 +210,8 @@ def _copy_object(value: dict[Any, Any], field: str, depth: int) -> dict[str, Any
             copy[key] = _copy(item, "", depth)
         except InvalidRecord as error:
             raise InvalidRecord(f"{field}.{key}{error.field}", error.problem) from None
+    if len(copy) < dict.__len__(value):
+        raise InvalidRecord(field, "has a key twice: two of them are the same as plain strings")
     return copy
 
 
@@ -216,8 +228,9 @@ def _copy_list(value: list[Any], field: str, depth: int) -> list[Any]:
 def _key(key: Any, field: str) -> str:
     if not isinstance(key, str):
         raise InvalidRecord(field, f"has the key {key!r}; JSON's keys are strings")
-    _refuse_unstorable(key, field)
-    return str.__str__(key)
+    plain: str = str.__str__(key)
+    _refuse_unstorable(plain, field)
+    return plain
 
 
 def _number(value: int | float, field: str) -> int | float:
@@ -249,9 +262,14 @@ def dumps(value: Any, field: str = "value", limit: int = MAX_JSON_BYTES) -> str:
         InvalidRecord: it is longer than `limit`, in bytes of UTF-8.
     """
     text = _encode(value)
-    if len(text) > limit // 4 and (size := len(text.encode())) > limit:
+    if len(text) > limit // 4 and (size := bytes_of(text)) > limit:
         raise InvalidRecord(field, f"is {size:,} bytes of JSON; at most {limit:,} are kept")
     return text
+
+
+def bytes_of(text: str) -> int:
+    """The length of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def loads(text: str) -> Any:

@@ -16,6 +16,7 @@ import dj_database_url
 from django.db import connections
 
 from .exceptions import ConfigurationError
+from .pools import move_pool
 from .sqlite_files import keep_whole
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ SQLITE_OPTIONS = {
     "init_command": "PRAGMA journal_mode=WAL",
 }
 
+_connected: set[str] = set()
+
 
 def connect(dsn: str, *, migrate: bool = False, **options: Any) -> Storage:
     """Open the store that an address names.
@@ -63,7 +66,9 @@ def connect(dsn: str, *, migrate: bool = False, **options: Any) -> Storage:
         dsn: ``memory://`` (in this process's memory, a store of its own for each call) or ``memory://name`` (the same
             for each call); ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or a bare file name (folders are made,
             the file is in WAL mode); ``:memory:`` (SQLite in memory, a store of its own for each call, kept until the
-            process ends); ``postgres://user:password@host:port/name``; ``mysql://user:password@host:port/name``.
+            process ends); ``postgres://user:password@host:port/name``; ``mysql://user:password@host:port/name``. With
+            ``?pool_max_size=20`` (and ``pool_min_size``) PostgreSQL's connections are a pool's, to which `close` gives
+            a thread's back at the end of its work.
         migrate: bring the store's tables up to date first.
         options: the database alias's own settings, as in Django's DATABASES, in small letters (``conn_max_age``), and
             under ``options`` those of its driver.
@@ -140,7 +145,13 @@ def _alias(settings: dict[str, Any]) -> str:
         connections.settings |= connections.configure_settings(
             {"default": connections.settings["default"], alias: settings}
         )
+        _connected.add(alias)
     return alias
+
+
+def is_connected(alias: str) -> bool:
+    """Whether a database alias is one that `connect` made, which the host's settings know nothing of."""
+    return alias in _connected
 
 
 def _memory(name: str, options: dict[str, Any]) -> Storage:
@@ -168,6 +179,7 @@ def _settings(dsn: str) -> dict[str, Any]:
         settings: dict[str, Any] = dict(dj_database_url.parse(f"{kind}://{rest}"))
     except ValueError:  # whose message may have parts of the password
         raise ConfigurationError(f"the {scheme}:// address can't be read") from None
+    move_pool(kind, settings.setdefault("OPTIONS", {}))
     if kind == "sqlite":
         return _sqlite(str(settings["NAME"]), **settings.get("OPTIONS", {}))
     if kind == "mysql":

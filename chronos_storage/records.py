@@ -53,7 +53,7 @@ def _number() -> Any:
 
 
 def _count() -> Any:
-    return _optional(codec.integer)
+    return _optional(partial(codec.integer, maximum=codec.MAX_TOKENS))
 
 
 class Record:
@@ -62,6 +62,20 @@ class Record:
     __slots__ = ()
 
     id: str
+
+    @classmethod
+    def of(cls: type[R], value: Any, argument: str) -> R:
+        """`value`, an argument that must be a record of this type; of a subclass's, what of it this type has.
+
+        Raises:
+            InvalidRecord: naming the argument, if it is something else.
+        """
+        if type(value) is cls:
+            return value
+        if not isinstance(value, cls):
+            raise InvalidRecord(argument, f"must be a {cls.__name__}, not {type(value).__name__}")
+        plain: R = cls(**{field.name: getattr(value, field.name) for field in dataclasses.fields(cls)})  # type: ignore[arg-type]
+        return plain
 
     def cleaned(self: R) -> R:
         """A copy with every field checked and in its plain type; the original and its contents stay untouched.
@@ -75,7 +89,26 @@ class Record:
             value = getattr(self, name)
             values[name] = value if value is default else check(value, name)
         cleaned: R = record(**values)
+        if len(_documents(record)) > 1:  # type: ignore[arg-type]  # one alone is measured when it is written
+            cleaned.check_size()
         return cleaned
+
+    def check_size(self) -> None:
+        """Refuse fields of JSON that are too long, one by one or together, or with the record's long texts.
+
+        Raises:
+            InvalidRecord: naming the field, or the record.
+        """
+        record: Any = type(self)
+        given = [(name, value) for name in _documents(record) if (value := getattr(self, name))]
+        size = sum(codec.bytes_of(codec.dumps(value, name)) for name, value in given)
+        texts = sum(codec.bytes_of(getattr(self, name)) for name in _texts(record))
+        name = record.__name__.lower()
+        if size > codec.MAX_RECORD_BYTES:
+            limit = codec.MAX_RECORD_BYTES
+            raise InvalidRecord(name, f"has {size:,} bytes in its fields of JSON; at most {limit:,} are kept")
+        if size and texts and (total := size + texts) > (limit := codec.MAX_WITH_TEXTS_BYTES):
+            raise InvalidRecord(name, f"has {total:,} bytes in JSON and long texts; at most {limit:,} are kept")
 
     def complete(self, *, touch: bool = False) -> None:
         """Fill in what was left empty: the id, and the times, each by the one before it and the first by now.
@@ -97,6 +130,25 @@ class Record:
 def _times(record: Any) -> tuple[str, ...]:
     names = {field.name for field in dataclasses.fields(record)}
     return tuple(name for name in ("created_at", "started_at", "updated_at", "last_activity_at") if name in names)
+
+
+@cache
+def _documents(record: Any) -> tuple[str, ...]:
+    """The names of the fields of JSON."""
+    checks = (codec.json_value, codec.json_object, codec.json_list, codec.filterable_object)
+    return tuple(name for name, _, check in _checks(record) if check in checks)
+
+
+@cache
+def _texts(record: Any) -> tuple[str, ...]:
+    """The names of the fields of long texts, where a statement may be too long for them."""
+    if len(_documents(record)) < 2:
+        return ()
+    return tuple(
+        name
+        for name, _, check in _checks(record)
+        if isinstance(check, partial) and check.keywords["limit"] == codec.MAX_TEXT
+    )
 
 
 @cache
@@ -133,7 +185,7 @@ class Session(Record):
 
 @dataclass(slots=True, kw_only=True)
 class TokenUsage(Record):
-    """Tokens a model reported for a message. None is "not reported", which is not 0."""
+    """Tokens a model reported for a message, each count at most 10¹². None is "not reported", which is not 0."""
 
     prompt_tokens: int | None = _count()
     completion_tokens: int | None = _count()
@@ -143,14 +195,14 @@ class TokenUsage(Record):
 
 
 def _usage(value: Any, field: str) -> TokenUsage | None:
-    if value is None or value == TokenUsage():
+    if value is None:
         return None
-    if not isinstance(value, TokenUsage):
-        raise InvalidRecord(field, f"must be a TokenUsage or None, not {type(value).__name__}")
+    given = TokenUsage.of(value, field)
     try:
-        return value.cleaned()
+        usage = given.cleaned()
     except InvalidRecord as error:
         raise InvalidRecord(f"{field}.{error.field}", error.problem) from None
+    return None if usage == TokenUsage() else usage
 
 
 _KINDS_BY_ROLE = {"tool": "tool-result"}

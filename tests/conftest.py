@@ -38,11 +38,22 @@ def each_database(*, without: Iterable[str] = (), **options: Any) -> list[Any]:
     ]
 
 
-@pytest.fixture(params=each_database(without=["postgres15"]))
-def alias(request: pytest.FixtureRequest) -> str:
-    """The alias of a database, one after the other; the test may use no other, and what it writes is rolled back."""
-    name: str = request.param
-    return name
+def alias_of(databases: list[Any]) -> Any:
+    """The fixture `alias` over these databases, for a folder or a module too that needs others than the rest."""
+
+    @pytest.fixture(name="alias", params=databases)
+    def fixture(request: pytest.FixtureRequest) -> Any:
+        """The alias of a database; the test may use no other, and what it writes is rolled back."""
+        return request.param
+
+    return fixture
+
+
+alias = alias_of(each_database(without=["postgres15"]))
+#: SQLite and PostgreSQL, for what stands above the storage, and the stricter of them, for what is long.
+SQLITE_AND_POSTGRES = each_database(without=["postgres15", "mariadb"])
+STRICTEST = SQLITE_AND_POSTGRES[-1:]
+ONLY_SQLITE = each_database(without=["postgres15", "mariadb", "postgres"])
 
 
 @pytest.fixture

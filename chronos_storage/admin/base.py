@@ -10,7 +10,7 @@ from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import models
+from django.db import models, router
 from django.db.models.query import QuerySet
 from django.forms.fields import InvalidJSONInput
 from django.http import Http404, HttpRequest, HttpResponse
@@ -20,9 +20,11 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from ..backends.handler import DEFAULT_ALIAS, AliasHandler, storages
 from ..backends.orm import OrmStorage
 from ..exceptions import InvalidRecord
 from ..models.mapping import Table
+from ..reach import database_of
 from ..records import Record
 from ..text import visible
 from .access import note_look
@@ -48,13 +50,15 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Rows to look at. Lists are searched, filtered and sorted by what has an index, and count no rows.
 
     Attributes:
-        using: the database alias; without it the host's database routers decide, as for the facade.
+        using: the database alias; without it the one of the store that the settings call "default".
+        stores: the section of the settings that has this store.
         changeable: the fields that a user with the permission may change.
         lookups: the columns that the form above a list looks up, exactly or by how they begin.
         moment: the column of the time that it looks up.
     """
 
     using: str | None = None
+    stores: AliasHandler[Any] = storages
     changeable: tuple[str, ...] = ()
     lookups: tuple[str, ...] = ()
     moment: str = ""
@@ -72,9 +76,14 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         js: ClassVar[Any] = ["chronos_storage/admin.js"]
 
     @property
+    def alias(self) -> str:
+        """The database alias that the pages show."""
+        return self.using or database_of(self.stores, DEFAULT_ALIAS) or router.db_for_write(self.model)
+
+    @property
     def storage(self) -> OrmStorage:
         """The facade over the database that the pages show."""
-        return OrmStorage(using=self.using)
+        return OrmStorage(using=self.alias)
 
     @property
     def lookup_form_class(self) -> type[LookupForm]:
@@ -82,7 +91,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return type("Lookups", (LookupForm,), {"columns": self.lookups, "moment": self.moment})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).using(self.storage.alias)
+        return super().get_queryset(request).using(self.alias)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return KeysetChangeList

@@ -9,7 +9,7 @@ from django.urls import URLPattern
 from django.utils.translation import gettext as _
 
 from ..backends.orm.audit_logs import ORDER
-from ..backends.orm.base import iterate
+from ..backends.orm.pages import iterate
 from ..models import AuditLog, Event, Head
 from ..models.mapping import AUDIT_LOGS
 from .access import note_export

@@ -18,7 +18,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from .. import codec
-from ..backends.orm.base import behind, starts_with
+from ..backends.orm.base import starts_with
+from ..keyset import Behind
 from .columns import LABELS
 from .previews import column_of, previewed, shorten
 
@@ -130,9 +131,9 @@ class KeysetChangeList(ChangeList):
         after, before = (self._position(request, name, columns) for name in (AFTER, BEFORE))
         rows = self.queryset
         if before is not None:
-            rows = rows.filter(behind(columns, before, ways[1])).reverse()
+            rows = rows.filter(Behind(columns, before, ways[1])).reverse()
         elif after is not None:
-            rows = rows.filter(behind(columns, after, ways[0]))
+            rows = rows.filter(Behind(columns, after, ways[0]))
         found = list(rows[: self.list_per_page + 1])
         more, page = len(found) > self.list_per_page, found[: self.list_per_page]
         if before is not None:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 from .. import records
 from ..models import Consumer, QueueEntry, Topic
 from ..queues.base import SILENCE
+from ..queues.handler import queue_handler
 from .access import may
 from .base import ReadOnlyAdmin
 
@@ -37,6 +38,7 @@ def _state(consumer: Any) -> Any:
 
 @admin.register(Topic)
 class TopicAdmin(ReadOnlyAdmin):
+    stores = queue_handler
     list_display = ("name", "seq_num", "base_seq", "kept")
     lookups = ("name",)
     ordering = ("name",)
@@ -57,6 +59,7 @@ class TopicAdmin(ReadOnlyAdmin):
 
 @admin.register(Consumer)
 class ConsumerAdmin(ReadOnlyAdmin):
+    stores = queue_handler
     list_display = ("name", "topic", "seq_num", "lag", "seen_at", "heard_of")
     lookups = ("topic",)
     ordering = ("topic",)
@@ -79,6 +82,7 @@ class ConsumerAdmin(ReadOnlyAdmin):
 
 @admin.register(QueueEntry)
 class QueueEntryAdmin(ReadOnlyAdmin):
+    stores = queue_handler
     list_display = ("id", "topic", "seq_num", "user_id", "created_at")
     lookups = ("topic",)
     moment = "created_at"

@@ -10,7 +10,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest
 
 from .. import records
-from ..backends.orm.base import iterate
+from ..backends.orm.pages import iterate
 from ..models.mapping import AUDIT_LOGS, CHECKPOINTS, EVENTS, MEMORY, MESSAGES, TRACES, Table
 from . import serializers
 from .access import AccessRule

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -61,12 +62,21 @@ class _Passed(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
-@extend_schema_field({"type": ["object", "array", "string", "number", "boolean"]})
 class JSONField(_Passed):
     """Any JSON value."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"allow_null": True, **kwargs})
+
+
+class _JSONFieldExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    """Any JSON value in OpenAPI 3.0, which hosts have, and 3.1; null is added by drf-spectacular, to this very list."""
+
+    target_class = JSONField
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        array, record = {"type": "array", "items": {}}, {"type": "object", "additionalProperties": {}}
+        return {"anyOf": [record, array, *({"type": name} for name in ("string", "number", "boolean"))]}
 
 
 @extend_schema_field({"type": "object", "additionalProperties": {}})

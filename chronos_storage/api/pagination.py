@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models.query import QuerySet
+from drf_spectacular.plumbing import append_meta
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -18,9 +19,9 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from .. import codec, conf
-from ..backends.orm.base import behind
 from ..backends.orm.pages import fetch_page
 from ..exceptions import InvalidRecord
+from ..keyset import Behind
 from ..models.mapping import Table
 
 PAGE_SIZE = 50
@@ -65,7 +66,7 @@ class KeysetPagination(BasePagination):
         backwards, position = self._position(table, request)
         descending = order[0].startswith("-") != backwards
         if position is not None:
-            rows = rows.filter(behind(self._columns, position, "lt" if descending else "gt"))
+            rows = rows.filter(Behind(self._columns, position, "lt" if descending else "gt"))
         sign = "-" if descending else ""
         page, more = fetch_page(table, rows, [f"{sign}{name}" for name in self._columns], size)
         if backwards:
@@ -78,7 +79,7 @@ class KeysetPagination(BasePagination):
         return Response({"next": self._next, "previous": self._previous, "results": data})
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        link = {"type": ["string", "null"], "format": "uri"}
+        link = append_meta({"type": "string", "format": "uri"}, {"nullable": True})  # as the host's OpenAPI says it
         return {
             "type": "object",
             "required": ["next", "previous", "results"],

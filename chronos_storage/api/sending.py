@@ -15,7 +15,7 @@ from django.http import StreamingHttpResponse
 from rest_framework.exceptions import APIException
 
 from .. import conf
-from ..queues.process import PerProcess
+from ..forks import PerProcess
 
 #: Seconds after which a reader that takes nothing is cut off, where the server is ASGI's.
 STALL_TIMEOUT = 60

@@ -16,8 +16,6 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, ClassVar, Literal, ParamSpec, TypeVar
 
-from asgiref.sync import sync_to_async
-
 from ..records import (
     AuditLog,
     Checkpoint,
@@ -36,7 +34,7 @@ from ..records import (
 )
 from .arguments import UNSET, UnsetType
 from .spans import span_tree
-from .twins import iterator_twin, twin
+from .twins import hop, iterator_twin, twin
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -860,8 +858,7 @@ class Storage(ABC):
             with self.atomic():
                 return function(*args, **kwargs)
 
-        result: T = await sync_to_async(run)()
-        return result
+        return await hop(run)
 
     @abstractmethod
     def health(self) -> Health:

@@ -56,7 +56,7 @@ def _origin(source: Checkpoint) -> dict[str, Any]:
 
 def new_session(session: Session) -> Session:
     """The session as `create_session` stores it."""
-    session = session.cleaned()
+    session = Session.of(session, "session").cleaned()
     if session.deleted_at is not None:
         raise InvalidRecord("deleted_at", "is set by delete_session alone")
     session.complete()

@@ -48,7 +48,10 @@ class AliasHandler(PerProcess, Generic[B]):
         return iter(self._configured())
 
     def _configured(self) -> dict[str, Any]:
-        return {DEFAULT_ALIAS: {"BACKEND": self._backend}, **conf.section(self.section)}
+        entries = conf.section(self.section)
+        if not isinstance(entries, dict):
+            raise ConfigurationError(f'{conf.NAME}["{self.section}"] must be a dict')
+        return {DEFAULT_ALIAS: {"BACKEND": self._backend}, **entries}
 
     def where(self, alias: str) -> str:
         """The place in the settings that configures an alias."""
@@ -60,6 +63,8 @@ class AliasHandler(PerProcess, Generic[B]):
             configured = self._configured()[alias]
         except KeyError:
             raise ConfigurationError(f"{where} is not configured") from None
+        if not isinstance(configured, dict):
+            raise ConfigurationError(f"{where} must be a dict")
         if "BACKEND" not in configured:
             raise ConfigurationError(f'{where} has no "BACKEND"')
         try:

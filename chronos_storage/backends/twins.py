@@ -27,14 +27,28 @@ Declaration: TypeAlias = Callable[[Any], Any]
 _CHUNK = 200
 
 
+async def hop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a synchronous function in the thread that Django keeps for asynchronous callers' synchronous calls."""
+
+    def call() -> T:
+        try:
+            return function(*args, **kwargs)
+        except StopIteration as error:
+            # No future takes it, so who awaits would wait for ever; a coroutine makes the same of it.
+            raise RuntimeError("the function raised StopIteration") from error
+
+    result: T = await sync_to_async(call)()
+    return result
+
+
 def twin(
     method: Callable[Concatenate[S, P], T],
 ) -> Callable[[Declaration], Callable[Concatenate[S, P], Coroutine[None, None, T]]]:
-    """`method` for asynchronous callers, in the thread that Django keeps for their synchronous calls."""
+    """`method` for asynchronous callers."""
     name = method.__name__
 
     async def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        result: T = await sync_to_async(getattr(self, name))(*args, **kwargs)
+        result: T = await hop(getattr(self, name), *args, **kwargs)
         return result
 
     return _as_declared(call, name)
@@ -48,7 +62,7 @@ def iterator_twin(
 
     async def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
         items = iter(getattr(self, name)(*args, **kwargs))
-        while chunk := await sync_to_async(_take)(items):
+        while chunk := await hop(_take, items):
             for item in chunk:
                 yield item
 

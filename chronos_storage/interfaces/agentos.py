@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal
 
-from asgiref.sync import sync_to_async
-
 from ..backends.base import Storage
 from ..backends.handler import storage as default_storage
+from ..backends.twins import hop
 from ..exceptions import AlreadyExists, InvalidRecord, NotFound, NotInitialized
 from ..records import Message, TokenUsage
 from .agentos_records import (
@@ -130,7 +129,7 @@ class StorageAdapter:
         """
         storage = self._storage
         with _named():
-            [stored] = await sync_to_async(add_unique)(storage, [message_of(message)])
+            [stored] = await hop(add_unique, storage, [message_of(message)])
         return conversation_message_of(stored)
 
     async def get_message(self, message_id: str) -> ConversationMessage | None:

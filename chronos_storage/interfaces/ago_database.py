@@ -24,8 +24,9 @@ class Config:
 
     Attributes:
         database_url: ``postgres://…``; empty is in memory.
-        max_conns: how many connections the pool may have; 10.
-        min_conns: how many of them are kept open while idle; 2, or max_conns where that is less.
+        max_conns: how many connections the pool may have; what the URL says as ``pool_max_conns``, or 10.
+        min_conns: how many of them are kept open while idle; what the URL says as ``pool_min_conns``, or 2, or
+            max_conns where that is less.
         schema: where the tables are; ``public``.
         auto_migrate: make the schema and its tables, or bring them up to date.
     """
@@ -47,7 +48,7 @@ def open_database(config: Config) -> OrmStorage:
         raise ConfigurationError("database_url must be a postgres:// address; over another store use Service(storage)")
     schema, pool = _schema(config), _pool(config)
     # Tables are made while no other schema is in sight: those of another would be taken for them.
-    bare = _connect(config.database_url, [schema])
+    bare = _connect(config.database_url, [schema], pool=None)
     connection: Any = connections[bare.alias]
     try:
         with connection.cursor() as cursor:
@@ -79,16 +80,18 @@ def _schema(config: Config) -> str:
 
 
 def _pool(config: Config) -> dict[str, int]:
-    largest = config.max_conns or 10
-    smallest = config.min_conns or min(2, largest)
+    storage = cast("OrmStorage", connect(config.database_url))
+    given = connections[storage.alias].settings_dict["OPTIONS"].get("pool", {})
+    largest = config.max_conns or given.get("max_size", 10)
+    smallest = config.min_conns or min(given.get("min_size", 2), largest)
     if not 0 <= smallest <= largest:
         raise ConfigurationError(f"min_conns must be between 0 and max_conns, {largest}; it is {smallest}")
     return {"min_size": smallest, "max_size": largest}
 
 
-def _connect(url: str, schemas: list[str], **options: Any) -> OrmStorage:
+def _connect(url: str, schemas: list[str], *, pool: dict[str, int] | None) -> OrmStorage:
     path = ",".join(f'"{name}"' for name in dict.fromkeys(schemas))
     given = parse_qs(urlsplit(url).query).get("options", [""])[-1]
     escaped = path.replace("\\", "\\\\").replace(" ", "\\ ")
-    storage = connect(url, options={"options": f"{given} -c search_path={escaped}".strip(), **options})
+    storage = connect(url, options={"options": f"{given} -c search_path={escaped}".strip(), "pool": pool})
     return cast("OrmStorage", storage)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from .. import codec, records
 from ..exceptions import InvalidRecord
@@ -24,28 +24,47 @@ _USAGE = {
 }
 
 
+#: Go's time of which nothing is known.
+_ZERO = "0001-01-01T00:00:00Z"
+_TIMES = ("created_at", "updated_at", "deleted_at")
+#: Under this key stands what is no message object, in a message's content.
+_CONTENT = "json"
+#: Under this one stands the metadata that can't stand beside other keys, or is no object.
+_METADATA = "metadata"
+
+
 class _Exchanged(Exchanged):
-    """Ago's JSON has the names as they are, and times as RFC 3339 writes them."""
+    """Ago's JSON has the names as they are, times as RFC 3339 writes them, and what is empty as Go's tags say."""
 
     __slots__ = ()
+
+    #: The fields that are left out where they are empty; all others are always there.
+    omitempty: ClassVar[tuple[str, ...]] = ()
 
     @staticmethod
     def spelling(name: str) -> str:
         return name
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            name: value.isoformat() if isinstance(value, datetime) else value
-            for name, value in Exchanged.to_json(self).items()
-        }
+        written = {}
+        for field in fields(self):  # type: ignore[arg-type]  # of every subclass
+            value = getattr(self, field.name)
+            if field.name in self.omitempty and (value is None or value == ""):
+                continue
+            if field.name in _TIMES:
+                value = _ZERO if value is None else value.isoformat()
+            written[field.name] = value
+        return written
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
+        if isinstance(data, dict):
+            data = {name: value for name, value in data.items() if value is not None or name == "content"}
         record = super().from_json(data)
-        for name in ("created_at", "updated_at", "deleted_at"):
+        for name in _TIMES:
             if isinstance(text := getattr(record, name, None), str):
                 try:
-                    setattr(record, name, datetime.fromisoformat(text))
+                    setattr(record, name, None if text == _ZERO else datetime.fromisoformat(text))
                 except ValueError:
                     raise InvalidRecord(name, f"must be a time such as 2026-03-08T12:00:00Z, not {text!r}") from None
         return record
@@ -57,13 +76,19 @@ class _Exchanged(Exchanged):
 
 @dataclass(slots=True, kw_only=True)
 class Session(_Exchanged):
-    """A conversation or workflow. An empty id is made; times that are not given are now."""
+    """A conversation or workflow. An empty id is made; times that are not given are now.
+
+    Attributes:
+        metadata: any JSON, mostly an object.
+    """
+
+    omitempty = ("metadata", "deleted_at")
 
     id: str = ""
     user_id: str = ""
     author: str = ""
     title: str = ""
-    metadata: dict[str, Any] | None = None
+    metadata: Any = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
     deleted_at: datetime | None = None
@@ -74,9 +99,12 @@ class Event(_Exchanged):
     """A single turn within a session.
 
     Attributes:
-        content: the message: an object with its role, and mostly its parts.
-        usage: what the model reported, an object.
+        content: the message, an object with its role and mostly its parts, or any other JSON.
+        usage: what the model reported, mostly an object.
+        metadata: any JSON, mostly an object.
     """
+
+    omitempty = ("agent", "error", "usage", "metadata")
 
     id: str = ""
     session_id: str
@@ -85,9 +113,9 @@ class Event(_Exchanged):
     agent: str = ""
     content: Any
     error: str = ""
-    usage: dict[str, Any] | None = None
+    usage: Any = None
     created_at: datetime | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: Any = None
 
 
 def session_of(session: Session) -> records.Session:
@@ -97,7 +125,7 @@ def session_of(session: Session) -> records.Session:
         user_id=session.user_id,
         author=session.author,
         title=session.title,
-        metadata=session.metadata or {},
+        metadata=_kept(session.metadata),
         created_at=session.created_at,
         updated_at=session.updated_at,
     )
@@ -110,7 +138,7 @@ def ago_session_of(session: records.Session) -> Session:
         user_id=session.user_id,
         author=session.author,
         title=session.title,
-        metadata=session.metadata or None,
+        metadata=_given(session.metadata),
         created_at=session.created_at,
         updated_at=session.updated_at,
         deleted_at=session.deleted_at,
@@ -120,31 +148,46 @@ def ago_session_of(session: records.Session) -> Session:
 def message_of(event: Event) -> records.Message:
     """The message of the storage that an event is.
 
-    Raises:
-        InvalidRecord: the content names no role, or the metadata has a key that is one of the event's own fields.
+    Content that names no role is an assistant's where the event names an agent, and otherwise a user's.
     """
-    role = event.content.get("role") if isinstance(event.content, dict) else None
-    if not isinstance(role, str) or not role:
-        raise InvalidRecord("content", "must be a message: an object with its role, such as 'user', and its parts")
-    metadata = codec.json_object(event.metadata or {}, "metadata")
+    role = _role(event.content)
+    metadata = _kept(event.metadata, *METADATA)
     for name in METADATA:
-        if name in metadata:
-            raise InvalidRecord(f"metadata.{name}", "stands for the event's own field of this name")
-        if value := getattr(event, name):
-            metadata[name] = codec.json_object(value, name) if name == "usage" else codec.string(value, name)
+        value = getattr(event, name)
+        if value is not None and value != "":
+            metadata[name] = value if name == "usage" else codec.string(value, name)
     return records.Message(
         id=event.id,
         session_id=event.session_id,
-        role=role,
-        content=event.content,
-        usage=_counted(event.usage or {}),
+        role=role or ("assistant" if event.agent else "user"),
+        content=event.content if role else {_CONTENT: event.content},
+        usage=_counted(event.usage) if isinstance(event.usage, dict) else None,
         metadata=metadata,
         created_at=event.created_at,
     )
 
 
+def _role(content: Any) -> str:
+    role = content.get("role") if isinstance(content, dict) else None
+    return role if isinstance(role, str) else ""
+
+
 def _counted(usage: dict[str, Any]) -> TokenUsage:
     return TokenUsage(**{_USAGE[name]: value for name, value in usage.items() if name in _USAGE and type(value) is int})
+
+
+def _kept(metadata: Any, *reserved: str) -> dict[str, Any]:
+    """The object that metadata is kept as, which has room for the reserved keys."""
+    if metadata is None:
+        return {}
+    if isinstance(metadata, dict) and not metadata.keys() & {*reserved, _METADATA}:
+        return dict(metadata)
+    return {_METADATA: metadata}
+
+
+def _given(metadata: dict[str, Any]) -> Any:
+    """The metadata that was kept so."""
+    return metadata[_METADATA] if metadata.keys() == {_METADATA} else metadata or None
 
 
 def event_of(message: records.Message) -> Event:
@@ -152,7 +195,7 @@ def event_of(message: records.Message) -> Event:
     own: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
     for name, value in message.metadata.items():
-        is_own = name in METADATA and isinstance(value, dict if name == "usage" else str)
+        is_own = name == "usage" or (name in METADATA and isinstance(value, str))
         (own if is_own else metadata)[name] = value
     if message.usage is not None:
         reported = {name: count for name, count in asdict(message.usage).items() if count is not None}
@@ -162,15 +205,17 @@ def event_of(message: records.Message) -> Event:
         session_id=message.session_id,
         content=_content(message),
         created_at=message.created_at,
-        metadata=metadata or None,
+        metadata=_given(metadata),
         **own,
     )
 
 
-def _content(message: records.Message) -> dict[str, Any]:
-    """The message object of a message, which another interface may have written without one."""
+def _content(message: records.Message) -> Any:
+    """The content of an event, or the message object of a message that another interface has written without one."""
     content = message.content
-    if isinstance(content, dict) and "role" in content:
+    if isinstance(content, dict) and content.keys() == {_CONTENT}:
+        return content[_CONTENT]
+    if _role(content):
         return content
     if isinstance(content, str):
         content = {"text": content}

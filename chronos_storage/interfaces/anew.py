@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from asgiref.sync import sync_to_async
-
 from ..backends.base import Storage
-from ..exceptions import AlreadyExists
+from ..backends.twins import hop
+from ..exceptions import AlreadyExists, NotFound
 from ..records import Session
 
 
@@ -25,7 +24,7 @@ async def begin_anew(storage: Storage, session: Session) -> Session | None:
     """
     if storage.supports_transactions:
         return await storage.arun_atomic(_begin_anew, storage, session)
-    return await sync_to_async(_begin_anew)(storage, session)
+    return await hop(_begin_anew, storage, session)
 
 
 def _begin_anew(storage: Storage, session: Session) -> Session | None:
@@ -36,6 +35,9 @@ def _begin_anew(storage: Storage, session: Session) -> Session | None:
         raise AlreadyExists(f"session {session.id!r} is deleted, and another user's")
     new = replace(session.cleaned(), user_id=session.user_id or deleted.user_id)
     new.complete()
-    storage.restore_session(new.id)
+    try:
+        storage.restore_session(new.id)
+    except NotFound:  # another writer was faster
+        return None
     storage.delete_messages(new.id)
     return storage.update_session(new)

@@ -1,4 +1,16 @@
-"""Heads: the last number of each numbered series, and the lock its writers take turns on."""
+"""Heads: the last number of each numbered series, and the locks that its writers take turns on.
+
+Whoever writes to a session takes its locks in one order, so that writers of one session cannot deadlock each other,
+not even in transactions of several calls:
+
+1. the rows of the sessions, by id, also where only a series of theirs is written. PostgreSQL and InnoDB lock them
+   anyway, for the foreign keys, but late, and InnoDB so that two who write then wait for each other;
+2. the heads of the series, by owner (those of one session by kind and namespace);
+3. the rows themselves;
+4. the topics of the queue, by name.
+
+An audit entry without a session has only the head of its agent's chain.
+"""
 
 from __future__ import annotations
 
@@ -6,42 +18,54 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from django.db import connections, models
-from django.db.models import F
 from django.db.models.query import QuerySet
 
 from ..exceptions import NotFound
 from ..models import Head, Session
 from .chain import ZERO
+from .numbering import session_of
 
 M = TypeVar("M", bound=models.Model)
 
 
 def locked(rows: QuerySet[M]) -> list[M]:
     """The rows of a queryset, in its order, kept from other writers until the transaction ends."""
-    features = connections[rows.db].features
-    if features.has_select_for_update:
-        return list(rows.select_for_update(no_key=features.has_select_for_no_key_update))
-    # SQLite has one lock for all writers, which a transaction that has read first may not get any more.
-    field = rows.model._meta.pk.attname
-    rows.order_by().update(**{field: F(field)})
+    connection = connections[rows.db]
+    if connection.features.has_select_for_update:
+        return list(rows.select_for_update(no_key=connection.features.has_select_for_no_key_update))
+    # SQLite has one lock for all writers, which a transaction that has read first may not get any more. A statement
+    # that writes takes it though it changes no row, and so need not look at all that refers to one.
+    table, column = rows.model._meta.db_table, rows.model._meta.pk.column
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE {table} SET {column} = {column} WHERE 0")
     return list(rows)
+
+
+def lock_sessions(using: str, ids: Iterable[str]) -> dict[str, Session]:
+    """Lock sessions, before anything else of theirs; those that are there, by id, with their deleted_at."""
+    rows = Session.objects.using(using).filter(id__in=sorted(ids)).order_by("id").only("id", "deleted_at")
+    return {session.id: session for session in locked(rows)}
 
 
 def lock_heads(
     using: str, kind: Head.Kind, owners: Iterable[str], namespace: str = "", *, deleted_too: bool = False
 ) -> dict[str, Head]:
-    """The heads of these series by owner, locked in the order of their names, made where they are not there yet.
+    """The heads of these series by owner, locked behind their sessions, made where they are not there yet.
 
     Raises:
         NotFound: a session isn't there (a chain of audit logs needs none) or, unless `deleted_too`, is soft-deleted.
     """
     names = sorted(set(owners))
+    sessions = lock_sessions(using, sessions_of(kind, names))
+    if kind is not Head.Kind.AUDIT_LOG:
+        for name in names:
+            if name not in sessions:
+                raise NotFound(f"there is no session {name!r}")
     rows = Head.objects.using(using).filter(kind=kind, owner__in=names, namespace=namespace).order_by("owner")
     heads = {head.owner: head for head in locked(rows)}
-    missing = [name for name in names if name not in heads]
-    if missing:
-        deleted = set() if kind is Head.Kind.AUDIT_LOG else _lock_sessions(using, missing)
-        Head.objects.using(using).bulk_create(
+    if missing := [name for name in names if name not in heads]:
+        _make(
+            using,
             [
                 Head(
                     kind=kind,
@@ -49,11 +73,10 @@ def lock_heads(
                     namespace=namespace,
                     hash=ZERO,
                     base_hash=ZERO,
-                    closed=name in deleted,
+                    closed=name in sessions and sessions[name].deleted_at is not None,
                 )
                 for name in missing
             ],
-            ignore_conflicts=True,
         )
         heads |= {head.owner: head for head in locked(rows.filter(owner__in=missing))}
     for name in names:
@@ -62,18 +85,22 @@ def lock_heads(
     return heads
 
 
-def _lock_sessions(using: str, ids: list[str]) -> set[str]:
-    """Keep sessions from being deleted while their first head is made: a deletion closes only heads that it sees.
+def sessions_of(kind: str, owners: Iterable[str]) -> list[str]:
+    """The sessions whose series of this kind these are: of audit entries, some are an agent's."""
+    if kind != Head.Kind.AUDIT_LOG:
+        return list(owners)
+    return [id for owner in owners if (id := session_of(owner)) is not None]
 
-    Returns:
-        Which of them are soft-deleted.
-    """
-    rows = Session.objects.using(using).filter(id__in=ids).order_by("id").only("id", "deleted_at")
-    sessions = {session.id: session for session in locked(rows)}
-    for id in ids:
-        if id not in sessions:
-            raise NotFound(f"there is no session {id!r}")
-    return {session.id for session in sessions.values() if session.deleted_at is not None}
+
+def _make(using: str, heads: list[Head]) -> None:
+    """Make heads that are not there yet. Another writer's is locked: MariaDB would share what it only ignores."""
+    by_target = connections[using].features.supports_update_conflicts_with_target
+    Head.objects.using(using).bulk_create(
+        heads,
+        update_conflicts=True,
+        unique_fields=["owner", "kind", "namespace"] if by_target else None,
+        update_fields=["namespace"],
+    )
 
 
 def remove_heads(sender: type[Session], instance: Session, using: str, **kwargs: Any) -> None:

@@ -87,6 +87,18 @@ def audit_chain(session_id: str | None, agent_id: str | None) -> str:
     return f"session:{session_id}" if session_id else f"agent:{agent_id or ''}"
 
 
+def session_of(chain: str) -> str | None:
+    """The session whose audit entries the chain of this name holds; None if it is an agent's."""
+    kind, _, id = chain.partition(":")
+    return id if kind == "session" else None
+
+
+def chain_of(session_id: str | None, agent_id: str | None) -> str:
+    """The name of the chain of audit logs that two arguments ask for, checked."""
+    session_id = None if session_id is None else codec.string(session_id, "session_id")
+    return audit_chain(session_id, None if agent_id is None else codec.string(agent_id, "agent_id"))
+
+
 def number(
     series: Numbered[R],
     given: Sequence[R],

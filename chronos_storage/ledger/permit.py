@@ -12,12 +12,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Count, Max
 from django.db.models.query import QuerySet
 
-from .. import records, signals
+from .. import codec, records, signals
+from ..backends.arguments import why
 from ..backends.base import PurgePermit
-from ..exceptions import AppendOnlyError, InvalidRecord
+from ..exceptions import AppendOnlyError
 from ..models import Event, Head
-from .heads import locked
-from .numbering import ACTOR, audit_chain
+from .heads import lock_sessions, locked, sessions_of
+from .numbering import ACTOR, chain_of
 from .series import AUDIT_CHAIN, EVENT_CHAIN, SERIES, ChainSeries, append
 from .triggers import deletion_permitted
 
@@ -37,16 +38,18 @@ class LedgerPermit(PurgePermit):
         self.ended = False
 
     def purge_events(self, session_id: str, *, through_seq: int | None = None) -> int:
-        return self._purge(EVENT_CHAIN, session_id, through_seq)
+        return self._purge(EVENT_CHAIN, codec.string(session_id, "session_id"), through_seq)
 
     def purge_audit_logs(
         self, session_id: str | None = None, *, agent_id: str | None = None, through_seq: int | None = None
     ) -> int:
-        return self._purge(AUDIT_CHAIN, audit_chain(session_id, agent_id), through_seq)
+        return self._purge(AUDIT_CHAIN, chain_of(session_id, agent_id), through_seq)
 
     def _purge(self, series: ChainSeries[Any], name: str, through_seq: int | None) -> int:
         rows = series.table.model._default_manager.using(self.using).filter(**{series.column: name})
-        return self.delete(rows if through_seq is None else rows.filter(seq_num__lte=through_seq))
+        if through_seq is not None:
+            rows = rows.filter(seq_num__lte=codec.integer(through_seq, "through_seq"))
+        return self.delete(rows)
 
     def delete(self, rows: QuerySet[Any]) -> int:
         """Remove these rows, which must be whole chains or the first rows of theirs; returns how many.
@@ -67,7 +70,9 @@ class LedgerPermit(PurgePermit):
         series = SERIES[rows.model]
         going = rows.order_by().values_list(series.column)
         heads = Head.objects.using(self.using).filter(kind=series.kind, namespace="")
-        locked(heads.filter(owner__in=sorted({name for (name,) in going.distinct()})).order_by("owner"))
+        names = sorted({name for (name,) in going.distinct()})
+        lock_sessions(self.using, sessions_of(series.kind, names))
+        locked(heads.filter(owner__in=names).order_by("owner"))
         gone = []
         for name, through, count in sorted(going.annotate(Max("seq_num"), Count("pk"))):
             first = rows.model.objects.using(self.using).filter(**{series.column: name, "seq_num__lte": through})
@@ -130,8 +135,7 @@ def purge_permit(*, reason: str, using: str | None = None) -> Iterator[LedgerPer
     Raises:
         AppendOnlyError: the rows deleted are not the first of their chain.
     """
-    if not reason:
-        raise InvalidRecord("reason", "is empty; the audit entry must say why rows are removed")
+    reason = why(reason)
     using = using or router.db_for_write(Event)
     with permit(using) as opened:
         yield opened

@@ -16,7 +16,7 @@ from django.db import connections
 
 from .. import codec
 from ..fields import JSONTextField
-from ..models import Head
+from ..models import Head, Session
 from .definitions import versioned
 from .series import ChainSeries
 
@@ -61,6 +61,7 @@ def append_function(series: ChainSeries[Any]) -> Function:
         f"(expected bigint, tail bytea, {parameters}, OUT new_seq_num bigint, OUT new_hash text)"
         " LANGUAGE plpgsql SET enable_seqscan = off"
     )
+    # The session is locked first, as by every writer (see `heads`), before the foreign key does it.
     # The head moves last: moved first, it would leave a gap where the id is stored already. Sequential scans are off
     # for the sake of plans that are made while the tables are small, and kept.
     body = f"""
@@ -68,6 +69,7 @@ def append_function(series: ChainSeries[Any]) -> Function:
             head record;
             next_hash text;
         BEGIN
+            PERFORM 1 FROM {Session._meta.db_table} WHERE id = given_session_id FOR NO KEY UPDATE;
             SELECT id, seq_num, hash INTO head FROM {head}
             WHERE owner = given_{series.column} AND kind = '{series.kind.value}' AND namespace = '' AND NOT closed
             FOR NO KEY UPDATE;

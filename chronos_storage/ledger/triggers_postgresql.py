@@ -18,7 +18,7 @@ REFUSALS: dict[int, str] = {}
 _SETTING = "chronos_storage.purge"
 _SCHEMA = (
     "COALESCE((SELECT relnamespace FROM pg_class WHERE oid = to_regclass('chronos_storage_head')),"
-    " current_schema()::regnamespace)"
+    " quote_ident(current_schema())::regnamespace)"
 )
 
 

@@ -8,6 +8,7 @@ from django.utils.connection import ConnectionProxy
 
 from .. import conf
 from ..backends.handler import DEFAULT_ALIAS, AliasHandler
+from ..exceptions import ConfigurationError
 from .base import EventQueue
 
 
@@ -18,7 +19,10 @@ class QueueHandler(AliasHandler[EventQueue]):
         return f'{conf.NAME}["{self.section}"]'
 
     def _configured(self) -> dict[str, Any]:
-        return {DEFAULT_ALIAS: {"BACKEND": conf.QUEUE_BACKEND, **conf.section(self.section)}}
+        section = conf.section(self.section)
+        if not isinstance(section, dict):
+            raise ConfigurationError(f"{self.where(DEFAULT_ALIAS)} must be a dict")
+        return {DEFAULT_ALIAS: {"BACKEND": conf.QUEUE_BACKEND, **section}}
 
     @property
     def only(self) -> EventQueue:

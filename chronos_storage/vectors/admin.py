@@ -7,7 +7,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db import router
 from django.db.models.query import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
@@ -21,6 +20,7 @@ from ..admin.addresses import address
 from ..admin.base import ReadOnlyAdmin, plain
 from ..exceptions import ChronosError
 from ..text import visible
+from .handler import vector_stores
 from .models import Collection, Embedding
 from .orm import OrmVectorStore
 from .stores import database_store
@@ -94,13 +94,7 @@ def _value(text: str) -> Any:
 
 
 class _Rows(ReadOnlyAdmin):
-    @property
-    def alias(self) -> str:
-        """The database alias that the pages show."""
-        return self.using or router.db_for_write(self.model)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return admin.ModelAdmin.get_queryset(self, request).using(self.alias)
+    stores = vector_stores
 
 
 @admin.register(Collection)

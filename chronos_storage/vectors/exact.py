@@ -13,10 +13,8 @@ from ..exceptions import NotFound
 from ..ids import new_id
 from . import fusion, matrices, models, words
 from .fields import unpack
-from .orm import OrmVectorStore, Question, by_score, checked, last_of_each
+from .orm import Checked, OrmVectorStore, Question, by_score, checked
 
-#: Bytes of one INSERT, below MariaDB's default limit of 16 MiB a statement even where each byte takes two.
-_STATEMENT_BYTES = 4 * 1024 * 1024
 #: Parameters of one statement: SQLite may be built for 32,766 only.
 _PARAMETERS = 10_000
 #: How often a search begins anew because rows it had found were deleted before it could read them.
@@ -56,20 +54,20 @@ class ExactVectorStore(OrmVectorStore):
 
     def upsert(self, collection: str, embeddings: Iterable[records.Embedding]) -> list[records.Embedding]:
         row = self._collection(collection)
-        stored, _ = checked(embeddings, row.dimension, row.metric)
-        if stored:
-            self._write(row, [stored[place] for place in last_of_each(stored)])
-        return stored
+        stored = checked(embeddings, row.dimension, row.metric)
+        if stored.embeddings:
+            self._write(row, stored)
+        return stored.embeddings
 
     @retried
-    def _write(self, row: models.Collection, embeddings: list[records.Embedding]) -> None:
+    def _write(self, row: models.Collection, stored: Checked) -> None:
         # MariaDB and MySQL take every unique key for the one that is meant.
         names_target = connections[self.alias].features.supports_update_conflicts_with_target
         with transaction.atomic(using=self.alias):
             self._change(row)
-            for batch in _batches(embeddings):
+            for batch in stored.batches(_PARAMETERS):
                 models.Embedding.objects.using(self.alias).bulk_create(
-                    [_row(embedding, row) for embedding in batch],
+                    [_row(stored.embeddings[place], row) for place in batch],
                     update_conflicts=True,
                     update_fields=_UPDATED,
                     unique_fields=_UNIQUE if names_target else None,
@@ -172,18 +170,3 @@ def _row(embedding: records.Embedding, row: models.Collection) -> models.Embeddi
 def _some_at_a_time(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
     """The items in parts that SQLite takes as parameters of one statement."""
     return (items[start : start + _PARAMETERS] for start in range(0, len(items), _PARAMETERS))
-
-
-def _batches(embeddings: list[records.Embedding]) -> Iterator[list[records.Embedding]]:
-    batch: list[records.Embedding] = []
-    size = 0
-    for embedding in embeddings:
-        texts = embedding.content + codec.dumps(embedding.metadata)
-        more = 4 * len(embedding.vector) + len(texts.encode())
-        if batch and size + more > _STATEMENT_BYTES:
-            yield batch
-            batch, size = [], 0
-        batch.append(embedding)
-        size += more
-    if batch:
-        yield batch

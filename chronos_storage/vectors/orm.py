@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import connections, router, transaction
@@ -16,6 +16,9 @@ from . import filters, models
 from .base import Metric, VectorStore
 from .filters import And
 from .metrics import METRICS, as_matrix
+
+#: Bytes of one statement, below MariaDB's default limit of 16 MiB even where each byte takes two.
+_STATEMENT_BYTES = 4 * 1024 * 1024
 
 
 class OrmVectorStore(VectorStore):
@@ -124,27 +127,72 @@ def embedding_of(row: models.Embedding) -> records.Embedding:
     )
 
 
-def checked(given: Iterable[records.Embedding], dimension: int, metric: str) -> tuple[list[records.Embedding], Any]:
-    """Copies of embeddings that a collection of this shape can keep, empty ids filled in, and their vectors' matrix."""
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Embeddings that a collection can keep.
+
+    Attributes:
+        embeddings: copies of those given, empty ids filled in.
+        sizes: about how many bytes each takes in a statement.
+        matrix: their vectors, a row each.
+    """
+
+    embeddings: list[records.Embedding]
+    sizes: list[int]
+    matrix: Any
+
+    def batches(self, most: int, most_bytes: int = _STATEMENT_BYTES) -> Iterator[list[int]]:
+        """The places of what is written, in parts of so many embeddings and bytes at most, or of one."""
+        batch: list[int] = []
+        size = 0
+        for place in last_of_each(self.embeddings):
+            if batch and (len(batch) == most or size + self.sizes[place] > most_bytes):
+                yield batch
+                batch, size = [], 0
+            batch.append(place)
+            size += self.sizes[place]
+        if batch:
+            yield batch
+
+
+def checked(given: Iterable[records.Embedding], dimension: int, metric: str) -> Checked:
+    """Embeddings for a collection of this shape.
+
+    Raises:
+        InvalidRecord: naming the field and the embedding that can't be kept.
+    """
     if not isinstance(given, Iterable):
         raise InvalidRecord("embeddings", f"must be a list of Embedding records, not {type(given).__name__}")
-    cleaned = []
+    cleaned: list[records.Embedding] = []
+    sizes = []
     for embedding in given:
-        if not isinstance(embedding, records.Embedding):
-            raise InvalidRecord("embeddings", f"must be Embedding records, not {type(embedding).__name__}")
-        copy = _plain(embedding).cleaned()
+        # Of a search's result, the embedding: a score is the question's, and no field of what is kept.
+        plain = records.Embedding.of(embedding, "embeddings")
+        try:
+            copy = plain.cleaned()
+            metadata = codec.dumps(copy.metadata, "metadata")
+        except InvalidRecord as error:
+            raise _named(error, len(cleaned), embedding) from None
+        sizes.append(4 * dimension + len(copy.content.encode()) + len(metadata.encode()))
         copy.complete()
         cleaned.append(copy)
     if not cleaned:
-        return [], None
-    return cleaned, as_matrix([copy.vector for copy in cleaned], dimension, metric, "vector")
+        return Checked([], [], None)
+    try:
+        matrix = as_matrix([copy.vector for copy in cleaned], dimension, metric, "vector")
+    except InvalidRecord:
+        for place, copy in enumerate(cleaned):
+            try:
+                as_matrix([copy.vector], dimension, metric, "vector")
+            except InvalidRecord as error:
+                raise _named(error, place, copy) from None
+        raise
+    return Checked(cleaned, sizes, matrix)
 
 
-def _plain(embedding: records.Embedding) -> records.Embedding:
-    """The embedding that a search's result holds: a score is the question's, and no field of what is kept."""
-    if type(embedding) is records.Embedding:
-        return embedding
-    return records.Embedding(**{field.name: getattr(embedding, field.name) for field in fields(records.Embedding)})
+def _named(error: InvalidRecord, place: int, embedding: records.Embedding) -> InvalidRecord:
+    where = f"in embeddings[{place}]" + (f", whose id is {embedding.id!r}" if embedding.id else "")
+    return InvalidRecord(error.field, f"{error.problem} ({where})")
 
 
 def last_of_each(embeddings: Sequence[records.Embedding]) -> list[int]:

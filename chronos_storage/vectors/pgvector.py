@@ -10,17 +10,17 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from django.db import transaction
+from django.db import connections, transaction
 
 from .. import codec, records
 from ..backends.orm.errors import retried
-from ..exceptions import InvalidRecord, NotFound
-from . import fusion, indexes, models, statements, wire
+from ..exceptions import InvalidRecord, NotFound, NotSupported
+from . import builds, fusion, indexes, models, statements, wire
 from .base import Progress
 from .indexes import Shape
 from .jsonb import condition
 from .metrics import indistinct, scores
-from .orm import OrmVectorStore, Question, checked, last_of_each
+from .orm import Checked, OrmVectorStore, Question, checked
 from .statements import Nearest, Part, by_index, exactly
 
 #: The smallest and largest of each parameter of an index, as pgvector has them.
@@ -36,6 +36,8 @@ _FRESH_SECONDS = 1.0
 _KNOWN_SECONDS, _KNOWN_FILTERS = 10.0, 10_000
 #: Embeddings of one statement: what a processor's cache holds is written fastest.
 _BATCH = 250
+#: The most bytes of their JSON: PostgreSQL takes a gigabyte, and each record's parts have limits of their own.
+_WHOLE_BATCH = 256 * 1024 * 1024
 
 
 class PgVectorStore(OrmVectorStore):
@@ -62,35 +64,33 @@ class PgVectorStore(OrmVectorStore):
         self._known: dict[tuple[Any, ...], tuple[bool, float]] = {}
 
     def drop_collection(self, name: str) -> bool:
-        row = self._collections().filter(name=codec.string(name, "name")).first()
         dropped = super().drop_collection(name)
-        if dropped and row is not None:
+        if dropped:
             alias = self.alias
-            transaction.on_commit(lambda: indexes.drop(alias, row.pk), using=alias, robust=True)
+            transaction.on_commit(lambda: builds.tidy(alias), using=alias, robust=True)
         return dropped
 
     def upsert(self, collection: str, embeddings: Iterable[records.Embedding]) -> list[records.Embedding]:
         shape = self._shape(collection)
-        stored, matrix = checked(embeddings, shape.dimension, shape.metric)
-        if not stored:
+        stored = checked(embeddings, shape.dimension, shape.metric)
+        if not stored.embeddings:
             return []
-        if not self._write(shape, stored, matrix):
+        if not self._write(shape, stored):
             raise NotFound(f"there is no collection {collection!r}")
         if self._auto_index and not shape.indexed:
             alias = self.alias
-            transaction.on_commit(lambda: indexes.build_if_due(alias, shape), using=alias, robust=True)
-        return stored
+            transaction.on_commit(lambda: builds.build_if_due(alias, shape), using=alias, robust=True)
+        return stored.embeddings
 
     @retried
-    def _write(self, shape: Shape, embeddings: list[records.Embedding], matrix: Any) -> bool:
+    def _write(self, shape: Shape, stored: Checked) -> bool:
         """Store embeddings, all or none; whether the collection was still there."""
-        places = last_of_each(embeddings)
-        batches = [places[start : start + _BATCH] for start in range(0, len(places), _BATCH)]
+        batches = [*stored.batches(_BATCH)]
 
         def parameters(batch: list[int]) -> list[Any]:
-            rows = [embeddings[place] for place in batch]
+            rows = [stored.embeddings[place] for place in batch]
             others = [{"i": row.id, "c": row.content, "m": row.metadata, "u": row.user_id} for row in rows]
-            return [codec.dumps(others), wire.Vectors(matrix[batch])]
+            return [codec.dumps(others, limit=_WHOLE_BATCH), wire.Vectors(stored.matrix[batch])]
 
         statement = statements.upsert(shape)
         if len(batches) == 1:
@@ -197,10 +197,18 @@ class PgVectorStore(OrmVectorStore):
     def reindex(self, collection: str, /, *, progress: Progress | None = None, **parameters: int) -> None:
         """Build the collection's indexes anew, whatever its size.
 
+        One index of the table is worked on at a time, and a build waits for the transactions on the database that were
+        open when it began; whoever stops waiting, by Ctrl-C or an error of `progress`, stops the build.
+
         Args:
             parameters: `m` and `ef_construction`, what the HNSW index is built with, and `ef_search`, how many
                 candidates a search looks at; kept for the next time.
+
+        Raises:
+            NotSupported: inside a transaction, for whose end the build would wait.
         """
+        if connections[self.alias].in_atomic_block:
+            raise NotSupported("an index is built outside of transactions: call reindex() after atomic()")
         for name, value in parameters.items():
             if name not in _PARAMETERS:
                 raise InvalidRecord(name, f"is no parameter; there are {', '.join(_PARAMETERS)}")
@@ -209,7 +217,7 @@ class PgVectorStore(OrmVectorStore):
                 raise InvalidRecord(name, f"must be between {smallest} and {largest}, not {value}")
         row = self._collection(collection)
         self._collections().filter(pk=row.pk).update(**parameters)
-        indexes.rebuild(self.alias, self._shape(collection), progress)
+        builds.rebuild(self.alias, self._shape(collection), progress)
 
     def recall(self, collection: str, *, top_k: int = 10, sample: int = 100) -> float:
         shape = self._shape(collection)
@@ -224,7 +232,8 @@ class PgVectorStore(OrmVectorStore):
         return found / wanted if wanted else 1.0
 
     def close(self) -> None:
-        indexes.wait(self.alias)
+        if not connections[self.alias].in_atomic_block:  # for whose end the work may be waiting
+            builds.wait(self.alias)
         super().close()
 
     @retried

@@ -25,6 +25,9 @@ from chronos_storage.records import (
 )
 from chronos_storage.text import name, visible
 from tests.admin.pages import NAMES, first, url
+from tests.conftest import STRICTEST, alias_of
+
+alias = alias_of(STRICTEST)
 
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&amp;"
 TURNED = "safe\u202etxt.exe\u2066\u200f"

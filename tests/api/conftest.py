@@ -1,4 +1,4 @@
-"""The API on every database, and who asks it."""
+"""The API over a database, and who asks it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.http import HttpResponse
 from django.test import Client
@@ -80,25 +79,6 @@ def signed_in(name: str, *, staff: bool = False, permissions: bool = False) -> A
     client = Client()
     client.force_login(user)
     return Api(client, user)
-
-
-def databases(*, without: tuple[str, ...]) -> list[Any]:
-    """The parameters of a test that runs on each database but these."""
-    return [
-        pytest.param(
-            alias, id="sqlite" if alias == "default" else alias, marks=pytest.mark.django_db(databases=[alias])
-        )
-        for alias in settings.DATABASES
-        if alias not in without
-    ]
-
-
-# PostgreSQL 15, which has no vectors, is asked by the tests of the storage, in the same SQL.
-@pytest.fixture(params=databases(without=("postgres15",)))
-def alias(request: pytest.FixtureRequest) -> str:
-    """The alias of a database, one after the other."""
-    name: str = request.param
-    return name
 
 
 @pytest.fixture

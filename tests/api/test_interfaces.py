@@ -36,7 +36,7 @@ def _by_ago(site: OrmStorage) -> None:
     service = ago.Service(site)
     service.create_session(ago.Session(id="of-ago", user_id="ada"))
     content = {"role": "user", "parts": [{"text": "asked by Ago"}]}
-    service.create_event(ago.Event(id="m", session_id="of-ago", content=content, agent="planner"))
+    service.create_event(ago.Event(id="e", session_id="of-ago", content=content, agent="planner"))
 
 
 def test_what_the_interfaces_write_is_shown(site: OrmStorage, staff: Api) -> None:

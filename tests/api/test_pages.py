@@ -12,10 +12,11 @@ from django.test import AsyncClient
 from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.queues import following
 from chronos_storage.records import Event, Message, Session
-from tests.api.conftest import Api, databases, signed_in
+from tests.api.conftest import Api, signed_in
 from tests.api.test_routes import TABLE, Case
+from tests.conftest import ONLY_SQLITE
 
-pytestmark = pytest.mark.parametrize("alias", databases(without=("mariadb", "postgres", "postgres15")), indirect=True)
+pytestmark = pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)
 
 
 @pytest.mark.usefixtures("filled")

@@ -25,6 +25,9 @@ from chronos_storage.records import (
     Trace,
 )
 from tests.api.conftest import Api
+from tests.conftest import STRICTEST, alias_of
+
+alias = alias_of(STRICTEST)
 
 
 @dataclass

@@ -15,9 +15,10 @@ from django.db import connections
 from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.queues import following
 from chronos_storage.records import Event, Message, Session, Trace
-from tests.api.conftest import Api, databases, signed_in
+from tests.api.conftest import Api, signed_in
+from tests.conftest import ONLY_SQLITE
 
-once = pytest.mark.parametrize("alias", databases(without=("mariadb", "postgres", "postgres15")), indirect=True)
+once = pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)
 
 MEGABYTE = "é" * 1_000_000
 

@@ -19,8 +19,10 @@ from pytest_django import DjangoDbBlocker
 from tests.api.serving import ROOT, SECONDS, Network, Site, network
 from tests.databases import PLACES, new_databases
 
-EVENTS, BROWSER_EVENTS = 2_000, 10_000
-WRITERS, WORKERS, CUTS = 4, 2, 20
+EVENTS = 2_000
+WRITERS, WORKERS = 4, 2
+#: How often a reader is cut off. A browser waits for a second each time.
+CUTS, BROWSER_CUTS = 20, 8
 #: No message is shorter.
 BYTES = 250
 CHROMIUM = Path("/usr/bin/chromium")
@@ -110,8 +112,8 @@ def blocks(port: int, site: Site, session_id: str, last: str) -> Iterator[str]:
                 yield block.decode()
 
 
-def assert_each_once_in_order(received: Received, folder: Path, count: int) -> None:
-    assert [id for _, id, _ in received] == [str(number) for number in range(1, count + 1)]
+def assert_each_once_in_order(received: Received, folder: Path) -> None:
+    assert [id for _, id, _ in received] == [str(number) for number in range(1, EVENTS + 1)]
     acknowledged = {
         (path.name, number, id)
         for path in folder.iterdir()
@@ -122,45 +124,45 @@ def assert_each_once_in_order(received: Received, folder: Path, count: int) -> N
 
 
 @contextmanager
-def trouble(site: Site, events: int) -> Iterator[Network]:
-    """The site as its readers see it: cut off twenty times, and for one of them because the server was killed."""
-    turns = iter(range(CUTS))
+def trouble(site: Site, cuts: int) -> Iterator[Network]:
+    """The site as its readers see it: cut off so many times, and for one of them because the server was killed."""
+    turns = iter(range(cuts))
 
     def happens() -> None:
-        if next(turns) == CUTS // 2:
+        if next(turns) == cuts // 2:
             site.kill()
             site.start(WORKERS)
 
     # Where a test fails, the seed is shown.
     seed = random.randrange(10**9)
     print("thresholds:", seed)
-    thresholds = random.Random(seed).sample(range(1000, events * BYTES), CUTS)
+    thresholds = random.Random(seed).sample(range(1000, EVENTS * BYTES), cuts)
     with site.served(WORKERS), network(site.port, thresholds, happens) as proxy:
         yield proxy
 
 
 @pytest.mark.parametrize("site", [PUBLISHED, POLLED], indirect=True, scope="module")
 def test_a_reader_that_is_cut_off(site: Site, tmp_path: Path) -> None:
-    with trouble(site, EVENTS) as proxy, site.appenders("plain", tmp_path, *[EVENTS // WRITERS] * WRITERS):
+    with trouble(site, CUTS) as proxy, site.appenders("plain", tmp_path, *[EVENTS // WRITERS] * WRITERS):
         received = follow(proxy.port, site, "plain", EVENTS)
     assert proxy.happened == CUTS
-    assert_each_once_in_order(received, tmp_path, EVENTS)
+    assert_each_once_in_order(received, tmp_path)
 
 
 @pytest.mark.skipif(not CHROMIUM.exists() and not os.environ.get("CI"), reason=f"there is no {CHROMIUM}")
 @pytest.mark.parametrize("site", [PUBLISHED], indirect=True, scope="module")
 def test_a_browsers_event_source(site: Site, tmp_path: Path) -> None:
     with (
-        trouble(site, BROWSER_EVENTS) as proxy,
-        site.appenders("browser", tmp_path, *[BROWSER_EVENTS // WRITERS] * WRITERS),
+        trouble(site, BROWSER_CUTS) as proxy,
+        site.appenders("browser", tmp_path, *[EVENTS // WRITERS] * WRITERS),
         browsing(site, proxy.port) as page,
     ):
         page.evaluate(f"{{ {SCRIPT} }}")
-        page.wait_for_function(f"received.length >= {BROWSER_EVENTS}", timeout=SECONDS * 1000)
+        page.wait_for_function(f"received.length >= {EVENTS}", timeout=SECONDS * 1000)
         received = page.evaluate("received")
-        assert proxy.happened == CUTS
+        assert proxy.happened == BROWSER_CUTS
         assert_readme_is_right(site, page)
-    assert_each_once_in_order(received, tmp_path, BROWSER_EVENTS)
+    assert_each_once_in_order(received, tmp_path)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import traceback
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -66,3 +67,40 @@ def test_no_password_of_an_address_is_shown(dsn: str) -> None:
         texts += [repr(store), store.alias, repr(connections[store.alias])]  # type: ignore[attr-defined]
     for text in texts:
         assert not re.search("geh|eim|908", text), text
+
+
+@pytest.mark.parametrize(
+    ("query", "pool"),
+    [
+        ("pool_max_size=20", {"min_size": 4, "max_size": 20}),
+        ("pool_max_conns=2&sslmode=require", {"min_size": 2, "max_size": 2}),
+        ("pool_min_size=0&pool_max_size=3", {"min_size": 0, "max_size": 3}),
+        ("pool_min_conns=3", {"min_size": 3}),
+        ("sslmode=require", None),
+    ],
+)
+def test_an_address_says_how_large_a_pool_of_connections_is(query: str, pool: dict[str, int] | None) -> None:
+    storage: Any = connect(f"postgres://ada@127.0.0.1:1/x?{query}")
+    options = connections[storage.alias].settings_dict["OPTIONS"]
+    assert options.get("pool") == pool
+    assert [name for name in options if name.startswith("pool_")] == []
+
+
+@pytest.mark.parametrize(
+    ("dsn", "problem"),
+    [
+        ("postgres://h/x?pool_max_size=many", "pool_max_size must be a number"),
+        ("postgres://h/x?pool_max_size=0", "at least 1"),
+        ("postgres://h/x?pool_min_size=3&pool_max_size=2", "its smallest, 3"),
+        ("postgres://h/x?pool_size=2", "pool_max_size"),
+        ("mysql://h/x?pool_max_size=2", "only a postgres:// address"),
+        ("sqlite:///x.db?pool_max_size=2", "only a postgres:// address"),
+    ],
+)
+def test_a_pool_that_can_t_be_is_refused(
+    dsn: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match=problem):
+        connect(dsn)
+    assert list(tmp_path.iterdir()) == []

@@ -182,7 +182,7 @@ def test_what_happened_since_is_left_alone(target, run, agentos) -> None:
     target.delete_message("c1 z")
     target.patch_session("c1", title="renamed")
     before = everything(target)
-    assert "0 imported, 2 already there" in run(agentos, format="agentos").stdout
+    assert "0 imported, 1 already there, 1 deleted here" in run(agentos, format="agentos").stdout
     assert everything(target) == before
 
 

@@ -9,6 +9,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -501,3 +502,38 @@ def test_every_index_is_of_use(plans: Plans) -> None:
     used = {node.get("Index Name") for planned in plans.values() for _, plan in planned for node in nodes(plan)}
     declared = {each.name for model in MODELS for each in (*model._meta.indexes, *model._meta.total_unique_constraints)}
     assert declared - used == set()
+
+
+def test_a_walk_goes_on_at_its_place_in_the_index(full: OrmStorage) -> None:
+    """Only the page's own rows are read, however many there are with the same value in the first column."""
+    for kind in ("message", "event", "checkpoint", "audit_log"):
+        *_, last = first(full.scan(kind), 50)
+        [*_, (statement, plan)] = plans_of(full, partial(OrmStorage.scan, kind=kind, after=last))
+        [where] = [node["Index Cond"] for node in nodes(plan) if "Index Cond" in node]
+        assert where.startswith("(ROW("), statement
+
+
+@pytest.mark.django_db(databases=["default"])
+def test_so_does_a_walk_on_sqlite() -> None:
+    store = OrmStorage(using="default")
+    store.create_session(Session(id="s"))
+    last = store.append_event(Event(session_id="s"))
+    with CaptureQueriesContext(connections["default"]) as queries, connections["default"].cursor() as cursor:
+        assert list(store.scan("event", after=last)) == []
+        cursor.execute(f"EXPLAIN QUERY PLAN {queries[-1]['sql']}")
+        [(*_, plan)] = cursor.fetchall()
+    assert plan.startswith("SEARCH") and "(session_id,seq_num)>(?,?)" in plan  # noqa: PT018
+
+
+@pytest.mark.skipif("mariadb" not in settings.DATABASES, reason="there is no MariaDB")
+@pytest.mark.django_db(databases=["mariadb"])
+def test_so_does_a_walk_on_mariadb() -> None:
+    store = OrmStorage(using="mariadb")
+    store.create_session(Session(id="s"))
+    *_, last = store.append_events([Event(session_id="s")] * 500)
+    store.append_events([Event(session_id="s")] * 3)
+    with connections["mariadb"].cursor() as cursor:
+        cursor.execute("FLUSH STATUS")
+        assert len(list(store.scan("event", after=last))) == 3
+        cursor.execute("SHOW SESSION STATUS LIKE 'Handler_read%'")
+        assert sum(int(count) for _, count in cursor.fetchall()) < 10

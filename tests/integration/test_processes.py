@@ -22,7 +22,7 @@ from pytest_django import DjangoDbBlocker
 
 from chronos_storage import connect, records
 from chronos_storage.backends.orm import OrmStorage
-from chronos_storage.exceptions import RetryTransaction
+from chronos_storage.exceptions import NotFound, RetryTransaction
 from chronos_storage.records import (
     AuditLog,
     Checkpoint,
@@ -222,6 +222,46 @@ def test_batches_over_new_sessions_in_any_order_never_fail(storage_committed: Or
         assert [message.seq_num for message in storage.list_messages(id)] == list(range(1, 25))
         assert storage.verify_events(id).intact
     assert len(list(storage.scan("checkpoint"))) == 32
+
+
+#: One of each write that takes locks of a session.
+OF_ONE_SESSION: list[Callable[[OrmStorage, str], Any]] = [
+    lambda store, id: store.append_event(Event(session_id=id)),
+    lambda store, id: store.add_message(Message(session_id=id, role="user")),
+    lambda store, id: store.save_checkpoint(Checkpoint(session_id=id)),
+    lambda store, id: store.append_audit_log(AuditLog(session_id=id)),
+    lambda store, id: store.append_events([Event(session_id=id)] * 2),
+    lambda store, id: store.patch_session(id, title="new"),
+    lambda store, id: store.save_checkpoint(Checkpoint(session_id=id, namespace="sub")),
+    lambda store, id: store.delete_messages(id),
+]
+
+
+@on_servers
+@pytest.mark.parametrize("last", ["purge", "delete"])
+def test_writers_of_one_session_lock_in_one_order(storage_committed: OrmStorage, last: str) -> None:
+    """Each call of a transaction keeps its locks, whatever the order of the calls: a deadlock would end one."""
+    storage = storage_committed
+    for id in "ab":
+        storage.create_session(Session(id=id))
+    start = threading.Barrier(6)
+
+    def write(turn: int) -> None:
+        for id in "ab":
+            start.wait()
+            with suppress(NotFound), storage.atomic():
+                for call in OF_ONE_SESSION[turn:] + OF_ONE_SESSION[:turn]:
+                    call(storage, id)
+                if last == "delete":
+                    storage.delete_session(id, hard=turn % 2 == 0)
+                else:
+                    with storage.purge_permit(reason="old") as permit:
+                        permit.purge_audit_logs(id)
+                        permit.purge_events(id)
+
+    assert together(storage, *[lambda turn=turn: write(turn) for turn in range(6)]) == [None] * 6
+    assert [storage.last_seq(id) for id in "ab" if storage.get_session(id)] == ([] if last == "delete" else [18, 18])
+    assert all(verdict.intact for verdict in storage.verify_all())
 
 
 class OneFile:

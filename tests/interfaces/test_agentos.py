@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 
 from chronos_storage import Storage
 from chronos_storage.exceptions import AlreadyExists, InvalidRecord, NotFound, NotInitialized
 from chronos_storage.interfaces.agentos import Conversation, ConversationMessage, StorageAdapter, TokenUsage
-from chronos_storage.records import Event, Message
+from chronos_storage.records import Event, Message, Session
+from chronos_storage.testing.conformance.helpers import together, writers
 
 NOW = 1_790_000_000_000
 
@@ -337,6 +339,28 @@ async def test_a_deleted_conversation_that_is_created_again_begins_anew(store: S
         assert (await store.averify_events("c")).checked == 2
         assert (await store.aget_message("m0", session_id="c")).seq_num == 3
         assert (await store.aget_session("c")).status == "active"
+
+
+def test_one_of_several_that_begin_it_anew_at_once_does(store_committed: Storage) -> None:
+    store_committed.create_session(Session(id="c", user_id="u"))
+    adapter = StorageAdapter(store_committed)
+    async_to_sync(adapter.initialize)()
+
+    async def create(number: int) -> str:
+        try:
+            await adapter.create_conversation(Conversation(id="c", user_id="u", title=f"{number}"))
+        except AlreadyExists:
+            return ""
+        return f"{number}"
+
+    for _ in range(5):
+        store_committed.add_message(Message(session_id="c", role="user"))
+        store_committed.delete_session("c")
+        titles = together(store_committed, *writers(async_to_sync(create)))
+        session = store_committed.get_session("c")
+        assert session is not None
+        assert list(filter(None, titles)) == [session.title]
+        assert store_committed.count_messages("c") == 0
 
 
 async def test_another_user_s_deleted_conversation_is_not_begun_anew(store: Storage) -> None:

@@ -15,7 +15,7 @@ from chronos_storage import vector_stores
 from chronos_storage.exceptions import InvalidRecord
 from chronos_storage.records import Embedding
 from chronos_storage.testing.vectors.helpers import similarity
-from chronos_storage.vectors import indexes
+from chronos_storage.vectors import builds
 from chronos_storage.vectors.pgvector import PgVectorStore
 
 pytestmark = [
@@ -71,6 +71,7 @@ def test_a_collection_is_indexed_from_ten_thousand_rows_on(store: PgVectorStore)
     assert store.recall("c", sample=50) > 0.9
     assert "Index Scan using" in explained(store)
     store.drop_collection("c")
+    store.close()
     assert index_names() == set()
 
 
@@ -241,7 +242,7 @@ def test_an_index_is_rebuilt_with_other_parameters(store: PgVectorStore, monkeyp
     store.create_collection("c", 4)
     store.upsert("c", embeddings(500))
     seen: list[tuple[str, float]] = []
-    monkeypatch.setattr(indexes, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(builds, "_POLL_SECONDS", 0.01)
     store.reindex("c", progress=lambda phase, done: seen.append((phase, done)), m=8, ef_construction=40, ef_search=7)
     assert "m='8'" in index_definition()
     assert all(0 <= done <= 1 for _, done in seen)
@@ -260,7 +261,7 @@ def test_a_rebuild_that_is_stopped_leaves_the_index_as_it_was(
     store.create_collection("c", 4)
     store.upsert("c", embeddings(5_000))
     store.reindex("c", m=8)
-    monkeypatch.setattr(indexes, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(builds, "_POLL_SECONDS", 0.01)
     phases = []
 
     def interrupted(phase: str, done: float) -> None:

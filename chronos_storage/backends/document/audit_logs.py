@@ -18,7 +18,7 @@ class AuditLogMethods(ChainMethods):
     @retried
     def append_audit_log(self, log: AuditLog) -> AuditLog:
         with self.work() as work:
-            (stored,), new = append(work, AUDIT_LOGS, [log.cleaned()])
+            (stored,), new = append(work, AUDIT_LOGS, [AuditLog.of(log, "log").cleaned()])
             self.written(work, *new)
         return stored
 

@@ -66,9 +66,9 @@ class DocumentBase(Storage):
         found = self._driver.read([key])
         return decode(kind, found[key].body) if key in found else None
 
-    def one_of_session(self, kind: type[R], id: str, session_id: str | None) -> R | None:
-        """The record of this id, which is unique within a session only."""
-        id, name = codec.string(id, "id"), kind.__name__
+    def one_of_session(self, kind: type[R], id: str, session_id: str | None, argument: str = "id") -> R | None:
+        """The record of this id, the argument of that name, which is unique within a session only."""
+        id, name = codec.string(id, argument), kind.__name__
         if session_id is not None:
             return self.one(kind, name.lower(), codec.string(session_id, "session_id"), id)
         found = list(self.walk((name.lower(), "id", id)))
@@ -143,12 +143,12 @@ class DocumentBase(Storage):
             return (decode(kind, document.body) for document in islice(documents, part.start, part.stop))
         return islice(filter(where, (decode(kind, document.body) for document in documents)), part.start, part.stop)
 
-    def upserted(self, record: R) -> R:
+    def upserted(self, kind: type[R], given: Any, argument: str) -> R:
         """Store a record over what its id had; a known one keeps its created_at.
 
         An updated_at that is given stays; otherwise it is now.
         """
-        record = record.cleaned()
+        record = kind.of(given, argument).cleaned()
         record.complete(touch=record.updated_at is None)  # type: ignore[attr-defined]  # of all that are saved so
         with self.work() as work:
             stored: Any = work.get(type(record), *key_of(record))
@@ -168,9 +168,10 @@ class DocumentBase(Storage):
         return True
 
     def merged(self, work: Work, record: Any, changes: dict[str, Any]) -> None:
-        """Merge changes into the top level of a record's metadata."""
-        record.metadata = {**record.metadata, **codec.filterable_object(changes, "metadata")}
+        """Merge checked changes into the top level of a record's metadata."""
+        record.metadata = {**record.metadata, **changes}
         record.updated_at = records.now()
+        record.check_size()  # which the changes may have made too large
         work.put(record)
         self.written(work, record)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ... import codec
-from ...ledger.numbering import audit_chain
+from ...ledger.numbering import chain_of
 from ...ledger.walk import walk
 from ...records import Verdict
 from .base import DocumentBase
@@ -31,7 +31,7 @@ class ChainMethods(DocumentBase):
         return self._verify(EVENTS, codec.string(session_id, "session_id"))
 
     def verify_audit_logs(self, session_id: str | None = None, *, agent_id: str | None = None) -> Verdict:
-        return self._verify(AUDIT_LOGS, codec.string(audit_chain(session_id, agent_id), "session_id", 263))
+        return self._verify(AUDIT_LOGS, chain_of(session_id, agent_id))
 
     def verify_all(self) -> Iterator[Verdict]:
         for series in (EVENTS, AUDIT_LOGS):

@@ -8,7 +8,7 @@ from typing import Any
 from ... import codec
 from ...exceptions import AlreadyExists, NotFound
 from ...records import Checkpoint, Session
-from ..arguments import filters
+from ..arguments import filters, required
 from ..changes import first_of, fork_of, new_session, require_same_checkpoint
 from .driver import Key
 from .places import place_of
@@ -19,7 +19,7 @@ from .work import Head, Work, gate_key, head_key, retried
 class CheckpointMethods(SessionMethods):
     @retried
     def save_checkpoint(self, checkpoint: Checkpoint) -> Checkpoint:
-        given = checkpoint.cleaned()
+        given = Checkpoint.of(checkpoint, "checkpoint").cleaned()
         with self.work() as work:
             return self._save(work, given)
 
@@ -77,14 +77,15 @@ class CheckpointMethods(SessionMethods):
         return self._latest_first(session_id, namespace, run_id)
 
     def _latest_first(self, session_id: str, namespace: str, run_id: str | None, **part: Any) -> Iterator[Checkpoint]:
-        series = tuple(filters(session_id=session_id, namespace=namespace, run_id=run_id).values())
+        given = required(session_id=session_id, namespace=namespace) | filters(run_id=run_id)
+        series = tuple(given.values())
         name = "series" if run_id is None else "run"
         return self.records(Checkpoint, ("checkpoint", name, *series), reverse=True, **part)
 
     @retried
     def delete_checkpoints(self, session_id: str, *, keep_last: int) -> int:
         keep_last = codec.integer(keep_last, "keep_last")
-        count = 0
+        session_id, count = codec.string(session_id, "session_id"), 0
         if self.get_session(session_id, include_deleted=True) is None:
             return count
         with self.work() as work:
@@ -99,7 +100,7 @@ class CheckpointMethods(SessionMethods):
 
     @retried
     def fork_session(self, checkpoint_id: str, /, *, session_id: str | None = None, **session_fields: Any) -> Session:
-        source = self.get_checkpoint(checkpoint_id, session_id=session_id)
+        source = self.one_of_session(Checkpoint, checkpoint_id, session_id, "checkpoint_id")
         if source is None:
             raise NotFound(f"there is no checkpoint {checkpoint_id!r}")
         origin = self.get_session(source.session_id, include_deleted=True)

@@ -6,6 +6,7 @@ from typing import Any
 from ... import codec
 from ...exceptions import InvalidRecord
 from ...records import Event
+from ..arguments import several
 from .chains import ChainMethods
 from .places import place_of
 from .series import EVENTS, append
@@ -14,10 +15,10 @@ from .work import retried
 
 class EventMethods(ChainMethods):
     def append_event(self, event: Event, *, expected_seq: int | None = None) -> Event:
-        return self._append_events([event], expected_seq)[0]
+        return self._append_events([Event.of(event, "event")], expected_seq)[0]
 
     def append_events(self, events: Iterable[Event], *, expected_seq: int | None = None) -> list[Event]:
-        return self._append_events(list(events), expected_seq)
+        return self._append_events(several(Event, events, "events"), expected_seq)
 
     @retried
     def _append_events(self, given: list[Event], expected_seq: int | None) -> list[Event]:
@@ -52,7 +53,8 @@ class EventMethods(ChainMethods):
         return list(self._events_after(session_id, limit=limit, reverse=True))[::-1]
 
     def count_events(self, session_id: str) -> int:
-        base = self.base("event", codec.string(session_id, "session_id"))
+        session_id = codec.string(session_id, "session_id")
+        base = self.base("event", session_id)
         return self.head("event", session_id).count - base.seq_num
 
     def last_seq(self, session_id: str) -> int:

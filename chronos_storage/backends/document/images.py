@@ -14,7 +14,7 @@ from .work import retried
 class ImageMethods(DocumentBase):
     @retried
     def save_container(self, container: Container) -> Container:
-        return self.upserted(container)
+        return self.upserted(Container, container, "container")
 
     def get_container(self, id: str) -> Container | None:
         return self.one(Container, "container", codec.string(id, "id"))
@@ -32,7 +32,7 @@ class ImageMethods(DocumentBase):
 
     @retried
     def save_image(self, image: Image) -> Image:
-        return self.upserted(image)
+        return self.upserted(Image, image, "image")
 
     def get_image(self, id: str) -> Image | None:
         return self.one(Image, "image", codec.string(id, "id"))
@@ -49,6 +49,7 @@ class ImageMethods(DocumentBase):
 
     @retried
     def patch_image_metadata(self, id: str, changes: dict[str, Any]) -> Image:
+        changes = codec.filterable_object(changes, "changes")
         with self.work() as work:
             image = work.get(Image, "image", codec.string(id, "id"))
             if image is None:
@@ -61,7 +62,7 @@ class ImageMethods(DocumentBase):
         return self.deleted("image", id)
 
     def get_image_session(self, image_id: str) -> Session | None:
-        given = filters(image_id=image_id)
-        partition = filtered("session", "created_at", "image_id", given["image_id"])
+        image_id = codec.string(image_id, "image_id")
+        partition = filtered("session", "created_at", "image_id", image_id)
         alive = self.records(Session, partition, lambda session: session.deleted_at is None, limit=1, reverse=True)
         return next(alive, None)

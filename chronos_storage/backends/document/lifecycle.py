@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from ...exceptions import ChronosError
 from ...records import Health, Record
+from ..arguments import of_any_kind
 from .loading import LoadMethods
 from .scanning import ScanMethods
 from .work import retried
@@ -12,7 +13,7 @@ from .work import retried
 
 class LifecycleMethods(ScanMethods, LoadMethods):
     def load(self, records: Iterable[Record]) -> int:
-        return self._load(list(records))
+        return self._load(list(of_any_kind(records)))
 
     @retried
     def _load(self, given: list[Record]) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
-from ...exceptions import AlreadyExists, InvalidRecord
+from ...exceptions import AlreadyExists
 from ...ledger.numbering import go_on, require_complete, unknown
-from ...records import KINDS, AuditLog, Checkpoint, Event, MemoryRecord, Message, Record, Session
+from ...records import AuditLog, Checkpoint, Event, MemoryRecord, Message, Record, Session
 from .checkpoints import CheckpointMethods
 from .driver import Entry
 from .memory_records import MemoryMethods
@@ -24,8 +24,6 @@ class LoadMethods(CheckpointMethods, MemoryMethods):
         count = 0
         taken: set[Entry] = set()
         for record_type, group in groupby(given, type):
-            if record_type not in KINDS.values():
-                raise InvalidRecord("records", f"must be records, not {record_type.__name__}")
             new = self._new(work, record_type, [require_complete(record.cleaned()) for record in group])
             self._number(work, record_type, new, taken)
             for record in new:

@@ -6,7 +6,7 @@ from typing import Any
 from ... import codec, records
 from ...exceptions import AlreadyExists
 from ...records import MemoryRecord
-from ..arguments import filters
+from ..arguments import filters, required
 from .base import DocumentBase, matching
 from .driver import Document
 from .places import memory_place
@@ -16,10 +16,11 @@ from .work import Work, retried
 class MemoryMethods(DocumentBase):
     @retried
     def put_memory(self, record: MemoryRecord) -> MemoryRecord:
-        given, record = record, record.cleaned()
+        record = MemoryRecord.of(record, "record").cleaned()
+        given_id = record.id
         record.complete(touch=True)
         with self.work() as work:
-            known = work.get(MemoryRecord, "memory", record.id) if given.id else None
+            known = work.get(MemoryRecord, "memory", record.id) if given_id else None
             holder = work.document(memory_place(record))
             if known is None and holder is not None:
                 known = work.get(MemoryRecord, "memory", codec.loads(holder.body))
@@ -54,7 +55,7 @@ class MemoryMethods(DocumentBase):
         user_id: str | None = None,
         session_id: str | None = None,
     ) -> MemoryRecord | None:
-        given = filters(agent_id=agent_id, key=key, kind=kind, user_id=user_id, session_id=session_id)
+        given = required(agent_id=agent_id, key=key) | filters(kind=kind, user_id=user_id, session_id=session_id)
         partition = ("memory", "key", given.pop("agent_id"), given.pop("key"))
         return next(self.records(MemoryRecord, partition, _alive(given), limit=1, reverse=True), None)
 
@@ -69,7 +70,7 @@ class MemoryMethods(DocumentBase):
         limit: int | None = None,
         offset: int = 0,
     ) -> list[MemoryRecord]:
-        given = filters(agent_id=agent_id, kind=kind, user_id=user_id, session_id=session_id)
+        given = required(agent_id=agent_id) | filters(kind=kind, user_id=user_id, session_id=session_id)
         return list(self._listed_memory(given, prefix, limit=limit, offset=offset))
 
     def iter_memory(
@@ -81,18 +82,19 @@ class MemoryMethods(DocumentBase):
         session_id: str | None = None,
         prefix: str | None = None,
     ) -> Iterator[MemoryRecord]:
-        given = filters(agent_id=agent_id, kind=kind, user_id=user_id, session_id=session_id)
+        given = required(agent_id=agent_id) | filters(kind=kind, user_id=user_id, session_id=session_id)
         return self._listed_memory(given, prefix)
 
     def _listed_memory(self, given: dict[str, str], prefix: str | None, **part: Any) -> Iterator[MemoryRecord]:
         partition = ("memory", "agent", given.pop("agent_id"))
-        where = _alive(given, codec.string(prefix or "", "prefix"))
+        where = _alive(given, "" if prefix is None else codec.string(prefix, "prefix"))
         return self.records(MemoryRecord, partition, where, reverse=True, **part)
 
     @retried
     def delete_memory(self, id: str) -> bool:
+        id = codec.string(id, "id")
         with self.work() as work:
-            record = work.get(MemoryRecord, "memory", codec.string(id, "id"))
+            record = work.get(MemoryRecord, "memory", id)
             if record is None:
                 return False
             work.remove(memory_place(record))

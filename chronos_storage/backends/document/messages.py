@@ -7,7 +7,7 @@ from typing import Any
 from ... import codec
 from ...exceptions import NotFound
 from ...records import Message, Session, TokenUsage
-from ..arguments import choice
+from ..arguments import choice, several
 from ..base import MessageOrder
 from .base import DocumentBase
 from .bodies import decode
@@ -21,10 +21,10 @@ _ORDERS = {"asc": False, "desc": True}
 
 class MessageMethods(DocumentBase):
     def add_message(self, message: Message) -> Message:
-        return self.add_messages([message])[0]
+        return self._add_messages([Message.of(message, "message")])[0]
 
     def add_messages(self, messages: Iterable[Message]) -> list[Message]:
-        return self._add_messages(list(messages))
+        return self._add_messages(several(Message, messages, "messages"))
 
     @retried
     def _add_messages(self, given: list[Message]) -> list[Message]:
@@ -115,13 +115,15 @@ class MessageMethods(DocumentBase):
 
     @retried
     def delete_messages(self, session_id: str) -> int:
-        if self.get_session(codec.string(session_id, "session_id"), include_deleted=True) is None:
+        session_id = codec.string(session_id, "session_id")
+        if self.get_session(session_id, include_deleted=True) is None:
             return 0
         return self._delete_messages(session_id)
 
     @retried
     def truncate_messages(self, session_id: str, after_message_id: str) -> int:
-        last = self.get_message(after_message_id, session_id=session_id)
+        session_id = codec.string(session_id, "session_id")
+        last = self.one_of_session(Message, after_message_id, session_id, "after_message_id")
         if last is None:
             raise NotFound(f"session {session_id!r} has no message {after_message_id!r}")
         return self._delete_messages(session_id, above=last.seq_num)

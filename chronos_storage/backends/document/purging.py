@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from ... import codec, signals
-from ...exceptions import AppendOnlyError, InvalidRecord
-from ...ledger.numbering import ACTOR, audit_chain
+from ...exceptions import AppendOnlyError
+from ...ledger.numbering import ACTOR, chain_of
 from ...records import AuditLog, Event
+from ..arguments import why
 from ..base import PurgePermit
 from .base import DocumentBase
 from .bodies import decode
@@ -39,12 +40,12 @@ class DocumentPermit(PurgePermit):
         self.ended = False
 
     def purge_events(self, session_id: str, *, through_seq: int | None = None) -> int:
-        return self._purge(EVENTS.kind, session_id, through_seq)
+        return self._purge(EVENTS.kind, codec.string(session_id, "session_id"), through_seq)
 
     def purge_audit_logs(
         self, session_id: str | None = None, *, agent_id: str | None = None, through_seq: int | None = None
     ) -> int:
-        return self._purge(AUDIT_LOGS.kind, audit_chain(session_id, agent_id), through_seq)
+        return self._purge(AUDIT_LOGS.kind, chain_of(session_id, agent_id), through_seq)
 
     def _purge(self, kind: str, owner: str, through_seq: int | None) -> int:
         if self.ended:
@@ -61,8 +62,7 @@ class DocumentPermit(PurgePermit):
 class PurgeMethods(DocumentBase):
     @contextmanager
     def purge_permit(self, *, reason: str) -> Iterator[DocumentPermit]:
-        if not reason:
-            raise InvalidRecord("reason", "is empty; the audit entry must say why rows are removed")
+        reason = why(reason)
         permit = DocumentPermit(self)
         try:
             yield permit

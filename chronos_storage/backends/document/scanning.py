@@ -8,7 +8,6 @@ from itertools import groupby
 from typing import Any
 
 from ... import codec, records
-from ...exceptions import InvalidRecord
 from ...ledger.numbering import audit_chain
 from ...records import AuditLog, Checkpoint, Container, Event, Image, Message, Record, Session
 from ..arguments import choice
@@ -22,9 +21,9 @@ _FEW = 20
 
 class ScanMethods(DocumentBase):
     def scan(self, kind: str, *, user_id: str | None = None, after: Record | None = None) -> Iterator[Any]:
+        kind = codec.string(kind, "kind")
         record = choice(kind, "kind", records.KINDS)
-        if after is not None and not isinstance(after, record):
-            raise InvalidRecord("after", f"must be a {record.__name__} or None, not {type(after).__name__}")
+        after = None if after is None else record.of(after, "after").cleaned()
         user_id = None if user_id is None else codec.string(user_id, "user_id")
         if record in (Message, Event, Checkpoint):
             sessions = self._ids(("session",) if user_id is None else ("session", "user", user_id), after)

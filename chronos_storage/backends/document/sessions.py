@@ -40,7 +40,8 @@ class SessionMethods(PurgeMethods, DocumentBase):
 
     @retried
     def save_session(self, session: Session) -> Session:
-        session = replace(session, id=session.id or new_id())
+        session = Session.of(session, "session").cleaned()
+        session.id = session.id or new_id()
         try:
             return self.update_session(session)
         except NotFound:
@@ -55,7 +56,7 @@ class SessionMethods(PurgeMethods, DocumentBase):
 
     @retried
     def update_session(self, session: Session) -> Session:
-        session = session.cleaned()
+        session = Session.of(session, "session").cleaned()
         changes = {name: getattr(session, name) for name in SESSION_FIELDS if name not in FIXED}
         with self.work() as work:
             return self._write(work, session.id, changes)
@@ -86,6 +87,7 @@ class SessionMethods(PurgeMethods, DocumentBase):
 
     @retried
     def patch_session_metadata(self, id: str, changes: dict[str, Any]) -> Session:
+        changes = codec.filterable_object(changes, "changes")
         with self.work() as work:
             session = self._writable(work, id)
             self.merged(work, session, changes)

@@ -17,7 +17,8 @@ from .work import retried
 class TraceMethods(DocumentBase):
     @retried
     def insert_trace(self, trace: Trace) -> Trace:
-        given, trace = trace.cleaned(), trace.cleaned()
+        given = Trace.of(trace, "trace")
+        given, trace = given.cleaned(), given.cleaned()
         trace.complete()
         with self.work() as work:
             stored = work.get(Trace, "trace", trace.id)
@@ -37,6 +38,7 @@ class TraceMethods(DocumentBase):
             if trace is None:
                 raise NotFound(f"there is no trace {id!r}")
             trace = replace(trace, **changes | {"ended_at": trace.ended_at or changes["ended_at"]})
+            trace.check_size()  # which its end may have made too large
             work.put(trace)
             self.written(work, trace)
         return trace

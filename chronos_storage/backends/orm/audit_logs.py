@@ -12,9 +12,10 @@ from ...ledger.series import AUDIT_CHAIN
 from ...models.mapping import AUDIT_LOGS
 from ...records import AuditLog
 from ..arguments import filters
-from .base import iterate, sliced
+from .base import sliced
 from .chains import ChainMethods
 from .errors import retried
+from .pages import iterate
 
 #: Newest first.
 ORDER = ("-created_at", "-seq_num", "-id")
@@ -23,6 +24,7 @@ ORDER = ("-created_at", "-seq_num", "-id")
 class AuditLogMethods(ChainMethods):
     @retried
     def append_audit_log(self, log: AuditLog) -> AuditLog:
+        log = AuditLog.of(log, "log")
         try:
             stored, new = self.append_one(AUDIT_CHAIN, log)
         except IntegrityError:  # another writer stored this id in another chain in between

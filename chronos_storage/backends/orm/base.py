@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
@@ -20,8 +20,6 @@ from .errors import translated
 from .metadata import merge_metadata
 
 R = TypeVar("R", bound=records.Record)
-
-_PAGE = 500
 
 
 class OrmBase(Storage):
@@ -67,9 +65,9 @@ class OrmBase(Storage):
         found = table.fetch(rows[:1])
         return found[0] if found else None
 
-    def one_of_session(self, table: Table[R], id: str, session_id: str | None) -> R | None:
-        """The record of this id, which is unique within a session only."""
-        id = codec.string(id, "id")
+    def one_of_session(self, table: Table[R], id: str, session_id: str | None, argument: str = "id") -> R | None:
+        """The record of this id, the argument of that name, which is unique within a session only."""
+        id = codec.string(id, argument)
         rows = self.rows(table).filter(**{table.id: id})
         if session_id is not None:
             return self.one(table, rows.filter(session_id=codec.string(session_id, "session_id")))
@@ -83,13 +81,13 @@ class OrmBase(Storage):
         if stored:
             signals.announce(signals.records_written, type(stored[0]), self.alias, records=stored)
 
-    def upserted(self, table: Table[R], record: R) -> R:
+    def upserted(self, table: Table[R], record: Any, argument: str) -> R:
         """Store a record over what its id had, in one statement; a known one keeps its created_at.
 
         An updated_at that is given stays; otherwise it is now.
         """
-        record = record.cleaned()
-        record.complete(touch=record.updated_at is None)  # type: ignore[attr-defined]  # of all that are saved so
+        record = table.record.of(record, argument).cleaned()
+        record.complete(touch=record.updated_at is None)
         keep = {table.id, "created_at"}
         with self.transaction():
             self.rows(table).bulk_create(
@@ -110,7 +108,7 @@ class OrmBase(Storage):
             stored = self.one(table, row)
             if stored is None:
                 raise NotFound(f"there is no such {table.record.__name__.lower()}")
-            codec.dumps(stored.metadata, "metadata")  # type: ignore[attr-defined]  # refuses what grew too long
+            stored.check_size()  # which the changes may have made too large
         self.written(stored)
         return stored
 
@@ -124,42 +122,6 @@ class OrmBase(Storage):
 def sliced(rows: QuerySet[Any], limit: int | None, offset: int = 0) -> QuerySet[Any]:
     """The part of a list that was asked for."""
     return rows[span(limit, offset)]
-
-
-def iterate(table: Table[R], rows: QuerySet[Any], *order: str, after: R | None = None) -> Iterator[R]:
-    """The records of `rows`, ordered by fields that are unique together, in pages that each begin behind the last.
-
-    Args:
-        order: model fields that are all ascending, or with a leading "-" all descending.
-        after: the record to begin behind.
-    """
-    rows = rows.order_by(*order)
-    columns = [name.removeprefix("-") for name in order]
-    while True:
-        page = rows
-        if after is not None:
-            position = table.values(after)
-            values = [position[column] for column in columns]
-            page = rows.filter(behind(columns, values, "lt" if order[0].startswith("-") else "gt"))
-        found = table.fetch(page[:_PAGE])
-        yield from found
-        if len(found) < _PAGE:
-            return
-        after = found[-1]
-
-
-def behind(columns: Sequence[str], values: Sequence[Any], comparison: str) -> Q:
-    """Rows behind these values: (a, b) < (x, y), spelled so that an index on the first column is used.
-
-    Args:
-        comparison: ``gt`` where the order ascends, ``lt`` where it descends; ``gte`` or ``lte`` with the row itself.
-    """
-    first, value = columns[0], values[0]
-    if len(columns) == 1:
-        return Q(**{f"{first}__{comparison}": value})
-    tie = Q(**{first: value}) & behind(columns[1:], values[1:], comparison)
-    strict = comparison[:2]
-    return Q(**{f"{first}__{strict}e": value}) & (Q(**{f"{first}__{strict}": value}) | tie)
 
 
 def starts_with(column: str, prefix: str) -> Q:

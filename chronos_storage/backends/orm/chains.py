@@ -10,7 +10,7 @@ from django.db import connections
 
 from ... import codec, records
 from ...ledger import permit, postgresql
-from ...ledger.numbering import audit_chain
+from ...ledger.numbering import chain_of
 from ...ledger.series import AUDIT_CHAIN, EVENT_CHAIN, ChainSeries, append
 from ...ledger.verify import verify, verify_all
 from ...records import Verdict
@@ -41,7 +41,7 @@ class ChainMethods(OrmBase):
         return verify(self.alias, EVENT_CHAIN, codec.string(session_id, "session_id"))
 
     def verify_audit_logs(self, session_id: str | None = None, *, agent_id: str | None = None) -> Verdict:
-        return verify(self.alias, AUDIT_CHAIN, audit_chain(session_id, agent_id))
+        return verify(self.alias, AUDIT_CHAIN, chain_of(session_id, agent_id))
 
     def verify_all(self) -> Iterator[Verdict]:
         return verify_all(self.alias)

@@ -14,10 +14,11 @@ from ...ledger.heads import lock_heads
 from ...models import Head
 from ...models.mapping import CHECKPOINTS, SESSIONS
 from ...records import Checkpoint, Session
-from ..arguments import filters
+from ..arguments import filters, required
 from ..changes import first_of, fork_of, require_same_checkpoint
-from .base import iterate, pk_row, sliced
+from .base import sliced
 from .errors import retried
+from .pages import iterate
 from .sessions import SessionMethods
 
 
@@ -27,7 +28,7 @@ class CheckpointMethods(SessionMethods):
         return self._save(checkpoint)
 
     def _save(self, checkpoint: Checkpoint) -> Checkpoint:
-        given = checkpoint.cleaned()
+        given = Checkpoint.of(checkpoint, "checkpoint").cleaned()
         new = copy(given)
         new.complete()
         # The head is that of a namespace: in another one somebody may be storing the same id.
@@ -75,13 +76,16 @@ class CheckpointMethods(SessionMethods):
         return iterate(CHECKPOINTS, self._checkpoints_of(session_id, namespace, run_id), "-seq_num")
 
     def _checkpoints_of(self, session_id: str, namespace: str, run_id: str | None = None) -> QuerySet[Any]:
-        return self.rows(CHECKPOINTS).filter(**filters(session_id=session_id, namespace=namespace, run_id=run_id))
+        return self.rows(CHECKPOINTS).filter(
+            **required(session_id=session_id, namespace=namespace), **filters(run_id=run_id)
+        )
 
     @retried
     def delete_checkpoints(self, session_id: str, *, keep_last: int) -> int:
         keep_last = codec.integer(keep_last, "keep_last")
-        rows = self.rows(CHECKPOINTS).filter(**filters(session_id=session_id))
-        if not pk_row(self.rows(SESSIONS), session_id).exists():
+        session_id = codec.string(session_id, "session_id")
+        rows = self.rows(CHECKPOINTS).filter(session_id=session_id)
+        if not self.rows(SESSIONS).filter(pk=session_id).exists():
             return 0
         with self.transaction():
             lock_heads(self.alias, Head.Kind.CHECKPOINT, [session_id])
@@ -92,7 +96,7 @@ class CheckpointMethods(SessionMethods):
 
     @retried
     def fork_session(self, checkpoint_id: str, /, *, session_id: str | None = None, **session_fields: Any) -> Session:
-        source = self.get_checkpoint(checkpoint_id, session_id=session_id)
+        source = self.one_of_session(CHECKPOINTS, checkpoint_id, session_id, "checkpoint_id")
         if source is None:
             raise NotFound(f"there is no checkpoint {checkpoint_id!r}")
         origin = self.get_session(source.session_id, include_deleted=True)

@@ -12,9 +12,11 @@ from ...models import Head
 from ...models.mapping import EVENTS
 from ...queues import feed
 from ...records import Event
-from .base import iterate, sliced
+from ..arguments import several
+from .base import sliced
 from .chains import ChainMethods
 from .errors import retried
+from .pages import iterate
 
 
 class EventMethods(ChainMethods):
@@ -22,6 +24,7 @@ class EventMethods(ChainMethods):
     def append_event(self, event: Event, *, expected_seq: int | None = None) -> Event:
         if expected_seq is not None:
             expected_seq = codec.integer(expected_seq, "expected_seq")
+        event = Event.of(event, "event")
         with feed.joined(self.alias):
             stored, new = self.append_one(EVENT_CHAIN, event, expected_seq)
             feed.publish(self.alias, new)
@@ -29,7 +32,7 @@ class EventMethods(ChainMethods):
         return stored
 
     def append_events(self, events: Iterable[Event], *, expected_seq: int | None = None) -> list[Event]:
-        return self._append_events(list(events), expected_seq)
+        return self._append_events(several(Event, events, "events"), expected_seq)
 
     @retried
     def _append_events(self, given: list[Event], expected_seq: int | None) -> list[Event]:

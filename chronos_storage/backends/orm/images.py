@@ -4,7 +4,7 @@ from typing import Any
 
 from ...models.mapping import CONTAINERS, IMAGES, SESSIONS
 from ...records import Container, Image, Session
-from ..arguments import filters
+from ..arguments import filters, required
 from .base import OrmBase, pk_row, sliced
 from .errors import retried
 
@@ -14,7 +14,7 @@ _ORDER = ("-created_at", "-id")
 class ImageMethods(OrmBase):
     @retried
     def save_container(self, container: Container) -> Container:
-        return self.upserted(CONTAINERS, container)
+        return self.upserted(CONTAINERS, container, "container")
 
     def get_container(self, id: str) -> Container | None:
         return self.one(CONTAINERS, pk_row(self.rows(CONTAINERS), id))
@@ -31,7 +31,7 @@ class ImageMethods(OrmBase):
 
     @retried
     def save_image(self, image: Image) -> Image:
-        return self.upserted(IMAGES, image)
+        return self.upserted(IMAGES, image, "image")
 
     def get_image(self, id: str) -> Image | None:
         return self.one(IMAGES, pk_row(self.rows(IMAGES), id))
@@ -54,5 +54,5 @@ class ImageMethods(OrmBase):
         return pk_row(self.rows(IMAGES), id).delete()[0] > 0
 
     def get_image_session(self, image_id: str) -> Session | None:
-        rows = self.rows(SESSIONS).filter(deleted_at=None, **filters(image_id=image_id))
+        rows = self.rows(SESSIONS).filter(deleted_at=None, **required(image_id=image_id))
         return self.one(SESSIONS, rows.order_by(*_ORDER))

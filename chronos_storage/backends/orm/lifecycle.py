@@ -8,19 +8,20 @@ from typing import Any
 
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connections, router
-from django.db.migrations.executor import MigrationExecutor
 from django.db.models.query import QuerySet
 
 from ... import codec, records
-from ...exceptions import ConfigurationError, InvalidRecord
+from ...exceptions import ConfigurationError
 from ...ledger import triggers
 from ...models import Session
 from ...models.mapping import TABLES, Table
 from ...records import Health, Record
-from ..arguments import choice
-from .base import OrmBase, iterate
+from ..arguments import choice, of_any_kind
+from .base import OrmBase
 from .errors import retried
 from .loading import load_some
+from .migrations import unapplied
+from .pages import iterate
 
 _APP = "chronos_storage"
 _BATCH = 500
@@ -37,8 +38,7 @@ _WALKS: dict[type[Record], tuple[str, ...]] = {
 class LifecycleMethods(OrmBase):
     def scan(self, kind: str, *, user_id: str | None = None, after: Record | None = None) -> Iterator[Any]:
         record = choice(kind, "kind", records.KINDS)
-        if after is not None and not isinstance(after, record):
-            raise InvalidRecord("after", f"must be a {record.__name__} or None, not {type(after).__name__}")
+        after = None if after is None else record.of(after, "after").cleaned()
         table, order = TABLES[record], _WALKS.get(record, ("id",))
         if user_id is None:
             return iterate(table, self.rows(table), *order, after=after)
@@ -80,7 +80,7 @@ class LifecycleMethods(OrmBase):
     def _load(self, records: Iterable[Record]) -> int:
         count = 0
         with self.transaction():
-            for record_type, group in groupby(records, type):
+            for record_type, group in groupby(of_any_kind(records), type):
                 while batch := list(islice(group, _BATCH)):
                     count += load_some(self.alias, record_type, batch)
         return count
@@ -118,9 +118,7 @@ class LifecycleMethods(OrmBase):
             return Health(backend=backend, problems=(str(error),))
 
     def _problems(self) -> Iterator[str]:
-        executor = MigrationExecutor(connections[self.alias])
-        leaves = [node for node in executor.loader.graph.leaf_nodes() if node[0] == _APP]
-        if plan := executor.migration_plan(leaves):
-            yield f"{len(plan)} migrations are not applied: run migrate"
+        if count := unapplied(self.alias, _APP):
+            yield f"{count} migrations are not applied: run migrate"
         elif missing := triggers.missing(self.alias):
             yield f"the ledger's triggers or functions are missing or outdated ({', '.join(missing)}): run migrate"

@@ -10,9 +10,10 @@ from ... import codec, records
 from ...exceptions import AlreadyExists
 from ...models.mapping import MEMORY
 from ...records import MemoryRecord
-from ..arguments import filters
-from .base import OrmBase, iterate, pk_row, sliced, starts_with
+from ..arguments import filters, required
+from .base import OrmBase, pk_row, sliced, starts_with
 from .errors import retried
+from .pages import iterate
 
 _ORDER = ("-updated_at", "-id")
 
@@ -20,12 +21,13 @@ _ORDER = ("-updated_at", "-id")
 class MemoryMethods(OrmBase):
     @retried
     def put_memory(self, record: MemoryRecord) -> MemoryRecord:
-        given, record = record, record.cleaned()
+        record = MemoryRecord.of(record, "record").cleaned()
+        given_id = record.id
         record.complete(touch=True)
         values = MEMORY.values(record)
         del values["created_at"], values["id"]
         with self.transaction():
-            if not (given.id and self._moved(record.id, values)):
+            if not (given_id and self._moved(record.id, values)):
                 with self.unless_taken(f"memory {record.id!r}"):
                     self.rows(MEMORY).bulk_create(
                         [MEMORY.model(id=record.id, created_at=record.created_at, **values)],
@@ -53,7 +55,7 @@ class MemoryMethods(OrmBase):
         user_id: str | None = None,
         session_id: str | None = None,
     ) -> MemoryRecord | None:
-        given = filters(agent_id=agent_id, key=key, kind=kind, user_id=user_id, session_id=session_id)
+        given = required(agent_id=agent_id, key=key) | filters(kind=kind, user_id=user_id, session_id=session_id)
         return self.one(MEMORY, self._alive(given).order_by(*_ORDER))
 
     def list_memory(
@@ -67,7 +69,7 @@ class MemoryMethods(OrmBase):
         limit: int | None = None,
         offset: int = 0,
     ) -> list[MemoryRecord]:
-        given = filters(agent_id=agent_id, kind=kind, user_id=user_id, session_id=session_id)
+        given = required(agent_id=agent_id) | filters(kind=kind, user_id=user_id, session_id=session_id)
         return MEMORY.fetch(sliced(self._alive(given, prefix).order_by(*_ORDER), limit, offset))
 
     def iter_memory(
@@ -79,13 +81,13 @@ class MemoryMethods(OrmBase):
         session_id: str | None = None,
         prefix: str | None = None,
     ) -> Iterator[MemoryRecord]:
-        given = filters(agent_id=agent_id, kind=kind, user_id=user_id, session_id=session_id)
+        given = required(agent_id=agent_id) | filters(kind=kind, user_id=user_id, session_id=session_id)
         return iterate(MEMORY, self._alive(given, prefix), *_ORDER)
 
     def _alive(self, given: dict[str, str], prefix: str | None = None) -> QuerySet[Any]:
         rows = self.rows(MEMORY).filter(Q(expires_at=None) | Q(expires_at__gt=records.now()), **given)
-        if prefix:
-            rows = rows.filter(starts_with("key", codec.string(prefix, "prefix")))
+        if prefix is not None and (start := codec.string(prefix, "prefix")):
+            rows = rows.filter(starts_with("key", start))
         return rows
 
     @retried

@@ -15,10 +15,11 @@ from ...ledger.series import MESSAGE_SERIES, append
 from ...models import Head
 from ...models.mapping import MESSAGES, SESSIONS
 from ...records import Message, TokenUsage
-from ..arguments import choice
+from ..arguments import choice, several
 from ..base import MessageOrder
-from .base import OrmBase, iterate, pk_row, sliced
+from .base import OrmBase, sliced
 from .errors import retried
+from .pages import iterate
 
 _ORDERS = {"asc": "seq_num", "desc": "-seq_num"}
 _IDS_PER_QUERY = 500
@@ -26,10 +27,10 @@ _IDS_PER_QUERY = 500
 
 class MessageMethods(OrmBase):
     def add_message(self, message: Message) -> Message:
-        return self.add_messages([message])[0]
+        return self._add_messages([Message.of(message, "message")])[0]
 
     def add_messages(self, messages: Iterable[Message]) -> list[Message]:
-        return self._add_messages(list(messages))
+        return self._add_messages(several(Message, messages, "messages"))
 
     @retried
     def _add_messages(self, given: list[Message]) -> list[Message]:
@@ -110,13 +111,15 @@ class MessageMethods(OrmBase):
 
     @retried
     def delete_messages(self, session_id: str) -> int:
-        if not pk_row(self.rows(SESSIONS), session_id).exists():
+        session_id = codec.string(session_id, "session_id")
+        if not self.rows(SESSIONS).filter(pk=session_id).exists():
             return 0
         return self._delete_messages(session_id, Q())
 
     @retried
     def truncate_messages(self, session_id: str, after_message_id: str) -> int:
-        last = self.get_message(after_message_id, session_id=session_id)
+        session_id = codec.string(session_id, "session_id")
+        last = self.one_of_session(MESSAGES, after_message_id, session_id, "after_message_id")
         if last is None:
             raise NotFound(f"session {session_id!r} has no message {after_message_id!r}")
         return self._delete_messages(session_id, Q(seq_num__gt=last.seq_num))

@@ -19,7 +19,7 @@ def merge_metadata(row: QuerySet[Any], changes: dict[str, Any], **also: Any) -> 
 
     Must be called in a transaction: only PostgreSQL has an operator for it that keeps every number as it is.
     """
-    changes = codec.filterable_object(changes, "metadata")
+    changes = codec.filterable_object(changes, "changes")
     if connections[row.db].vendor == "postgresql":
         merged = CombinedExpression(F("metadata"), "||", Value(changes, MetadataField()), output_field=MetadataField())
         row.update(metadata=merged, **also)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 from django.db.models import F, Model, TextField, Value
@@ -12,14 +12,16 @@ from django.db.models.query import QuerySet
 
 from ... import records
 from ...fields import JSONTextField, MetadataField
+from ...keyset import Behind
 from ...models.mapping import Table
-from .base import behind
 
 R = TypeVar("R", bound=records.Record)
 
 #: Characters after which a page ends: it has at most these and one row more.
 MAX_PAGE = 4 * 1024 * 1024
 
+#: Rows of a page of `iterate`, at most.
+_PAGE = 500
 _WIDE = (JSONTextField, MetadataField, TextField)
 
 
@@ -83,5 +85,20 @@ def beyond(table: Table[R], rows: QuerySet[Any], order: Sequence[str], after: R)
     """Those of the rows that come behind a record."""
     columns = [name.removeprefix("-") for name in order]
     position = table.values(after)
-    comparison = "lt" if order[0].startswith("-") else "gt"
-    return rows.filter(behind(columns, [position[name] for name in columns], comparison))
+    values = [position[column] for column in columns]
+    return rows.filter(Behind(columns, values, "lt" if order[0].startswith("-") else "gt"))
+
+
+def iterate(table: Table[R], rows: QuerySet[Any], *order: str, after: R | None = None) -> Iterator[R]:
+    """The records of `rows`, page by page.
+
+    Args:
+        order: as `fetch_page` takes it.
+        after: the record to begin behind.
+    """
+    more = True
+    while more:
+        following = rows if after is None else beyond(table, rows, order, after)
+        page, more = fetch_page(table, following, order, _PAGE)
+        yield from page
+        after = page[-1] if page else None

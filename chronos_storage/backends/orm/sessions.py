@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from django.db.models import F, Value
@@ -11,7 +10,7 @@ from django.db.models.query import QuerySet
 from ... import codec, records, signals
 from ...exceptions import AlreadyExists, InvalidRecord, NotFound
 from ...ids import new_id
-from ...ledger.heads import locked
+from ...ledger.heads import lock_sessions, locked
 from ...ledger.permit import note_purge, permit
 from ...models import Checkpoint, Head, MemoryRecord, Message, Trace
 from ...models.mapping import SESSIONS
@@ -20,8 +19,9 @@ from ...records import Session
 from ..arguments import choice, filters
 from ..base import SessionOrder
 from ..changes import FIXED, new_session, not_deleted, patch_of, taken
-from .base import OrmBase, iterate, pk_row, sliced
+from .base import OrmBase, pk_row, sliced
 from .errors import retried
+from .pages import iterate
 
 _ORDERS = {name: (name, "-id") for name in ("-created_at", "-last_activity_at")}
 
@@ -44,7 +44,8 @@ class SessionMethods(OrmBase):
 
     @retried
     def save_session(self, session: Session) -> Session:
-        session = replace(session, id=session.id or new_id())
+        session = Session.of(session, "session").cleaned()
+        session.id = session.id or new_id()
         try:
             return self._update(session)
         except NotFound:
@@ -62,7 +63,7 @@ class SessionMethods(OrmBase):
         return self._update(session)
 
     def _update(self, session: Session) -> Session:
-        session = session.cleaned()
+        session = Session.of(session, "session").cleaned()
         changes = {name: value for name, value in SESSIONS.values(session).items() if name not in FIXED}
         return self._write(session.id, changes)
 
@@ -136,27 +137,26 @@ class SessionMethods(OrmBase):
         return deleted
 
     def _heads(self, id: str) -> QuerySet[Head]:
-        """The heads of what belongs to a session, locked before the session itself, as every writer does."""
+        """The heads of what belongs to a session, locked behind it."""
         heads = Head.objects.using(self.alias).filter(owner=id).exclude(kind=Head.Kind.AUDIT_LOG)
         locked(heads.order_by("kind", "namespace"))
         return heads
 
     def _hide(self, id: str) -> bool:
         with self.transaction():
-            heads = self._heads(id)
             hidden = pk_row(self.rows(SESSIONS), id).filter(deleted_at=None).update(deleted_at=records.now())
             if hidden:
-                heads.update(closed=True)
+                self._heads(id).update(closed=True)
         return bool(hidden)
 
     @retried
     def restore_session(self, id: str) -> Session:
         id = codec.string(id, "id")
         with self.transaction():
-            heads, rows = self._heads(id), pk_row(self.rows(SESSIONS), id)
+            rows = pk_row(self.rows(SESSIONS), id)
             if not rows.exclude(deleted_at=None).update(deleted_at=None, updated_at=records.now()):
                 raise not_deleted(id)
-            heads.update(closed=False)
+            self._heads(id).update(closed=False)
             restored = self.one(SESSIONS, rows)
         assert restored is not None
         self.written(restored)
@@ -164,10 +164,9 @@ class SessionMethods(OrmBase):
 
     def _remove(self, id: str) -> bool:
         with permit(self.alias) as opened:
-            self._heads(id)
-            session = pk_row(self.rows(SESSIONS), id)
-            if not locked(session.only("id")):
+            if not lock_sessions(self.alias, [id]):
                 return False
+            self._heads(id)
             opened.purge_events(id)
             opened.purge_audit_logs(id)
             removed = {
@@ -176,7 +175,7 @@ class SessionMethods(OrmBase):
             }
             feed.forget(self.alias, id)
             Head.objects.using(self.alias).filter(owner=f"session:{id}", kind=Head.Kind.AUDIT_LOG).delete()
-            session.delete()  # and its other heads, by `remove_heads`
+            pk_row(self.rows(SESSIONS), id).delete()  # and its other heads, by `remove_heads`
             note_purge(
                 self.alias,
                 action="session.delete",

@@ -12,10 +12,11 @@ from ... import records
 from ...exceptions import AlreadyExists, NotFound
 from ...models.mapping import TRACES
 from ...records import Trace
-from ..arguments import UNSET, UnsetType, filters
+from ..arguments import UNSET, UnsetType, filters, required
 from ..changes import end_of
-from .base import OrmBase, iterate, pk_row
+from .base import OrmBase, pk_row
 from .errors import retried
+from .pages import iterate
 
 _ORDER = ("started_at", "id")
 
@@ -23,7 +24,7 @@ _ORDER = ("started_at", "id")
 class TraceMethods(OrmBase):
     @retried
     def insert_trace(self, trace: Trace) -> Trace:
-        given, trace = trace, trace.cleaned()
+        given, trace = trace, Trace.of(trace, "trace").cleaned()
         trace.complete()
         try:
             with self.unless_taken(f"trace {trace.id!r}"):
@@ -32,7 +33,7 @@ class TraceMethods(OrmBase):
             stored = self.get_trace(trace.id)
             if stored is None:
                 raise
-            return records.require_same(given.cleaned(), stored)
+            return records.require_same(Trace.of(given, "trace").cleaned(), stored)
         self.written(trace)
         return trace
 
@@ -46,8 +47,9 @@ class TraceMethods(OrmBase):
         with self.transaction():
             row.update(**changes)
             stored = self.one(TRACES, row)
-        if stored is None:
-            raise NotFound(f"there is no trace {id!r}")
+            if stored is None:
+                raise NotFound(f"there is no trace {id!r}")
+            stored.check_size()  # which its end may have made too large
         self.written(stored)
         return stored
 
@@ -61,4 +63,4 @@ class TraceMethods(OrmBase):
         return iterate(TRACES, self._listed_traces(session_id, kind), *_ORDER)
 
     def _listed_traces(self, session_id: str, kind: str | None) -> QuerySet[Any]:
-        return self.rows(TRACES).filter(**filters(session_id=session_id, kind=kind))
+        return self.rows(TRACES).filter(**required(session_id=session_id), **filters(kind=kind))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .arguments import ArgumentContract
 from .asynchronous import AsynchronousContract, RunAtomicContract
 from .audit_logs import AuditLogContract
 from .bad_input import BadQuestionContract, BadRecordContract, FailureContract
@@ -18,6 +19,7 @@ from .lifecycle import AtomicContract, LifecycleContract
 from .lists import ListContract
 from .memory import MemoryContract
 from .messages import MessageContract, TokenUsageContract
+from .plain import PlainValueContract
 from .retries import RetryContract
 from .sessions import SessionContract
 from .traces import TraceContract
@@ -44,6 +46,8 @@ class StorageConformance(
     ImageContract,
     ScanContract,
     LoadContract,
+    ArgumentContract,
+    PlainValueContract,
     BadRecordContract,
     BadQuestionContract,
     FailureContract,

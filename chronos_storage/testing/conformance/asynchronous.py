@@ -251,6 +251,20 @@ class RunAtomicContract:
         assert isinstance(results[2], ZeroDivisionError)
         assert column(storage.scan("session"), "id") == [f"kept {number}" for number in range(4)]
 
+    def test_a_function_that_finds_no_next_item_ends_with_an_error(self, storage: Storage) -> None:
+        needs_transactions(storage)
+
+        def first() -> Session:
+            open_session(storage, "undone")
+            return next(session for session in storage.list_sessions() if session.title == "not there")
+
+        async def work() -> None:
+            await asyncio.wait_for(storage.arun_atomic(first), 5)
+
+        with pytest.raises(RuntimeError, match="raised StopIteration"):
+            run(work)
+        assert storage.get_session("undone") is None
+
     def test_nothing_runs_where_there_are_no_transactions(self, storage: Storage) -> None:
         if storage.supports_transactions:
             pytest.skip("this backend has transactions")

@@ -9,20 +9,32 @@ from typing import Any
 import pytest
 
 from ...backends.base import Storage
-from ...codec import MAX_INDEXED, MAX_JSON_BYTES, MAX_TEXT
+from ...codec import MAX_INDEXED, MAX_JSON_BYTES, MAX_RECORD_BYTES, MAX_TEXT
 from ...exceptions import AlreadyExists, AmbiguousId, InvalidRecord, NotFound, SequenceConflict
 from ...records import (
     KINDS,
     AuditLog,
     Checkpoint,
     Event,
+    Image,
     Message,
     Session,
     TokenUsage,
     Trace,
 )
-from .helpers import Unasked, case, cases, everything, failing, needs_transactions, open_session, populate, write
-from .samples import NAIVE, UNFILTERABLE, complete_session, full, nested
+from .helpers import (
+    Unasked,
+    case,
+    cases,
+    everything,
+    failing,
+    needs_transactions,
+    open_session,
+    populate,
+    read,
+    write,
+)
+from .samples import NAIVE, UNFILTERABLE, bare, complete_session, full, nested
 
 LONG_TEXTS = {"title", "error", "description", "system_prompt"}
 WRONG_JSON: dict[str, Any] = {
@@ -53,6 +65,11 @@ def fields_of(is_one: Callable[[Any], bool]) -> list[tuple[str, str]]:
         for field in dataclasses.fields(record)
         if is_one(getattr(record, field.name))
     ]
+
+
+def quotes(size: int) -> str:
+    """A string that is so long, an even number of bytes, in JSON."""
+    return '"' * (size // 2 - 1)
 
 
 def check_refused(storage: Storage, kind: str, name: str, wrong: Any) -> None:
@@ -86,6 +103,35 @@ class BadRecordContract(Unasked):
             check_refused(storage, kind, name, [value] if name == "tool_calls" else value)
         assert everything(storage) == before
 
+    @pytest.mark.parametrize("kind", ["message", "trace"])
+    def test_as_much_json_as_a_record_holds(self, storage: Storage, kind: str) -> None:
+        """Quotation marks double in JSON, and once more in a statement of SQL."""
+        open_session(storage)
+        large, rest = {"message": ("content", "tool_calls"), "trace": ("input", "output")}[kind]
+        fields: dict[str, Any] = {
+            large: quotes(MAX_JSON_BYTES),
+            rest: [quotes(MAX_RECORD_BYTES - MAX_JSON_BYTES - 4), 10],
+        }
+        with pytest.raises(InvalidRecord) as caught:
+            write(storage, bare(kind, **fields))
+        assert caught.value.field == kind
+        fields[rest][1] = 1
+        stored = write(storage, bare(kind, id="it fits", **fields))
+        assert read(storage, stored) == stored
+
+    def test_what_makes_a_record_too_large_later(self, storage: Storage) -> None:
+        half = {"q": quotes(MAX_JSON_BYTES - 6)}
+        trace = storage.insert_trace(Trace(id="t", input=half))
+        image = storage.save_image(Image(id="i", mcp_servers=half))
+        for change in (
+            lambda: storage.end_trace("t", output=half),
+            lambda: storage.patch_image_metadata("i", half),
+        ):
+            with pytest.raises(InvalidRecord):
+                change()
+        assert storage.get_trace("t") == trace
+        assert storage.get_image("i") == image
+
     def test_a_number_that_could_not_be_filtered_by(self, storage_unasked: Storage) -> None:
         filterable = [
             (kind, field.name)
@@ -116,6 +162,7 @@ class BadRecordContract(Unasked):
             ("tool_calls", Message(session_id="s", role="user", tool_calls={})),
             ("usage", Message(session_id="s", role="user", usage={})),
             ("usage.total_tokens", Message(session_id="s", role="user", usage=TokenUsage(total_tokens=-1))),
+            ("usage.prompt_tokens", Message(session_id="s", role="user", usage=TokenUsage(prompt_tokens=10**12 + 1))),
             ("seq_num", Message(session_id="s", role="user", seq_num=-1)),
             ("seq_num", Event(session_id="s", seq_num=2**63)),
             ("seq_num", Checkpoint(session_id="s", seq_num=True)),

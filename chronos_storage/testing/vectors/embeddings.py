@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from array import array
 from dataclasses import replace
 from typing import Any
@@ -179,6 +180,28 @@ class EmbeddingContract:
         assert stored is not None
         assert (len(stored.content), stored.vector) == (1_000_000, array("f", given[1].vector))
         assert ids(vector_store.search("c", given[7].vector, 1)) == ["7"]
+
+    def test_limits_are_for_a_record_and_not_for_a_batch(self, vector_store: VectorStore) -> None:
+        vector_store.create_collection("c", 2)
+        given = [Embedding(id=f"{n}", vector=[1, n], metadata={"text": "x" * 20_000}) for n in range(250)]
+        # The most that a record may hold, of what SQL and JSON escape.
+        largest = Embedding(id="z", vector=[1, 1], content="'" * 1_000_000, metadata={"t": '"' * (2**21 - 4)})
+        stored = vector_store.upsert("c", [*given, largest])
+        assert vector_store.count("c") == 251
+        assert vector_store.get("c", "z") == stored[-1]
+        largest.metadata["t"] += '"'
+        with pytest.raises(InvalidRecord, match=r"^metadata: .* at most 4,194,304 .*embeddings\[1\].*'z'") as raised:
+            vector_store.upsert("c", [Embedding(id="new", vector=[1, 1]), largest])
+        assert raised.value.field == "metadata"
+        assert vector_store.count("c") == 251
+
+    def test_an_error_names_the_embedding(self, vector_store: VectorStore) -> None:
+        vector_store.create_collection("c", 2)
+        good = [Embedding(id=f"{n}", vector=[1, n]) for n in range(3)]
+        bad: list[dict[str, Any]] = [{"vector": [1]}, {"vector": [0, 0]}, {"vector": [1e30, 1]}]
+        for wrong in (*bad, {"metadata": {"a": math.nan}}):
+            with pytest.raises(InvalidRecord, match=r"\(in embeddings\[3\], whose id is 'bad'\)$"):
+                vector_store.upsert("c", [*good, Embedding(**{"id": "bad", "vector": [1, 1], **wrong})])
 
     async def _twins(self, store: VectorStore) -> None:
         await store.acreate_collection("c", 1)

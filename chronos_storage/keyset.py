@@ -1,0 +1,55 @@
+"""Where the next page begins: behind the last row of the one before, at its place in the order's index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import BooleanField, F, Func, Lookup, Value
+
+_OPERATORS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+
+
+class Behind(Lookup):
+    """A condition for `filter`: rows behind these values, in an order of columns that are unique together.
+
+    It is a comparison of rows, ``(a, b) > (x, y)``, for which PostgreSQL and SQLite go to one place in an index of
+    these columns. MariaDB and MySQL do so only where it is spelled out, for which PostgreSQL reads all rows with the
+    first column's value once more.
+
+    Args:
+        comparison: ``gt`` where the order ascends, ``lt`` where it descends; ``gte`` or ``lte`` with the row itself.
+    """
+
+    prepare_rhs = False
+
+    def __init__(self, columns: Sequence[str], values: Sequence[Any], comparison: str) -> None:
+        super().__init__(Func(*map(F, columns), output_field=BooleanField()), tuple(values))
+        self.comparison = comparison
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        return (*super().identity, self.comparison)
+
+    def _compiled(self, compiler: Any) -> list[tuple[str, str, Any]]:
+        """Each column and its value in SQL, with the value as its parameter."""
+        pairs = []
+        for column, value in zip(self.lhs.get_source_expressions(), self.rhs, strict=True):
+            sql, _ = compiler.compile(column)
+            value_sql, parameters = compiler.compile(Value(value, output_field=column.output_field))
+            pairs.append((sql, value_sql, tuple(parameters)))
+        return pairs
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        columns, values, parameters = zip(*self._compiled(compiler), strict=True)
+        row = f"({', '.join(columns)}) {_OPERATORS[self.comparison]} ({', '.join(values)})"
+        return row, sum(parameters, ())
+
+    def as_mysql(self, compiler: Any, connection: Any) -> Any:
+        *firsts, (column, value, parameters) = self._compiled(compiler)
+        sql = f"{column} {_OPERATORS[self.comparison]} {value}"
+        strict = _OPERATORS[self.comparison[:2]]
+        for column, value, given in reversed(firsts):
+            sql = f"({column} {strict} {value} OR ({column} = {value} AND {sql}))"
+            parameters = (*given, *given, *parameters)
+        return sql, parameters

@@ -1,0 +1,236 @@
+"""The work on the indexes of PostgreSQL: building, replacing and removing them, in threads beside the callers' work.
+
+``CREATE INDEX CONCURRENTLY`` and ``DROP INDEX CONCURRENTLY`` keep nobody from reading and writing, can't run inside a
+transaction, and wait for transactions that began before them, as long as those take; two of them at one table would
+wait for each other. So all work on the indexes, of every process, takes one lock. It is an advisory lock that a
+transaction on a connection of its own holds: it ends with that however the process ends, and stays behind neither in a
+pool of connections nor at a pooler. It is tried for and never waited for, as a waiting statement would hold up the
+build that it waits for.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from django.db import DatabaseError, connections, transaction
+
+from .base import Progress
+from .indexes import INDEXED_FROM, LOCK, TABLE, Shape, definitions
+
+logger = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.2
+
+#: The indexes that nobody needs: of collections that are gone, and of work that was broken off.
+_NEEDLESS = f"""
+    SELECT c.relname FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+    WHERE i.indrelid = '{TABLE}'::regclass AND c.relname ~ '^chronos_vectors_[0-9]+_(hnsw|words)' AND (
+        c.relname ~ '_(new|old)$' OR NOT EXISTS (
+            SELECT FROM chronos_vectors_collection WHERE id = substring(c.relname FROM '[0-9]+')::bigint))
+"""
+#: Ends the statements that work on indexes, but what tidies up not within so many seconds.
+_CANCEL = """
+    SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND state = 'active' AND (
+        query LIKE 'CREATE INDEX CONCURRENTLY chronos_vectors_%%'
+        OR (query LIKE 'DROP INDEX CONCURRENTLY IF EXISTS chronos_vectors_%%'
+            AND query_start < clock_timestamp() - make_interval(secs => %s)))
+"""
+_TIDYING_SECONDS = 2.0
+
+
+@contextmanager
+def _alone(alias: str) -> Iterator[bool]:
+    """Whether nobody else works on the indexes of this database, and then nobody does until the end of the block."""
+    connection: Any = connections[alias].copy()
+    try:
+        with connection.cursor() as cursor:
+            # At other levels the transaction would keep a snapshot, for whose end the build inside would wait.
+            cursor.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
+            [alone] = cursor.fetchone()
+            try:
+                yield alone
+            finally:
+                with suppress(DatabaseError):  # a connection that is lost has given the lock back
+                    cursor.execute("ROLLBACK")
+    finally:
+        connection.close()
+
+
+class _Work(threading.Thread):
+    """Work on the indexes of one collection, or without one, the removal of what nobody needs.
+
+    Args:
+        anew: whether indexes that are there are replaced.
+    """
+
+    def __init__(self, alias: str, shape: Shape | None = None, *, anew: bool = False) -> None:
+        super().__init__(name=f"chronos_vectors index of collection {shape.id}" if shape else "chronos_vectors indexes")
+        self.alias = alias
+        self.shape = shape
+        self.anew = anew
+        self.error: DatabaseError | None = None
+        #: Whether its turn has come.
+        self.begun = False
+        self._cancelled = threading.Event()
+
+    def cancel(self) -> None:
+        """End the work and wait for its end; the indexes stay as they were before."""
+        self._cancelled.set()
+        while self.is_alive():
+            if self.begun:
+                with connections[self.alias].cursor() as cursor:
+                    cursor.execute(_CANCEL, [_TIDYING_SECONDS])
+            self.join(_POLL_SECONDS)
+
+    def run(self) -> None:
+        try:
+            while not self._cancelled.is_set():
+                with _alone(self.alias) as self.begun:
+                    if self.begun:
+                        with connections[self.alias].cursor() as cursor:
+                            self._work(cursor)
+                        return
+                self._cancelled.wait(_POLL_SECONDS)
+        except DatabaseError as error:
+            self.error = error
+            if not self._cancelled.is_set():
+                logger.warning("Work on the indexes of %s failed: %s", self.shape or "dropped collections", error)
+        finally:
+            connections[self.alias].close()
+
+    def _work(self, cursor: Any) -> None:
+        _end_orphans(cursor)
+        if self.shape and _exists(cursor, self.shape):  # not dropped meanwhile
+            for name, definition in definitions(self.shape).items():
+                if self.anew or not _is_valid(cursor, name):
+                    self._make(cursor, name, definition)
+                if self._cancelled.is_set():
+                    return
+            _let_planner_know(cursor, self.shape)
+        cursor.execute(_NEEDLESS)
+        for [name] in cursor.fetchall():
+            _drop(cursor, name)
+
+    def _make(self, cursor: Any, name: str, definition: str) -> None:
+        for leftover in (f"{name}_new", f"{name}_old"):  # of work that was broken off
+            _drop(cursor, leftover)
+        if self._cancelled.is_set():
+            return
+        try:
+            cursor.execute(f"CREATE INDEX CONCURRENTLY {name}_new ON {TABLE} {definition}")
+        except DatabaseError:
+            # Half an index answers no search, and every write would have to keep it.
+            _drop(cursor, f"{name}_new")
+            raise
+        with transaction.atomic(using=self.alias):
+            cursor.execute(f"ALTER INDEX IF EXISTS {name} RENAME TO {name}_old")
+            cursor.execute(f"ALTER INDEX {name}_new RENAME TO {name}")
+        _drop(cursor, f"{name}_old")
+
+
+def _end_orphans(cursor: Any) -> None:
+    """End what a process began that was killed: the server goes on with it, and nobody has the lock any more."""
+    cursor.execute(_CANCEL, [0.0])
+    while cursor.fetchone():
+        time.sleep(_POLL_SECONDS)
+        cursor.execute(_CANCEL, [0.0])
+
+
+def _exists(cursor: Any, shape: Shape) -> bool:
+    cursor.execute("SELECT 1 FROM chronos_vectors_collection WHERE id = %s", [shape.id])
+    return cursor.fetchone() is not None
+
+
+def _is_valid(cursor: Any, name: str) -> bool:
+    cursor.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [name])
+    return bool(cursor.fetchone() == (True,))
+
+
+def _drop(cursor: Any, name: str) -> None:
+    cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+
+
+def _let_planner_know(cursor: Any, shape: Shape) -> None:
+    """Analyze the table, which takes a while, if the planner thinks a large collection to be of quite another size."""
+    cursor.execute("SELECT reltuples FROM pg_class WHERE oid = to_regclass(%s)", [f"chronos_vectors_{shape.id}_hnsw"])
+    [rows] = cursor.fetchone()
+    if rows < INDEXED_FROM:
+        return
+    cursor.execute(f"EXPLAIN (FORMAT JSON) SELECT FROM {TABLE} WHERE collection_id = {shape.id}")
+    [[explained]] = cursor.fetchone()
+    if not rows / 2 <= explained["Plan"]["Plan Rows"] <= rows * 2:
+        cursor.execute(f"ANALYZE {TABLE}")
+
+
+#: What this process began, the last of each alias and collection.
+_begun: dict[tuple[str, int | None], _Work] = {}
+
+
+def _start(work: _Work) -> _Work:
+    _begun[work.alias, work.shape.id if work.shape else None] = work
+    work.start()
+    return work
+
+
+def build_if_due(alias: str, shape: Shape) -> None:
+    """Begin to build a collection's indexes, if it is large enough to have them; `wait` waits for the end."""
+    running = _begun.get((alias, shape.id))
+    if running and running.is_alive():
+        return
+    with connections[alias].cursor() as cursor:
+        cursor.execute(f"SELECT 1 FROM {TABLE} WHERE collection_id = {shape.id} LIMIT 1 OFFSET {INDEXED_FROM - 1}")
+        is_due = cursor.fetchone() is not None
+    if is_due:
+        _start(_Work(alias, shape))
+
+
+def tidy(alias: str) -> None:
+    """Begin to remove the indexes of collections that are gone; `wait` waits for the end."""
+    with connections[alias].cursor() as cursor:
+        cursor.execute(_NEEDLESS)
+        is_due = cursor.fetchone() is not None
+    running = _begun.get((alias, None))
+    if is_due and not (running and running.is_alive() and not running.begun):
+        _start(_Work(alias))
+
+
+def rebuild(alias: str, shape: Shape, progress: Progress | None) -> None:
+    """Build a collection's indexes anew and wait for the end."""
+    work = _start(_Work(alias, shape, anew=True))
+    try:
+        while work.is_alive():
+            work.join(_POLL_SECONDS)
+            if progress:
+                progress(*((work.begun and _progress(alias)) or ("waiting", 0.0)))
+    except BaseException:
+        work.cancel()
+        raise
+    if work.error:
+        raise work.error
+
+
+def _progress(alias: str) -> tuple[str, float] | None:
+    with connections[alias].cursor() as cursor:
+        cursor.execute(
+            "SELECT phase, greatest(blocks_done::float / nullif(blocks_total, 0),"
+            f" tuples_done::float / nullif(tuples_total, 0), 0) FROM pg_stat_progress_create_index"
+            f" WHERE relid = '{TABLE}'::regclass"
+        )
+        found: tuple[str, float] | None = cursor.fetchone()
+        return found
+
+
+def wait(alias: str) -> None:
+    """Wait until the work that this process began in a database has ended."""
+    for key in [key for key in _begun if key[0] == alias]:
+        work = _begun.pop(key, None)
+        if work and work is not threading.current_thread():
+            work.join()

@@ -82,7 +82,7 @@ class Session(_Exchanged):
         metadata: any JSON, mostly an object.
     """
 
-    omitempty = ("metadata", "deleted_at")
+    omitempty: ClassVar[tuple[str, ...]] = ("metadata", "deleted_at")
 
     id: str = ""
     user_id: str = ""
@@ -104,7 +104,7 @@ class Event(_Exchanged):
         metadata: any JSON, mostly an object.
     """
 
-    omitempty = ("agent", "error", "usage", "metadata")
+    omitempty: ClassVar[tuple[str, ...]] = ("agent", "error", "usage", "metadata")
 
     id: str = ""
     session_id: str

@@ -16,6 +16,7 @@ import dj_database_url
 from django.db import connections
 
 from .exceptions import ConfigurationError
+from .extras import require
 from .pools import move_pool
 from .sqlite_files import keep_whole
 
@@ -184,6 +185,8 @@ def _settings(dsn: str) -> dict[str, Any]:
         return _sqlite(str(settings["NAME"]), **settings.get("OPTIONS", {}))
     if kind == "mysql":
         _provide_mysqldb()
+    else:
+        require(f"a {scheme}:// store", "psycopg")
     return settings
 
 

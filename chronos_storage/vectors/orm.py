@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connections, router, transaction
 
 from .. import codec, records
+from ..backends.handler import known_alias
 from ..backends.orm.errors import retried
 from ..exceptions import AlreadyExists, ConfigurationError, InvalidRecord, NotFound
 from ..ids import new_id
@@ -34,7 +35,7 @@ class OrmVectorStore(VectorStore):
     max_dimension = 16_000
 
     def __init__(self, using: str | None = None) -> None:
-        self._using = using
+        self._using = using and known_alias(using)
         if (vendor := connections[self.alias].vendor) not in self.vendors:
             raise ConfigurationError(
                 f"{type(self).__name__} is for {' and '.join(sorted(self.vendors))}, and the database {self.alias!r} is"

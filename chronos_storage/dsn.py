@@ -132,7 +132,8 @@ def connect_read_only(dsn: str) -> BaseDatabaseWrapper:
             raise ConfigurationError(f"there is no file {name}")
         return connections[_alias({"ENGINE": _SQLITE, "NAME": f"file:{quote(str(path))}?mode=ro"})]
     settings = _settings(dsn)
-    options = settings.setdefault("OPTIONS", {})
+    options = settings["OPTIONS"]
+    options.pop("pool", None)  # it is one connection
     name, clause = _READ_ONLY[_SQL_SCHEMES[scheme]]
     options[name] = f"{options.get(name, '')}{clause}"
     return connections[_alias(settings)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,10 @@ from .metrics import METRICS, as_matrix
 
 #: Bytes of one statement, below MariaDB's default limit of 16 MiB even where each byte takes two.
 _STATEMENT_BYTES = 4 * 1024 * 1024
+#: More results than any collection has.
+_ALL = 2**40
+#: A word as the databases that split most count them.
+_WORD = re.compile(r"[^\W_]+")
 
 
 class OrmVectorStore(VectorStore):
@@ -215,6 +220,8 @@ class Question:
     def __init__(self, dimension: int, metric: str, query: Any, top_k: int, filter: Any, text: str | None) -> None:  # noqa: A002
         #: The query as an array of float32.
         self.vector: Any = as_matrix([codec.vector(query, "query")], dimension, metric, "query")[0]
-        self.top_k: int = codec.integer(top_k, "top_k")
+        self.top_k: int = min(codec.integer(top_k, "top_k"), _ALL)
         self.filter: And = filters.parse(filter)
         self.text: str | None = None if text is None else codec.string(text, "text", codec.MAX_TEXT)
+        if self.text is not None and (words := len(_WORD.findall(self.text))) > codec.MAX_WORDS:
+            raise InvalidRecord("text", f"has {words:,} words; at most {codec.MAX_WORDS:,} are looked for")

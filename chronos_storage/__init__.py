@@ -45,8 +45,9 @@ _HOMES = {
     "vector_stores": ".vectors.handler",
 }
 
+if not TYPE_CHECKING:  # or type checkers would take any name for one that is here
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name], __name__), name)
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_HOMES[name], __name__), name)

@@ -30,6 +30,8 @@ MAX_WITH_TEXTS_BYTES = MAX_RECORD_BYTES + 512 * 1024
 MAX_TOKENS = 10**12
 #: Deepest nesting of objects and lists.
 MAX_DEPTH = 100
+#: Most conditions of a filter (a list of values is one), and most words that a search looks for.
+MAX_CONDITIONS, MAX_WORDS = 1_000, 4_000
 #: Whole numbers a signed 64-bit integer holds.
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 #: Years that every database's timestamps hold.

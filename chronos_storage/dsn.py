@@ -16,6 +16,7 @@ import dj_database_url
 from django.db import connections
 
 from .exceptions import ConfigurationError
+from .extras import require
 from .pools import move_pool
 from .sqlite_files import keep_whole
 
@@ -131,7 +132,8 @@ def connect_read_only(dsn: str) -> BaseDatabaseWrapper:
             raise ConfigurationError(f"there is no file {name}")
         return connections[_alias({"ENGINE": _SQLITE, "NAME": f"file:{quote(str(path))}?mode=ro"})]
     settings = _settings(dsn)
-    options = settings.setdefault("OPTIONS", {})
+    options = settings["OPTIONS"]
+    options.pop("pool", None)  # it is one connection
     name, clause = _READ_ONLY[_SQL_SCHEMES[scheme]]
     options[name] = f"{options.get(name, '')}{clause}"
     return connections[_alias(settings)]
@@ -184,6 +186,8 @@ def _settings(dsn: str) -> dict[str, Any]:
         return _sqlite(str(settings["NAME"]), **settings.get("OPTIONS", {}))
     if kind == "mysql":
         _provide_mysqldb()
+    else:
+        require(f"a {scheme}:// store", "psycopg")
     return settings
 
 

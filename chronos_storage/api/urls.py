@@ -69,6 +69,15 @@ class _CheckedPattern(RoutePattern):
             access_for(None)
         except ConfigurationError as error:
             messages.append(Error(f"{error}.", id="chronos_storage.E007"))
+        messages += [
+            Error(
+                f'The REST API is mounted, and "{name}" is not in INSTALLED_APPS.',
+                hint="Add it there: its pages and messages are needed.",
+                id="chronos_storage.E008",
+            )
+            for name in ("rest_framework", "django_filters")
+            if not apps.is_installed(name)
+        ]
         return messages
 
 

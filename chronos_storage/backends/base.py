@@ -231,7 +231,7 @@ class Storage(ABC):
     @abstractmethod
     def find_messages(self, ids: Sequence[str]) -> dict[str, Message]:
         """Messages by their ids, whatever their sessions: of each id the newest, of a session that is not deleted
-        where there is one. What no session has is left out.
+        where there is one. They come in the order of the ids; what no session has is left out.
         """
 
     @twin(find_messages)

@@ -7,11 +7,14 @@ from threading import RLock
 from typing import Any, Generic, TypeVar, cast
 
 from django.core.signals import setting_changed
+from django.db import connections
 from django.utils.connection import ConnectionProxy
 from django.utils.module_loading import import_string
 
 from .. import conf
+from ..dsn import is_connected
 from ..exceptions import ConfigurationError
+from ..extras import advice
 from ..forks import PerProcess
 from .base import Storage
 
@@ -70,13 +73,14 @@ class AliasHandler(PerProcess, Generic[B]):
         try:
             backend = import_string(str(configured["BACKEND"]))
         except ImportError as error:
-            name = configured["BACKEND"]
-            raise ConfigurationError(f'{where}: its "BACKEND" {name!r} can\'t be imported: {error}') from error
+            raise _not_imported(where, configured["BACKEND"], error) from error
         options = {name.lower(): value for name, value in configured.get("OPTIONS", {}).items()}
         try:
             return cast(B, backend(**options))
         except TypeError as error:
             raise ConfigurationError(f'{where}: its "OPTIONS" don\'t fit: {error}') from error
+        except ImportError as error:
+            raise _not_imported(where, configured["BACKEND"], error) from error
 
     def reset(self) -> None:
         """Forget what was made, after the setting has changed."""
@@ -86,6 +90,22 @@ class AliasHandler(PerProcess, Generic[B]):
     def _setting_changed(self, *, setting: str, **kwargs: Any) -> None:
         if setting == conf.NAME:
             self.reset()
+
+
+def _not_imported(where: str, name: Any, error: ImportError) -> ConfigurationError:
+    return ConfigurationError(f'{where}: its "BACKEND" {name!r} can\'t be imported: {error}{advice(error)}')
+
+
+def known_alias(using: str) -> str:
+    """The database alias, if there is one of this name.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    if using not in connections:
+        known = ", ".join(alias for alias in connections if not is_connected(alias))
+        raise ConfigurationError(f"DATABASES has no {using!r}; it has {known}")
+    return using
 
 
 storages: AliasHandler[Storage] = AliasHandler("STORAGES", conf.ORM_BACKEND)

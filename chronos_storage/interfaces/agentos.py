@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal
 
+from .. import codec
 from ..backends.base import Storage
 from ..backends.handler import storage as default_storage
 from ..backends.twins import hop
@@ -115,7 +116,11 @@ class StorageAdapter:
     ) -> list[Conversation]:
         """A user's conversations, the most recently active first. A limit or offset of 0 is ignored."""
         found = await self._storage.alist_sessions(
-            agent_id or None, user_id=user_id, order="-last_activity_at", limit=limit or None, offset=offset or 0
+            agent_id or None,
+            user_id=codec.string(user_id, "user_id"),
+            order="-last_activity_at",
+            limit=limit or None,
+            offset=offset or 0,
         )
         return [conversation_of(session) for session in found]
 

@@ -57,6 +57,7 @@ class ConversationMessage(Exchanged):
 
 def session_of(conversation: Conversation) -> records.Session:
     """The session that a conversation is kept as."""
+    conversation = Conversation.of(conversation, "conversation")
     return records.Session(
         id=required(conversation.id, "id"),
         user_id=required(conversation.user_id, "user_id"),
@@ -83,6 +84,7 @@ def conversation_of(session: records.Session) -> Conversation:
 
 def message_of(message: ConversationMessage) -> records.Message:
     """The message that a conversation's message is kept as."""
+    message = ConversationMessage.of(message, "message")
     return records.Message(
         id=required(message.id, "id"),
         session_id=required(message.conversation_id, "conversation_id"),

@@ -120,6 +120,7 @@ class Message(_MessageJSON):
 
 def container_of(record: ContainerRecord) -> records.Container:
     """The storage's container."""
+    record = ContainerRecord.of(record, "record")
     return records.Container(
         id=required(record.container_id, "container_id"),
         config=record.config or {},
@@ -140,6 +141,7 @@ def container_record(container: records.Container) -> ContainerRecord:
 
 def image_of(record: ImageRecord) -> records.Image:
     """The storage's image."""
+    record = ImageRecord.of(record, "record")
     return records.Image(
         id=required(record.image_id, "image_id"),
         container_id=record.container_id,
@@ -174,6 +176,7 @@ def image_record(image: records.Image) -> ImageRecord:
 
 def session_of(record: SessionRecord) -> records.Session:
     """The storage's session."""
+    record = SessionRecord.of(record, "record")
     return records.Session(
         id=required(record.session_id, "session_id"),
         image_id=record.image_id,
@@ -196,6 +199,7 @@ def session_record(session: records.Session) -> SessionRecord:
 
 def message_of(session_id: str, message: Message) -> records.Message:
     """The storage's message. A tool's result is its content; an error's code stands in its metadata."""
+    message = Message.of(message, "message")
     kind = codec.string(message.subtype, "subtype").replace("_", "-")
     if kind not in _ROLES:
         raise InvalidRecord("subtype", f"must be one of {', '.join(_ROLES)}, not {message.subtype!r}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
+from .. import codec
 from ..backends.base import Storage
 from ..exceptions import AlreadyExists, NotFound
 from .agentx_records import (
@@ -84,11 +85,12 @@ class ImageRepository:
 
     async def find_images_by_name(self, name: str) -> list[ImageRecord]:
         """The images of exactly this name, newest first."""
-        return [image_record(image) for image in await self._storage.alist_images(name=name)]
+        return [image_record(image) for image in await self._storage.alist_images(name=codec.string(name, "name"))]
 
     async def find_images_by_container_id(self, container_id: str) -> list[ImageRecord]:
         """A container's images, newest first."""
-        return [image_record(image) for image in await self._storage.alist_images(container_id=container_id)]
+        found = await self._storage.alist_images(container_id=codec.string(container_id, "container_id"))
+        return [image_record(image) for image in found]
 
     async def image_exists(self, image_id: str) -> bool:
         """Whether the image is there."""
@@ -146,7 +148,8 @@ class SessionRepository:
 
     async def find_sessions_by_container_id(self, container_id: str) -> list[SessionRecord]:
         """A container's sessions, newest first."""
-        found = await self._storage.alist_sessions(container_id=container_id, limit=None)
+        given = codec.string(container_id, "container_id")
+        found = await self._storage.alist_sessions(container_id=given, limit=None)
         return [session_record(session) for session in found]
 
     async def find_all_sessions(self) -> list[SessionRecord]:

@@ -15,6 +15,7 @@ from django.db import connections
 from .. import codec
 from ..backends.base import Storage
 from ..backends.document import MemoryStorage
+from ..exceptions import InvalidRecord
 from .ago_database import Config, open_database
 from .ago_records import METADATA, Event, Session, ago_session_of, event_of, message_of, session_of
 from .unique import add_unique
@@ -99,6 +100,7 @@ class Service:
         """A user's sessions, or with an empty user_id everyone's, newest first. A limit of 0 or less is all."""
         limited = limit if codec.integer(limit, "limit", codec.MIN_INTEGER) > 0 else None
         skipped = max(0, codec.integer(offset, "offset", codec.MIN_INTEGER))
+        user_id = codec.string(user_id, "user_id")
         found = self._storage.list_sessions(user_id=user_id or None, limit=limited, offset=skipped)
         return [ago_session_of(session) for session in found]
 
@@ -116,6 +118,8 @@ class Service:
     @_released
     def create_events(self, events: Iterable[Event]) -> list[Event]:
         """Store several events, all or none; see `create_event`."""
+        if not isinstance(events, Iterable):
+            raise InvalidRecord("events", f"must be Event records, not {type(events).__name__}")
         stored = add_unique(self._storage, [message_of(event) for event in events])
         return [event_of(message) for message in stored]
 

@@ -120,6 +120,7 @@ class Event(_Exchanged):
 
 def session_of(session: Session) -> records.Session:
     """The session of the storage that one of Ago's is."""
+    session = Session.of(session, "session")
     return records.Session(
         id=session.id,
         user_id=session.user_id,
@@ -150,6 +151,7 @@ def message_of(event: Event) -> records.Message:
 
     Content that names no role is an assistant's where the event names an agent, and otherwise a user's.
     """
+    event = Event.of(event, "event")
     role = _role(event.content)
     metadata = _kept(event.metadata, *METADATA)
     for name in METADATA:

@@ -71,6 +71,17 @@ class Exchanged:
         first, *rest = name.split("_")
         return first + "".join(map(str.capitalize, rest))
 
+    @classmethod
+    def of(cls, value: Any, argument: str) -> Self:
+        """An argument that must be such a record.
+
+        Raises:
+            InvalidRecord: it is another, none, or JSON.
+        """
+        if not isinstance(value, cls):
+            raise InvalidRecord(argument, f"must be a {cls.__name__}, not {type(value).__name__}")
+        return value
+
     def to_json(self) -> dict[str, Any]:
         """The record as JSON, without what is absent."""
         found = {spelling: getattr(self, name) for spelling, name in _spellings(type(self)).items()}  # type: ignore[arg-type]

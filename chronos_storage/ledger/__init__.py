@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .permit import purge_permit as purge_permit
 
 __all__ = ["purge_permit"]
 
+if not TYPE_CHECKING:  # or type checkers would take any name for one that is here
 
-def __getattr__(name: str) -> Any:
-    # Deferred: the permit needs the models, and the models need this package.
-    if name == "purge_permit":
-        from .permit import purge_permit
+    def __getattr__(name: str) -> Any:
+        # Deferred: the permit needs the models, and the models need this package.
+        if name == "purge_permit":
+            from .permit import purge_permit
 
-        return purge_permit
-    raise AttributeError(name)
+            return purge_permit
+        raise AttributeError(name)

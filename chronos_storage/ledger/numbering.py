@@ -132,12 +132,21 @@ def number(
             if expected not in (None, head.seq_num):
                 raise SequenceConflict(expected, head.seq_num)
         record.complete()
-        record.seq_num = head.seq_num = head.seq_num + 1
+        record.seq_num = head.seq_num = following(head.seq_num)
         if key:
             known[key] = record
         result.append(record)
         new.append((head, record))
     return result, new
+
+
+def following(last: int) -> int:
+    """The number behind a series' last.
+
+    Raises:
+        InvalidRecord: there is none; the last was given by a caller.
+    """
+    return codec.integer(last + 1, "seq_num")
 
 
 def unknown(given: Iterable[R], known: dict[Any, R], key: Callable[[R], Any]) -> list[R]:

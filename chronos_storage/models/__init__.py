@@ -1,5 +1,9 @@
 """The tables: a model a record type, and the counters behind their numbers."""
 
+from ..extras import require_app
+
+require_app("chronos_storage")
+
 from .audit_logs import AuditLog
 from .checkpoints import Checkpoint
 from .events import Event

@@ -14,6 +14,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Greatest
 
 from .. import codec, models, records
+from ..backends.handler import known_alias
 from ..backends.orm.errors import retried
 from ..exceptions import ConfigurationError, CursorExpired, InvalidRecord
 from ..forks import PerProcess
@@ -50,10 +51,8 @@ class OrmQueue(EventQueue, PerProcess):
         listen_using: str | None = None,
     ) -> None:
         #: The database alias that is used.
-        self.alias: str = using or router.db_for_write(models.QueueEntry)
-        for alias in (self.alias, listen_using or self.alias):
-            if alias not in connections:
-                raise ConfigurationError(f"DATABASES has no {alias!r}")
+        self.alias: str = known_alias(using or router.db_for_write(models.QueueEntry))
+        known_alias(listen_using or self.alias)
         if poll_interval <= 0:
             raise ConfigurationError(f"POLL_INTERVAL must be a number of seconds above 0, not {poll_interval!r}")
         self._waker = waker_for(

@@ -50,11 +50,12 @@ from .queues import EventQueueConformance  # noqa: E402
 
 __all__ = ["EventQueueConformance", "StorageConformance", "VectorStoreConformance"]
 
+if not TYPE_CHECKING:  # or type checkers would take any name for one that is here
 
-def __getattr__(name: str) -> Any:
-    # Only when asked for: it needs Hypothesis.
-    if name != "VectorStoreConformance":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .vectors import VectorStoreConformance
+    def __getattr__(name: str) -> Any:
+        # Only when asked for: it needs Hypothesis.
+        if name != "VectorStoreConformance":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from .vectors import VectorStoreConformance
 
-    return VectorStoreConformance
+        return VectorStoreConformance

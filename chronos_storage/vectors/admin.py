@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -22,8 +22,9 @@ from ..exceptions import ChronosError
 from ..text import visible
 from .handler import vector_stores
 from .models import Collection, Embedding
-from .orm import OrmVectorStore
-from .stores import database_store
+
+if TYPE_CHECKING:
+    from .orm import OrmVectorStore
 
 #: How many embeddings a search shows.
 _RESULTS = 20
@@ -33,6 +34,8 @@ _COLLECTION = "collection__id__exact"
 
 @cache
 def _store(using: str) -> OrmVectorStore:
+    from .stores import database_store  # which needs NumPy; that it is missing is for the checks to say
+
     # Kept, for the vectors it may hold in memory between searches.
     return database_store(using=using)
 

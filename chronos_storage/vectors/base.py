@@ -87,10 +87,11 @@ class VectorStore(ABC):
             query: a list of numbers or a NumPy array of the collection's dimension.
             top_k: how many; fewer come only where fewer are stored, or match the filter.
             filter: which embeddings count, by their metadata; `chronos_storage.vectors.filters` has the grammar.
-            text: search the contents for these words too, and fuse both ranks by reciprocal rank.
+            text: search the contents for these words too, at most 4,000, and fuse both ranks by reciprocal rank.
 
         Raises:
-            InvalidRecord: a query that couldn't be stored as a vector, or an unknown operator in the filter.
+            InvalidRecord: a query that couldn't be stored as a vector, an unknown operator in the filter, or more
+                conditions or words than are taken.
         """
 
     @twin(search)

@@ -13,6 +13,8 @@ Several fields, or operators of one field, must all match. Types never cross: a 
 and 1 is 1.0. Strings are ordered by code point. A field that isn't there matches only ``$ne``, ``$nin``,
 ``$exists: false`` and ``$not``; null is a value like any other. Dots lead into objects, never into lists.
 
+A filter has at most 1,000 conditions, of which a list of values is one, however long; as JSON it is at most 4 MiB.
+
 `parse` makes a small tree of it. Each node tells in Python what it matches, which is the reference for every store
 that compiles the tree to a language of its own.
 """
@@ -87,6 +89,22 @@ class Equals:
 
 
 @dataclass(frozen=True, slots=True)
+class In:
+    """The field is there and has one of these values.
+
+    Attributes:
+        values: the canonical JSON of each, whole floats as integers, so that equal values have equal texts.
+    """
+
+    path: tuple[str, ...]
+    values: frozenset[str]
+
+    def matches(self, metadata: dict[str, Any]) -> bool:
+        found = _find(metadata, self.path)
+        return found is not _MISSING and codec.canonical(_exact(found)) in self.values
+
+
+@dataclass(frozen=True, slots=True)
 class Compares:
     """The field is a number, or a string, as the value is, and stands so to it.
 
@@ -122,7 +140,21 @@ def parse(filter: Any) -> And:  # noqa: A002  (the field's own word)
     """
     if filter is None:
         return And(())
-    return _filter(codec.json_object(filter, "filter"), "filter")
+    given = codec.json_object(filter, "filter")
+    codec.dumps(given, "filter")
+    tree = _filter(given, "filter")
+    if (conditions := _count(tree)) > codec.MAX_CONDITIONS:
+        raise InvalidRecord("filter", f"has {conditions:,} conditions; at most {codec.MAX_CONDITIONS:,} are taken")
+    return tree
+
+
+def _count(node: Node) -> int:
+    match node:
+        case And() | Or():
+            return sum(map(_count, node.parts))
+        case Not():
+            return _count(node.part)
+    return 1
 
 
 def _filter(given: Any, where: str) -> And:
@@ -142,6 +174,10 @@ def _clause(key: str, value: Any, where: str) -> Node:
     if key.startswith("$"):
         raise InvalidRecord(where, "is no operator; a filter has $and, $or and $not")
     path = tuple(key.split("."))
+    if len(path) > codec.MAX_DEPTH:
+        raise InvalidRecord(
+            "filter", f"has a path of {len(path):,} names; metadata are nested at most {codec.MAX_DEPTH} deep"
+        )
     if isinstance(value, dict) and any(name.startswith("$") for name in value):
         return And(tuple(_operation(path, name, operand, f"{where}.{name}") for name, operand in value.items()))
     return Equals(path, _exact(value))
@@ -174,10 +210,10 @@ def _operation(path: tuple[str, ...], name: str, operand: Any, where: str) -> No
     return Compares(path, name, _exact(operand))
 
 
-def _any_of(path: tuple[str, ...], operand: Any, where: str) -> Or:
+def _any_of(path: tuple[str, ...], operand: Any, where: str) -> In:
     if not isinstance(operand, list):
         raise InvalidRecord(where, f"must be a list, not {type(operand).__name__}")
-    return Or(tuple(Equals(path, _exact(value)) for value in operand))
+    return In(path, frozenset(codec.canonical(_exact(value)) for value in operand))
 
 
 def _exact(value: Any) -> Any:

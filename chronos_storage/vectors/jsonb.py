@@ -9,9 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from .. import codec
-from .filters import And, Compares, Equals, Exists, Node, Not, Or
+from .filters import And, Compares, Equals, Exists, In, Node, Not, Or
 
 _SQL_OPERATORS = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
+
+#: So many values are each looked for in the index; more are a table to look each row's value up in.
+_FEW_VALUES = 100
 
 #: A condition and the parameters of its placeholders.
 Condition = tuple[str, list[Any]]
@@ -33,6 +36,8 @@ def condition(node: Node, column: str) -> Condition:
             return f"NOT {sql}", parameters
         case Equals():
             return _equals(node, column)
+        case In():
+            return _in(node, column)
         case Compares():
             return _compares(node, column)
         case Exists():
@@ -61,6 +66,17 @@ def _equals(node: Equals, column: str) -> Condition:
         return f"({column} @> %s::jsonb)", [codec.dumps(wanted)]
     value, parameters = _value(node.path, column)
     return f"coalesce({value} = %s::jsonb, FALSE)", [*parameters, codec.dumps(wanted)]
+
+
+def _in(node: In, column: str) -> Condition:
+    values = sorted(node.values)
+    if len(values) <= _FEW_VALUES:
+        return _joined(tuple(Equals(node.path, codec.loads(value)) for value in values), " OR ", "FALSE", column)
+    value, parameters = _value(node.path, column)
+    return f"coalesce({value} IN (SELECT jsonb_array_elements(%s::jsonb)), FALSE)", [
+        *parameters,
+        f"[{','.join(values)}]",
+    ]
 
 
 def _compares(node: Compares, column: str) -> Condition:

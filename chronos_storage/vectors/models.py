@@ -8,9 +8,12 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from ..extras import require_app
 from ..fields import IdField, MetadataField
 from ..text import name as shown
 from .fields import ContentField, VectorField
+
+require_app("chronos_storage.vectors")
 
 
 class Collection(models.Model):

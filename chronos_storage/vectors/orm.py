@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from django.db import connections, router, transaction
 
 from .. import codec, records
+from ..backends.handler import known_alias
 from ..backends.orm.errors import retried
 from ..exceptions import AlreadyExists, ConfigurationError, InvalidRecord, NotFound
 from ..ids import new_id
@@ -19,6 +21,10 @@ from .metrics import METRICS, as_matrix
 
 #: Bytes of one statement, below MariaDB's default limit of 16 MiB even where each byte takes two.
 _STATEMENT_BYTES = 4 * 1024 * 1024
+#: More results than any collection has.
+_ALL = 2**40
+#: A word as the databases that split most count them.
+_WORD = re.compile(r"[^\W_]+")
 
 
 class OrmVectorStore(VectorStore):
@@ -34,7 +40,7 @@ class OrmVectorStore(VectorStore):
     max_dimension = 16_000
 
     def __init__(self, using: str | None = None) -> None:
-        self._using = using
+        self._using = using and known_alias(using)
         if (vendor := connections[self.alias].vendor) not in self.vendors:
             raise ConfigurationError(
                 f"{type(self).__name__} is for {' and '.join(sorted(self.vendors))}, and the database {self.alias!r} is"
@@ -214,6 +220,8 @@ class Question:
     def __init__(self, dimension: int, metric: str, query: Any, top_k: int, filter: Any, text: str | None) -> None:  # noqa: A002
         #: The query as an array of float32.
         self.vector: Any = as_matrix([codec.vector(query, "query")], dimension, metric, "query")[0]
-        self.top_k: int = codec.integer(top_k, "top_k")
+        self.top_k: int = min(codec.integer(top_k, "top_k"), _ALL)
         self.filter: And = filters.parse(filter)
         self.text: str | None = None if text is None else codec.string(text, "text", codec.MAX_TEXT)
+        if self.text is not None and (words := len(_WORD.findall(self.text))) > codec.MAX_WORDS:
+            raise InvalidRecord("text", f"has {words:,} words; at most {codec.MAX_WORDS:,} are looked for")

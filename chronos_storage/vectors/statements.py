@@ -18,15 +18,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from .fusion import CONSTANT, depth
-from .indexes import WORDS, Shape
+from .indexes import TABLE, WORDS, Shape
 from .metrics import relative_error
 
-_TABLE = "chronos_vectors_embedding"
 #: A statement, or a part of one, and the parameters of its placeholders.
 Part = tuple[str, list[Any]]
 
-#: How many matching texts are ranked: of those with all words, and of those with any.
-_TEXTS = 1_000
 #: How many rows beside the nearest a search looks at for the sake of their order, where float32 can't tell it.
 TIES = 1_000
 #: By metric: the most by which pgvector's distance may be off, and the parameters of that.
@@ -61,7 +58,7 @@ def exactly(shape: Shape, query: Any, matching: Part, count: int, *, at_most: in
     bound = "" if at_most is None else f" LIMIT {at_most + 1}"
     return Nearest(
         f"matching AS MATERIALIZED (SELECT id, embedding_id, vector {shape.operator} %s AS distance"
-        f" FROM {_TABLE} WHERE collection_id = {shape.id} AND {condition}{bound}),"
+        f" FROM {TABLE} WHERE collection_id = {shape.id} AND {condition}{bound}),"
         f" nearest AS (SELECT * FROM matching ORDER BY distance, embedding_id LIMIT {count})",
         [query, *parameters],
         "(SELECT count(*) FROM matching)",
@@ -92,7 +89,7 @@ def _candidates(shape: Shape, query: Any, matching: Part, count: int, columns: s
         " || set_config('hnsw.iterative_scan', 'relaxed_order', true)) IS NOT NULL"
     )
     sql = (
-        f"SELECT {columns} FROM {_TABLE} AS e WHERE collection_id = {shape.id} AND {condition} AND {settings}"
+        f"SELECT {columns} FROM {TABLE} AS e WHERE collection_id = {shape.id} AND {condition} AND {settings}"
         f" ORDER BY {shape.expression} {shape.operator} %s::{shape.kind}({shape.dimension})"
         f" LIMIT {candidates}"
     )
@@ -120,12 +117,12 @@ def search(shape: Shape, query: Any, matching: Part, top_k: int, *, at_most: int
     # Narrow rows: to sort whole ones would take longer than to fetch the winners again.
     sql = (
         f"WITH matching AS MATERIALIZED (SELECT id, embedding_id, distance, {error} AS error"
-        f" FROM (SELECT id, embedding_id, vector, vector {shape.operator} %s AS distance FROM {_TABLE}"
+        f" FROM (SELECT id, embedding_id, vector, vector {shape.operator} %s AS distance FROM {TABLE}"
         f" WHERE collection_id = {shape.id} AND {condition}{bound}) AS compared),"
         f" last AS (SELECT distance + error AS most FROM matching ORDER BY most LIMIT 1 OFFSET {top_k - 1}),"
         " nearest AS (SELECT id FROM matching WHERE distance - error <= coalesce((SELECT most FROM last), 'Infinity')"
         f" ORDER BY distance, embedding_id LIMIT {top_k + TIES})"
-        f" SELECT (SELECT count(*) FROM matching), {_COLUMNS}, NULL::float8 FROM nearest JOIN {_TABLE} AS e USING (id)"
+        f" SELECT (SELECT count(*) FROM matching), {_COLUMNS}, NULL::float8 FROM nearest JOIN {TABLE} AS e USING (id)"
     )
     return sql, [*error_parameters, query, *parameters]
 
@@ -137,20 +134,21 @@ def hybrid(shape: Shape, nearest: Nearest, matching: Part, text: str, top_k: int
     texts = "NOT MATERIALIZED" if shape.indexed else "MATERIALIZED"
     sql = (
         f"WITH {nearest.sql},"
-        " wanted AS MATERIALIZED (SELECT plainto_tsquery('english', %s) AS all_words,"
-        " replace(plainto_tsquery('english', %s)::text, ' & ', ' | ')::tsquery AS any_word),"
-        f" texts AS {texts} (SELECT id, embedding_id, {WORDS} AS words FROM {_TABLE}"
+        " wanted AS MATERIALIZED ("
+        "SELECT replace(plainto_tsquery('english', %s)::text, ' & ', ' | ')::tsquery AS any_word),"
+        f" texts AS {texts} (SELECT id, embedding_id, {WORDS} AS words FROM {TABLE}"
         f" WHERE collection_id = {shape.id} AND {condition}),"
-        f" worded AS ((SELECT * FROM texts WHERE words @@ (SELECT all_words FROM wanted) LIMIT {_TEXTS})"
-        f" UNION (SELECT * FROM texts WHERE words @@ (SELECT any_word FROM wanted) LIMIT {_TEXTS})),"
+        # The time that ts_rank_cd takes grows with the square of the query's words.
+        " worded AS (SELECT id, embedding_id, ts_rank(words, (SELECT any_word FROM wanted)) AS rank FROM texts"
+        " WHERE words @@ (SELECT any_word FROM wanted)),"
         " places AS (SELECT id, row_number() OVER (ORDER BY distance, embedding_id) AS place FROM nearest"
-        " UNION ALL (SELECT id, row_number() OVER (ORDER BY ts_rank_cd(words, any_word) DESC, embedding_id) AS place"
-        f" FROM worded, wanted ORDER BY place LIMIT {depth(top_k)})),"
+        " UNION ALL (SELECT id, row_number() OVER (ORDER BY rank DESC, embedding_id) AS place"
+        f" FROM worded ORDER BY place LIMIT {depth(top_k)})),"
         f" fused AS (SELECT id, sum(1.0::float8 / ({CONSTANT} + place)) AS score FROM places GROUP BY id)"
-        f" SELECT {nearest.matched}, {_COLUMNS}, fused.score FROM fused JOIN {_TABLE} AS e ON e.id = fused.id"
+        f" SELECT {nearest.matched}, {_COLUMNS}, fused.score FROM fused JOIN {TABLE} AS e ON e.id = fused.id"
         f" ORDER BY fused.score DESC, e.embedding_id LIMIT {top_k}"
     )
-    return sql, [*nearest.parameters, text, text, *parameters]
+    return sql, [*nearest.parameters, text, *parameters]
 
 
 def upsert(shape: Shape) -> str:
@@ -167,7 +165,7 @@ def upsert(shape: Shape) -> str:
     return (
         # The lock keeps the collection from being dropped in between.
         f"WITH held AS MATERIALIZED (SELECT id FROM chronos_vectors_collection WHERE id = {shape.id} FOR KEY SHARE),"
-        f" written AS (INSERT INTO {_TABLE} AS kept (collection_id, embedding_id, {', '.join(columns)})"
+        f" written AS (INSERT INTO {TABLE} AS kept (collection_id, embedding_id, {', '.join(columns)})"
         " SELECT held.id, given.i, given.v, given.c, given.m, given.u FROM held,"
         " ROWS FROM (json_to_recordset(%s::json) AS (i text, c text, m jsonb, u text), unnest(%s))"
         " AS given (i, c, m, u, v)"

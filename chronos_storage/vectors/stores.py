@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import connections, router
 
+from ..backends.handler import known_alias
 from ..exceptions import ConfigurationError
 from .orm import OrmVectorStore
 
@@ -27,7 +28,7 @@ def database_store(using: str | None = None, **options: Any) -> OrmVectorStore:
     """
     from .models import Embedding
 
-    vendor = connections[using or router.db_for_write(Embedding)].vendor
+    vendor = connections[known_alias(using or router.db_for_write(Embedding))].vendor
     try:
         module, name = _STORES[vendor]
     except KeyError:

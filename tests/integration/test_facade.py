@@ -115,11 +115,11 @@ def test_without_a_setting_the_default_storage_is_over_the_models(settings: Sett
 
 
 def test_aliases_are_made_once_each(settings: Settings) -> None:
-    settings.CHRONOS_STORAGE = {"STORAGES": {"archive": {"BACKEND": ORM, "OPTIONS": {"USING": "elsewhere"}}}}
+    settings.CHRONOS_STORAGE = {"STORAGES": {"archive": {"BACKEND": ORM, "OPTIONS": {"USING": "default"}}}}
     assert sorted(storages) == ["archive", "default"]
     archive = storages["archive"]
     assert isinstance(archive, OrmStorage)
-    assert archive.alias == "elsewhere"
+    assert archive.alias == "default"
     assert storages["archive"] is archive
     assert storages["default"] is not archive
 
@@ -158,11 +158,12 @@ def test_a_backend_may_be_made_of_another(settings: Settings) -> None:
     assert wrapping.over is storages["default"]
 
 
-def test_a_changed_setting_is_heard(settings: Settings) -> None:
-    settings.CHRONOS_STORAGE = {"STORAGES": {"default": {"BACKEND": ORM, "OPTIONS": {"USING": "one"}}}}
-    assert storages["default"].alias == chronos_storage.storage.alias == "one"  # type: ignore[attr-defined]
-    settings.CHRONOS_STORAGE = {"STORAGES": {"default": {"BACKEND": ORM, "OPTIONS": {"using": "two"}}}}
-    assert storages["default"].alias == chronos_storage.storage.alias == "two"  # type: ignore[attr-defined]
+def test_a_changed_setting_is_heard(settings: Settings, tmp_path: Path) -> None:
+    one, two = (connect(str(tmp_path / name)).alias for name in ("one.db", "two.db"))  # type: ignore[attr-defined]
+    settings.CHRONOS_STORAGE = {"STORAGES": {"default": {"BACKEND": ORM, "OPTIONS": {"USING": one}}}}
+    assert storages["default"].alias == chronos_storage.storage.alias == one  # type: ignore[attr-defined]
+    settings.CHRONOS_STORAGE = {"STORAGES": {"default": {"BACKEND": ORM, "OPTIONS": {"using": two}}}}
+    assert storages["default"].alias == chronos_storage.storage.alias == two  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -508,8 +508,13 @@ def test_a_walk_goes_on_at_its_place_in_the_index(full: OrmStorage) -> None:
     """Only the page's own rows are read, however many there are with the same value in the first column."""
     for kind in ("message", "event", "checkpoint", "audit_log"):
         *_, last = first(full.scan(kind), 50)
-        [*_, (statement, plan)] = plans_of(full, partial(OrmStorage.scan, kind=kind, after=last))
-        [where] = [node["Index Cond"] for node in nodes(plan) if "Index Cond" in node]
+        [(statement, plan), *_] = plans_of(full, partial(OrmStorage.scan, kind=kind, after=last))
+        # of which the page's own are then looked up by their keys
+        [where] = [
+            node["Index Cond"]
+            for node in nodes(plan)
+            if "Index Cond" in node and not node["Index Name"].endswith("_pkey")
+        ]
         assert where.startswith("(ROW("), statement
 
 
@@ -521,8 +526,8 @@ def test_so_does_a_walk_on_sqlite() -> None:
     with CaptureQueriesContext(connections["default"]) as queries, connections["default"].cursor() as cursor:
         assert list(store.scan("event", after=last)) == []
         cursor.execute(f"EXPLAIN QUERY PLAN {queries[-1]['sql']}")
-        [(*_, plan)] = cursor.fetchall()
-    assert plan.startswith("SEARCH") and "(session_id,seq_num)>(?,?)" in plan  # noqa: PT018
+        searches = [plan for *_, plan in cursor.fetchall() if plan.startswith("SEARCH")]
+    assert [plan for plan in searches if "(session_id,seq_num)>(?,?)" in plan]
 
 
 @pytest.mark.skipif("mariadb" not in settings.DATABASES, reason="there is no MariaDB")
@@ -536,4 +541,5 @@ def test_so_does_a_walk_on_mariadb() -> None:
         cursor.execute("FLUSH STATUS")
         assert len(list(store.scan("event", after=last))) == 3
         cursor.execute("SHOW SESSION STATUS LIKE 'Handler_read%'")
-        assert sum(int(count) for _, count in cursor.fetchall()) < 10
+        # three rows are found, measured, sorted and looked up; the 500 before them are not read
+        assert sum(int(count) for _, count in cursor.fetchall()) < 60

@@ -13,6 +13,7 @@ import pytest
 from asgiref.sync import async_to_sync
 
 from chronos_storage import Storage
+from chronos_storage.backends.document import MemoryStorage
 from chronos_storage.exceptions import AlreadyExists, InvalidRecord, NotFound, NotInitialized
 from chronos_storage.interfaces.agentos import Conversation, ConversationMessage, StorageAdapter, TokenUsage
 from chronos_storage.records import Event, Message, Session
@@ -468,6 +469,30 @@ async def test_bad_questions_name_the_argument(store: Storage) -> None:
         assert refused.value.field == "conversation_id"
 
 
+async def test_none_is_never_any_and_a_record_is_a_record() -> None:
+    async with adapter_over(MemoryStorage()) as storage:
+        await talk(storage, NOW)
+        for method, field in (
+            ("create_conversation", "conversation"),
+            ("get_conversation", "conversation_id"),
+            ("update_conversation", "conversation_id"),
+            ("delete_conversation", "conversation_id"),
+            ("list_conversations", "user_id"),
+            ("store_message", "message"),
+            ("get_message", "message_id"),
+            ("get_messages", "conversation_id"),
+            ("delete_message", "message_id"),
+            ("delete_messages_for_conversation", "conversation_id"),
+            ("get_message_count", "conversation_id"),
+            ("get_conversation_token_usage", "conversation_id"),
+        ):
+            for wrong in (None, {"id": "c"}):
+                with pytest.raises(InvalidRecord) as refused:
+                    await getattr(storage, method)(wrong)
+                assert (method, refused.value.field) == (method, field)
+        assert await storage.get_message_count("c") == 1
+
+
 CALLS: dict[str, tuple[Any, ...]] = {
     "create_conversation": (Conversation(id="c", user_id="u"),),
     "get_conversation": ("c",),
@@ -486,8 +511,6 @@ CALLS: dict[str, tuple[Any, ...]] = {
 
 @pytest.mark.parametrize("method", CALLS)
 async def test_a_call_before_initialize_is_refused(method: str) -> None:
-    from chronos_storage.backends.document import MemoryStorage
-
     storage = StorageAdapter(MemoryStorage())
     with pytest.raises(NotInitialized, match="initialize"):
         await getattr(storage, method)(*CALLS[method])

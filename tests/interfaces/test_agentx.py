@@ -563,3 +563,37 @@ def test_what_an_image_s_json_has_besides_is_metadata() -> None:
     with pytest.raises(InvalidRecord) as refused:
         Message.from_json({"subtype": "user", "usage": {"tokens": 1}})
     assert refused.value.field == "usage.tokens"
+
+
+async def test_none_is_never_any_and_a_record_is_a_record() -> None:
+    persistence = await create_persistence(memory_driver())
+    for method, field in (
+        ("containers.save_container", "record"),
+        ("containers.find_container_by_id", "container_id"),
+        ("containers.container_exists", "container_id"),
+        ("containers.delete_container", "container_id"),
+        ("images.save_image", "record"),
+        ("images.find_image_by_id", "image_id"),
+        ("images.find_images_by_name", "name"),
+        ("images.find_images_by_container_id", "container_id"),
+        ("images.image_exists", "image_id"),
+        ("images.delete_image", "image_id"),
+        ("sessions.save_session", "record"),
+        ("sessions.find_session_by_id", "session_id"),
+        ("sessions.find_session_by_image_id", "image_id"),
+        ("sessions.find_sessions_by_container_id", "container_id"),
+        ("sessions.session_exists", "session_id"),
+        ("sessions.delete_session", "session_id"),
+        ("sessions.get_messages", "session_id"),
+        ("sessions.clear_messages", "session_id"),
+    ):
+        repository, name = method.split(".")
+        for wrong in (None, {"sessionId": "s"}):
+            with pytest.raises(InvalidRecord) as refused:
+                await getattr(getattr(persistence, repository), name)(wrong)
+            assert (method, refused.value.field) == (method, field)
+    await persistence.sessions.save_session(session())
+    for wrong in (None, {"subtype": "user"}):
+        with pytest.raises(InvalidRecord) as refused:
+            await persistence.sessions.add_message("session-1", wrong)
+        assert refused.value.field == "message"

@@ -294,6 +294,28 @@ def test_records_cross_as_json() -> None:
             Session.from_json(data)
 
 
+def test_none_is_never_any_and_a_record_is_a_record() -> None:
+    service: Any = ago.new()
+    for method, field in (
+        ("create_session", "session"),
+        ("get_session", "id"),
+        ("update_session", "session"),
+        ("delete_session", "id"),
+        ("list_sessions", "user_id"),
+        ("create_event", "event"),
+        ("create_events", "events"),
+        ("get_events", "session_id"),
+        ("get_event", "id"),
+    ):
+        for wrong in (None, 7):
+            with pytest.raises(InvalidRecord) as refused:
+                getattr(service, method)(wrong)
+            assert (method, refused.value.field) == (method, field)
+    with pytest.raises(InvalidRecord) as refused:
+        service.create_events([event("e"), None])
+    assert refused.value.field == "event"
+
+
 def test_json_leaves_out_what_go_would() -> None:
     time = NOW.isoformat()
     event = Event(id="e", session_id="s", content=None, created_at=NOW)

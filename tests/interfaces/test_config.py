@@ -314,7 +314,7 @@ def test_the_command_says_what_each_would_use(file: File, monkeypatch: pytest.Mo
 
     connect("chronos.db").close()
     (tmp_path / "chronos.db").touch()
-    assert "run migrate" in check(path)[1][0]
+    assert "call the storage's migrate()" in check(path)[1][0]
     storage = connect("chronos.db", migrate=True)
     storage.close()
     text = BOTH.replace("backend: postgres", "backend: memory").replace("dsn: ${DATABASE_URL}", "dsn: x")

@@ -10,11 +10,13 @@ from typing import Any, assert_type
 
 from asgiref.sync import async_to_sync
 
+import chronos_storage
 from chronos_storage import (
     EventQueue,
     Storage,
     VectorStore,
     connect,
+    ledger,
     queue,
     storage,
     storages,
@@ -82,6 +84,13 @@ class Native(Storage):
 
     async def aget_session(self, id: str, *, include_deleted: bool = False) -> Session | None:
         return await super().aget_session(id, include_deleted=include_deleted)
+
+
+def names() -> None:
+    assert_type(chronos_storage.storage, Storage)
+    print(chronos_storage.storge)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    with ledger.purge_permit(reason="the retention period is over", using="other") as permit:
+        permit.purge_audit_logs("s")
 
 
 def synchronous() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ... import codec
 from ...exceptions import AlreadyExists, NotFound
+from ...ledger.numbering import following
 from ...records import Checkpoint, Session
 from ..arguments import filters, required
 from ..changes import first_of, fork_of, new_session, require_same_checkpoint
@@ -32,7 +33,7 @@ class CheckpointMethods(SessionMethods):
         if stored is not None:
             return require_same_checkpoint(given, stored)
         head = self.series_head(work, new)
-        new.seq_num = given.seq_num or head.seq_num + 1
+        new.seq_num = given.seq_num or following(head.seq_num)
         if new.seq_num <= head.seq_num and self.is_taken(_series(new.session_id, new.namespace), new.seq_num):
             raise AlreadyExists(f"session {new.session_id!r} has a checkpoint of number {new.seq_num} already")
         head.seq_num = max(head.seq_num, new.seq_num)

@@ -16,6 +16,7 @@ from ...models import Session
 from ...models.mapping import Table
 from ..arguments import span
 from ..base import Storage
+from ..handler import known_alias
 from .errors import translated
 from .metadata import merge_metadata
 
@@ -32,7 +33,7 @@ class OrmBase(Storage):
     supports_transactions = True
 
     def __init__(self, using: str | None = None) -> None:
-        self._using = using
+        self._using = using and known_alias(using)
 
     @property
     def alias(self) -> str:

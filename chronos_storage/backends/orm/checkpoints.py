@@ -11,6 +11,7 @@ from django.db.models.query import QuerySet
 from ... import codec
 from ...exceptions import AlreadyExists, NotFound
 from ...ledger.heads import lock_heads
+from ...ledger.numbering import following
 from ...models import Head
 from ...models.mapping import CHECKPOINTS, SESSIONS
 from ...records import Checkpoint, Session
@@ -37,7 +38,7 @@ class CheckpointMethods(SessionMethods):
             stored = self.get_checkpoint(new.id, session_id=new.session_id) if given.id else None
             if stored is not None:
                 return require_same_checkpoint(given, stored)
-            new.seq_num = given.seq_num or head.seq_num + 1
+            new.seq_num = given.seq_num or following(head.seq_num)
             same_number = self._checkpoints_of(new.session_id, new.namespace).filter(seq_num=new.seq_num)
             if new.seq_num <= head.seq_num and same_number.exists():
                 raise AlreadyExists(f"session {new.session_id!r} has a checkpoint of number {new.seq_num} already")

@@ -14,6 +14,7 @@ from django.db import DatabaseError, connections
 
 from ...exceptions import RetryTransaction
 from . import preparing
+from .migrations import not_migrated
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -67,7 +68,9 @@ def retried(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P
             try:
                 return method(self, *args, **kwargs)
             except (DatabaseError, RetryTransaction) as error:
-                if not (isinstance(error, RetryTransaction) or is_transient(error)):
+                if isinstance(error, DatabaseError) and not is_transient(error):
+                    if lacking := not_migrated(connections[self.alias], error):
+                        raise lacking from error
                     raise
                 if _sqlstate(error) in preparing.STATES:
                     preparing.turn_off(connections[self.alias])

@@ -20,7 +20,7 @@ from ..arguments import choice, of_any_kind
 from .base import OrmBase
 from .errors import retried
 from .loading import load_some
-from .migrations import unapplied
+from .migrations import remedy, unapplied
 from .pages import iterate
 
 _APP = "chronos_storage"
@@ -119,6 +119,7 @@ class LifecycleMethods(OrmBase):
 
     def _problems(self) -> Iterator[str]:
         if count := unapplied(self.alias, _APP):
-            yield f"{count} migrations are not applied: run migrate"
+            yield f"{count} migrations are not applied: {remedy(self.alias)}"
         elif missing := triggers.missing(self.alias):
-            yield f"the ledger's triggers or functions are missing or outdated ({', '.join(missing)}): run migrate"
+            names = ", ".join(missing)
+            yield f"the ledger's triggers or functions are missing or outdated ({names}): {remedy(self.alias)}"

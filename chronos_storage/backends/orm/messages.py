@@ -61,7 +61,7 @@ class MessageMethods(OrmBase):
             ranked = rows.annotate(rank=Window(RowNumber(), partition_by="message_id", order_by=newest))
             chosen = self.rows(MESSAGES).filter(pk__in=ranked.filter(rank=1).values("pk"))
             found |= {message.id: message for message in MESSAGES.fetch(chosen)}
-        return found
+        return {id: found[id] for id in wanted if id in found}
 
     def list_messages(
         self,

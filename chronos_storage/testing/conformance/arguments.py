@@ -18,7 +18,7 @@ _NO_STRINGS: list[Any] = [5, b"b", ["s"], "a\x00", "\x00", "\ud800", "x" * 1_000
 _NO_NUMBERS: list[Any] = ["1", 1.0, True, -1, 2**63]
 _NO_RECORDS: list[Any] = [5, "s", {}, object(), records.TraceNode(trace=records.Trace())]
 #: What is refused, by the annotation of a parameter; ones that are not here take anything, or have tests of their own.
-_WRONG: dict[str, list[Any]] = {
+WRONG: dict[str, list[Any]] = {
     "str": [None, *_NO_STRINGS],
     "str | None": _NO_STRINGS,
     "str | UnsetType": [None, *_NO_STRINGS],
@@ -33,8 +33,8 @@ _WRONG: dict[str, list[Any]] = {
     "Record | None": _NO_RECORDS,
     "Iterable[Record]": [None, 5, [None], ["s"]],
 }
-_WRONG |= {kind.__name__: [None, *_NO_RECORDS] for kind in records.KINDS.values()}
-_WRONG |= {f"Iterable[{kind.__name__}]": [None, 5, [None], ["s"], [{}]] for kind in records.KINDS.values()}
+WRONG |= {kind.__name__: [None, *_NO_RECORDS] for kind in records.KINDS.values()}
+WRONG |= {f"Iterable[{kind.__name__}]": [None, 5, [None], ["s"], [{}]] for kind in records.KINDS.values()}
 #: What is right for an argument that must be given.
 _RIGHT: dict[str, Any] = {
     "str": "s",
@@ -61,7 +61,7 @@ def wrong_calls(kind: type[Any]) -> Iterator[tuple[str, str, list[Any], dict[str
     """Calls that are right but for one argument: the method, the argument's name, and the arguments."""
     for method, parameters in _parameters(kind):
         for wrong in parameters:
-            for value in _WRONG.get(str(wrong.annotation), []):
+            for value in WRONG.get(str(wrong.annotation), []):
                 positional, named = [], {}
                 for parameter in parameters:
                     if parameter is not wrong and parameter.default is not parameter.empty:
@@ -117,7 +117,7 @@ class ArgumentContract(Unasked):
         for method, parameters in _parameters(Storage):
             for parameter in parameters:
                 wanted = str(parameter.annotation)
-                if wanted in _WRONG and hasattr(records, wanted):
+                if wanted in WRONG and hasattr(records, wanted):
                     for other in (other for other in others if type(other).__name__ != wanted):
                         with case(method, other):
                             call = getattr(storage_unasked, method)

@@ -30,6 +30,7 @@ QUESTIONS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "list_sessions": (("agent",), {"user_id": "user", "order": "-last_activity_at"}),
     "iter_sessions": (("agent",), {"user_id": "user"}),
     "get_message": (("m1",), {"session_id": "s"}),
+    "find_messages": ((["m1", "m2"],), {}),
     "list_messages": (("s",), {"order": "desc", "limit": 2}),
     "iter_messages": (("s",), {"roles": ["user"]}),
     "count_messages": (("s",), {}),
@@ -125,6 +126,7 @@ class AsynchronousContract:
             assert await storage.adelete_message("1", session_id="s") is True
             assert await storage.adelete_messages("s") == 3
             assert await storage.adelete_session("s") is True
+            assert (await storage.arestore_session("s")).deleted_at is None
             assert await storage.adelete_session("s", hard=True) is True
 
         run(work)

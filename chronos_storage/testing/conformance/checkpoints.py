@@ -44,6 +44,13 @@ class CheckpointContract:
         assert everything(storage) == before
         assert save(storage, "b", namespace="sub", seq_num=3).seq_num == 3
 
+    def test_behind_the_last_number_there_is_none(self, storage: Storage) -> None:
+        open_session(storage)
+        save(storage, "last", seq_num=2**63 - 1)
+        with pytest.raises(InvalidRecord, match="seq_num"):
+            save(storage, "next")
+        assert column(storage.list_checkpoints("s"), "id") == ["last"]
+
     def test_an_unknown_session_gets_no_checkpoint(self, storage: Storage) -> None:
         for unknown in ("nowhere", ""):
             with pytest.raises((NotFound, InvalidRecord)):

@@ -206,6 +206,7 @@ class MessageContract:
                 for id, moment in moments.items()
             )
         assert self.sessions_of(storage, "m", "n", "o", "m", "unheard of") == {"m": "a", "n": "b", "o": "c"}
+        assert list(storage.find_messages(["o", "m", "n", "m"])) == ["o", "m", "n"]
         storage.delete_session("a")
         assert self.sessions_of(storage, "m", "n") == {"m": "b", "n": "b"}
         storage.delete_session("b")

@@ -9,6 +9,7 @@ import pytest
 
 from ...exceptions import InvalidRecord
 from ...queues.base import EventQueue
+from ..conformance.helpers import case
 from .helpers import publish
 
 NO_STRINGS: list[Any] = [None, 1, b"t", ["t"], "a\x00b", "a\ud800"]
@@ -23,37 +24,39 @@ def refused(field: str, call: Any, *arguments: Any, **named: Any) -> None:
 
 
 class BadQueueInputContract:
-    @pytest.mark.parametrize("topic", [*NO_STRINGS, "", "t" * 264])
-    def test_topics(self, event_queue: EventQueue, topic: Any) -> None:
+    def test_topics(self, event_queue: EventQueue) -> None:
         cursor = event_queue.last_cursor("t")
-        refused("topic", event_queue.publish, topic, {})
-        refused("topic", event_queue.subscribe, topic, print)
-        refused("topic", event_queue.stream, topic)
-        refused("topic", event_queue.ack, "c", topic, cursor)
-        refused("topic", event_queue.get_cursor, "c", topic)
-        refused("topic", event_queue.recover, topic)
-        refused("topic", event_queue.last_cursor, topic)
-        refused("topic", event_queue.unread_count, "c", topic)
+        for topic in [*NO_STRINGS, "", "t" * 264]:
+            with case(topic):
+                refused("topic", event_queue.publish, topic, {})
+                refused("topic", event_queue.subscribe, topic, print)
+                refused("topic", event_queue.stream, topic)
+                refused("topic", event_queue.ack, "c", topic, cursor)
+                refused("topic", event_queue.get_cursor, "c", topic)
+                refused("topic", event_queue.recover, topic)
+                refused("topic", event_queue.last_cursor, topic)
+                refused("topic", event_queue.unread_count, "c", topic)
 
-    @pytest.mark.parametrize("consumer", [*NO_STRINGS, "", "c" * 256])
-    def test_consumers(self, event_queue: EventQueue, consumer: Any) -> None:
-        refused("consumer", event_queue.ack, consumer, "t", event_queue.last_cursor("t"))
-        refused("consumer", event_queue.get_cursor, consumer, "t")
-        refused("consumer", event_queue.unread_count, consumer, "t")
+    def test_consumers(self, event_queue: EventQueue) -> None:
+        for consumer in [*NO_STRINGS, "", "c" * 256]:
+            with case(consumer):
+                refused("consumer", event_queue.ack, consumer, "t", event_queue.last_cursor("t"))
+                refused("consumer", event_queue.get_cursor, consumer, "t")
+                refused("consumer", event_queue.unread_count, consumer, "t")
 
-    @pytest.mark.parametrize("cursor", NO_CURSORS)
-    def test_cursors(self, event_queue: EventQueue, cursor: Any) -> None:
+    def test_cursors(self, event_queue: EventQueue) -> None:
         publish(event_queue, "t", 1)
-        refused("after", event_queue.recover, "t", cursor)
-        refused("after", event_queue.stream, "t", cursor)
-        refused("cursor", event_queue.ack, "c", "t", cursor)
+        for cursor in NO_CURSORS:
+            with case(cursor):
+                refused("after", event_queue.recover, "t", cursor)
+                refused("after", event_queue.stream, "t", cursor)
+                refused("cursor", event_queue.ack, "c", "t", cursor)
 
-    @pytest.mark.parametrize(
-        "event",
-        [float("nan"), 2**63, {1: 2}, {"a": {"b": object()}}, ["\ud800"], b"", timedelta(1), (1,), "l" * 5_000_000],
-    )
-    def test_events(self, event_queue: EventQueue, event: Any) -> None:
-        refused("event", event_queue.publish, "t", event)
+    def test_events(self, event_queue: EventQueue) -> None:
+        wrong: list[Any] = [float("nan"), 2**63, {1: 2}, {"a": {"b": object()}}, ["\ud800"], b"", timedelta(1), (1,)]
+        for event in [*wrong, "l" * 5_000_000]:
+            with case(event):
+                refused("event", event_queue.publish, "t", event)
         assert event_queue.recover("t") == []
 
     def test_deeply_nested_events(self, event_queue: EventQueue) -> None:
@@ -63,13 +66,11 @@ class BadQueueInputContract:
         event_queue.publish("t", event)
         refused("event", event_queue.publish, "t", [event])
 
-    @pytest.mark.parametrize("user_id", [None, 1, "u" * 256, "\x00"])
-    def test_users(self, event_queue: EventQueue, user_id: Any) -> None:
-        refused("user_id", event_queue.publish, "t", {}, user_id=user_id)
-
-    @pytest.mark.parametrize("limit", [-1, 1.5, "1", True])
-    def test_limits(self, event_queue: EventQueue, limit: Any) -> None:
-        refused("limit", event_queue.recover, "t", limit=limit)
-
-    def test_handlers(self, event_queue: EventQueue) -> None:
+    def test_users_limits_and_handlers(self, event_queue: EventQueue) -> None:
+        for user_id in (None, 1, "u" * 256, "\x00"):
+            with case(user_id):
+                refused("user_id", event_queue.publish, "t", {}, user_id=user_id)
+        for limit in (-1, 1.5, "1", True):
+            with case(limit):
+                refused("limit", event_queue.recover, "t", limit=limit)
         refused("handler", event_queue.subscribe, "t", None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC
-from typing import Any
 
 import pytest
 
@@ -24,11 +23,11 @@ class PublishContract:
         assert entry.created_at.tzinfo is UTC
         assert before <= entry.created_at <= records.now()
 
-    @pytest.mark.parametrize("event", [None, "", 0, False, [], {}, "text", 1.5, -(2**63), {"": {}}, "l" * 100_000])
-    def test_any_json_is_an_event(self, event_queue: EventQueue, event: Any) -> None:
-        event_queue.publish("t", event)
-        [entry] = event_queue.recover("t")
-        assert exactly(entry.event) == exactly(event)
+    def test_any_json_is_an_event(self, event_queue: EventQueue) -> None:
+        given = [None, "", 0, False, [], {}, "text", 1.5, -(2**63), {"": {}}, "l" * 100_000]
+        for event in given:
+            event_queue.publish("t", event)
+        assert exactly(events(event_queue.recover("t"))) == exactly(given)
 
     def test_the_caller_s_event_stays_as_it_is(self, event_queue: EventQueue) -> None:
         event = {"list": [1]}
@@ -51,14 +50,12 @@ class PublishContract:
         assert len({len(cursor) for cursor in cursors}) == 1
         assert [entry.cursor for entry in event_queue.recover("t")] == cursors[1:]
 
-    @pytest.mark.parametrize(
-        ("one", "other"), [("t", "T"), ("t", "t "), ("é", "e\u0301"), ("a:b", "a"), ("%", "_"), ("1", "01")]
-    )
-    def test_topics_are_told_apart_bytewise(self, event_queue: EventQueue, one: str, other: str) -> None:
-        event_queue.publish(one, 1)
-        event_queue.publish(other, 2)
-        assert events(event_queue.recover(one)) == [1]
-        assert events(event_queue.recover(other)) == [2]
+    def test_topics_are_told_apart_bytewise(self, event_queue: EventQueue) -> None:
+        topics = ["t", "T", "t ", "é", "e\u0301", "a:b", "a", "%", "_", "1", "01"]
+        for topic in topics:
+            event_queue.publish(topic, topic)
+        for topic in topics:
+            assert events(event_queue.recover(topic)) == [topic]
 
     def test_the_topic_of_the_longest_session_id_is_one(self, event_queue: EventQueue) -> None:
         topic = "session:" + "\N{SLIGHTLY SMILING FACE}" * 255

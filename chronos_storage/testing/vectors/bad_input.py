@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from ...exceptions import InvalidRecord, NotFound
 from ...records import Embedding
-from ...vectors.base import VectorStore
+from ...vectors.base import Metric, VectorStore
+from ..conformance.helpers import case
 from .helpers import ids
 
 _BAD_VECTORS: list[Any] = [
@@ -36,16 +38,17 @@ _BAD_VECTORS: list[Any] = [
 
 
 class BadVectorContract:
-    @pytest.mark.parametrize("vector", _BAD_VECTORS, ids=repr)
-    def test_a_vector_that_cannot_be_kept(self, vector_store: VectorStore, vector: Any) -> None:
-        for metric in ("cosine", "l2"):
+    def test_a_vector_that_cannot_be_kept(self, vector_store: VectorStore) -> None:
+        metrics: tuple[Metric, ...] = ("cosine", "l2")
+        for metric in metrics:
             vector_store.create_collection(metric, 2, metric=metric)
-            with pytest.raises(InvalidRecord) as raised:
-                vector_store.upsert(metric, [Embedding(id="e", vector=vector)])
-            assert raised.value.field == "vector"
-            with pytest.raises(InvalidRecord) as raised:
-                vector_store.search(metric, vector)
-            assert raised.value.field == "query"
+            for vector in _BAD_VECTORS:
+                with case(metric, vector), pytest.raises(InvalidRecord) as raised:
+                    vector_store.upsert(metric, [Embedding(id="e", vector=vector)])
+                assert raised.value.field == "vector", vector
+                with case(metric, vector), pytest.raises(InvalidRecord) as raised:
+                    vector_store.search(metric, vector)
+                assert raised.value.field == "query", vector
             assert vector_store.count(metric) == 0
 
     def test_a_zero_vector_under_cosine(self, vector_store: VectorStore) -> None:
@@ -56,9 +59,9 @@ class BadVectorContract:
             with pytest.raises(InvalidRecord, match=r"^query: "):
                 vector_store.search("c", vector)
 
-    @pytest.mark.parametrize(
-        ("fields", "field"),
-        [
+    def test_a_record_that_cannot_be_kept(self, vector_store: VectorStore) -> None:
+        vector_store.create_collection("c", 1)
+        refused: list[tuple[dict[str, Any], str]] = [
             ({"id": "\x00"}, "id"),
             ({"id": "\ud800"}, "id"),
             ({"id": "x" * 256}, "id"),
@@ -72,20 +75,17 @@ class BadVectorContract:
             ({"metadata": {1: 2}}, "metadata"),
             ({"metadata": {"a": {"\x00": 1}}}, "metadata.a"),
             ({"user_id": "\ud800"}, "user_id"),
-        ],
-    )
-    def test_a_record_that_cannot_be_kept(self, vector_store: VectorStore, fields: dict[str, Any], field: str) -> None:
-        vector_store.create_collection("c", 1)
-        with pytest.raises(InvalidRecord) as raised:
-            vector_store.upsert("c", [Embedding(vector=[1]), Embedding(**{"vector": [1], **fields})])
-        assert raised.value.field == field
+        ]
+        for fields, field in refused:
+            with case(fields), pytest.raises(InvalidRecord) as raised:
+                vector_store.upsert("c", [Embedding(vector=[1]), Embedding(**{"vector": [1], **fields})])
+            assert raised.value.field == field
         with pytest.raises(InvalidRecord):
             vector_store.upsert("c", [{"id": "e", "vector": [1]}])  # type: ignore[list-item]
         assert vector_store.count("c") == 0
 
-    @pytest.mark.parametrize(
-        ("name", "dimension", "metric", "field"),
-        [
+    def test_a_collection_that_cannot_be(self, vector_store: VectorStore) -> None:
+        refused: list[tuple[Any, Any, Any, str]] = [
             ("", 1, "cosine", "name"),
             ("x" * 256, 1, "cosine", "name"),
             ("\x00", 1, "cosine", "name"),
@@ -99,36 +99,34 @@ class BadVectorContract:
             ("c", 1, "manhattan", "metric"),
             ("c", 1, "", "metric"),
             ("c", 1, None, "metric"),
-        ],
-    )
-    def test_a_collection_that_cannot_be(
-        self, vector_store: VectorStore, name: Any, dimension: Any, metric: Any, field: str
-    ) -> None:
-        with pytest.raises(InvalidRecord) as raised:
-            vector_store.create_collection(name, dimension, metric=metric)
-        assert raised.value.field == field
+        ]
+        for name, dimension, metric, field in refused:
+            with case(name, dimension, metric), pytest.raises(InvalidRecord) as raised:
+                vector_store.create_collection(name, dimension, metric=metric)
+            assert raised.value.field == field
         assert vector_store.list_collections() == []
 
 
 class BadVectorQuestionContract:
-    @pytest.mark.parametrize("name", ["nobody", "", "'", "%s", "c ", "C", "a:b/c", "\U0001f642"])
-    def test_an_unknown_collection(self, vector_store: VectorStore, name: str) -> None:
+    def test_an_unknown_collection(self, vector_store: VectorStore) -> None:
         vector_store.create_collection("c", 1)
-        for ask in (
-            lambda: vector_store.upsert(name, [Embedding(vector=[1])]),
-            lambda: vector_store.search(name, [1]),
-            lambda: vector_store.get(name, "e"),
-            lambda: vector_store.delete(name, ["e"]),
-            lambda: vector_store.count(name),
-        ):
-            with pytest.raises(NotFound):
-                ask()
-        assert vector_store.drop_collection(name) is False
+        for name in ("nobody", "", "'", "%s", "c ", "C", "a:b/c", "\U0001f642"):
+            asked: list[Callable[[], Any]] = [
+                partial(vector_store.upsert, name, [Embedding(vector=[1])]),
+                partial(vector_store.search, name, [1]),
+                partial(vector_store.get, name, "e"),
+                partial(vector_store.delete, name, ["e"]),
+                partial(vector_store.count, name),
+            ]
+            for ask in asked:
+                with case(name, ask), pytest.raises(NotFound):
+                    ask()
+            assert vector_store.drop_collection(name) is False
         assert vector_store.count("c") == 0
 
-    @pytest.mark.parametrize(
-        ("filter", "field"),
-        [
+    def test_a_filter_that_is_not_in_the_grammar(self, vector_store: VectorStore) -> None:
+        vector_store.create_collection("c", 1)
+        refused: list[tuple[Any, str]] = [
             ([], "filter"),
             ("a", "filter"),
             ({"$nor": []}, "filter.$nor"),
@@ -152,13 +150,11 @@ class BadVectorQuestionContract:
             ({"\ud800": 1}, "filter"),
             ({1: 1}, "filter"),
             ({"a": {1, 2}}, "filter.a"),
-        ],
-    )
-    def test_a_filter_that_is_not_in_the_grammar(self, vector_store: VectorStore, filter: Any, field: str) -> None:  # noqa: A002
-        vector_store.create_collection("c", 1)
-        with pytest.raises(InvalidRecord) as raised:
-            vector_store.search("c", [1], filter=filter)
-        assert raised.value.field == field
+        ]
+        for wrong, field in refused:
+            with case(wrong), pytest.raises(InvalidRecord) as raised:
+                vector_store.search("c", [1], filter=wrong)
+            assert raised.value.field == field
 
     def test_other_arguments(self, vector_store: VectorStore) -> None:
         vector_store.create_collection("c", 1)

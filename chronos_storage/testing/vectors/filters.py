@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ...exceptions import InvalidRecord
 from ...records import Embedding
 from ...vectors import filters
 from ...vectors.base import VectorStore
@@ -65,46 +66,67 @@ _ROWS: list[dict[str, Any]] = [
     {"n": {"m": {"o": "deep"}}},
 ]
 
+#: Filters, and the places of the rows that they match.
+_MATCHES: list[tuple[Any, list[int]]] = [
+    ({}, list(range(13))),
+    (None, list(range(13))),
+    ({"n": 1}, [1, 2]),
+    ({"n": {"$eq": 1.0}}, [1, 2]),
+    ({"n": True}, [3]),
+    ({"n": "1"}, [4]),
+    ({"n": None}, [5]),
+    ({"n": [1]}, [6]),
+    ({"n": [True]}, []),
+    ({"n": {"m": 1}}, [7]),
+    ({"n.m": 1}, [7]),
+    ({"n.0": 5}, [8]),
+    ({"n.m.o": "deep"}, [12]),
+    ({"n.m": {"o": "deep"}}, [12]),
+    ({"n": {"$ne": 1}}, [0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]),
+    ({"n": {"$gt": 1}}, [10]),
+    ({"n": {"$gte": 1}}, [1, 2, 10]),
+    ({"n": {"$lt": 2, "$gt": 0}}, [1, 2]),
+    ({"n": {"$gt": "1"}}, [11]),
+    ({"n": {"$lte": "b"}}, [4, 11]),
+    ({"n": {"$in": [1, "1", None]}}, [1, 2, 4, 5]),
+    ({"n": {"$in": []}}, []),
+    ({"n": {"$nin": [1, "1", None]}}, [0, 3, 6, 7, 8, 9, 10, 11, 12]),
+    ({"n": {"$exists": True}}, list(range(1, 13))),
+    ({"n": {"$exists": False}}, [0]),
+    ({"n.m": {"$exists": True}}, [7, 12]),
+    ({"$not": {"n": {"$gt": 1}}}, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12]),
+    ({"$or": [{"n": 1}, {"n": "1"}]}, [1, 2, 4]),
+    ({"$and": [{"n": 1}, {"n": "1"}]}, []),
+    ({"n": 1, "$not": {"x": 1}}, [1, 2]),
+]
+
 
 class FilterContract:
-    @pytest.mark.parametrize(
-        ("filter", "expected"),
-        [
-            ({}, list(range(13))),
-            (None, list(range(13))),
-            ({"n": 1}, [1, 2]),
-            ({"n": {"$eq": 1.0}}, [1, 2]),
-            ({"n": True}, [3]),
-            ({"n": "1"}, [4]),
-            ({"n": None}, [5]),
-            ({"n": [1]}, [6]),
-            ({"n": [True]}, []),
-            ({"n": {"m": 1}}, [7]),
-            ({"n.m": 1}, [7]),
-            ({"n.0": 5}, [8]),
-            ({"n.m.o": "deep"}, [12]),
-            ({"n.m": {"o": "deep"}}, [12]),
-            ({"n": {"$ne": 1}}, [0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]),
-            ({"n": {"$gt": 1}}, [10]),
-            ({"n": {"$gte": 1}}, [1, 2, 10]),
-            ({"n": {"$lt": 2, "$gt": 0}}, [1, 2]),
-            ({"n": {"$gt": "1"}}, [11]),
-            ({"n": {"$lte": "b"}}, [4, 11]),
-            ({"n": {"$in": [1, "1", None]}}, [1, 2, 4, 5]),
-            ({"n": {"$in": []}}, []),
-            ({"n": {"$nin": [1, "1", None]}}, [0, 3, 6, 7, 8, 9, 10, 11, 12]),
-            ({"n": {"$exists": True}}, list(range(1, 13))),
-            ({"n": {"$exists": False}}, [0]),
-            ({"n.m": {"$exists": True}}, [7, 12]),
-            ({"$not": {"n": {"$gt": 1}}}, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12]),
-            ({"$or": [{"n": 1}, {"n": "1"}]}, [1, 2, 4]),
-            ({"$and": [{"n": 1}, {"n": "1"}]}, []),
-            ({"n": 1, "$not": {"x": 1}}, [1, 2]),
-        ],
-    )
-    def test_the_grammar(self, vector_store: VectorStore, filter: Any, expected: list[int]) -> None:  # noqa: A002
+    def test_the_grammar(self, vector_store: VectorStore) -> None:
         points(vector_store, *_ROWS)
-        assert found(vector_store, filter) == [str(place) for place in expected]
+        for wanted, expected in _MATCHES:
+            assert found(vector_store, wanted) == [str(place) for place in expected], wanted
+
+    def test_one_of_very_many_values(self, vector_store: VectorStore) -> None:
+        rows: list[Any] = [{"n": 1}, {"n": 1.0}, {"n": True}, {"n": "1"}, {"n": None}, {"n": [1.0]}, {"n": 0.5}, {}]
+        points(vector_store, *rows)
+        many: list[Any] = [*range(10, 35_010), *map(str, range(10, 35_010))]
+        assert found(vector_store, {"n": {"$in": [*many, 1, "1", None, [1]]}}) == ["0", "1", "3", "4", "5"]
+        assert found(vector_store, {"n": {"$nin": [*many, True, 0.5]}}) == ["0", "1", "3", "4", "5", "7"]
+
+    def test_no_filter_is_too_large_for_some_stores_only(self, vector_store: VectorStore) -> None:
+        points(vector_store, {"a": 1}, {"n": 5})
+        most = {"$or": [{"n": n} for n in range(1_000)]}
+        assert found(vector_store, most) == ["1"]
+        assert found(vector_store, {".".join("a" * 100): {"$exists": False}}) == ["0", "1"]
+        for wrong, problem in (
+            ({"$and": [most, {"n": 1}]}, "has 1,001 conditions; at most 1,000"),
+            ({".".join("a" * 101): 1}, "has a path of 101 names; .* at most 100"),
+            ({"a" + "." * 3_000: {"$gt": 1}}, "has a path of 3,001 names"),
+            ({"n": {"$in": ["x" * 1_000] * 5_000}}, "bytes of JSON; at most 4,194,304"),
+        ):
+            with pytest.raises(InvalidRecord, match=f"^filter: .*{problem}"):
+                vector_store.search("c", [0.0], filter=wrong)
 
     def test_strings_are_compared_by_code_point(self, vector_store: VectorStore) -> None:
         points(vector_store, *({"s": string} for string in ODD_STRINGS))

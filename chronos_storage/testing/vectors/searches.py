@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ...exceptions import InvalidRecord
 from ...records import Embedding
 from ...vectors.base import Metric, VectorStore
 from .helpers import METRICS, ids, numbers, similarity
@@ -72,7 +73,7 @@ class SearchContract:
     def test_top_k(self, vector_store: VectorStore) -> None:
         vector_store.create_collection("c", 1, metric="l2")
         vector_store.upsert("c", [Embedding(id=f"{place:04}", vector=[place]) for place in range(1_500)])
-        for top_k in (0, 1, 10, 1_200, 2_000):
+        for top_k in (0, 1, 10, 1_200, 2**63 - 1):
             results = vector_store.search("c", [-1], top_k)
             assert ids(results) == [f"{place:04}" for place in range(min(top_k, 1_500))]
 
@@ -140,6 +141,24 @@ class HybridContract:
     def test_a_filter_holds_for_both(self, texts: VectorStore) -> None:
         assert ids(texts.search("c", [1], text="dog", filter={"even": True})) == ["a", "c", "e"]
         assert ids(texts.search("c", [0], 1, text="lazy dog", filter={"even": False})) == ["b"]
+
+    def test_long_questions(self, texts: VectorStore) -> None:
+        long = " ".join(f"word{place}" for place in range(3_999))
+        for text in (f"{long} dog", "dog-" * 4_000, f"{'x' * 100_000} dog"):
+            assert texts.search("c", [0], 1, text=text)[0].id == "b"
+        assert texts.search("c", [0], 2**63 - 1, text="dog")[0].id == "b"
+        for text in (f"{long} two more", "a_b " * 2_001, "a " * 30_000):
+            with pytest.raises(InvalidRecord, match=r"^text: has .* words; at most 4,000"):
+                texts.search("c", [0], 1, text=text)
+
+    def test_the_best_of_many_texts(self, texts: VectorStore) -> None:
+        """Against: some of the texts that have the word, and among them the best."""
+        vectors = range(10, 1_510)
+        texts.upsert("c", [Embedding(id=f"n{n}", vector=[n], content=f"a heron and {n} others") for n in vectors])
+        texts.upsert("c", [Embedding(id="best", vector=[9_999], content="heron, heron and heron")])
+        texts.upsert("c", [Embedding(id=f"o{n}", vector=[n], content=f"heron {n} x y z") for n in vectors])
+        scores = {each.id: each.score for each in texts.search("c", [0], 1_000, text="heron")}
+        assert scores["best"] == pytest.approx(1 / 61)
 
     def test_words_follow_changes(self, texts: VectorStore) -> None:
         texts.upsert(

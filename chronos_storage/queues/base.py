@@ -27,14 +27,17 @@ RETENTION = timedelta(hours=24)
 HARD_LIMIT = timedelta(hours=48)
 #: A consumer that has acknowledged nothing for so long is not live any more.
 SILENCE = timedelta(hours=24)
+_LONGEST = timedelta(days=365_000)
 
 
-def check_age(older_than: object) -> None:
-    """Refuse what is no age of entries to clean up."""
+def age_of(older_than: object) -> timedelta:
+    """An age of entries to clean up, checked and plain; at most a thousand years, as nothing is older."""
     if not isinstance(older_than, timedelta):
         raise InvalidRecord("older_than", f"must be a timedelta, not {type(older_than).__name__}")
-    if older_than < timedelta(0):
+    age = timedelta(older_than.days, older_than.seconds, older_than.microseconds)
+    if age < timedelta(0):
         raise InvalidRecord("older_than", "must not be negative")
+    return min(age, _LONGEST)
 
 
 class EventQueue(ABC):

@@ -18,6 +18,7 @@ def cursor_of(number: int) -> str:
 
 def number_of(cursor: Any, field: str) -> int:
     """The number that `cursor_of` made a cursor of."""
-    if not _CURSOR.fullmatch(codec.string(cursor, field)):
+    cursor = codec.string(cursor, field)
+    if not _CURSOR.fullmatch(cursor):
         raise InvalidRecord(field, "is no cursor of this queue; give one as publish, recover or an entry gives it")
     return int(cursor, 16)

@@ -17,7 +17,7 @@ from .. import codec, records
 from ..exceptions import CursorExpired, InvalidRecord
 from ..forks import PerProcess
 from ..records import QueueEntry
-from .base import HARD_LIMIT, RETENTION, SILENCE, EventQueue, Handler, check_age
+from .base import HARD_LIMIT, RETENTION, SILENCE, EventQueue, Handler, age_of
 from .cursors import cursor_of, number_of
 from .entries import named, new_entry, topic_name
 from .subscriptions import Subscription
@@ -132,7 +132,7 @@ class MemoryQueue(EventQueue):
             if after is not None and after < kept.base:
                 raise CursorExpired
             start = 0 if after is None else after - kept.base
-            stop = None if limit is None else start + limit
+            stop = None if limit is None else min(start + limit, codec.MAX_INTEGER)
             found = list(islice(kept.entries, start, stop))
         # A reader may do with its copy what it likes.
         return [replace(entry, event=codec.json_value(entry.event, "event")) for entry in found]
@@ -206,7 +206,7 @@ class MemoryQueue(EventQueue):
             return kept.last - max(acknowledged, kept.base)
 
     def cleanup(self, *, older_than: timedelta = RETENTION) -> int:
-        check_age(older_than)
+        older_than = age_of(older_than)
         now = records.now()
         with self._topics.lock:
             return sum(_clean(topic, now, older_than) for topic in self._topics.named.values())

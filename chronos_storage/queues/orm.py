@@ -20,7 +20,7 @@ from ..exceptions import ConfigurationError, CursorExpired, InvalidRecord
 from ..forks import PerProcess
 from ..records import QueueEntry
 from . import entries
-from .base import RETENTION, EventQueue, Handler, check_age
+from .base import RETENTION, EventQueue, Handler, age_of
 from .cursors import cursor_of, number_of
 from .entries import ENTRIES, named
 from .readers import Readers
@@ -200,7 +200,7 @@ class OrmQueue(EventQueue, PerProcess):
     # Care
 
     def cleanup(self, *, older_than: timedelta = RETENTION) -> int:
-        check_age(older_than)
+        older_than = age_of(older_than)
         return Retention(self.alias, older_than).run()
 
     def close(self) -> None:

@@ -186,11 +186,20 @@ def test_several_imports_of_one_file_at_once_store_it_once(storage_committed) ->
     assert_stored(storage_committed, [documents[session.metadata["number"]] for session in stored])
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=lambda number: number.name)
-def test_stopped_midway_it_leaves_whole_conversations(
-    storage_committed, start, command, tmp_path, number: signal.Signals
-) -> None:
-    storage = storage_committed
+def test_killed_midway_it_leaves_whole_conversations(storage_committed, start, command, tmp_path) -> None:
+    stop_midway(signal.SIGKILL, storage_committed, start, command, tmp_path)
+
+
+@on_sqlite_alone
+def test_interrupted_midway_it_says_how_to_go_on(storage_committed, start, command, tmp_path) -> None:
+    status, stderr = stop_midway(signal.SIGINT, storage_committed, start, command, tmp_path)
+    assert status == 130
+    again = "Stopped. What is stored stays; the same command again goes on from there."
+    assert stderr == f"CommandError: {again}\n"
+
+
+def stop_midway(number: signal.Signals, storage, start, command, tmp_path) -> tuple[int, str]:
+    """Import conversations in a process that is stopped, and once more; what the process ended with, and said."""
     documents = [conversation(number, 12) for number in range(80)]
     path = write(tmp_path / "file", documents)
     process = start("chronos_import", path)
@@ -200,10 +209,6 @@ def test_stopped_midway_it_leaves_whole_conversations(
     stdout, stderr = process.communicate(timeout=60)
     assert stdout == "", stderr
     assert "Traceback" not in stderr
-    if number == signal.SIGINT:
-        assert process.returncode == 130
-        again = "Stopped. What is stored stays; the same command again goes on from there."
-        assert stderr == f"CommandError: {again}\n"
     stored = len(storage.list_sessions(limit=None))
     assert 5 <= stored < len(documents)
     assert_stored(storage, documents[:stored])
@@ -211,6 +216,7 @@ def test_stopped_midway_it_leaves_whole_conversations(
     assert ran.status == 0
     assert f" {stored} already there" in ran.stdout
     assert_stored(storage, documents)
+    return process.returncode, stderr
 
 
 # On a terminal, and in memory

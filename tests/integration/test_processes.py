@@ -36,7 +36,7 @@ from chronos_storage.records import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-PROCESSES, EVENTS, VICTIMS = 16, 200, (3, 11)
+PROCESSES, EVENTS, VICTIMS = 16, 100, (3, 11)
 
 
 def environment_for(alias: str) -> dict[str, str]:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import BigIntegerField, Case, F, Q, Sum, Value, When, Window
-from django.db.models.functions import Coalesce, Greatest, RowNumber
+from django.db.models import BigIntegerField, F, Q, Sum, Value
+from django.db.models.functions import Coalesce, Greatest
 from django.db.models.query import QuerySet
 
 from ... import codec
@@ -52,15 +52,19 @@ class MessageMethods(OrmBase):
         return self.one_of_session(MESSAGES, id, session_id)
 
     def find_messages(self, ids: Sequence[str]) -> dict[str, Message]:
-        is_hidden = Case(When(session__deleted_at=None, then=0), default=1)
-        newest = (is_hidden.asc(), "-created_at", "-session_id")
         found: dict[str, Message] = {}
         wanted = codec.strings(ids, "ids")
         for start in range(0, len(wanted), _IDS_PER_QUERY):
             rows = self.rows(MESSAGES).filter(message_id__in=wanted[start : start + _IDS_PER_QUERY])
-            ranked = rows.annotate(rank=Window(RowNumber(), partition_by="message_id", order_by=newest))
-            chosen = self.rows(MESSAGES).filter(pk__in=ranked.filter(rank=1).values("pk"))
-            found |= {message.id: message for message in MESSAGES.fetch(chosen)}
+            # Most often there is none, or one of each: to rank them in the database costs more than it saves.
+            narrow = rows.values_list("message_id", "session__deleted_at", "created_at", "session_id", "pk")
+            newest: dict[str, tuple[bool, datetime, str, int]] = {}
+            for id, deleted_at, *age in narrow:
+                place = (deleted_at is None, *age)
+                newest[id] = max(place, newest.get(id, place))
+            if newest:
+                chosen = self.rows(MESSAGES).filter(pk__in=[pk for *_, pk in newest.values()])
+                found |= {message.id: message for message in MESSAGES.fetch(chosen)}
         return {id: found[id] for id in wanted if id in found}
 
     def list_messages(

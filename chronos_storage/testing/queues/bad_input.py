@@ -10,6 +10,7 @@ import pytest
 from ...exceptions import InvalidRecord
 from ...queues.base import EventQueue
 from ..conformance.helpers import case
+from ..conformance.plain import check_plain, odd
 from .helpers import publish
 
 NO_STRINGS: list[Any] = [None, 1, b"t", ["t"], "a\x00b", "a\ud800"]
@@ -51,6 +52,26 @@ class BadQueueInputContract:
                 refused("after", event_queue.recover, "t", cursor)
                 refused("after", event_queue.stream, "t", cursor)
                 refused("cursor", event_queue.ack, "c", "t", cursor)
+        refused("cursor", event_queue.ack, "c", "t", None)
+
+    def test_the_largest_limits_and_ages(self, event_queue: EventQueue) -> None:
+        first, second = publish(event_queue, "t", 2)
+        assert [entry.cursor for entry in event_queue.recover("t", first, limit=2**63 - 1)] == [second]
+        refused("limit", event_queue.recover, "t", limit=2**63)
+        assert event_queue.cleanup(older_than=timedelta.max) == 0
+        refused("older_than", event_queue.cleanup, older_than=timedelta.min)
+        refused("older_than", event_queue.cleanup, older_than=None)
+
+    def test_subclasses_of_plain_types(self, event_queue: EventQueue) -> None:
+        topic, consumer = odd("t"), odd("c")
+        cursor = event_queue.publish(topic, odd({"n": [1, 1.5]}), user_id=odd("u"))
+        [entry] = event_queue.recover(topic, limit=odd(1))
+        check_plain([entry.cursor, entry.topic, entry.event, entry.user_id])
+        assert (entry.cursor, entry.topic, entry.event, entry.user_id) == (cursor, "t", {"n": [1, 1.5]}, "u")
+        event_queue.ack(consumer, topic, odd(cursor))
+        assert event_queue.get_cursor("c", "t") == event_queue.get_cursor(consumer, topic) == cursor
+        assert event_queue.unread_count(consumer, topic) == 0
+        assert event_queue.recover(topic, odd(cursor)) == []
 
     def test_events(self, event_queue: EventQueue) -> None:
         wrong: list[Any] = [float("nan"), 2**63, {1: 2}, {"a": {"b": object()}}, ["\ud800"], b"", timedelta(1), (1,)]

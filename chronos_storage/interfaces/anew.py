@@ -22,13 +22,7 @@ async def begin_anew(storage: Storage, session: Session) -> Session | None:
     Raises:
         AlreadyExists: it is deleted, and another user's.
     """
-    if storage.supports_transactions:
-        return await storage.arun_atomic(_begin_anew, storage, session)
-    return await hop(_begin_anew, storage, session)
-
-
-def _begin_anew(storage: Storage, session: Session) -> Session | None:
-    deleted = storage.get_session(session.id, include_deleted=True)
+    deleted = await storage.aget_session(session.id, include_deleted=True)
     if deleted is None or deleted.deleted_at is None:
         return None
     if session.user_id and deleted.user_id not in ("", session.user_id):
@@ -36,8 +30,14 @@ def _begin_anew(storage: Storage, session: Session) -> Session | None:
     new = replace(session.cleaned(), user_id=session.user_id or deleted.user_id)
     new.complete()
     try:
-        storage.restore_session(new.id)
+        if storage.supports_transactions:
+            return await storage.arun_atomic(_begin_anew, storage, new)
+        return await hop(_begin_anew, storage, new)
     except NotFound:  # another writer was faster
         return None
-    storage.delete_messages(new.id)
-    return storage.update_session(new)
+
+
+def _begin_anew(storage: Storage, session: Session) -> Session:
+    storage.restore_session(session.id)
+    storage.delete_messages(session.id)
+    return storage.update_session(session)

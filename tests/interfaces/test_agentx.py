@@ -33,6 +33,7 @@ from chronos_storage.interfaces.agentx import (
     sqlite_driver,
 )
 from chronos_storage.records import Event, TokenUsage
+from chronos_storage.testing.conformance.helpers import case
 from tests.databases import PLACES, new_databases
 
 NOW = 1_790_000_000_000
@@ -494,9 +495,9 @@ async def test_a_family_of_images(persistence: Persistence) -> None:
     assert orphan.parent_image_id == "img_1"
 
 
-@pytest.mark.parametrize(
-    ("message", "field"),
-    [
+async def test_bad_messages_name_the_field(persistence: Persistence) -> None:
+    await persistence.sessions.save_session(session())
+    for message, field in [
         (Message(subtype="thought"), "subtype"),
         (Message(subtype=1), "subtype"),
         (Message(subtype="user", timestamp="now"), "timestamp"),
@@ -505,13 +506,10 @@ async def test_a_family_of_images(persistence: Persistence) -> None:
         (Message(subtype="tool-result", tool_result="x"), "tool_result"),
         (Message(subtype="user", metadata=["x"]), "metadata"),
         (Message(subtype="user", usage={"inputTokens": 1}), "usage"),
-    ],
-)
-async def test_bad_messages_name_the_field(persistence: Persistence, message: Message, field: str) -> None:
-    await persistence.sessions.save_session(session())
-    with pytest.raises(InvalidRecord) as refused:
-        await persistence.sessions.add_message("session-1", message)
-    assert refused.value.field == field
+    ]:
+        with case(message), pytest.raises(InvalidRecord) as refused:
+            await persistence.sessions.add_message("session-1", message)
+        assert refused.value.field == field
     assert await persistence.sessions.get_messages("session-1") == []
 
 

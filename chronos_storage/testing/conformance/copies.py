@@ -12,7 +12,7 @@ import pytest
 from ...backends.base import Storage
 from ...exceptions import AlreadyExists, InvalidRecord, NotFound
 from ...records import KINDS, AuditLog, Checkpoint, Container, Event, Image, MemoryRecord
-from .helpers import column, everything, open_session, populate, say, write
+from .helpers import case, column, everything, open_session, populate, say, write
 from .samples import NAIVE, ODD_STRINGS, at, bare, complete_session, full
 
 OWNED = [kind for kind in KINDS if kind not in ("container", "image")]
@@ -192,29 +192,29 @@ class LoadContract:
         assert storage.load(original) == len(original) - len(part)
         assert storage.verify_events("s").checked == 3
 
-    @pytest.mark.parametrize("name", EVENT_TAMPERED)
-    def test_events_that_do_not_fit_their_chain_are_refused(self, storage: Storage, name: str) -> None:
+    def test_events_that_do_not_fit_their_chain_are_refused(self, storage: Storage) -> None:
         populate(storage, "s")
         events = storage.list_events("s")
         storage.delete_session("s", hard=True)
         before = everything(storage)
-        with pytest.raises(InvalidRecord) as caught:
-            storage.load([complete_session("s"), complete_session("s2"), *EVENT_TAMPERED[name](events)])
-        assert caught.value.field in ("seq_num", "hash")
-        assert everything(storage) == before
+        for name, tamper in EVENT_TAMPERED.items():
+            with case(name), pytest.raises(InvalidRecord) as caught:
+                storage.load([complete_session("s"), complete_session("s2"), *tamper(events)])
+            assert caught.value.field in ("seq_num", "hash"), name
+            assert everything(storage) == before, name
         assert storage.load([complete_session("s"), *events]) == 4
 
-    @pytest.mark.parametrize("name", AUDIT_TAMPERED)
-    def test_audit_entries_that_do_not_fit_their_chain_are_refused(self, storage: Storage, name: str) -> None:
+    def test_audit_entries_that_do_not_fit_their_chain_are_refused(self, storage: Storage) -> None:
         open_session(storage)
         given = dataclasses.replace(full("audit_log"), id="")
         logs = [storage.append_audit_log(given) for _ in range(3)]
         storage.delete_session("s", hard=True)
         before = everything(storage)
-        with pytest.raises(InvalidRecord) as caught:
-            storage.load([complete_session("s"), *AUDIT_TAMPERED[name](logs)])
-        assert caught.value.field in ("seq_num", "hash")
-        assert everything(storage) == before
+        for name, tamper in AUDIT_TAMPERED.items():
+            with case(name), pytest.raises(InvalidRecord) as caught:
+                storage.load([complete_session("s"), *tamper(logs)])
+            assert caught.value.field in ("seq_num", "hash"), name
+            assert everything(storage) == before, name
         assert storage.load(logs) == 3
 
     def test_other_content_under_a_known_id_is_refused_whole(self, storage: Storage) -> None:

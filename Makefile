@@ -25,7 +25,7 @@ lint: $(INSTALLED)
 	$(BIN)/python -m django makemigrations --check --dry-run --settings tests.settings
 
 pytest: $(INSTALLED)
-	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 demo: $(INSTALLED)
 	$(BIN)/python -m project.demo $(ARGS)

@@ -22,6 +22,7 @@ from django.db.models.query import QuerySet
 
 from ..exceptions import NotFound
 from ..models import Head, Session
+from ..snapshots import refuse_unseen
 from .chain import ZERO
 from .numbering import session_of
 
@@ -60,6 +61,7 @@ def lock_heads(
     if kind is not Head.Kind.AUDIT_LOG:
         for name in names:
             if name not in sessions:
+                refuse_unseen(using, Session(id=name))
                 raise NotFound(f"there is no session {name!r}")
     rows = Head.objects.using(using).filter(kind=kind, owner__in=names, namespace=namespace).order_by("owner")
     heads = {head.owner: head for head in locked(rows)}

@@ -18,6 +18,7 @@ from .. import records
 from ..exceptions import SequenceConflict
 from ..models import AuditLog, Event, Head
 from ..models.mapping import AUDIT_LOGS, EVENTS, MESSAGES, Table
+from ..snapshots import Unseen, current
 from .guards import LedgerModel
 from .heads import lock_heads
 from .numbering import AuditLogs, Chained, Events, Messages, Numbered, number
@@ -46,7 +47,7 @@ class Series(Numbered[R]):
                 some = Q(**{f"{self.table.id}__in": wanted[start : start + _IDS_PER_QUERY]})
                 if session_id:
                     some &= Q(session_id=session_id)
-                rows = self.table.model._default_manager.using(using).filter(some)
+                rows = current(self.table.model._default_manager.using(using).filter(some))
                 found |= {self.key(record): record for record in self.table.fetch(rows)}
         return found
 
@@ -112,10 +113,13 @@ def append(
     """
     try:
         return _append(using, series, [record.cleaned() for record in given], expected_seq, look_up)
-    except (IntegrityError, SequenceConflict):
+    except IntegrityError as error:
+        if look_up:
+            raise Unseen from error
+    except SequenceConflict:
         if look_up:
             raise
-        return append(using, series, given, expected_seq, look_up=True)
+    return append(using, series, given, expected_seq, look_up=True)
 
 
 def _append(

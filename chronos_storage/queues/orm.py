@@ -19,6 +19,7 @@ from ..backends.orm.errors import retried
 from ..exceptions import ConfigurationError, CursorExpired, InvalidRecord
 from ..forks import PerProcess
 from ..records import QueueEntry
+from ..snapshots import current, refuse_unseen
 from . import entries
 from .base import RETENTION, EventQueue, Handler, age_of
 from .cursors import cursor_of, number_of
@@ -173,7 +174,7 @@ class OrmQueue(EventQueue, PerProcess):
     def ack(self, consumer: str, topic: str, cursor: str) -> None:
         consumer, topic = named(consumer, "consumer"), entries.topic_name(topic)
         number, now = number_of(cursor, "cursor"), records.now()
-        if number > self._head(topic)[0]:
+        if number > self._head(topic)[0] and number > self._current_head(topic):
             raise InvalidRecord("cursor", f"is no cursor that {topic!r} has given")
         row = models.Consumer.objects.using(self.alias).filter(topic=topic, name=consumer)
         forward = {name: Greatest(F(name), Value(value)) for name, value in (("seq_num", number), ("seen_at", now))}
@@ -181,6 +182,13 @@ class OrmQueue(EventQueue, PerProcess):
             new = models.Consumer(topic=topic, name=consumer, seq_num=number, seen_at=now)
             models.Consumer.objects.using(self.alias).bulk_create([new], ignore_conflicts=True)
             row.update(**forward)  # what another call may have made just now
+
+    def _current_head(self, topic: str) -> int:
+        """The topic's last number, whatever the caller's transaction sees of it."""
+        with transaction.atomic(using=self.alias):
+            refuse_unseen(self.alias, models.Topic(name=topic))
+            rows = current(models.Topic.objects.using(self.alias).filter(name=topic))
+            return rows.values_list("seq_num", flat=True).first() or 0
 
     def get_cursor(self, consumer: str, topic: str) -> str | None:
         number = self._acknowledged(consumer, topic)

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from django.db import IntegrityError
 from django.db.models.query import QuerySet
 
 from ... import codec
 from ...ledger.series import AUDIT_CHAIN
 from ...models.mapping import AUDIT_LOGS
 from ...records import AuditLog
+from ...snapshots import Unseen
 from ..arguments import filters
 from .base import sliced
 from .chains import ChainMethods
@@ -27,7 +27,7 @@ class AuditLogMethods(ChainMethods):
         log = AuditLog.of(log, "log")
         try:
             stored, new = self.append_one(AUDIT_CHAIN, log)
-        except IntegrityError:  # another writer stored this id in another chain in between
+        except Unseen:  # another writer stored this id in another chain in between
             stored, new = self.append_one(AUDIT_CHAIN, log)
         self.written(*new)
         return stored

@@ -14,6 +14,7 @@ from ... import codec, records, signals
 from ...exceptions import AlreadyExists, AmbiguousId, NotFound
 from ...models import Session
 from ...models.mapping import Table
+from ...snapshots import refuse_unseen
 from ..arguments import span
 from ..base import Storage
 from ..handler import known_alias
@@ -102,16 +103,26 @@ class OrmBase(Storage):
         self.written(stored)
         return stored
 
-    def merged(self, table: Table[R], row: QuerySet[Any], changes: dict[str, Any]) -> R:
-        """Merge changes into the top level of the one row's metadata."""
+    def merged(self, table: Table[R], id: str, changes: dict[str, Any]) -> R:
+        """Merge changes into the top level of the metadata of the one row, if it is not soft-deleted."""
+        row = pk_row(self.rows(table), id)
+        if table.record is records.Session:
+            row = row.filter(deleted_at=None)
         with self.transaction():
             merge_metadata(row, changes, updated_at=records.now())
             stored = self.one(table, row)
             if stored is None:
+                self.refuse_unseen(table, id)
                 raise NotFound(f"there is no such {table.record.__name__.lower()}")
             stored.check_size()  # which the changes may have made too large
         self.written(stored)
         return stored
+
+    def refuse_unseen(self, table: Table[Any], id: str) -> None:
+        """Before saying that a record isn't there; see `snapshots`."""
+        record = table.record(id=id)
+        record.complete()
+        refuse_unseen(self.alias, table.row(record))
 
     def conflict_target(self, *fields: str) -> dict[str, Any]:
         """The argument of bulk_create that MariaDB and MySQL don't take: there every unique key is a target."""

@@ -15,6 +15,7 @@ from ...ledger.numbering import following
 from ...models import Head
 from ...models.mapping import CHECKPOINTS, SESSIONS
 from ...records import Checkpoint, Session
+from ...snapshots import current, unless_unseen
 from ..arguments import filters, required
 from ..changes import first_of, fork_of, require_same_checkpoint
 from .base import sliced
@@ -32,14 +33,14 @@ class CheckpointMethods(SessionMethods):
         given = Checkpoint.of(checkpoint, "checkpoint").cleaned()
         new = copy(given)
         new.complete()
-        # The head is that of a namespace: in another one somebody may be storing the same id.
-        with self.unless_taken(f"checkpoint {new.id!r}"), self.transaction():
+        with unless_unseen(), self.transaction():
             head = lock_heads(self.alias, Head.Kind.CHECKPOINT, [new.session_id], new.namespace)[new.session_id]
-            stored = self.get_checkpoint(new.id, session_id=new.session_id) if given.id else None
+            rows = current(self.rows(CHECKPOINTS).filter(session_id=new.session_id))
+            stored = self.one(CHECKPOINTS, rows.filter(checkpoint_id=new.id)) if given.id else None
             if stored is not None:
                 return require_same_checkpoint(given, stored)
             new.seq_num = given.seq_num or following(head.seq_num)
-            same_number = self._checkpoints_of(new.session_id, new.namespace).filter(seq_num=new.seq_num)
+            same_number = rows.filter(namespace=new.namespace, seq_num=new.seq_num)
             if new.seq_num <= head.seq_num and same_number.exists():
                 raise AlreadyExists(f"session {new.session_id!r} has a checkpoint of number {new.seq_num} already")
             CHECKPOINTS.row(new).save(using=self.alias, force_insert=True)

@@ -13,6 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from django.db import DatabaseError, connections
 
 from ...exceptions import RetryTransaction
+from ...snapshots import Unseen
 from . import preparing
 from .migrations import not_migrated
 
@@ -30,12 +31,14 @@ _SQLITE_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 def is_transient(error: DatabaseError) -> bool:
     """Whether the database gave up for the sake of other transactions, so that the same work may succeed later."""
+    if isinstance(error, Unseen):
+        return True
     cause = error.__cause__
     if isinstance(cause, sqlite3.Error):
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_CODES
-    state = _sqlstate(error)
-    if state is not None:
-        return state in _POSTGRESQL_STATES or state in preparing.STATES
+    if (state := _sqlstate(error)) in _POSTGRESQL_STATES or state in preparing.STATES:
+        return True
+    # PyMySQL gives its errors a state too, which says less than their numbers.
     return bool(cause is not None and cause.args and cause.args[0] in _MYSQL_NUMBERS)
 
 

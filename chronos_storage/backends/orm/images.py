@@ -47,7 +47,7 @@ class ImageMethods(OrmBase):
 
     @retried
     def patch_image_metadata(self, id: str, changes: dict[str, Any]) -> Image:
-        return self.merged(IMAGES, pk_row(self.rows(IMAGES), id), changes)
+        return self.merged(IMAGES, id, changes)
 
     @retried
     def delete_image(self, id: str) -> bool:

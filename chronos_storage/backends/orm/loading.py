@@ -14,6 +14,7 @@ from ...ledger.series import AUDIT_CHAIN, EVENT_CHAIN, MESSAGE_SERIES, Series
 from ...models import Head
 from ...models.mapping import TABLES, Table
 from ...records import AuditLog, Checkpoint, Event, Message, Record
+from ...snapshots import current, refuse_unseen
 
 _SERIES: dict[type[Record], Series[Any]] = {Message: MESSAGE_SERIES, Event: EVENT_CHAIN, AuditLog: AUDIT_CHAIN}
 
@@ -33,7 +34,7 @@ def _load_unnumbered(using: str, table: Table[Any], given: list[Any]) -> int:
     rows = table.model._default_manager.using(using).filter(pk__in=[record.id for record in given])
     seen = -1
     while True:
-        known = {record.id: record for record in table.fetch(rows)}
+        known = {record.id: record for record in table.fetch(current(rows))}
         count = len(known)
         new = unknown(given, known, lambda record: record.id)
         try:
@@ -41,6 +42,8 @@ def _load_unnumbered(using: str, table: Table[Any], given: list[Any]) -> int:
                 table.insert(using, new)
         except IntegrityError as error:  # another writer may have stored some of them in between
             if count == seen:
+                for record in new:
+                    refuse_unseen(using, table.row(record))
                 name = table.record.__name__
                 raise AlreadyExists(f"a {name} with the same key is stored under another id") from error
             seen = count
@@ -74,7 +77,7 @@ def _load_checkpoints(using: str, table: Table[Any], given: list[Checkpoint]) ->
     known = {}
     for session_id in {record.session_id for record in given}:
         ids = [record.id for record in given if record.session_id == session_id]
-        for record in table.fetch(rows.filter(session_id=session_id, checkpoint_id__in=ids)):
+        for record in table.fetch(current(rows.filter(session_id=session_id, checkpoint_id__in=ids))):
             known[record.session_id, record.id] = record
     new = unknown(given, known, lambda record: (record.session_id, record.id))
     for record in new:

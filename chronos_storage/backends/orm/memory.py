@@ -7,9 +7,9 @@ from django.db.models import Q
 from django.db.models.query import QuerySet
 
 from ... import codec, records
-from ...exceptions import AlreadyExists
 from ...models.mapping import MEMORY
 from ...records import MemoryRecord
+from ...snapshots import Unseen, unless_unseen
 from ..arguments import filters, required
 from .base import OrmBase, pk_row, sliced, starts_with
 from .errors import retried
@@ -28,7 +28,7 @@ class MemoryMethods(OrmBase):
         del values["created_at"], values["id"]
         with self.transaction():
             if not (given_id and self._moved(record.id, values)):
-                with self.unless_taken(f"memory {record.id!r}"):
+                with unless_unseen():  # another writer may have stored this id in between, under another key
                     self.rows(MEMORY).bulk_create(
                         [MEMORY.model(id=record.id, created_at=record.created_at, **values)],
                         update_conflicts=True,
@@ -36,8 +36,8 @@ class MemoryMethods(OrmBase):
                         **self.conflict_target("natural_key"),
                     )
             stored = self.one(MEMORY, self.rows(MEMORY).filter(natural_key=values["natural_key"]))
-            if stored is None:  # on MariaDB and MySQL, when another writer stored this id in between
-                raise AlreadyExists(f"memory {record.id!r} is stored already, under another key")
+            if stored is None:  # so it is on MariaDB and MySQL, which have then changed that row
+                raise Unseen
         self.written(stored)
         return stored
 

@@ -15,6 +15,7 @@ from ...ledger.series import MESSAGE_SERIES, append
 from ...models import Head
 from ...models.mapping import MESSAGES, SESSIONS
 from ...records import Message, TokenUsage
+from ...snapshots import current
 from ..arguments import choice, several
 from ..base import MessageOrder
 from .base import OrmBase, sliced
@@ -123,10 +124,14 @@ class MessageMethods(OrmBase):
     @retried
     def truncate_messages(self, session_id: str, after_message_id: str) -> int:
         session_id = codec.string(session_id, "session_id")
-        last = self.one_of_session(MESSAGES, after_message_id, session_id, "after_message_id")
-        if last is None:
-            raise NotFound(f"session {session_id!r} has no message {after_message_id!r}")
-        return self._delete_messages(session_id, Q(seq_num__gt=last.seq_num))
+        after_message_id = codec.string(after_message_id, "after_message_id")
+        with self.transaction():
+            if self.rows(SESSIONS).filter(pk=session_id).exists():
+                lock_heads(self.alias, Head.Kind.MESSAGE, [session_id])
+            last = self.one(MESSAGES, current(self._messages_of(session_id).filter(message_id=after_message_id)))
+            if last is None:
+                raise NotFound(f"session {session_id!r} has no message {after_message_id!r}")
+            return self._delete_messages(session_id, Q(seq_num__gt=last.seq_num))
 
     def _delete_messages(self, session_id: str, condition: Q) -> int:
         with self.transaction():

@@ -82,6 +82,8 @@ class SessionMethods(OrmBase):
         with self.transaction():
             changed = writable.update(**changes)
             stored = self.one(SESSIONS, rows)
+            if stored is None:
+                self.refuse_unseen(SESSIONS, id)
         if stored is not None and user_id_once and stored.user_id not in ("", changes["user_id"]):
             raise InvalidRecord("user_id", "is set already; a session keeps its user")
         if stored is None or not changed:
@@ -91,7 +93,7 @@ class SessionMethods(OrmBase):
 
     @retried
     def patch_session_metadata(self, id: str, changes: dict[str, Any]) -> Session:
-        return self.merged(SESSIONS, pk_row(self.rows(SESSIONS), id).filter(deleted_at=None), changes)
+        return self.merged(SESSIONS, id, changes)
 
     def list_sessions(
         self,
@@ -147,6 +149,8 @@ class SessionMethods(OrmBase):
             hidden = pk_row(self.rows(SESSIONS), id).filter(deleted_at=None).update(deleted_at=records.now())
             if hidden:
                 self._heads(id).update(closed=True)
+            else:
+                self.refuse_unseen(SESSIONS, id)
         return bool(hidden)
 
     @retried
@@ -155,6 +159,7 @@ class SessionMethods(OrmBase):
         with self.transaction():
             rows = pk_row(self.rows(SESSIONS), id)
             if not rows.exclude(deleted_at=None).update(deleted_at=None, updated_at=records.now()):
+                self.refuse_unseen(SESSIONS, id)
                 raise not_deleted(id)
             self._heads(id).update(closed=False)
             restored = self.one(SESSIONS, rows)
@@ -165,6 +170,7 @@ class SessionMethods(OrmBase):
     def _remove(self, id: str) -> bool:
         with permit(self.alias) as opened:
             if not lock_sessions(self.alias, [id]):
+                self.refuse_unseen(SESSIONS, id)
                 return False
             self._heads(id)
             opened.purge_events(id)

@@ -12,6 +12,7 @@ from ... import records
 from ...exceptions import AlreadyExists, NotFound
 from ...models.mapping import TRACES
 from ...records import Trace
+from ...snapshots import Unseen, current
 from ..arguments import UNSET, UnsetType, filters, required
 from ..changes import end_of
 from .base import OrmBase, pk_row
@@ -30,9 +31,10 @@ class TraceMethods(OrmBase):
             with self.unless_taken(f"trace {trace.id!r}"):
                 TRACES.row(trace).save(using=self.alias, force_insert=True)
         except AlreadyExists:
-            stored = self.get_trace(trace.id)
+            with self.transaction():
+                stored = self.one(TRACES, current(pk_row(self.rows(TRACES), trace.id)))
             if stored is None:
-                raise
+                raise Unseen from None
             return records.require_same(Trace.of(given, "trace").cleaned(), stored)
         self.written(trace)
         return trace
@@ -48,6 +50,7 @@ class TraceMethods(OrmBase):
             row.update(**changes)
             stored = self.one(TRACES, row)
             if stored is None:
+                self.refuse_unseen(TRACES, id)
                 raise NotFound(f"there is no trace {id!r}")
             stored.check_size()  # which its end may have made too large
         self.written(stored)

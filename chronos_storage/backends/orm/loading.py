@@ -8,7 +8,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from ...exceptions import AlreadyExists
-from ...ledger.heads import lock_heads
+from ...ledger.heads import lock_heads, lock_sessions
 from ...ledger.numbering import go_on, require_complete, unknown
 from ...ledger.series import AUDIT_CHAIN, EVENT_CHAIN, MESSAGE_SERIES, Series
 from ...models import Head
@@ -69,7 +69,9 @@ def _load_checkpoints(using: str, table: Table[Any], given: list[Checkpoint]) ->
     owners: dict[str, set[str]] = defaultdict(set)
     for record in given:
         owners[record.namespace].add(record.session_id)
-    # Locked first, so that nobody stores the same checkpoints between the look and the writing.
+    # Locked first, so that nobody stores the same checkpoints between the look and the writing, and the sessions of all
+    # namespaces at once, in the one order.
+    lock_sessions(using, {record.session_id for record in given})
     heads = {
         namespace: lock_heads(using, Head.Kind.CHECKPOINT, owners[namespace], namespace, deleted_too=True)
         for namespace in sorted(owners)

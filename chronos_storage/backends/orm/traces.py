@@ -25,7 +25,8 @@ _ORDER = ("started_at", "id")
 class TraceMethods(OrmBase):
     @retried
     def insert_trace(self, trace: Trace) -> Trace:
-        given, trace = trace, Trace.of(trace, "trace").cleaned()
+        given = Trace.of(trace, "trace")
+        trace = given.cleaned()
         trace.complete()
         try:
             with self.unless_taken(f"trace {trace.id!r}"):
@@ -35,7 +36,7 @@ class TraceMethods(OrmBase):
                 stored = self.one(TRACES, current(pk_row(self.rows(TRACES), trace.id)))
             if stored is None:
                 raise Unseen from None
-            return records.require_same(Trace.of(given, "trace").cleaned(), stored)
+            return records.require_same(given.cleaned(), stored)
         self.written(trace)
         return trace
 

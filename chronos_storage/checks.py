@@ -105,6 +105,22 @@ def _check_feed(queue: EventQueue) -> list[CheckMessage]:
     ]
 
 
+@register(Tags.compatibility)
+def check_autocommit(**kwargs: Any) -> list[CheckMessage]:
+    """Whether each call of a store is committed as it ends; from without, nobody would know."""
+    if not isinstance(conf.configured(), dict):  # which check_setting says
+        return []
+    return [
+        Error(
+            f"The database {database!r} has AUTOCOMMIT set to False: what a store writes would not be committed.",
+            hint="Leave AUTOCOMMIT out of DATABASES; what belongs together goes into atomic().",
+            id="chronos_storage.E009",
+        )
+        for database in dict.fromkeys(database for _, _, database, _ in reach.in_databases())
+        if database in connections and not connections[database].settings_dict["AUTOCOMMIT"]
+    ]
+
+
 def _made(handler: AliasHandler[Any], alias: str = DEFAULT_ALIAS) -> object:
     try:
         return handler[alias]

@@ -40,11 +40,17 @@ class Elsewhere(NamedTuple):
 
 def elsewhere(migrated: str = DEFAULT_DB_ALIAS) -> Iterator[Elsewhere]:
     """The stores of the settings in other databases than this one."""
+    for handler, alias, database, app_label in in_databases():
+        if database != migrated:
+            yield _found(handler, alias, database, app_label)
+
+
+def in_databases() -> Iterator[tuple[AliasHandler[Any], str, str, str]]:
+    """The stores of the settings that have a database: the section, the store's alias, the database's, and the app."""
     for handler, app_label in _SECTIONS:
         for alias in _aliases(handler) if app_label in apps.app_configs else ():
-            database = database_of(handler, alias)
-            if database not in (None, migrated):
-                yield _found(handler, alias, database, app_label)
+            if (database := database_of(handler, alias)) is not None:
+                yield handler, alias, database, app_label
 
 
 def _aliases(handler: AliasHandler[Any]) -> list[str]:

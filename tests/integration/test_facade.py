@@ -272,6 +272,19 @@ def test_a_database_of_local_times_is_a_warning(
     assert len(found("W002")) == complaints
 
 
+def test_a_database_that_commits_nothing_by_itself_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    assert found("E009") == []
+    monkeypatch.setitem(connections["default"].settings_dict, "AUTOCOMMIT", False)
+    [message] = found("E009")
+    assert "'default'" in message
+    settings.CHRONOS_STORAGE = {"STORAGES": {"default": {"BACKEND": "chronos_storage.backends.document.MemoryStorage"}}}
+    settings.CHRONOS_STORAGE |= {"QUEUE": {"BACKEND": "chronos_storage.queues.memory.MemoryQueue"}}
+    settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != "chronos_storage.vectors"]
+    assert found("E009") == []
+
+
 def test_addresses_that_were_connected_are_without_complaint(tmp_path: Path) -> None:
     stores = [connect(dsn) for dsn in (":memory:", str(tmp_path / "file.db"))]
     messages = checks.run_checks(tags=[checks.Tags.compatibility])

@@ -111,7 +111,11 @@ _PROBLEM: dict[str, Any] = {
 
 def complete(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
     """A hook of drf-spectacular: the problems that each operation may answer, and what ids in paths look like."""
-    result["components"].setdefault("schemas", {})["Problem"] = _PROBLEM
+    schemas = result["components"].setdefault("schemas", {})
+    for name, schema in schemas.items():
+        if not name.endswith("Request") and "properties" in schema:
+            schema["required"] = sorted(schema["properties"])  # what is answered has all of its fields
+    schemas["Problem"] = _PROBLEM
     if request is not None:
         result["servers"] = [{"url": request.path.removesuffix("/schema")}]
     for operations in result["paths"].values():

@@ -63,7 +63,7 @@ def redis() -> str | None:
 
 def own_postgres() -> Server | None:
     """A PostgreSQL of the test's own, which it may stop; the oldest one, as no copy of it needs to be made."""
-    return _make_postgres15()
+    return _make_postgres15() or _require("PostgreSQL 15")
 
 
 def own_mariadb(*options: str) -> Server | None:
@@ -75,8 +75,7 @@ def own_pgbouncer(postgres: str) -> Server | None:
     """A PgBouncer in transaction mode in front of the PostgreSQL of this URL; one for two transactions by turns."""
     program = shutil.which("pgbouncer", path=_PATH)
     if program is None:
-        _require("pgbouncer")
-        return None
+        return _require("pgbouncer")
     server, user, port = urlsplit(postgres), _user(), _free_port()
     folder = _folder(user)
     _start_keeper(folder)
@@ -114,17 +113,16 @@ def start_all() -> None:
 def _once(variable: str, start: Callable[[], str | None]) -> str | None:
     url = os.environ.get(variable)
     if url is None:
-        url = start()
-        if url is None:
-            _require(variable)
+        url = start() or _require(variable)
         os.environ[variable] = url or ""
     return url or None
 
 
-def _require(what: str) -> None:
-    """In CI, fail for what is missing."""
+def _require(what: str) -> Any:
+    """None, or in CI an error for what is missing."""
     if os.environ.get("CI") == "true":
         raise RuntimeError(f"in CI every database is tested: install what {what} needs")
+    return None
 
 
 @dataclass

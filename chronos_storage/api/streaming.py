@@ -11,11 +11,11 @@ from contextlib import aclosing
 from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import Error
 
 from .. import conf
 from ..exceptions import ChronosError
 from ..queues.following import READERS
+from ..queues.subscriptions import DELAY, FAILURES
 from .bodies import encode
 from .sending import SentResponse, close_connections
 
@@ -25,8 +25,6 @@ logger = logging.getLogger("chronos_storage.api")
 HEARTBEAT = 30
 #: Milliseconds after which a reader that was cut off comes back.
 RETRY = 1000
-#: Seconds before the database is asked again after it has failed.
-_DELAY = 1.0
 
 #: What an event's name may look like: nothing that ends a line, and no name that EventSource itself uses.
 _NAME = re.compile(r"(?!(?:open|error|message)\Z)[A-Za-z0-9_.:-]+\Z")
@@ -115,7 +113,7 @@ class _Stream:
                         position = behind
                         yield messages
                     return
-            except Error as error:
+            except FAILURES as error:
                 await _wait_for_database(error)
             except ChronosError as error:
                 # The reader comes back, and is answered what the matter is.
@@ -126,7 +124,7 @@ class _Stream:
         while True:
             try:
                 await reading(self._check)
-            except Error as error:
+            except FAILURES as error:
                 await _wait_for_database(error)
             except Exception:
                 return False
@@ -134,6 +132,6 @@ class _Stream:
                 return True
 
 
-async def _wait_for_database(error: Error) -> None:
+async def _wait_for_database(error: Exception) -> None:
     logger.warning("A stream can't read; trying again: %s", error)
-    await asyncio.sleep(_DELAY)
+    await asyncio.sleep(DELAY)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Any, Final, Literal, TypeVar
 
 from .. import codec
 from ..exceptions import InvalidRecord
+from ..ids import new_id
 from ..records import KINDS, Record
 
 R = TypeVar("R", bound=Record)
@@ -27,6 +29,15 @@ UnsetType = Literal[Unset.UNSET]
 def named(**given: Any) -> dict[str, Any]:
     """The arguments that were given."""
     return {name: value for name, value in given.items() if value is not UNSET}
+
+
+def identified(record: R) -> R:
+    """The record, or where it has no id a copy with a fresh one: what is written again then finds what was written."""
+    given: Any = record
+    if not isinstance(given.id, str) or str.__len__(given.id):  # whatever a subclass says of itself
+        return record
+    fresh: R = replace(given, id=new_id())
+    return fresh
 
 
 def several(kind: type[R], values: Any, argument: str) -> list[R]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from django.db.models import Exists, OuterRef, TextField
@@ -11,7 +12,7 @@ from django.db.models.functions import Cast
 from ..models import Head
 from ..records import Verdict
 from . import chain
-from .series import AUDIT_CHAIN, EVENT_CHAIN, ChainSeries
+from .series import ChainSeries
 from .walk import walk
 
 _PAGE = 1000
@@ -58,20 +59,23 @@ def _rows(using: str, series: ChainSeries[Any], name: str) -> Iterator[tuple[Any
             return
 
 
-def verify_all(using: str) -> Iterator[Verdict]:
-    """Check every chain, by kind and name; then name the rows that belong to none."""
-    for series in (EVENT_CHAIN, AUDIT_CHAIN):
-        heads = Head.objects.using(using).filter(kind=series.kind, namespace="").order_by("owner")
-        after = None
-        while True:
-            page = heads if after is None else heads.filter(owner__gt=after)
-            names = list(page.values_list("owner", flat=True)[:_PAGE])
-            for name in names:
-                yield verify(using, series, name)
-            if len(names) < _PAGE:
-                break
-            after = names[-1]
-        rows = series.table.model._default_manager.using(using)
-        headless = rows.filter(~Exists(heads.order_by().filter(owner=OuterRef(series.column)))).order_by()
-        for name in headless.values_list(series.column, flat=True).distinct():
-            yield verify(using, series, name)
+def chain_names(
+    using: str, series: ChainSeries[Any], read: Callable[[Callable[[], list[str]]], list[str]]
+) -> Iterator[str]:
+    """The name of every chain of a series, then those of rows that belong to none.
+
+    Args:
+        read: calls what reads a page of them.
+    """
+    heads = Head.objects.using(using).filter(kind=series.kind, namespace="").order_by("owner")
+    after = None
+    while True:
+        page = heads if after is None else heads.filter(owner__gt=after)
+        names = read(partial(list, page.values_list("owner", flat=True)[:_PAGE]))
+        yield from names
+        if len(names) < _PAGE:
+            break
+        after = names[-1]
+    rows = series.table.model._default_manager.using(using)
+    headless = rows.filter(~Exists(heads.order_by().filter(owner=OuterRef(series.column)))).order_by()
+    yield from read(partial(list, headless.values_list(series.column, flat=True).distinct()))

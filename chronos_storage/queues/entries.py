@@ -86,8 +86,18 @@ def append(using: str, new: Sequence[QueueEntry]) -> None:
                 entry.cursor = cursor_of(number)
         now = records.now()
         for entry in new:
-            entry.created_at = now
+            entry.created_at = entry.created_at or now
         ENTRIES.insert(using, new)
+
+
+def is_stored(using: str, entry: QueueEntry) -> bool:
+    """Whether this entry, with its time, is there; it is given its cursor then."""
+    same: dict[str, Any] = {"topic": entry.topic, "created_at": entry.created_at, "user_id": entry.user_id}
+    for stored in ENTRIES.fetch(models.QueueEntry.objects.using(using).filter(**same)):
+        if document(stored) == document(entry):
+            entry.cursor = stored.cursor
+            return True
+    return False
 
 
 def _advance(using: str, topic: str, count: int) -> int:
@@ -101,7 +111,7 @@ def _advance(using: str, topic: str, count: int) -> int:
 
 def append_one(using: str, entry: QueueEntry, channel: str) -> None:
     """`append` of one entry on PostgreSQL: in one statement, which tells the channel of it."""
-    entry.created_at = records.now()
+    entry.created_at = entry.created_at or records.now()
     parameters = [entry.topic, document(entry), entry.user_id, str(entry.created_at), channel]
     with connections[using].cursor() as cursor:
         cursor.execute(_APPEND_ONE, parameters)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from django.db.models.functions import Greatest
 
 from .. import codec, models, records
 from ..backends.handler import known_alias
-from ..backends.orm.errors import retried
+from ..backends.orm.errors import attempt, retried
 from ..exceptions import ConfigurationError, CursorExpired, InvalidRecord
 from ..forks import PerProcess
 from ..records import QueueEntry
@@ -26,8 +27,10 @@ from .cursors import cursor_of, number_of
 from .entries import ENTRIES, named
 from .readers import Readers
 from .retention import Retention
-from .subscriptions import Subscription
+from .subscriptions import DELAY, FAILURES, Subscription
 from .waking import Wake, waker_for
+
+logger = logging.getLogger("chronos_storage.queue")
 
 _PAGE = 100
 
@@ -73,11 +76,16 @@ class OrmQueue(EventQueue, PerProcess):
 
     # Publishing
 
-    @retried
     def publish(self, topic: str, event: Any, *, user_id: str = "") -> str:
         entry = entries.new_entry(topic, event, user_id)
-        self.append([entry])
+        entry.created_at = records.now()
+        attempt(self.alias, partial(self.append, [entry]), again=partial(self._append_once, entry))
         return entry.cursor
+
+    def _append_once(self, entry: QueueEntry) -> None:
+        """Store a checked entry, unless it is there: by its microsecond, which a repeat knows it by."""
+        if not entries.is_stored(self.alias, entry):
+            self.append([entry])
 
     def append(self, new: Sequence[QueueEntry]) -> None:
         """Store checked entries, all or none, give them their cursors, and have those who wait for them woken."""
@@ -90,6 +98,7 @@ class OrmQueue(EventQueue, PerProcess):
 
     # Reading
 
+    @retried
     def recover(self, topic: str, after: str | None = None, limit: int | None = 1000) -> list[QueueEntry]:
         topic = entries.topic_name(topic)
         number = None if after is None else number_of(after, "after")
@@ -109,14 +118,17 @@ class OrmQueue(EventQueue, PerProcess):
                 raise CursorExpired
         return found
 
+    @retried
     def _head(self, topic: str) -> tuple[int, int]:
         """The topic's last number, and the last that retention removed."""
         rows = models.Topic.objects.using(self.alias).filter(name=topic)
         return rows.values_list("seq_num", "base_seq").first() or (0, 0)
 
+    @retried
     def _last_numbers(self, topics: list[str]) -> dict[str, int]:
         return dict(models.Topic.objects.using(self.alias).filter(name__in=topics).values_list("name", "seq_num"))
 
+    @retried
     def last_cursor(self, topic: str) -> str:
         return cursor_of(self._head(entries.topic_name(topic))[0])
 
@@ -126,17 +138,31 @@ class OrmQueue(EventQueue, PerProcess):
         return self._stream(entries.topic_name(topic), None if after is None else number_of(after, "after"))
 
     async def _stream(self, topic: str, after: int | None) -> AsyncGenerator[QueueEntry, None]:
-        era, news = self._era, asyncio.Event()
+        era, news, has_read = self._era, asyncio.Event(), False
         with self._waker.waiting(topic, partial(asyncio.get_running_loop().call_soon_threadsafe, news.set)):
             while self._era is era:
                 news.clear()
                 # Not Django's own threads: each request has one of its own under ASGI, and so a connection.
-                page, after = await asyncio.wrap_future(self._readers.submit(partial(self._page, topic, after)))
+                try:
+                    page, after = await asyncio.wrap_future(self._readers.submit(partial(self._page, topic, after)))
+                except FAILURES as error:
+                    logger.warning("A stream of %r can't read; trying again: %s", topic, error)
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(news.wait(), DELAY)
+                    continue
+                except InvalidRecord:
+                    if not has_read:
+                        raise
+                    logger.error("The topic %r began anew under a stream, which goes on from there", topic)
+                    after = None
+                    continue
+                has_read = True
                 for entry in page:
                     yield entry
                 if len(page) < _PAGE:
                     await news.wait()
 
+    @retried
     def _page(self, topic: str, after: int | None) -> tuple[list[QueueEntry], int]:
         """The next entries, and the number to go on behind."""
         page = self._behind(topic, after, _PAGE)
@@ -190,6 +216,7 @@ class OrmQueue(EventQueue, PerProcess):
             rows = current(models.Topic.objects.using(self.alias).filter(name=topic))
             return rows.values_list("seq_num", flat=True).first() or 0
 
+    @retried
     def get_cursor(self, consumer: str, topic: str) -> str | None:
         number = self._acknowledged(consumer, topic)
         return None if number is None else cursor_of(number)
@@ -200,6 +227,7 @@ class OrmQueue(EventQueue, PerProcess):
         )
         return rows.values_list("seq_num", flat=True).first()
 
+    @retried
     def unread_count(self, consumer: str, topic: str) -> int:
         acknowledged = self._acknowledged(consumer, topic) or 0
         last, base = self._head(topic)

@@ -33,20 +33,28 @@ class Retention:
 
     def run(self) -> int:
         """Remove what is old, on all topics; returns how many entries."""
+        return sum(self._clean(topic) for topic in self._topics())
+
+    @retried
+    def _topics(self) -> list[str]:
         old = QueueEntry.objects.using(self.alias).filter(created_at__lt=self._kept_since)
-        topics = list(old.order_by("topic").values_list("topic", flat=True).distinct())
-        return sum(self._clean(topic) for topic in topics)
+        return list(old.order_by("topic").values_list("topic", flat=True).distinct())
 
     def _clean(self, topic: str) -> int:
+        through, removed = self._end(topic), 0
+        while (some := self._remove_some(topic, through)) is not None:
+            removed += some
+        return removed
+
+    @retried
+    def _end(self, topic: str) -> int:
+        """The number of the last entry that goes."""
         through = self._last_before(topic, self._kept_since)
         alive = Consumer.objects.using(self.alias).filter(topic=topic, seen_at__gte=self._alive_since)
         acknowledged = alive.aggregate(number=Min("seq_num"))["number"]
         if acknowledged is not None and acknowledged < through:
             through = max(acknowledged, self._last_before(topic, self._held_since))
-        removed = 0
-        while (some := self._remove_some(topic, through)) is not None:
-            removed += some
-        return removed
+        return through
 
     def _last_before(self, topic: str, moment: datetime) -> int:
         """The number of the last entry before the first that is not older."""

@@ -8,17 +8,19 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.db import Error, close_old_connections
 
-from ..exceptions import CursorExpired
+from ..exceptions import CursorExpired, InvalidRecord, RetryTransaction
 from ..records import QueueEntry
 from .base import Handler
 from .waking import Wake
 
 logger = logging.getLogger("chronos_storage.queue")
 
-#: Seconds before the database is asked again after it has failed.
-_DELAY = 1.0
+#: What a database raises that can't be asked now.
+FAILURES = (Error, RetryTransaction)
+#: Seconds before it is asked again.
+DELAY = 1.0
 
 #: Gives the entries behind a number, or None behind nothing, and the number to go on behind.
 Read = Callable[[int | None], tuple[list[QueueEntry], int]]
@@ -65,9 +67,13 @@ class Subscription:
                     logger.error("A subscription of %r missed what was removed before it was handled", self._topic)
                     after = None
                     continue
-                except (DatabaseError, InterfaceError) as error:
+                except InvalidRecord:  # no topic has given the number that it has read before
+                    logger.error("The topic %r began anew under a subscription, which goes on from there", self._topic)
+                    after = None
+                    continue
+                except FAILURES as error:
                     logger.warning("A subscription of %r can't read; trying again: %s", self._topic, error)
-                    self._news.wait(_DELAY)
+                    self._news.wait(DELAY)
                     continue
                 if page:
                     self._handle(page)

@@ -89,6 +89,7 @@ class ExactVectorStore(OrmVectorStore):
         if not self._collections().filter(pk=row.pk).update(version=new_id()):
             raise NotFound(f"there is no collection {row.name!r}")
 
+    @retried
     def search(
         self,
         collection: str,

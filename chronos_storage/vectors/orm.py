@@ -83,18 +83,22 @@ class OrmVectorStore(VectorStore):
             row.delete()
         return True
 
+    @retried
     def list_collections(self) -> list[records.Collection]:
         return [_record(row) for row in self._collections().order_by("name")]
 
+    @retried
     def get(self, collection: str, id: str) -> records.Embedding | None:
         found = self._embeddings(self._collection(collection)).filter(embedding_id=codec.string(id, "id"))
         row = found.first()
         return None if row is None else embedding_of(row)
 
+    @retried
     def count(self, collection: str) -> int:
         counted: int = self._embeddings(self._collection(collection)).count()
         return counted
 
+    @retried
     def stats(self, collection: str) -> records.CollectionStats:
         row = self._collection(collection)
         count = self._embeddings(row).count()
@@ -115,6 +119,7 @@ class OrmVectorStore(VectorStore):
     def _embeddings(self, row: models.Collection) -> Any:
         return models.Embedding.objects.using(self.alias).filter(collection_id=row.pk)
 
+    @retried
     def _collection(self, name: str) -> models.Collection:
         row: models.Collection | None = self._collections().filter(name=codec.string(name, "collection")).first()
         if row is None:

@@ -63,6 +63,7 @@ class PgVectorStore(OrmVectorStore):
         #: By collection and condition: whether few rows match, and until when that is taken for true.
         self._known: dict[tuple[Any, ...], tuple[bool, float]] = {}
 
+    @retried
     def drop_collection(self, name: str) -> bool:
         dropped = super().drop_collection(name)
         if dropped:
@@ -187,6 +188,7 @@ class PgVectorStore(OrmVectorStore):
         statement = statements.hybrid(shape, nearest, matching, question.text or "", question.top_k)
         return wire.execute(self.alias, *statement)
 
+    @retried
     def stats(self, collection: str) -> records.CollectionStats:
         row = self._collection(collection)
         found = super().stats(collection)
@@ -219,6 +221,7 @@ class PgVectorStore(OrmVectorStore):
         self._collections().filter(pk=row.pk).update(**parameters)
         builds.rebuild(self.alias, self._shape(collection), progress)
 
+    @retried
     def recall(self, collection: str, *, top_k: int = 10, sample: int = 100) -> float:
         shape = self._shape(collection)
         vectors = self._embeddings(self._collection(collection)).order_by("?").values_list("vector", flat=True)

@@ -11,7 +11,7 @@ from ...ledger.series import AUDIT_CHAIN
 from ...models.mapping import AUDIT_LOGS
 from ...records import AuditLog
 from ...snapshots import Unseen
-from ..arguments import filters
+from ..arguments import filters, identified
 from .base import sliced
 from .chains import ChainMethods
 from .errors import retried
@@ -22,9 +22,11 @@ ORDER = ("-created_at", "-seq_num", "-id")
 
 
 class AuditLogMethods(ChainMethods):
-    @retried
     def append_audit_log(self, log: AuditLog) -> AuditLog:
-        log = AuditLog.of(log, "log")
+        return self._append_audit_log(identified(AuditLog.of(log, "log")))
+
+    @retried
+    def _append_audit_log(self, log: AuditLog) -> AuditLog:
         try:
             stored, new = self.append_one(AUDIT_CHAIN, log)
         except Unseen:  # another writer stored this id in another chain in between
@@ -32,6 +34,7 @@ class AuditLogMethods(ChainMethods):
         self.written(*new)
         return stored
 
+    @retried
     def list_audit_logs(
         self,
         session_id: str | None = None,

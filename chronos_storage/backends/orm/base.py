@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import Any, TypeVar
 
 from django.db import IntegrityError, connections, models, router, transaction
@@ -18,7 +19,7 @@ from ...snapshots import refuse_unseen
 from ..arguments import span
 from ..base import Storage
 from ..handler import known_alias
-from .errors import translated
+from .errors import attempt, translated
 from .metadata import merge_metadata
 
 R = TypeVar("R", bound=records.Record)
@@ -46,7 +47,7 @@ class OrmBase(Storage):
         return table.model._default_manager.using(self.alias)
 
     def atomic(self) -> AbstractContextManager[None]:
-        return translated(self.transaction())
+        return translated(self.alias, self.transaction)
 
     def transaction(self) -> AbstractContextManager[None]:
         """`atomic`, with the database's own errors: for the methods here."""
@@ -88,8 +89,11 @@ class OrmBase(Storage):
 
         An updated_at that is given stays; otherwise it is now.
         """
-        record = table.record.of(record, argument).cleaned()
-        record.complete(touch=record.updated_at is None)
+        new: R = table.record.of(record, argument).cleaned()
+        new.complete(touch=record.updated_at is None)
+        return attempt(self.alias, partial(self._upsert, table, new))
+
+    def _upsert(self, table: Table[R], record: Any) -> R:
         keep = {table.id, "created_at"}
         with self.transaction():
             self.rows(table).bulk_create(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import TypeVar
 
 from django.db import connections
@@ -12,10 +13,10 @@ from ... import codec, records
 from ...ledger import permit, postgresql
 from ...ledger.numbering import chain_of
 from ...ledger.series import AUDIT_CHAIN, EVENT_CHAIN, ChainSeries, append
-from ...ledger.verify import verify, verify_all
+from ...ledger.verify import chain_names, verify
 from ...records import Verdict
 from .base import OrmBase
-from .errors import translated
+from .errors import attempt, retried, translated
 
 R = TypeVar("R", records.Event, records.AuditLog)
 
@@ -37,14 +38,18 @@ class ChainMethods(OrmBase):
         (stored,), new = append(alias, series, [record], expected_seq, look_up=one_statement)
         return stored, new
 
+    @retried
     def verify_events(self, session_id: str) -> Verdict:
         return verify(self.alias, EVENT_CHAIN, codec.string(session_id, "session_id"))
 
+    @retried
     def verify_audit_logs(self, session_id: str | None = None, *, agent_id: str | None = None) -> Verdict:
         return verify(self.alias, AUDIT_CHAIN, chain_of(session_id, agent_id))
 
     def verify_all(self) -> Iterator[Verdict]:
-        return verify_all(self.alias)
+        for series in (EVENT_CHAIN, AUDIT_CHAIN):
+            for name in chain_names(self.alias, series, partial(attempt, self.alias)):
+                yield attempt(self.alias, partial(verify, self.alias, series, name))
 
     def purge_permit(self, *, reason: str) -> AbstractContextManager[permit.LedgerPermit]:
-        return translated(permit.purge_permit(reason=reason, using=self.alias))
+        return translated(self.alias, partial(permit.purge_permit, reason=reason, using=self.alias))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import copy
+from functools import partial
 from typing import Any
 
 from django.db.models import F, Window
@@ -16,27 +17,29 @@ from ...models import Head
 from ...models.mapping import CHECKPOINTS, SESSIONS
 from ...records import Checkpoint, Session
 from ...snapshots import current, unless_unseen
-from ..arguments import filters, required
-from ..changes import first_of, fork_of, require_same_checkpoint
+from ..arguments import filters, identified, required
+from ..changes import first_of, fork_of, new_session, require_same_checkpoint
 from .base import sliced
-from .errors import retried
+from .errors import attempt, retried
 from .pages import iterate
 from .sessions import SessionMethods
 
 
 class CheckpointMethods(SessionMethods):
-    @retried
     def save_checkpoint(self, checkpoint: Checkpoint) -> Checkpoint:
-        return self._save(checkpoint)
+        checkpoint = Checkpoint.of(checkpoint, "checkpoint")
+        given = identified(checkpoint)
+        first = partial(self._save, given, has_fresh_id=given is not checkpoint)
+        return attempt(self.alias, first, again=partial(self._save, given))
 
-    def _save(self, checkpoint: Checkpoint) -> Checkpoint:
-        given = Checkpoint.of(checkpoint, "checkpoint").cleaned()
+    def _save(self, checkpoint: Checkpoint, *, has_fresh_id: bool = False) -> Checkpoint:
+        given = checkpoint.cleaned()
         new = copy(given)
         new.complete()
         with unless_unseen(), self.transaction():
             head = lock_heads(self.alias, Head.Kind.CHECKPOINT, [new.session_id], new.namespace)[new.session_id]
             rows = current(self.rows(CHECKPOINTS).filter(session_id=new.session_id))
-            stored = self.one(CHECKPOINTS, rows.filter(checkpoint_id=new.id)) if given.id else None
+            stored = None if has_fresh_id else self.one(CHECKPOINTS, rows.filter(checkpoint_id=new.id))
             if stored is not None:
                 return require_same_checkpoint(given, stored)
             new.seq_num = given.seq_num or following(head.seq_num)
@@ -50,14 +53,17 @@ class CheckpointMethods(SessionMethods):
         self.written(new)
         return new
 
+    @retried
     def get_checkpoint(self, id: str, *, session_id: str | None = None) -> Checkpoint | None:
         return self.one_of_session(CHECKPOINTS, id, session_id)
 
+    @retried
     def get_latest_checkpoint(
         self, session_id: str, *, namespace: str = "", run_id: str | None = None
     ) -> Checkpoint | None:
         return self.one(CHECKPOINTS, self._checkpoints_of(session_id, namespace, run_id).order_by("-seq_num"))
 
+    @retried
     def list_checkpoints(
         self,
         session_id: str,
@@ -96,15 +102,18 @@ class CheckpointMethods(SessionMethods):
             count: int = rows.filter(pk__in=list(old.values_list("pk", flat=True))).delete()[0]
         return count
 
-    @retried
     def fork_session(self, checkpoint_id: str, /, *, session_id: str | None = None, **session_fields: Any) -> Session:
-        source = self.one_of_session(CHECKPOINTS, checkpoint_id, session_id, "checkpoint_id")
+        find = partial(self.one_of_session, CHECKPOINTS, checkpoint_id, session_id, "checkpoint_id")
+        source = attempt(self.alias, find)
         if source is None:
             raise NotFound(f"there is no checkpoint {checkpoint_id!r}")
         origin = self.get_session(source.session_id, include_deleted=True)
         assert origin is not None
-        fork = fork_of(source, origin, session_fields)
+        fork = new_session(fork_of(source, origin, session_fields))
+        return self.once(fork, partial(self._fork, fork, source))
+
+    def _fork(self, fork: Session, source: Checkpoint) -> Session:
         with self.transaction():
             fork = self._create(fork)
-            self._save(first_of(fork, source))
+            self._save(identified(first_of(fork, source)), has_fresh_id=True)
         return fork

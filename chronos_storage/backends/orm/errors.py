@@ -1,16 +1,17 @@
-"""Database errors, translated in one place."""
+"""Database errors, translated in one place: what is worth another attempt, and what was lost."""
 
 from __future__ import annotations
 
 import random
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from functools import wraps
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
-from django.db import DatabaseError, connections
+from django.db import Error, InterfaceError, OperationalError, connections
 
 from ...exceptions import RetryTransaction
 from ...snapshots import Unseen
@@ -28,8 +29,19 @@ _POSTGRESQL_STATES = {"40001", "40P01", "55P03"}  # serialization failure, deadl
 _MYSQL_NUMBERS = {1020, 1205, 1213}  # record changed since it was read, lock wait timeout, deadlock
 _SQLITE_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
+# The server ends, begins, or ends this session: an administrator's command, a crash, a start-up, a time limit.
+_POSTGRESQL_LOST = {"57P01", "57P02", "57P03", "57P05", "25P03"}
+# The server ends, can't be reached or is gone; the connection was lost, killed or ended by a time limit.
+_MYSQL_LOST = {1053, 1927, 2002, 2003, 2006, 2013, 2055, 4031}
+#: Of psycopg's message for a statement that no server takes.
+_TOO_MANY = "number of parameters"
+_LOST = "the connection with the database was lost, or none could be made: try again"
 
-def is_transient(error: DatabaseError) -> bool:
+#: The aliases that this thread has an attempt under way on.
+_under_way = threading.local()
+
+
+def is_transient(error: Error) -> bool:
     """Whether the database gave up for the sake of other transactions, so that the same work may succeed later."""
     if isinstance(error, Unseen):
         return True
@@ -42,44 +54,107 @@ def is_transient(error: DatabaseError) -> bool:
     return bool(cause is not None and cause.args and cause.args[0] in _MYSQL_NUMBERS)
 
 
+def _is_lost(connection: Any, error: Exception) -> bool:
+    """Whether the error is that Django's connection was lost, or could not be made.
+
+    The connection itself can't be asked: where a transaction was open, Django may have made another one meanwhile.
+    """
+    cause = error.__cause__
+    if connection.vendor == "postgresql":
+        state = _sqlstate(error)
+        if state is not None:
+            return state in _POSTGRESQL_LOST or state.startswith("08")
+        # What the driver says itself, without the server, is that; but for a statement that it doesn't send at all.
+        return isinstance(error, OperationalError) and _TOO_MANY not in str(error)
+    if connection.vendor == "mysql":
+        closed = isinstance(error, InterfaceError)  # as PyMySQL says it of a connection it has closed
+        return closed or bool(cause and cause.args and cause.args[0] in _MYSQL_LOST)
+    return False
+
+
 def _sqlstate(error: Exception) -> str | None:
     """PostgreSQL's code of an error."""
     return getattr(error.__cause__, "sqlstate", None) or getattr(error.__cause__, "pgcode", None)
 
 
+def _retry(connection: Any, error: Error | RetryTransaction) -> RetryTransaction | None:
+    """What to raise where another attempt may succeed, else None."""
+    if isinstance(error, RetryTransaction):  # of a transaction within this attempt
+        return error
+    if _is_lost(connection, error):
+        return RetryTransaction(_LOST)
+    return RetryTransaction() if is_transient(error) else None
+
+
+def _let_go(connection: Any) -> None:
+    """Have the next statement make a new connection, where Django does not do so as its transaction ends."""
+    if not connection.in_atomic_block:
+        with suppress(Error):
+            connection.close()
+    if pool := getattr(connection, "pool", None):
+        pool.check()  # the others that wait there were lost too
+
+
 @contextmanager
-def translated(block: AbstractContextManager[T]) -> Iterator[T]:
-    """A caller's transaction, which raises `RetryTransaction` where the database ends it, even as it commits."""
+def translated(using: str, make: Callable[[], AbstractContextManager[T]]) -> Iterator[T]:
+    """A caller's transaction, which raises `RetryTransaction` where the database ends it, even as it commits.
+
+    Args:
+        make: gives the transaction; called again where the connection turns out to be lost before anything was done.
+    """
     try:
-        with block as opened:
-            yield opened
-    except DatabaseError as error:
-        if is_transient(error):
-            raise RetryTransaction from error
+        with ExitStack() as stack:
+            yield attempt(using, lambda: stack.enter_context(make()))
+    except Error as error:
+        if retry := _retry(connections[using], error):
+            raise retry from error
         raise
 
 
-def retried(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
-    """A write that is attempted a few times, with jitter, while the database is busy.
+def attempt(using: str, function: Callable[[], T], again: Callable[[], T] | None = None) -> T:
+    """What a function returns that is called a few times, with jitter, while the database is busy or was restarted.
 
-    Inside a caller's transaction, which the database may have ended, it raises `RetryTransaction` at once.
+    Within another attempt on the same alias it is simply called: that other one begins again, as a whole.
+
+    Args:
+        again: called instead once a connection was lost: what was sent before may have been done.
+
+    Raises:
+        RetryTransaction: the last attempt failed too, or the caller has a transaction open, which the database may
+            have ended.
     """
-
-    @wraps(method)
-    def call(self: S, *args: P.args, **kwargs: P.kwargs) -> T:
+    aliases: set[str] = _under_way.__dict__.setdefault("aliases", set())
+    if using in aliases:
+        return function()
+    connection: Any = connections[using]
+    aliases.add(using)
+    try:
         for delay in (*_DELAYS, None):
             try:
-                return method(self, *args, **kwargs)
-            except (DatabaseError, RetryTransaction) as error:
-                if isinstance(error, DatabaseError) and not is_transient(error):
-                    if lacking := not_migrated(connections[self.alias], error):
+                return function()
+            except (Error, RetryTransaction) as error:
+                if (retry := _retry(connection, error)) is None:
+                    if lacking := not_migrated(connection, cast(Error, error)):
                         raise lacking from error
                     raise
                 if _sqlstate(error) in preparing.STATES:
-                    preparing.turn_off(connections[self.alias])
-                if delay is None or connections[self.alias].in_atomic_block:
-                    raise RetryTransaction from error
+                    preparing.turn_off(connection)
+                if _is_lost(connection, error):
+                    function = again or function
+                    _let_go(connection)
+                if delay is None or connection.in_atomic_block:
+                    raise retry from (error.__cause__ if retry is error else error)
             time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
-        raise AssertionError("the last attempt returns or raises")
+    finally:
+        aliases.discard(using)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def retried(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """A method of something with an alias that is made by `attempt`; what it writes has its id before."""
+
+    @wraps(method)
+    def call(self: S, *args: P.args, **kwargs: P.kwargs) -> T:
+        return attempt(self.alias, partial(method, self, *args, **kwargs))
 
     return cast(Callable[Concatenate[S, P], T], call)

@@ -12,7 +12,7 @@ from ...models import Head
 from ...models.mapping import EVENTS
 from ...queues import feed
 from ...records import Event
-from ..arguments import several
+from ..arguments import identified, several
 from .base import sliced
 from .chains import ChainMethods
 from .errors import retried
@@ -20,11 +20,13 @@ from .pages import iterate
 
 
 class EventMethods(ChainMethods):
-    @retried
     def append_event(self, event: Event, *, expected_seq: int | None = None) -> Event:
         if expected_seq is not None:
             expected_seq = codec.integer(expected_seq, "expected_seq")
-        event = Event.of(event, "event")
+        return self._append_event(identified(Event.of(event, "event")), expected_seq)
+
+    @retried
+    def _append_event(self, event: Event, expected_seq: int | None) -> Event:
         with feed.joined(self.alias):
             stored, new = self.append_one(EVENT_CHAIN, event, expected_seq)
             feed.publish(self.alias, new)
@@ -32,7 +34,7 @@ class EventMethods(ChainMethods):
         return stored
 
     def append_events(self, events: Iterable[Event], *, expected_seq: int | None = None) -> list[Event]:
-        return self._append_events(several(Event, events, "events"), expected_seq)
+        return self._append_events(list(map(identified, several(Event, events, "events"))), expected_seq)
 
     @retried
     def _append_events(self, given: list[Event], expected_seq: int | None) -> list[Event]:
@@ -46,9 +48,11 @@ class EventMethods(ChainMethods):
         self.written(*new)
         return stored
 
+    @retried
     def get_event(self, id: str, *, session_id: str | None = None) -> Event | None:
         return self.one_of_session(EVENTS, id, session_id)
 
+    @retried
     def list_events(
         self,
         session_id: str,
@@ -64,13 +68,16 @@ class EventMethods(ChainMethods):
     ) -> Iterator[Event]:
         return iterate(EVENTS, self._events_after(session_id, after_seq, types), "seq_num")
 
+    @retried
     def get_recent_events(self, session_id: str, limit: int | None) -> list[Event]:
         newest_first = self._events_of(session_id).order_by("-seq_num")
         return EVENTS.fetch(sliced(newest_first, limit))[::-1]
 
+    @retried
     def count_events(self, session_id: str) -> int:
         return self._events_of(session_id).count()
 
+    @retried
     def last_seq(self, session_id: str) -> int:
         heads = Head.objects.using(self.alias).filter(
             kind=Head.Kind.EVENT, owner=codec.string(session_id, "session_id"), namespace=""

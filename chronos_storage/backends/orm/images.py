@@ -12,16 +12,18 @@ _ORDER = ("-created_at", "-id")
 
 
 class ImageMethods(OrmBase):
-    @retried
     def save_container(self, container: Container) -> Container:
         return self.upserted(CONTAINERS, container, "container")
 
+    @retried
     def get_container(self, id: str) -> Container | None:
         return self.one(CONTAINERS, pk_row(self.rows(CONTAINERS), id))
 
+    @retried
     def list_containers(self, *, limit: int | None = None, offset: int = 0) -> list[Container]:
         return CONTAINERS.fetch(sliced(self.rows(CONTAINERS).order_by(*_ORDER), limit, offset))
 
+    @retried
     def container_exists(self, id: str) -> bool:
         return pk_row(self.rows(CONTAINERS), id).exists()
 
@@ -29,19 +31,21 @@ class ImageMethods(OrmBase):
     def delete_container(self, id: str) -> bool:
         return pk_row(self.rows(CONTAINERS), id).delete()[0] > 0
 
-    @retried
     def save_image(self, image: Image) -> Image:
         return self.upserted(IMAGES, image, "image")
 
+    @retried
     def get_image(self, id: str) -> Image | None:
         return self.one(IMAGES, pk_row(self.rows(IMAGES), id))
 
+    @retried
     def list_images(
         self, *, name: str | None = None, container_id: str | None = None, limit: int | None = None, offset: int = 0
     ) -> list[Image]:
         rows = self.rows(IMAGES).filter(**filters(name=name, container_id=container_id))
         return IMAGES.fetch(sliced(rows.order_by(*_ORDER), limit, offset))
 
+    @retried
     def image_exists(self, id: str) -> bool:
         return pk_row(self.rows(IMAGES), id).exists()
 
@@ -53,6 +57,7 @@ class ImageMethods(OrmBase):
     def delete_image(self, id: str) -> bool:
         return pk_row(self.rows(IMAGES), id).delete()[0] > 0
 
+    @retried
     def get_image_session(self, image_id: str) -> Session | None:
         rows = self.rows(SESSIONS).filter(deleted_at=None, **required(image_id=image_id))
         return self.one(SESSIONS, rows.order_by(*_ORDER))

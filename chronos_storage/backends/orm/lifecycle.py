@@ -3,11 +3,12 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import groupby, islice
 from typing import Any
 
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError, connections, router
+from django.db import connections, router
 from django.db.models.query import QuerySet
 
 from ... import codec, records
@@ -18,7 +19,7 @@ from ...models.mapping import TABLES, Table
 from ...records import Health, Record
 from ..arguments import choice, of_any_kind
 from .base import OrmBase
-from .errors import retried
+from .errors import attempt, retried
 from .loading import load_some
 from .migrations import remedy, unapplied
 from .pages import iterate
@@ -66,7 +67,7 @@ class LifecycleMethods(OrmBase):
             yield rows.filter(user_id=user_id)
         if "session_id" in table.names:
             sessions = Session.objects.using(self.alias).filter(user_id=user_id).values_list("id", flat=True)
-            ids = list(sessions.order_by("id"))
+            ids: list[str] = attempt(self.alias, partial(list, sessions.order_by("id")))
             for start in range(0, len(ids), _BATCH):
                 yield rows.filter(session_id__in=ids[start : start + _BATCH])
 
@@ -101,21 +102,24 @@ class LifecycleMethods(OrmBase):
     def health(self) -> Health:
         backend = f"{type(self).__module__}.{type(self).__qualname__}"
         try:
-            connection = connections[self.alias]
-            connection.ensure_connection()
-            start = time.perf_counter()
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT 1")
-            latency = time.perf_counter() - start
-            version = ".".join(map(str, connection.get_database_version()))
-            return Health(
-                backend=backend,
-                store=f"{connection.display_name} {version}",
-                latency=latency,
-                problems=tuple(self._problems()),
-            )
-        except DatabaseError as error:
-            return Health(backend=backend, problems=(str(error),))
+            return attempt(self.alias, partial(self._health, backend))
+        except Exception as error:  # whatever it is, this is the place to tell it
+            return Health(backend=backend, problems=(str(error.__cause__ or error),))
+
+    def _health(self, backend: str) -> Health:
+        connection = connections[self.alias]
+        connection.ensure_connection()
+        start = time.perf_counter()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        latency = time.perf_counter() - start
+        version = ".".join(map(str, connection.get_database_version()))
+        return Health(
+            backend=backend,
+            store=f"{connection.display_name} {version}",
+            latency=latency,
+            problems=tuple(self._problems()),
+        )
 
     def _problems(self) -> Iterator[str]:
         if count := unapplied(self.alias, _APP):

@@ -46,6 +46,7 @@ class MemoryMethods(OrmBase):
         with self.unless_taken(f"memory {values['key']!r} of another id"):
             return self.rows(MEMORY).filter(pk=id).update(**values) > 0
 
+    @retried
     def get_memory(
         self,
         agent_id: str,
@@ -58,6 +59,7 @@ class MemoryMethods(OrmBase):
         given = required(agent_id=agent_id, key=key) | filters(kind=kind, user_id=user_id, session_id=session_id)
         return self.one(MEMORY, self._alive(given).order_by(*_ORDER))
 
+    @retried
     def list_memory(
         self,
         agent_id: str,

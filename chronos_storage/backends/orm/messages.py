@@ -16,7 +16,7 @@ from ...models import Head
 from ...models.mapping import MESSAGES, SESSIONS
 from ...records import Message, TokenUsage
 from ...snapshots import current
-from ..arguments import choice, several
+from ..arguments import choice, identified, several
 from ..base import MessageOrder
 from .base import OrmBase, sliced
 from .errors import retried
@@ -28,10 +28,10 @@ _IDS_PER_QUERY = 500
 
 class MessageMethods(OrmBase):
     def add_message(self, message: Message) -> Message:
-        return self._add_messages([Message.of(message, "message")])[0]
+        return self._add_messages([identified(Message.of(message, "message"))])[0]
 
     def add_messages(self, messages: Iterable[Message]) -> list[Message]:
-        return self._add_messages(several(Message, messages, "messages"))
+        return self._add_messages(list(map(identified, several(Message, messages, "messages"))))
 
     @retried
     def _add_messages(self, given: list[Message]) -> list[Message]:
@@ -49,6 +49,7 @@ class MessageMethods(OrmBase):
         self.written(*new)
         return stored
 
+    @retried
     def get_message(self, id: str, *, session_id: str | None = None) -> Message | None:
         return self.one_of_session(MESSAGES, id, session_id)
 
@@ -68,6 +69,7 @@ class MessageMethods(OrmBase):
                 found |= {message.id: message for message in MESSAGES.fetch(chosen)}
         return {id: found[id] for id in wanted if id in found}
 
+    @retried
     def list_messages(
         self,
         session_id: str,
@@ -139,9 +141,11 @@ class MessageMethods(OrmBase):
             count: int = self._messages_of(session_id).filter(condition).delete()[0]
         return count
 
+    @retried
     def count_messages(self, session_id: str) -> int:
         return self._messages_of(session_id).count()
 
+    @retried
     def token_usage(self, session_id: str) -> TokenUsage:
         def total(expression: Any) -> Coalesce:
             return Coalesce(Sum(expression), Value(0), output_field=BigIntegerField())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from django.db.models import F, Model, TextField, Value
@@ -14,6 +15,7 @@ from ... import records
 from ...fields import JSONTextField, MetadataField
 from ...keyset import Behind
 from ...models.mapping import Table
+from .errors import attempt
 
 R = TypeVar("R", bound=records.Record)
 
@@ -99,6 +101,7 @@ def iterate(table: Table[R], rows: QuerySet[Any], *order: str, after: R | None =
     more = True
     while more:
         following = rows if after is None else beyond(table, rows, order, after)
-        page, more = fetch_page(table, following, order, _PAGE)
+        # Page by page, so that a walk whose connection is lost goes on where it is.
+        page, more = attempt(rows.db, partial(fetch_page, table, following, order, _PAGE))
         yield from page
         after = page[-1] if page else None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from django.db.models import F, Value
@@ -9,30 +10,42 @@ from django.db.models.query import QuerySet
 
 from ... import codec, records, signals
 from ...exceptions import AlreadyExists, InvalidRecord, NotFound
-from ...ids import new_id
 from ...ledger.heads import lock_sessions, locked
 from ...ledger.permit import note_purge, permit
 from ...models import Checkpoint, Head, MemoryRecord, Message, Trace
 from ...models.mapping import SESSIONS
 from ...queues import feed
 from ...records import Session
-from ..arguments import choice, filters
+from ..arguments import choice, filters, identified
 from ..base import SessionOrder
 from ..changes import FIXED, new_session, not_deleted, patch_of, taken
 from .base import OrmBase, pk_row, sliced
-from .errors import retried
+from .errors import attempt, retried
 from .pages import iterate
 
 _ORDERS = {name: (name, "-id") for name in ("-created_at", "-last_activity_at")}
 
 
 class SessionMethods(OrmBase):
-    @retried
     def create_session(self, session: Session) -> Session:
-        return self._create(session)
+        session = new_session(session)
+        return self.once(session, partial(self._create, session))
+
+    def once(self, session: Session, write: Callable[[], Session]) -> Session:
+        """Have a new session, complete, written; where a connection was lost it may be there already."""
+
+        def write_again() -> Session:
+            try:
+                return write()
+            except AlreadyExists:
+                if self.get_session(session.id, include_deleted=True) != session:
+                    raise
+            self.written(session)
+            return session
+
+        return attempt(self.alias, write, again=write_again)
 
     def _create(self, session: Session) -> Session:
-        session = new_session(session)
         try:
             with self.unless_taken(f"session {session.id!r}"):
                 SESSIONS.row(session).save(using=self.alias, force_insert=True)
@@ -42,18 +55,20 @@ class SessionMethods(OrmBase):
         self.written(session)
         return session
 
-    @retried
     def save_session(self, session: Session) -> Session:
-        session = Session.of(session, "session").cleaned()
-        session.id = session.id or new_id()
+        session = identified(Session.of(session, "session").cleaned())
+        return attempt(self.alias, partial(self._save_session, session))
+
+    def _save_session(self, session: Session) -> Session:
         try:
             return self._update(session)
         except NotFound:
             try:
-                return self._create(session)
+                return self._create(new_session(session))
             except AlreadyExists:  # made by another writer in between, or soft-deleted, which the update says
                 return self._update(session)
 
+    @retried
     def get_session(self, id: str, *, include_deleted: bool = False) -> Session | None:
         rows = pk_row(self.rows(SESSIONS), id)
         return self.one(SESSIONS, rows if include_deleted else rows.filter(deleted_at=None))
@@ -95,6 +110,7 @@ class SessionMethods(OrmBase):
     def patch_session_metadata(self, id: str, changes: dict[str, Any]) -> Session:
         return self.merged(SESSIONS, id, changes)
 
+    @retried
     def list_sessions(
         self,
         agent_id: str | None = None,

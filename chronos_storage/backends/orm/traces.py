@@ -13,7 +13,7 @@ from ...exceptions import AlreadyExists, NotFound
 from ...models.mapping import TRACES
 from ...records import Trace
 from ...snapshots import Unseen, current
-from ..arguments import UNSET, UnsetType, filters, required
+from ..arguments import UNSET, UnsetType, filters, identified, required
 from ..changes import end_of
 from .base import OrmBase, pk_row
 from .errors import retried
@@ -23,10 +23,12 @@ _ORDER = ("started_at", "id")
 
 
 class TraceMethods(OrmBase):
-    @retried
     def insert_trace(self, trace: Trace) -> Trace:
-        given = Trace.of(trace, "trace")
-        trace = given.cleaned()
+        return self._insert_trace(identified(Trace.of(trace, "trace")))
+
+    @retried
+    def _insert_trace(self, trace: Trace) -> Trace:
+        given, trace = trace, trace.cleaned()
         trace.complete()
         try:
             with self.unless_taken(f"trace {trace.id!r}"):
@@ -57,9 +59,11 @@ class TraceMethods(OrmBase):
         self.written(stored)
         return stored
 
+    @retried
     def get_trace(self, id: str) -> Trace | None:
         return self.one(TRACES, pk_row(self.rows(TRACES), id))
 
+    @retried
     def list_traces(self, session_id: str, *, kind: str | None = None) -> list[Trace]:
         return TRACES.fetch(self._listed_traces(session_id, kind).order_by(*_ORDER))
 

@@ -21,5 +21,5 @@ def waker_for(
     if connections[using].vendor == "postgresql":
         from .postgresql import PostgresWaker
 
-        return PostgresWaker(numbers, listen_using or using)
+        return PostgresWaker(numbers, listen_using or using, poll_interval)
     return PollingWaker(numbers, poll_interval)

@@ -17,13 +17,15 @@ class PostgresWaker(Waker):
     """PostgreSQL's LISTEN and NOTIFY: a transaction that publishes tells of it as it commits.
 
     Args:
-        using: the alias to listen on. It needs a connection of its own, not one that PgBouncer shares out.
+        using: the alias to listen on. It needs a connection of its own: through one that PgBouncer shares out nothing
+            is heard, and the topics are looked at instead.
+        poll_interval: seconds between two looks there.
     """
 
     channel: str | None = _CHANNEL
 
-    def __init__(self, numbers: Numbers, using: str) -> None:
-        self._using = using
+    def __init__(self, numbers: Numbers, using: str, poll_interval: float) -> None:
+        self._using, self._poll_interval = using, poll_interval
         super().__init__(numbers)
 
     def announce(self, using: str, topics: Iterable[str]) -> None:
@@ -37,6 +39,10 @@ class PostgresWaker(Waker):
         parameters = {**_KEEPALIVE, **wrapper.get_connection_params(), "autocommit": True}
         with closing(wrapper.Database.connect(**parameters)) as connection:
             connection.execute(f"LISTEN {_CHANNEL}")
+            session = connection.execute("SELECT pg_backend_pid()").fetchone()[0]
+            # Where another session answers than the one that greeted us, a pooler is in between.
+            is_own = session == connection.info.backend_pid
+            self.interval = type(self).interval if is_own else self._poll_interval
 
             def listen(seconds: float) -> Iterable[str]:
                 bell.wait(seconds, connection)

@@ -1,0 +1,236 @@
+"""Servers that are stopped, killed and started again under what goes on: a thread, a loop, a subscription, a stream."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.exceptions import RetryTransaction
+from chronos_storage.queues.orm import OrmQueue
+from chronos_storage.records import AuditLog, Event, Message, Session
+from chronos_storage.testing.queues.helpers import PATIENCE, Collector
+from tests import servers
+from tests.databases import hand_written
+
+
+@dataclass
+class Place:
+    """A database that a test may stop.
+
+    Attributes:
+        alias: its own, with settings as they are written by hand.
+        servers: what stands before it, and itself.
+    """
+
+    alias: str
+    servers: list[servers.Server]
+
+    def restart(self, kill: bool) -> None:
+        self.stop(kill)
+        self.start()
+
+    def stop(self, kill: bool = False) -> None:
+        for server in self.servers:
+            server.kill() if kill else server.stop()
+
+    def start(self) -> None:
+        for server in reversed(self.servers):
+            server.start()
+
+
+def own(make: Any, *arguments: Any) -> Iterator[servers.Server]:
+    server = make(*arguments)
+    if server is None:
+        pytest.skip("the server is not installed")
+    server.start()
+    yield server
+    server.stop()
+
+
+def migrated(url: str, **settings: Any) -> str:
+    alias = hand_written(url, **settings)
+    OrmStorage(alias).migrate()
+    return alias
+
+
+@pytest.fixture(scope="module")
+def unblocked(django_db_blocker: Any) -> Iterator[None]:
+    with django_db_blocker.unblock():
+        yield
+
+
+@pytest.fixture(scope="module")
+def postgres(unblocked: None) -> Iterator[servers.Server]:
+    yield from own(servers.own_postgres)
+
+
+@pytest.fixture(scope="module")
+def pgbouncer(postgres: servers.Server) -> Iterator[servers.Server]:
+    yield from own(servers.own_pgbouncer, postgres.url)
+
+
+@pytest.fixture(scope="module")
+def mariadb(unblocked: None) -> Iterator[servers.Server]:
+    yield from own(servers.own_mariadb)
+
+
+@pytest.fixture(params=["postgres", "pool", "pgbouncer", "mariadb"])
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    match request.param:
+        case "pool":
+            server = request.getfixturevalue("postgres")
+            found = Place(migrated(server.url, OPTIONS={"pool": True}), [server])
+        case "pgbouncer":
+            before, server = request.getfixturevalue("pgbouncer"), request.getfixturevalue("postgres")
+            found = Place(migrated(before.url), [before, server])
+        case name:
+            server = request.getfixturevalue(name)
+            found = Place(migrated(server.url), [server])
+    yield found
+    connection: Any = connections[found.alias]
+    connection.close()
+    if request.param == "pool":
+        connection.close_pool()
+
+
+@pytest.fixture
+def storage(place: Place) -> OrmStorage:
+    return OrmStorage(place.alias)
+
+
+@pytest.fixture
+def queue(place: Place) -> Iterator[OrmQueue]:
+    queue = OrmQueue(place.alias)
+    yield queue
+    queue.close()
+
+
+@pytest.fixture
+def session(storage: OrmStorage) -> str:
+    return storage.create_session(Session(id=secrets.token_hex(8))).id
+
+
+def everything(storage: OrmStorage, session: str) -> list[Any]:
+    """A read of each kind."""
+    return [
+        storage.get_session(session).id,
+        [message.content for message in storage.list_messages(session)],
+        [log.action for log in storage.list_audit_logs(session)],
+        storage.count_events(session),
+        storage.last_seq(session),
+        storage.verify_events(session).intact,
+        storage.token_usage(session).total_tokens,
+    ]
+
+
+@pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])
+def test_a_thread_goes_on(place: Place, storage: OrmStorage, session: str, kill: bool) -> None:
+    def write(number: int) -> None:
+        storage.append_event(Event(session_id=session, payload=number))
+        place.restart(kill) if number == 1 else None
+        storage.add_message(Message(session_id=session, role="user", content=str(number)))
+        place.restart(kill) if number == 2 else None
+        storage.append_audit_log(AuditLog(session_id=session, action=str(number)))
+
+    for number in (1, 2, 3):
+        write(number)
+    place.restart(kill)
+    assert storage.health().problems == ()
+    place.restart(kill)
+    assert everything(storage, session) == [session, ["1", "2", "3"], ["3", "2", "1"], 3, 3, True, 0]
+    place.restart(kill)
+    with storage.atomic():
+        pass
+
+
+def test_while_the_server_is_down_each_call_says_so_in_our_words(
+    place: Place, storage: OrmStorage, session: str
+) -> None:
+    def in_a_transaction() -> None:
+        with storage.atomic():
+            storage.get_session(session)
+
+    place.stop()
+    pool = getattr(connections[place.alias], "pool", None)
+    if pool:
+        patience, pool.timeout = pool.timeout, 0.1
+    try:
+        for call in (
+            lambda: storage.get_session(session),
+            lambda: storage.append_event(Event(session_id=session)),
+            lambda: list(storage.iter_events(session)),
+            in_a_transaction,
+        ):
+            with pytest.raises(RetryTransaction, match="connection"):
+                call()
+        assert storage.health().problems
+    finally:
+        place.start()
+        if pool:
+            pool.timeout = patience
+    assert storage.health().problems == ()
+
+
+def test_a_transaction_says_that_it_must_be_run_again(place: Place, storage: OrmStorage, session: str) -> None:
+    def transfer() -> None:
+        with storage.atomic():
+            storage.append_event(Event(session_id=session, payload="once"))
+            if not stopped:
+                place.restart(kill=False)
+                stopped.append(True)
+            storage.append_event(Event(session_id=session, payload="more"))
+
+    stopped: list[bool] = []
+    with pytest.raises(RetryTransaction):
+        transfer()
+    transfer()
+    assert [event.payload for event in storage.list_events(session)] == ["once", "more"]
+
+
+def test_an_iterator_goes_on_where_it_was(place: Place, storage: OrmStorage, session: str) -> None:
+    storage.append_events(Event(session_id=session, payload=number) for number in range(1001))
+    walks = [storage.iter_events(session), storage.scan("event", after=None)]
+    begun = [list(islice(walk, 1)) for walk in walks]
+    place.restart(kill=False)
+    for walk, first in zip(walks, begun, strict=True):
+        numbers = [event.payload for event in (*first, *walk) if event.session_id == session]
+        assert numbers == list(range(1001))
+
+
+def test_a_loop_a_subscription_and_a_stream_go_on(
+    place: Place, storage: OrmStorage, queue: OrmQueue, session: str
+) -> None:
+    topic, handler, streamed = session, Collector(), []
+    queue.publish(topic, 0)
+    after = queue.last_cursor(topic)
+    queue.subscribe(topic, handler)
+
+    async def follow() -> None:
+        async with aclosing(queue.stream(topic, after)) as stream:
+            async for entry in stream:
+                streamed.append(entry.event)
+                if len(streamed) == 4:
+                    return
+
+    async def work() -> None:
+        following = asyncio.create_task(follow())
+        for number in (1, 2, 3, 4):
+            await storage.aappend_event(Event(session_id=session, payload=number))
+            await queue.apublish(topic, number)
+            if number < 4:
+                await asyncio.to_thread(handler.wait, number)
+                await asyncio.to_thread(place.restart, number == 2)
+        await following
+
+    asyncio.run(asyncio.wait_for(work(), PATIENCE))
+    assert handler.wait(4) == streamed == [1, 2, 3, 4]
+    assert [event.payload for event in storage.list_events(session)] == [1, 2, 3, 4]

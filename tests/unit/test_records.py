@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from chronos_storage import codec, exceptions, records
 from chronos_storage.exceptions import AlreadyExists, InvalidRecord, SequenceConflict
 from chronos_storage.records import Event, Message, Session, TokenUsage, Trace, require_same
+from chronos_storage.testing.conformance.helpers import case
 
 MOMENT = datetime(2026, 1, 1, 12, 30, 15, 123456, tzinfo=UTC)
 LONG_TEXTS = {"title", "error", "description", "system_prompt"}
@@ -50,9 +51,10 @@ class TestCleaned:
         assert type(sample(kind).cleaned()) is records.KINDS[kind]
 
     @pytest.mark.parametrize(("kind", "name"), of_type(""))
-    @pytest.mark.parametrize("wrong", ["a\x00", "\ud800", None, 5, b"x"], ids=repr)
-    def test_a_string_that_cannot_be_kept_is_refused_by_name(self, kind, name, wrong):
-        assert refused(dataclasses.replace(sample(kind), **{name: wrong})) == name
+    def test_a_string_that_cannot_be_kept_is_refused_by_name(self, kind, name):
+        for wrong in ("a\x00", "\ud800", None, 5, b"x"):
+            with case(wrong):
+                assert refused(dataclasses.replace(sample(kind), **{name: wrong})) == name
 
     @pytest.mark.parametrize(("kind", "name"), of_type(""))
     def test_the_limit_of_a_string(self, kind, name):
@@ -62,9 +64,10 @@ class TestCleaned:
         assert refused(dataclasses.replace(longest, **{name: "é" * (limit + 1)})) == name
 
     @pytest.mark.parametrize(("kind", "name"), moments())
-    @pytest.mark.parametrize("wrong", [datetime(2026, 1, 1), MOMENT.isoformat(), MOMENT.date(), 0], ids=repr)
-    def test_a_time_that_is_not_an_aware_datetime_is_refused_by_name(self, kind, name, wrong):
-        assert refused(dataclasses.replace(sample(kind), **{name: wrong})) == name
+    def test_a_time_that_is_not_an_aware_datetime_is_refused_by_name(self, kind, name):
+        for wrong in (datetime(2026, 1, 1), MOMENT.isoformat(), MOMENT.date(), 0):
+            with case(wrong):
+                assert refused(dataclasses.replace(sample(kind), **{name: wrong})) == name
 
     @pytest.mark.parametrize(("kind", "name"), moments())
     def test_a_time_of_another_zone_becomes_utc(self, kind, name):
@@ -73,9 +76,10 @@ class TestCleaned:
         assert (kept, kept.tzinfo) == (MOMENT, UTC)
 
     @pytest.mark.parametrize(("kind", "name"), of_type({}))
-    @pytest.mark.parametrize("wrong", [None, [], "{}", {1: 1}, {"k": float("nan")}, {"k": 2**63}], ids=repr)
-    def test_an_object_that_cannot_be_kept_is_refused_by_name(self, kind, name, wrong):
-        assert refused(dataclasses.replace(sample(kind), **{name: wrong})).split(".")[0] == name
+    def test_an_object_that_cannot_be_kept_is_refused_by_name(self, kind, name):
+        for wrong in (None, [], "{}", {1: 1}, {"k": float("nan")}, {"k": 2**63}):
+            with case(wrong):
+                assert refused(dataclasses.replace(sample(kind), **{name: wrong})).split(".")[0] == name
 
     @pytest.mark.parametrize("name", ["metadata", "attributes"])
     def test_a_number_that_could_not_be_filtered_by_is_refused_in_a_filterable_field_only(self, name):
@@ -84,9 +88,10 @@ class TestCleaned:
         assert Event(payload={"n": 1e23}).cleaned().payload == {"n": 1e23}
 
     @pytest.mark.parametrize(("kind", "name"), of_type(0))
-    @pytest.mark.parametrize("wrong", [-1, 2**63, True, 1.0, "1", None], ids=repr)
-    def test_a_number_that_is_none_is_refused_by_name(self, kind, name, wrong):
-        assert refused(dataclasses.replace(sample(kind), **{name: wrong})) == name
+    def test_a_number_that_is_none_is_refused_by_name(self, kind, name):
+        for wrong in (-1, 2**63, True, 1.0, "1", None):
+            with case(wrong):
+                assert refused(dataclasses.replace(sample(kind), **{name: wrong})) == name
 
     @pytest.mark.parametrize(("kind", "name"), of_type({}))
     def test_the_copy_shares_nothing_with_the_original(self, kind, name):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from array import array
 from collections.abc import Iterable, Sequence
@@ -25,10 +24,8 @@ from .statements import Nearest, Part, by_index, exactly
 
 #: The smallest and largest of each parameter of an index, as pgvector has them.
 _PARAMETERS = {"m": (2, 100), "ef_construction": (4, 1_000), "ef_search": (1, 1_000)}
-#: A filter that no more rows match is answered by sorting them, however small the collection.
-_FEW = 1_000
-#: Rows that a search by the index fetches beside the nearest, whose order it knows only roughly.
-_SPARE = 8
+#: Rows that a search by the index fetches beside the nearest, whose order it knows only roughly; the deeper the less.
+_SPARE, _SPARE_FILTERED = 8, 24
 #: For how long a search need not look whether a collection's index or its ef_search are others now.
 _FRESH_SECONDS = 1.0
 #: For how long, and of how many filters, it is remembered whether few rows match: which plan a search takes, not what
@@ -140,8 +137,7 @@ class PgVectorStore(OrmVectorStore):
         if not shape.indexed:
             return self._exactly(shape, question, matching)
         if question.filter.parts:
-            # Sorting m rows, and scanning an index of n for k of which m match, cost the same at about this many.
-            few = max(_FEW, math.isqrt(8 * question.top_k * shape.rows))
+            few = statements.few(shape, question.top_k)
             known, until = self._known.get(key := (shape.id, matching[0], *matching[1]), (False, 0.0))
             if until < time.monotonic():
                 rows = self._exactly(shape, question, matching, at_most=few)
@@ -175,7 +171,7 @@ class PgVectorStore(OrmVectorStore):
             nearest = by_index(shape, query, matching, fusion.depth(question.top_k))
             return self._fused(shape, question, nearest, matching)
         rows: list[Any] = []
-        for more in (_SPARE, statements.TIES):
+        for more in (_SPARE_FILTERED if question.filter.parts else _SPARE, statements.TIES):
             count = question.top_k + more
             statement = statements.search_index(shape, query, matching, count)
             # Which plan is right for a filter depends on its values.

@@ -13,6 +13,7 @@ A partial index is used only where the collection's number stands in the stateme
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,10 @@ _ERRORS: dict[str, Callable[[Shape, Any], Part]] = {
         [query],
     ),
 }
+#: A filter that no more rows match is answered by sorting them, however small the collection.
+_FEW = 1_000
+#: What pgvector may look at in a scan, and take for it in multiples of work_mem: more than it needs.
+_MOST_TUPLES, _MEMORY_FACTOR = 1_000_000, 16
 #: The largest hnsw.ef_search that pgvector takes.
 _MAX_EF_SEARCH = 1_000
 
@@ -83,17 +88,27 @@ def _candidates(shape: Shape, query: Any, matching: Part, count: int, columns: s
     # A halfvec's order is rough: more candidates, which their float32 then sorts.
     candidates = count if shape.kind == "vector" else max(4 * count, looked_at)
     # A condition without a column is evaluated once, before the scan begins: so the settings need no statement of
-    # their own, and no transaction to end with.
+    # their own, and no transaction to end with. A scan that comes to a limit of pgvector's gives whatever it has seen,
+    # which is not what is nearest: ours comes first.
     settings = (
         f"(SELECT set_config('hnsw.ef_search', '{looked_at}', true)"
+        f" || set_config('hnsw.max_scan_tuples', '{_MOST_TUPLES}', true)"
+        f" || set_config('hnsw.scan_mem_multiplier', '{_MEMORY_FACTOR}', true)"
         " || set_config('hnsw.iterative_scan', 'relaxed_order', true)) IS NOT NULL"
     )
-    sql = (
-        f"SELECT {columns} FROM {TABLE} AS e WHERE collection_id = {shape.id} AND {condition} AND {settings}"
-        f" ORDER BY {shape.expression} {shape.operator} %s::{shape.kind}({shape.dimension})"
-        f" LIMIT {candidates}"
-    )
-    return sql, [*parameters, query]
+    order = f"ORDER BY {shape.expression} {shape.operator} %s::{shape.kind}({shape.dimension})"
+    rows = f"{TABLE} AS e WHERE collection_id = {shape.id} AND {settings} {order}"
+    if condition != "TRUE":
+        # Among so many of the nearest enough match, if those that match are anywhere; if they are far, the caller sorts
+        # all of them, which is sooner done than a deep scan, and finds the nearest.
+        deepest = 2 * candidates * shape.rows // few(shape, candidates)
+        rows = f"(SELECT * FROM {rows} LIMIT {max(deepest, 4 * candidates)}) AS e WHERE {condition}"
+    return f"SELECT {columns} FROM {rows} LIMIT {candidates}", [query, *parameters]
+
+
+def few(shape: Shape, top_k: int) -> int:
+    """How many rows are sorted as soon as an index of all the collection is scanned for `top_k` of them."""
+    return max(_FEW, math.isqrt(8 * top_k * shape.rows))
 
 
 _COLUMNS = "e.embedding_id, e.vector, e.content, e.metadata::text, e.user_id"

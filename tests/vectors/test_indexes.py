@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator
 from io import StringIO
@@ -107,6 +108,25 @@ def test_filters_by_the_index(store: PgVectorStore) -> None:
             assert len(results) == min(top_k, expected), (wanted, top_k)
             assert [each.score for each in results] == sorted((each.score for each in results), reverse=True)
     assert len(store.search("c", [0.0, 0, 0, 0], 3_000)) == 3_000
+
+
+def test_rows_that_match_far_from_the_query(store: PgVectorStore) -> None:
+    """Against: what a scan of the index has seen when it comes to its end, for what is nearest."""
+    store.create_collection("c", 8, metric="l2")
+    rows = embeddings(4_000, 8)
+    query = rows[0].vector
+    rows.sort(key=lambda row: math.dist(query, row.vector))
+    for place, row in enumerate(rows):
+        row.metadata = {"place": place}
+    store.upsert("c", rows)
+    store.reindex("c")
+    with connections["postgres"].cursor() as cursor:
+        cursor.execute("SET hnsw.max_scan_tuples = 500; SET enable_seqscan = off; SET enable_sort = off")
+    for first, last in ((0, 1_500), (600, 2_500), (1_500, 3_500), (2_500, 4_000)):
+        matching = [row.id for row in rows[first:last]]
+        for top_k in (1, 10, 100):
+            found = store.search("c", query, top_k, filter={"place": {"$gte": first, "$lt": last}})
+            assert len({each.id for each in found} & {*matching[:top_k]}) >= 0.97 * top_k, (first, top_k)
 
 
 def test_a_filter_that_other_rows_match_by_now(store: PgVectorStore) -> None:

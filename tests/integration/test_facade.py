@@ -16,7 +16,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from django.core import checks
-from django.db import DatabaseError, connections, router, transaction
+from django.db import connections, router, transaction
 from pytest_django import DjangoDbBlocker, Settings
 
 import chronos_storage
@@ -469,7 +469,7 @@ def test_without_migrate_there_are_no_tables_until_it_is_asked_for(tmp_path: Pat
         health = store.health()
         assert not health.ok
         assert "migrate" in health.problems[0]
-        with pytest.raises(DatabaseError):
+        with pytest.raises(ConfigurationError, match="migrate"):
             store.list_sessions()
         store.migrate()
         store.migrate()

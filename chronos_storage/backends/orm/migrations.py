@@ -11,8 +11,8 @@ from ...dsn import is_connected
 from ...exceptions import ConfigurationError
 
 _SQLITE = ("no such table", "no such column", "has no column named")
-#: That there is no such table, column or function: PostgreSQL's states, and MariaDB's and MySQL's numbers.
-_CODES = {"42P01", "42703", "42883", 1054, 1146, 1305}
+#: That there is no such table, column, type or function: PostgreSQL's states, and MariaDB's and MySQL's numbers.
+_CODES = {"42P01", "42703", "42704", "42883", 1054, 1146, 1305}
 
 
 def unapplied(using: str, app_label: str) -> int:

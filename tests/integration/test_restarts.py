@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.db import connections
@@ -16,9 +17,10 @@ from django.db import connections
 from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.exceptions import RetryTransaction
 from chronos_storage.queues.orm import OrmQueue
-from chronos_storage.records import AuditLog, Event, Message, Session
+from chronos_storage.records import AuditLog, Checkpoint, Container, Event, Message, Session, Trace
 from chronos_storage.testing.queues.helpers import PATIENCE, Collector
 from tests import servers
+from tests.cutting import Cutter
 from tests.databases import hand_written
 
 
@@ -132,22 +134,23 @@ def everything(storage: OrmStorage, session: str) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])
-def test_a_thread_goes_on(place: Place, storage: OrmStorage, session: str, kill: bool) -> None:
+def test_a_thread_goes_on(place: Place, storage: OrmStorage, session: str) -> None:
     def write(number: int) -> None:
         storage.append_event(Event(session_id=session, payload=number))
-        place.restart(kill) if number == 1 else None
+        if number == 1:
+            place.restart(kill=False)
         storage.add_message(Message(session_id=session, role="user", content=str(number)))
-        place.restart(kill) if number == 2 else None
+        if number == 2:
+            place.restart(kill=True)
         storage.append_audit_log(AuditLog(session_id=session, action=str(number)))
 
     for number in (1, 2, 3):
         write(number)
-    place.restart(kill)
+    place.restart(kill=True)
     assert storage.health().problems == ()
-    place.restart(kill)
+    place.restart(kill=False)
     assert everything(storage, session) == [session, ["1", "2", "3"], ["3", "2", "1"], 3, 3, True, 0]
-    place.restart(kill)
+    place.restart(kill=False)
     with storage.atomic():
         pass
 
@@ -234,3 +237,55 @@ def test_a_loop_a_subscription_and_a_stream_go_on(
     asyncio.run(asyncio.wait_for(work(), PATIENCE))
     assert handler.wait(4) == streamed == [1, 2, 3, 4]
     assert [event.payload for event in storage.list_events(session)] == [1, 2, 3, 4]
+
+
+#: What is written without an id, and what of the wire says that it is: a single statement, or the end of several.
+WRITES: dict[str, tuple[bytes, Callable[[OrmStorage, OrmQueue, str], object]]] = {
+    "session": (b"INSERT INTO", lambda storage, queue, id: storage.create_session(Session(agent_id=id))),
+    "fork": (b"COMMIT", lambda storage, queue, id: storage.fork_session("first", session_id=id, agent_id=id)),
+    "message": (b"COMMIT", lambda storage, queue, id: storage.add_message(Message(session_id=id, role="user"))),
+    "events": (b"COMMIT", lambda storage, queue, id: storage.append_events([Event(session_id=id)] * 2)),
+    "checkpoint": (b"COMMIT", lambda storage, queue, id: storage.save_checkpoint(Checkpoint(session_id=id))),
+    "span": (b"INSERT INTO", lambda storage, queue, id: storage.insert_trace(Trace(session_id=id))),
+    "container": (b"COMMIT", lambda storage, queue, id: storage.save_container(Container(config={"of": id}))),
+    # One statement on PostgreSQL, a transaction elsewhere.
+    "event": (b"chronos_storage_event_append", lambda storage, queue, id: storage.append_event(Event(session_id=id))),
+    "audit log": (b"_append", lambda storage, queue, id: storage.append_audit_log(AuditLog(session_id=id))),
+    "entry": (b"INSERT INTO", lambda storage, queue, id: queue.publish(id, "news")),
+}
+
+
+@pytest.mark.parametrize("name", ["postgres", "mariadb"])
+def test_what_was_done_before_its_answer_was_lost_is_not_done_again(name: str, request: pytest.FixtureRequest) -> None:
+    server = request.getfixturevalue(name)
+    url = urlsplit(server.url)
+    cutter = Cutter(url.port)
+    alias = migrated(url._replace(netloc=f"{url.username}@127.0.0.1:{cutter.port}").geturl())
+    storage, queue = OrmStorage(alias), OrmQueue(alias)
+    try:
+        for what, (pattern, write) in WRITES.items():
+            id = storage.create_session(Session()).id
+            storage.save_checkpoint(Checkpoint(id="first", session_id=id))
+            before = counts(storage, queue, id)
+            write(storage, queue, id)
+            alone = changed(before, counts(storage, queue, id))
+            before = counts(storage, queue, id)
+            one_statement = name == "postgres" or (pattern == b"INSERT INTO" and what != "entry")
+            cutter.cut_after = pattern if one_statement else b"COMMIT"
+            write(storage, queue, id)
+            assert cutter.cut_after is None, f"{what}: nothing was cut"
+            assert changed(before, counts(storage, queue, id)) == alone, what
+    finally:
+        cutter.cut_after = None
+        queue.close()
+        connections[alias].close()
+        cutter.close()
+
+
+def counts(storage: OrmStorage, queue: OrmQueue, id: str) -> list[int]:
+    kinds = ("session", "message", "event", "checkpoint", "audit_log", "trace", "container")
+    return [*(len(list(storage.scan(kind))) for kind in kinds), len(queue.recover(id))]
+
+
+def changed(before: list[int], after: list[int]) -> list[int]:
+    return [now - then for then, now in zip(before, after, strict=True)]

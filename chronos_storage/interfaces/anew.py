@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 
+from ..backends.again import again
 from ..backends.base import Storage
 from ..backends.twins import hop
 from ..exceptions import AlreadyExists, NotFound
@@ -30,14 +33,13 @@ async def begin_anew(storage: Storage, session: Session) -> Session | None:
     new = replace(session.cleaned(), user_id=session.user_id or deleted.user_id)
     new.complete()
     try:
-        if storage.supports_transactions:
-            return await storage.arun_atomic(_begin_anew, storage, new)
-        return await hop(_begin_anew, storage, new)
+        return await hop(again, storage, partial(_begin_anew, storage, new))
     except NotFound:  # another writer was faster
         return None
 
 
 def _begin_anew(storage: Storage, session: Session) -> Session:
-    storage.restore_session(session.id)
-    storage.delete_messages(session.id)
-    return storage.update_session(session)
+    with storage.atomic() if storage.supports_transactions else nullcontext():
+        storage.restore_session(session.id)
+        storage.delete_messages(session.id)
+        return storage.update_session(session)

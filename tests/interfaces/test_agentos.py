@@ -7,17 +7,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import fields, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.db.backends.postgresql.psycopg_any import IsolationLevel
 
-from chronos_storage import Storage
+from chronos_storage import Storage, connect
 from chronos_storage.backends.document import MemoryStorage
 from chronos_storage.exceptions import AlreadyExists, InvalidRecord, NotFound, NotInitialized
 from chronos_storage.interfaces.agentos import Conversation, ConversationMessage, StorageAdapter, TokenUsage
 from chronos_storage.records import Event, Message, Session
 from chronos_storage.testing.conformance.helpers import case, together, writers
+from tests.databases import new_databases
 
 NOW = 1_790_000_000_000
 
@@ -343,8 +346,18 @@ async def test_a_deleted_conversation_that_is_created_again_begins_anew(store: S
 
 
 def test_one_of_several_that_begin_it_anew_at_once_does(store_committed: Storage) -> None:
-    store_committed.create_session(Session(id="c", user_id="u"))
-    adapter = StorageAdapter(store_committed)
+    begin_anew_at_once(store_committed)
+
+
+@pytest.mark.usefixtures("other_databases")
+def test_it_is_begun_anew_at_once_under_repeatable_read_too(tmp_path: Path) -> None:
+    with new_databases("postgres", tmp_path) as (url,):
+        begin_anew_at_once(connect(url, migrate=True, options={"isolation_level": IsolationLevel.REPEATABLE_READ}))
+
+
+def begin_anew_at_once(store: Storage) -> None:
+    store.create_session(Session(id="c", user_id="u"))
+    adapter = StorageAdapter(store)
     async_to_sync(adapter.initialize)()
 
     async def create(number: int) -> str:
@@ -354,14 +367,14 @@ def test_one_of_several_that_begin_it_anew_at_once_does(store_committed: Storage
             return ""
         return f"{number}"
 
-    for _ in range(5):
-        store_committed.add_message(Message(session_id="c", role="user"))
-        store_committed.delete_session("c")
-        titles = together(store_committed, *writers(async_to_sync(create)))
-        session = store_committed.get_session("c")
+    for _ in range(3):
+        store.add_message(Message(session_id="c", role="user"))
+        store.delete_session("c")
+        titles = together(store, *writers(async_to_sync(create)))
+        session = store.get_session("c")
         assert session is not None
         assert list(filter(None, titles)) == [session.title]
-        assert store_committed.count_messages("c") == 0
+        assert store.count_messages("c") == 0
 
 
 async def test_another_user_s_deleted_conversation_is_not_begun_anew(store: Storage) -> None:

@@ -25,6 +25,9 @@ Two fixtures, which may as well stand in a ``conftest.py``:
     the same for tests with threads: what is written there other threads see at once. Each thread calls `close()` at
     its end. Where `storage` does not hold a transaction open, it is `storage` itself.
 
+``storage_unasked`` is `storage` with a session "s", for what is refused before anything is read or written; the suite
+compares all that is stored before and after. Override it where more can be shown: that nothing was sent at all.
+
 `VectorStoreConformance` does the same for vector stores, with the fixtures ``vector_store`` and
 ``vector_store_committed`` (it needs Hypothesis too).
 

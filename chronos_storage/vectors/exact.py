@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from django.db import connections, transaction
 
@@ -51,6 +52,8 @@ class ExactVectorStore(OrmVectorStore):
     def __init__(self, using: str | None = None, *, cache_bytes: int = 512 * 1024 * 1024) -> None:
         super().__init__(using)
         self._cache = matrices.Cache(cache_bytes)
+        #: By connection and collection: the version that a transaction gave it which has not committed yet.
+        self._own: WeakKeyDictionary[Any, dict[int, str]] = WeakKeyDictionary()
 
     def upsert(self, collection: str, embeddings: Iterable[records.Embedding]) -> list[records.Embedding]:
         row = self._collection(collection)
@@ -86,8 +89,12 @@ class ExactVectorStore(OrmVectorStore):
 
     def _change(self, row: models.Collection) -> None:
         """Give the collection another version; a transaction's first statement, so that writers take turns."""
-        if not self._collections().filter(pk=row.pk).update(version=new_id()):
+        version = new_id()
+        if not self._collections().filter(pk=row.pk).update(version=version):
             raise NotFound(f"there is no collection {row.name!r}")
+        own = self._own.setdefault(connections[self.alias], {})
+        own[row.pk] = version
+        transaction.on_commit(lambda: own.pop(row.pk, None), using=self.alias, robust=True)
 
     @retried
     def search(
@@ -130,7 +137,9 @@ class ExactVectorStore(OrmVectorStore):
         return fusion.fuse([*self._nearest(state, question, depth)], texts[:depth])
 
     def _blocks(self, state: _State) -> Iterator[matrices.Block]:
-        return self._cache.blocks(self.alias, state.id, state.dimension, state.version)
+        # A transaction may see its own rows beside a snapshot that lacks others': it reads for itself.
+        is_own = self._own.get(connections[self.alias], {}).get(state.id) == state.version
+        return self._cache.blocks(self.alias, state.id, state.dimension, state.version, keep=not is_own)
 
     def _read(self, keys: Sequence[int]) -> dict[int, records.SearchResult]:
         """By primary key: the rows that are still there, without a score."""

@@ -133,11 +133,12 @@ class Cache(PerProcess):
     def begin(self) -> None:
         self._lock = threading.Lock()
 
-    def blocks(self, using: str, collection_id: int, dimension: int, version: str) -> Iterator[Block]:
+    def blocks(self, using: str, collection_id: int, dimension: int, version: str, *, keep: bool) -> Iterator[Block]:
         """The blocks of a collection as it was in this version or later.
 
         Args:
             version: as read before, so that what is read afterwards is at least as new.
+            keep: whether others, too, would read what is read now.
         """
         key = using, collection_id
         with self._lock:
@@ -147,7 +148,7 @@ class Cache(PerProcess):
         if kept_version == version:
             yield from kept
             return
-        blocks: list[Block] | None = []
+        blocks: list[Block] | None = [] if keep else None
         for block in read(using, collection_id, dimension):
             yield block
             if blocks is not None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -17,6 +18,7 @@ from chronos_storage import vector_store, vector_stores
 from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.exceptions import ConfigurationError
 from chronos_storage.records import Embedding
+from chronos_storage.testing.conformance.helpers import together
 from chronos_storage.testing.vectors.helpers import METRICS, numbers
 from chronos_storage.vectors.exact import ExactVectorStore
 from chronos_storage.vectors.orm import OrmVectorStore
@@ -85,6 +87,27 @@ def test_what_was_rolled_back_is_not_found(vector_store_committed: OrmVectorStor
     assert [each.id for each in store.search("c", [3])] == ["g", "e"]
 
 
+@pytest.mark.skipif("mariadb" not in settings.DATABASES, reason="there is no MariaDB")
+@pytest.mark.django_db(databases=["mariadb"], transaction=True)
+def test_what_a_transaction_could_not_see_is_found_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under REPEATABLE READ a writer sees its own rows beside the snapshot it began with, which nobody else does."""
+    connection: Any = connections["mariadb"]
+    connection.close()
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "isolation_level", "repeatable read")
+    store = ExactVectorStore(using="mariadb")
+    store.create_collection("c", 1, metric="l2")
+    with transaction.atomic(using="mariadb"):
+        assert store.count("c") == 0  # from now on it is this that the transaction sees
+        together(store, lambda: store.upsert("c", [Embedding(id="of another", vector=[1])]))
+        store.upsert("c", [Embedding(id="own", vector=[2])])
+        assert [each.id for each in store.search("c", [1])] == ["own"]
+    for _ in range(2):
+        assert [each.id for each in store.search("c", [1])] == ["of another", "own"]
+    kept = [version for version, _ in store._cache._kept.values()]
+    assert len(kept) == 1
+    connection.close()
+
+
 @pytest.mark.django_db
 def test_a_collection_larger_than_the_cache_is_read_every_time() -> None:
     store = ExactVectorStore(using="default", cache_bytes=1_000)
@@ -96,7 +119,7 @@ def test_a_collection_larger_than_the_cache_is_read_every_time() -> None:
     assert not store._cache._kept
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_the_cache_keeps_what_was_searched_last() -> None:
     store = ExactVectorStore(using="default", cache_bytes=40_000)
     for name in "abc":

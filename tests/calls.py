@@ -115,6 +115,7 @@ def change(r: random.Random) -> Call:
         lambda s: s.insert_trace(span),
         lambda s: s.end_trace(id, **end, ended_at=moment),
         lambda s: s.save_checkpoint(dataclasses.replace(checkpoint, seq_num=number)),
+        lambda s: s.delete_checkpoint(id, session_id=session_id if few else None),
         lambda s: s.delete_checkpoints(session_id, keep_last=few),
         lambda s: s.fork_session(id, session_id=session_id, id=r_other, **times),
         lambda s: s.put_memory(memory),

@@ -320,6 +320,27 @@ class Storage(ABC):
     @twin(token_usage)
     def atoken_usage(self) -> Any: ...
 
+    @abstractmethod
+    def usage(
+        self,
+        *,
+        agent_id: str | None = None,
+        user_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> TokenUsage:
+        """The tokens of all messages of a period in the sessions of an agent and a user, added up as by `token_usage`.
+
+        Soft-deleted sessions count too, as their tokens were used; what was removed for good does not.
+
+        Args:
+            since: the first moment of the period, by the messages' created_at.
+            until: the last one.
+        """
+
+    @twin(usage)
+    def ausage(self) -> Any: ...
+
     # Memory
 
     @abstractmethod
@@ -650,6 +671,18 @@ class Storage(ABC):
 
     @iterator_twin(iter_checkpoints)
     def aiter_checkpoints(self) -> Any: ...
+
+    @abstractmethod
+    def delete_checkpoint(self, id: str, *, session_id: str | None = None) -> bool:
+        """Remove one checkpoint; its number is not given again. Whether it was there.
+
+        Raises:
+            AmbiguousId: without `session_id`, when several sessions have a checkpoint of this id.
+            NotFound: the session is soft-deleted.
+        """
+
+    @twin(delete_checkpoint)
+    def adelete_checkpoint(self) -> Any: ...
 
     @abstractmethod
     def delete_checkpoints(self, session_id: str, *, keep_last: int) -> int:

@@ -33,6 +33,7 @@ def questions(r: random.Random) -> list[Call]:
         lambda s: s.list_messages(id, roles=["user"], since=since, until=until, order="desc", **part),
         lambda s: [s.count_messages(id), s.count_events(id), s.last_seq(id)],
         lambda s: s.token_usage(id),
+        lambda s: s.usage(agent_id="ab"[few % 2], user_id=[None, "u"][few // 2], since=since, until=until),
         lambda s: s.list_events(id, few, types=["tool"]),
         lambda s: s.get_recent_events(id, few),
         lambda s: [s.get_event("a0", session_id=id), s.get_message("b0", session_id=id)],

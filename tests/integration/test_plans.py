@@ -228,6 +228,7 @@ CALLS: dict[str, list[Call]] = {
     ),
     "iter_sessions": ways("iter_sessions", {}, {"agent_id": "agent0"}, {"user_id": "user8"}),
     "delete_session": ways("delete_session", {"id": "s500"}, {"id": "s500", "hard": True}),
+    "restore_session": [lambda store: [store.delete_session("s500"), store.restore_session("s500")]],
     "add_message": [lambda store: store.add_message(Message(session_id="s500", role="user"))],
     "add_messages": [
         lambda store: store.add_messages(
@@ -235,6 +236,7 @@ CALLS: dict[str, list[Call]] = {
         )
     ],
     "get_message": ways("get_message", {"id": "m50001"}, {"id": "m50001", "session_id": "s500"}),
+    "find_messages": [lambda store: store.find_messages(["m50001", "m50002"])],
     "list_messages": ways(
         "list_messages",
         {"session_id": "s500"},
@@ -249,6 +251,13 @@ CALLS: dict[str, list[Call]] = {
     "truncate_messages": [lambda store: store.truncate_messages("s500", "m50090")],
     "count_messages": [lambda store: store.count_messages("s500")],
     "token_usage": [lambda store: store.token_usage("s500")],
+    "usage": ways(
+        "usage",
+        {"user_id": "user8"},
+        {"agent_id": "agent9", "user_id": "user8"},
+        {"since": START, "until": START + timedelta(hours=1)},
+        {"agent_id": "agent0", "since": START, "until": START + timedelta(hours=1)},
+    ),
     "put_memory": [
         lambda store: store.put_memory(MemoryRecord(agent_id="agent9", key="new")),
         lambda store: store.put_memory(MemoryRecord(id="y500", agent_id="agent9", key="new")),
@@ -339,6 +348,7 @@ CALLS: dict[str, list[Call]] = {
         {"session_id": "s500", "before_seq": 50, "limit": 10},
     ),
     "iter_checkpoints": ways("iter_checkpoints", {"session_id": "s500"}),
+    "delete_checkpoint": ways("delete_checkpoint", {"id": "k50001"}, {"id": "k50001", "session_id": "s500"}),
     "delete_checkpoints": [lambda store: store.delete_checkpoints("s500", keep_last=5)],
     "fork_session": [lambda store: store.fork_session("k50001")],
     "save_container": [lambda store: store.save_container(Container(id="c500"))],

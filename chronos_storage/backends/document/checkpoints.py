@@ -12,7 +12,7 @@ from ...records import Checkpoint, Session
 from ..arguments import filters, required
 from ..changes import first_of, fork_of, new_session, require_same_checkpoint
 from .driver import Key
-from .places import place_of
+from .places import key_of, place_of
 from .sessions import SessionMethods
 from .work import Head, Work, gate_key, head_key, retried
 
@@ -82,6 +82,19 @@ class CheckpointMethods(SessionMethods):
         series = tuple(given.values())
         name = "series" if run_id is None else "run"
         return self.records(Checkpoint, ("checkpoint", name, *series), reverse=True, **part)
+
+    @retried
+    def delete_checkpoint(self, id: str, *, session_id: str | None = None) -> bool:
+        found = self.get_checkpoint(id, session_id=session_id)
+        if found is None:
+            return False
+        with self.work() as work:
+            work.require_open(found.session_id)
+            if work.document(key_of(found)) is None:  # somebody else was faster
+                return False
+            work.remove(key_of(found))
+            work.head("checkpoint", found.session_id, found.namespace).count -= 1
+        return True
 
     @retried
     def delete_checkpoints(self, session_id: str, *, keep_last: int) -> int:

@@ -142,11 +142,22 @@ class MessageMethods(DocumentBase):
         return self.head("message", codec.string(session_id, "session_id")).count
 
     def token_usage(self, session_id: str) -> TokenUsage:
-        sums = TokenUsage(prompt_tokens=0, completion_tokens=0, total_tokens=0)
-        for message in self.records(Message, _of(session_id)):
-            if (usage := message.usage) is not None:
-                _add(sums, usage)
-        return sums
+        return _usage_of(self.records(Message, _of(session_id)))
+
+    def usage(
+        self,
+        *,
+        agent_id: str | None = None,
+        user_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> TokenUsage:
+        start = None if since is None else codec.moment(since, "since")
+        end = None if until is None else codec.moment(until, "until")
+        sessions = self.iter_sessions(agent_id, user_id=user_id, include_deleted=True)
+        return _usage_of(
+            message for session in sessions for message in self.iter_messages(session.id, since=start, until=end)
+        )
 
 
 def _of(session_id: str) -> Key:
@@ -156,6 +167,14 @@ def _of(session_id: str) -> Key:
 def _age(message: Message) -> tuple[datetime, str]:
     assert message.created_at is not None
     return message.created_at, message.session_id
+
+
+def _usage_of(messages: Iterable[Message]) -> TokenUsage:
+    sums = TokenUsage(prompt_tokens=0, completion_tokens=0, total_tokens=0)
+    for message in messages:
+        if (usage := message.usage) is not None:
+            _add(sums, usage)
+    return sums
 
 
 def _add(sums: TokenUsage, usage: TokenUsage) -> None:

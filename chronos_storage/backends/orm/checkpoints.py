@@ -89,6 +89,17 @@ class CheckpointMethods(SessionMethods):
         )
 
     @retried
+    def delete_checkpoint(self, id: str, *, session_id: str | None = None) -> bool:
+        found = self.get_checkpoint(id, session_id=session_id)
+        if found is None:
+            return False
+        with self.transaction():
+            lock_heads(self.alias, Head.Kind.CHECKPOINT, [found.session_id], found.namespace)
+            rows = self.rows(CHECKPOINTS).filter(session_id=found.session_id, checkpoint_id=found.id)
+            count: int = rows.delete()[0]
+        return count > 0
+
+    @retried
     def delete_checkpoints(self, session_id: str, *, keep_last: int) -> int:
         keep_last = codec.integer(keep_last, "keep_last")
         session_id = codec.string(session_id, "session_id")

@@ -16,7 +16,7 @@ from ...models import Head
 from ...models.mapping import MESSAGES, SESSIONS
 from ...records import Message, TokenUsage
 from ...snapshots import current
-from ..arguments import choice, identified, several
+from ..arguments import choice, filters, identified, several
 from ..base import MessageOrder
 from .base import OrmBase, sliced
 from .errors import retried
@@ -102,11 +102,7 @@ class MessageMethods(OrmBase):
         rows = self._messages_of(session_id)
         if roles is not None:
             rows = rows.filter(role__in=codec.strings(roles, "roles"))
-        if since is not None:
-            rows = rows.filter(created_at__gte=codec.moment(since, "since"))
-        if until is not None:
-            rows = rows.filter(created_at__lte=codec.moment(until, "until"))
-        return rows
+        return _between(rows, since, until)
 
     def _messages_of(self, session_id: str) -> QuerySet[Any]:
         return self.rows(MESSAGES).filter(session_id=codec.string(session_id, "session_id"))
@@ -147,15 +143,42 @@ class MessageMethods(OrmBase):
 
     @retried
     def token_usage(self, session_id: str) -> TokenUsage:
-        def total(expression: Any) -> Coalesce:
-            return Coalesce(Sum(expression), Value(0), output_field=BigIntegerField())
+        return usage_of(self._messages_of(session_id))
 
-        both = Coalesce("prompt_tokens", Value(0)) + Coalesce("completion_tokens", Value(0))
-        sums = self._messages_of(session_id).aggregate(
-            prompt=total("prompt_tokens"),
-            completion=total("completion_tokens"),
-            total=total(Coalesce("total_tokens", both)),
-            cache_read=Sum("cache_read_tokens"),
-            cache_creation=Sum("cache_creation_tokens"),
-        )
-        return TokenUsage(**{f"{name}_tokens": None if value is None else int(value) for name, value in sums.items()})
+    @retried
+    def usage(
+        self,
+        *,
+        agent_id: str | None = None,
+        user_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> TokenUsage:
+        of_sessions = {f"session__{name}": text for name, text in filters(agent_id=agent_id, user_id=user_id).items()}
+        return usage_of(_between(self.rows(MESSAGES).filter(**of_sessions), since, until))
+
+
+def _between(rows: QuerySet[Any], since: datetime | None, until: datetime | None) -> QuerySet[Any]:
+    """The messages of a period."""
+    if since is not None:
+        rows = rows.filter(created_at__gte=codec.moment(since, "since"))
+    if until is not None:
+        rows = rows.filter(created_at__lte=codec.moment(until, "until"))
+    return rows
+
+
+def usage_of(rows: QuerySet[Any]) -> TokenUsage:
+    """The tokens of messages, in one statement."""
+
+    def total(expression: Any) -> Coalesce:
+        return Coalesce(Sum(expression), Value(0), output_field=BigIntegerField())
+
+    both = Coalesce("prompt_tokens", Value(0)) + Coalesce("completion_tokens", Value(0))
+    sums = rows.aggregate(
+        prompt=total("prompt_tokens"),
+        completion=total("completion_tokens"),
+        total=total(Coalesce("total_tokens", both)),
+        cache_read=Sum("cache_read_tokens"),
+        cache_creation=Sum("cache_creation_tokens"),
+    )
+    return TokenUsage(**{f"{name}_tokens": None if value is None else int(value) for name, value in sums.items()})

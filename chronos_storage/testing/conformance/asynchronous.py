@@ -36,6 +36,7 @@ QUESTIONS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "iter_messages": (("s",), {"roles": ["user"]}),
     "count_messages": (("s",), {}),
     "token_usage": (("s",), {}),
+    "usage": ((), {"agent_id": "agent", "user_id": "user"}),
     "get_memory": (("agent", "k1"), {"user_id": "user"}),
     "list_memory": (("agent", "long_term"), {"prefix": "k"}),
     "iter_memory": (("agent",), {}),
@@ -146,7 +147,8 @@ class AsynchronousContract:
             for number in (1, 2, 3):
                 saved = await storage.asave_checkpoint(Checkpoint(id=f"{number}", session_id="s"))
                 assert saved.seq_num == number
-            assert await storage.adelete_checkpoints("s", keep_last=1) == 2
+            assert await storage.adelete_checkpoint("1", session_id="s") is True
+            assert await storage.adelete_checkpoints("s", keep_last=1) == 1
             assert (await storage.afork_session("3", id="fork")).id == "fork"
 
         run(work)

@@ -113,6 +113,27 @@ class CheckpointContract:
         assert column(storage.list_checkpoints("other"), "id") == ["other's"]
         assert [save(storage).seq_num, save(storage, namespace="sub").seq_num] == [4, 3]
 
+    def test_one_is_deleted_and_its_number_is_not_given_again(self, storage: Storage) -> None:
+        open_session(storage)
+        for id, namespace in (("a", ""), ("b", ""), ("sub", "sub")):
+            save(storage, id, namespace)
+        assert [storage.delete_checkpoint(id) for id in ("b", "b", "nothing", "sub")] == [True, False, False, True]
+        assert column(storage.scan("checkpoint"), "id") == ["a"]
+        assert storage.get_latest_checkpoint("s").id == "a"
+        assert save(storage, "c").seq_num == 3
+        assert storage.get_latest_checkpoint("s", namespace="sub") is None
+        assert storage.delete_checkpoints("s", keep_last=1) == 1
+
+    def test_of_an_id_in_two_sessions_one_is_named(self, storage: Storage) -> None:
+        for session_id in ("s", "other"):
+            open_session(storage, session_id)
+            save(storage, "c", session_id=session_id)
+        with pytest.raises(AmbiguousId):
+            storage.delete_checkpoint("c")
+        assert storage.delete_checkpoint("c", session_id="nowhere") is False
+        assert storage.delete_checkpoint("c", session_id="other") is True
+        assert column(storage.scan("checkpoint"), "session_id") == ["s"]
+
     def test_a_negative_number_to_keep_is_refused(self, storage: Storage) -> None:
         open_session(storage)
         save(storage)

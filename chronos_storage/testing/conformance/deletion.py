@@ -29,6 +29,7 @@ CHANGES: dict[str, Callable[[Storage], Any]] = {
     "append_event as expected": lambda storage: storage.append_event(Event(session_id="s"), expected_seq=3),
     "append_events": lambda storage: storage.append_events([Event(session_id=id) for id in ("other", "s", "other")]),
     "save_checkpoint": lambda storage: storage.save_checkpoint(Checkpoint(session_id="s")),
+    "delete_checkpoint": lambda storage: storage.delete_checkpoint("c1", session_id="s"),
     "delete_checkpoints": lambda storage: storage.delete_checkpoints("s", keep_last=0),
 }
 

@@ -10,7 +10,7 @@ import pytest
 from ...backends.base import Storage
 from ...exceptions import AmbiguousId, InvalidRecord, NotFound, SequenceConflict
 from ...records import Message, TokenUsage
-from .helpers import column, everything, open_session, say
+from .helpers import case, column, everything, open_session, say
 from .samples import at
 
 USAGE = [field.name for field in dataclasses.fields(TokenUsage)]
@@ -265,3 +265,27 @@ class TokenUsageContract:
         reply(storage, prompt_tokens=5)
         storage.delete_messages("s")
         assert storage.token_usage("s").prompt_tokens == 0
+
+    def test_usage_over_a_period_by_agent_and_user(self, storage: Storage) -> None:
+        for id, agent_id, user_id in (("1", "a", "u"), ("2", "a", "v"), ("3", "b", "u")):
+            open_session(storage, id, agent_id=agent_id, user_id=user_id)
+            for day in (0, 1):
+                usage = TokenUsage(prompt_tokens=10 ** (2 * int(id) + day))
+                moment = at(86_400 * day)
+                storage.add_message(Message(session_id=id, role="user", usage=usage, created_at=moment))
+        storage.delete_session("2")
+        for asked, total in (
+            ({}, 11_111_100),
+            ({"agent_id": "a"}, 111_100),
+            ({"user_id": "u"}, 11_001_100),
+            ({"agent_id": "a", "user_id": "u"}, 1_100),
+            ({"agent_id": "b", "user_id": "v"}, 0),
+            ({"since": at(1)}, 10_101_000),
+            ({"since": at(0), "until": at(0)}, 1_010_100),
+            ({"user_id": "u", "until": at(86_399)}, 1_000_100),
+        ):
+            with case(asked):
+                expected = TokenUsage(prompt_tokens=total, completion_tokens=0, total_tokens=total)
+                assert storage.usage(**asked) == expected
+        storage.delete_session("2", hard=True)
+        assert storage.usage(agent_id="a").total_tokens == 1_100

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import random
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -11,9 +13,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from .. import codec
-from ..backends.again import again
 from ..backends.base import Storage
-from ..exceptions import AlreadyExists
+from ..exceptions import AlreadyExists, RetryTransaction
 from ..records import Container, Event, Message, Record, Session
 from . import Format
 from .lines import parse
@@ -21,6 +22,8 @@ from .lines import parse
 _NAMESPACE = uuid.UUID("6a7b5c8c-5ce7-47d9-996d-fc1b67a4866c")
 #: Messages that are in memory at a time.
 _BATCH = 500
+#: Seconds before each further attempt, on average, while the database is busy.
+_DELAYS = (0.1, 0.5, 2.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +101,14 @@ def store(
         InvalidRecord: something in it can't be kept.
         RetryTransaction: the database is still busy after a few attempts.
     """
-    return again(storage, lambda: _store_once(storage, session, messages(), deleted))
+    for delay in (*_DELAYS, None):
+        try:
+            return _store_once(storage, session, messages(), deleted)
+        except RetryTransaction:
+            if delay is None:
+                raise
+        time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _store_once(storage: Storage, session: Session, messages: Iterable[Message], deleted: bool) -> Imported:

@@ -6,11 +6,11 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 
-from ..backends.again import again
 from ..backends.base import Storage
 from ..backends.twins import hop
 from ..exceptions import AlreadyExists, NotFound
 from ..records import Session
+from .again import again
 
 
 async def begin_anew(storage: Storage, session: Session) -> Session | None:

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from django.db import connections
 
+from ..backends.base import Storage
 from ..exceptions import RetryTransaction
-from .base import Storage
 
 T = TypeVar("T")
 

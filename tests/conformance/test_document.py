@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from chronos_storage.backends.document import DocumentStorage, MemoryStorage
+from chronos_storage.backends.document.none import NoStorage
 from chronos_storage.testing import StorageConformance
+from chronos_storage.testing.conformance.arguments import ArgumentContract
 
 from .stubborn import StubbornDriver
 
@@ -18,6 +20,14 @@ class TestMemoryStorage(StorageConformance):
     @pytest.fixture
     def storage_committed(self, storage):
         return storage
+
+
+class TestNoStorage(ArgumentContract):
+    """What it accepts, and forgets, is what others would keep."""
+
+    @pytest.fixture
+    def storage(self):
+        return NoStorage()
 
 
 class TestStubbornDriver(StorageConformance):

@@ -12,6 +12,7 @@ from django.dispatch import Signal
 
 from ... import codec
 from ...records import Checkpoint, Event, Image, Message, Record, Session, Trace
+from ..arguments import filters, of_any_kind, required
 from ..changes import fork_of, new_session
 from .driver import Document, Driver, Key, Write
 from .series import EVENTS, MESSAGES, Series, append
@@ -119,7 +120,8 @@ class NoStorage(DocumentStorage):
         return self.delete_messages(session_id)
 
     def fork_session(self, checkpoint_id: str, /, *, session_id: str | None = None, **session_fields: Any) -> Session:
-        source = Checkpoint(id=checkpoint_id, session_id=session_id or "").cleaned()
+        given = required(checkpoint_id=checkpoint_id) | filters(session_id=session_id)
+        source = Checkpoint(id=given["checkpoint_id"], session_id=given.get("session_id", ""))
         return self.create_session(new_session(fork_of(source, Session(), session_fields)))
 
     def end_trace(self, *args: Any, **kwargs: Any) -> Trace:
@@ -132,6 +134,8 @@ class NoStorage(DocumentStorage):
         return self._appended(MESSAGES, given, None)
 
     def _append_events(self, given: list[Event], expected_seq: int | None) -> list[Event]:
+        if expected_seq is not None:
+            expected_seq = codec.integer(expected_seq, "expected_seq")
         return self._appended(EVENTS, given, expected_seq)
 
     def _appended(self, series: Series[R], given: list[R], expected_seq: int | None) -> list[R]:
@@ -146,4 +150,4 @@ class NoStorage(DocumentStorage):
 
     def load(self, records: Iterable[Record]) -> int:
         self._warn()
-        return sum(1 for _ in map(methodcaller("cleaned"), records))
+        return sum(1 for _ in map(methodcaller("cleaned"), of_any_kind(records)))

@@ -10,15 +10,15 @@ from typing import Protocol
 
 from django.db import Error, close_old_connections
 
-from ..exceptions import CursorExpired, InvalidRecord, RetryTransaction
+from ..exceptions import ConfigurationError, CursorExpired, InvalidRecord, RetryTransaction
 from ..records import QueueEntry
 from .base import Handler
 from .waking import Wake
 
 logger = logging.getLogger("chronos_storage.queue")
 
-#: What a database raises that can't be asked now.
-FAILURES = (Error, RetryTransaction)
+#: What is raised where the database can't be asked now: it is away, busy, or its tables are being migrated.
+FAILURES = (Error, RetryTransaction, ConfigurationError)
 #: Seconds before it is asked again.
 DELAY = 1.0
 

@@ -11,9 +11,9 @@ JOBS ?= logical --maxprocesses 4
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: test lint pytest demo bench
+.PHONY: test lint pytest otherwise demo bench
 
-test: lint pytest
+test: lint pytest otherwise
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check
@@ -26,6 +26,11 @@ lint: $(INSTALLED)
 
 pytest: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+# The suites of storage and vectors once more, with other settings.
+otherwise: $(INSTALLED)
+	DJANGO_SETTINGS_MODULE=tests.otherwise $(BIN)/python -m pytest -n $(JOBS) --dist worksteal \
+		tests/conformance/test_orm.py tests/vectors/test_conformance.py -k "mariadb or (vectors and postgres)"
 
 demo: $(INSTALLED)
 	$(BIN)/python -m project.demo $(ARGS)

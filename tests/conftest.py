@@ -18,6 +18,8 @@ import pytest
 from django.conf import settings
 from django.db import connections
 
+from tests.routers import given
+
 if TYPE_CHECKING:
     from chronos_storage.backends.orm import OrmStorage
 
@@ -61,7 +63,7 @@ def storage(alias: str) -> OrmStorage:
     """The facade over `alias`, in a transaction that is rolled back."""
     from chronos_storage.backends.orm import OrmStorage
 
-    return OrmStorage(using=alias)
+    return OrmStorage(using=given(alias))
 
 
 @pytest.fixture

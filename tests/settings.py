@@ -82,5 +82,7 @@ REST_FRAMEWORK = {
     ],
 }
 
+#: Whether the stores are given no alias, as in `tests.otherwise`.
+ROUTED = False
 # PostgreSQL 15 is there without pgvector, as many servers are.
 DATABASE_ROUTERS = ["tests.routers.VectorsElsewhere"]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from django.conf import settings
 
+from tests.routers import given
+
 if TYPE_CHECKING:
     from chronos_storage.vectors.orm import OrmVectorStore
 
@@ -33,7 +35,7 @@ def vector_store(vector_alias: str) -> OrmVectorStore:
     """The vector store over a database, in a transaction that is rolled back."""
     from chronos_storage.vectors.stores import database_store
 
-    return database_store(using=vector_alias)
+    return database_store(using=given(vector_alias))
 
 
 @pytest.fixture

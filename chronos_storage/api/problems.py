@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import DatabaseError
+from django.db import Error, connections
 from django.http import Http404
 from rest_framework import status
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
@@ -15,7 +15,8 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
 from .. import codec, exceptions
-from ..backends.orm.errors import is_transient
+from ..backends.orm.errors import worth_retrying
+from .store import served
 
 MEDIA_TYPE = "application/problem+json"
 #: What a type begins with; the rest names the kind of problem.
@@ -78,8 +79,8 @@ def problem(code: int, name: str, title: str, detail: str, **more: Any) -> Respo
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """The answer to an error: DRF's exception handler for the views of the API; None for one that is a bug."""
-    if isinstance(error, DatabaseError) and is_transient(error):
-        error = exceptions.RetryTransaction()
+    if isinstance(error, Error):
+        error = worth_retrying(connections[served().alias], error) or error
     for kind, (code, name, title) in _PROBLEMS.items():
         if isinstance(error, kind):
             set_rollback()

@@ -301,6 +301,7 @@ class EntrySerializer(serializers.Serializer[Any]):
 @extend_schema_serializer(many=False)  # the action is named list, and would be taken for one
 class EntriesSerializer(serializers.Serializer[Any]):
     results: Final = EntrySerializer(many=True)
+    next: Final = StringField(allow_null=True, help_text="The last cursor here, where there are more behind it.")
 
 
 class PublishSerializer(RecordSerializer):

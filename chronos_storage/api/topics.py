@@ -54,8 +54,8 @@ class EntryViewSet(_TopicViewSet):
     def list(self, request: Request, **kwargs: Any) -> Response:
         """The entries behind a cursor, in the order they were published; 410 if some of those are not kept any more."""
         limit = whole_number(request, "limit", _MAX_ENTRIES, _MAX_ENTRIES)
-        found = queue.recover(self.kwargs["topic"], request.query_params.get("after"), limit)
-        return self.answer({"results": found})
+        found, more = queue.recover_page(self.kwargs["topic"], request.query_params.get("after"), limit)
+        return self.answer({"results": found, "next": found[-1].cursor if more else None})
 
     @documented(request=PublishSerializer, responses={201: PublishedSerializer})
     def create(self, request: Request, **kwargs: Any) -> Response:

@@ -94,6 +94,14 @@ class EventQueue(ABC):
     @twin(recover)
     def arecover(self) -> Any: ...
 
+    def recover_page(self, topic: str, after: str | None = None, limit: int = 1000) -> tuple[list[QueueEntry], bool]:
+        """`recover`, and whether there are more entries; where they are large, it gives fewer than `limit`."""
+        found = self.recover(topic, after, limit + 1)
+        return found[:limit], len(found) > limit
+
+    @twin(recover_page)
+    def arecover_page(self) -> Any: ...
+
     @abstractmethod
     def last_cursor(self, topic: str) -> str:
         """The cursor of the newest entry; if nothing was published yet, one that all entries come after."""

@@ -13,10 +13,12 @@ from typing import Any
 from django.db import connections, router, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Greatest
+from django.db.models.query import QuerySet
 
 from .. import codec, models, records
 from ..backends.handler import known_alias
 from ..backends.orm.errors import attempt, retried
+from ..backends.orm.pages import fetch_page
 from ..exceptions import ConfigurationError, CursorExpired, InvalidRecord
 from ..forks import PerProcess
 from ..records import QueueEntry
@@ -104,11 +106,28 @@ class OrmQueue(EventQueue, PerProcess):
         number = None if after is None else number_of(after, "after")
         return self._behind(topic, number, None if limit is None else codec.integer(limit, "limit"))
 
+    @retried
+    def recover_page(self, topic: str, after: str | None = None, limit: int = 1000) -> tuple[list[QueueEntry], bool]:
+        topic = entries.topic_name(topic)
+        number = None if after is None else number_of(after, "after")
+        return self._page_behind(topic, number, codec.integer(limit, "limit"))
+
     def _behind(self, topic: str, after: int | None, limit: int | None) -> list[QueueEntry]:
+        found = ENTRIES.fetch(self._rows_behind(topic, after).order_by("seq_num")[:limit])
+        self._require_kept(topic, after, found)
+        return found
+
+    def _page_behind(self, topic: str, after: int | None, limit: int) -> tuple[list[QueueEntry], bool]:
+        found, more = fetch_page(ENTRIES, self._rows_behind(topic, after), ["seq_num"], limit)
+        self._require_kept(topic, after, found)
+        return found, more
+
+    def _rows_behind(self, topic: str, after: int | None) -> QuerySet[models.QueueEntry]:
         rows = models.QueueEntry.objects.using(self.alias).filter(topic=topic)
-        if after is not None:
-            rows = rows.filter(seq_num__gt=after)
-        found = ENTRIES.fetch(rows.order_by("seq_num")[:limit])
+        return rows if after is None else rows.filter(seq_num__gt=after)
+
+    def _require_kept(self, topic: str, after: int | None, found: list[QueueEntry]) -> None:
+        """Raise an error where entries that came behind the number are missing, or it is none of the topic's."""
         if after is not None and not (found and found[0].cursor == cursor_of(after + 1)):
             # Numbers have no gap: nothing is there yet, or not any more. To be asked second, as it only ever grows.
             last, base = self._head(topic)
@@ -116,7 +135,6 @@ class OrmQueue(EventQueue, PerProcess):
                 raise InvalidRecord("after", f"is no cursor that {topic!r} has given")
             if after < base:
                 raise CursorExpired
-        return found
 
     @retried
     def _head(self, topic: str) -> tuple[int, int]:
@@ -144,7 +162,8 @@ class OrmQueue(EventQueue, PerProcess):
                 news.clear()
                 # Not Django's own threads: each request has one of its own under ASGI, and so a connection.
                 try:
-                    page, after = await asyncio.wrap_future(self._readers.submit(partial(self._page, topic, after)))
+                    read = self._readers.submit(partial(self._page, topic, after))
+                    page, after, more = await asyncio.wrap_future(read)
                 except FAILURES as error:
                     logger.warning("A stream of %r can't read; trying again: %s", topic, error)
                     with suppress(TimeoutError):
@@ -159,16 +178,16 @@ class OrmQueue(EventQueue, PerProcess):
                 has_read = True
                 for entry in page:
                     yield entry
-                if len(page) < _PAGE:
+                if not more:
                     await news.wait()
 
     @retried
-    def _page(self, topic: str, after: int | None) -> tuple[list[QueueEntry], int]:
-        """The next entries, and the number to go on behind."""
-        page = self._behind(topic, after, _PAGE)
+    def _page(self, topic: str, after: int | None) -> tuple[list[QueueEntry], int | None, bool]:
+        """The next entries, the number to go on behind, and whether there are more."""
+        page, more = self._page_behind(topic, after, _PAGE)
         if page:
-            return page, number_of(page[-1].cursor, "cursor")
-        return page, self._head(topic)[1] if after is None else after
+            return page, number_of(page[-1].cursor, "cursor"), more
+        return page, self._head(topic)[1] if after is None else after, False
 
     def hearing(self, topic: str, wake: Wake) -> AbstractContextManager[None]:
         """Within the block, have `wake` called, in any thread, when there may be something new on the topic."""
@@ -179,8 +198,8 @@ class OrmQueue(EventQueue, PerProcess):
         if not callable(handler):
             raise InvalidRecord("handler", f"must be callable, not {type(handler).__name__}")
 
-        def read(after: int | None) -> tuple[list[QueueEntry], int]:
-            return self._readers.submit(partial(self._page, topic, after)).result()
+        def read(after: int | None) -> tuple[list[QueueEntry], int | None]:
+            return self._readers.submit(partial(self._page, topic, after)).result()[:2]
 
         # Asked in another thread, whose connection sees what is committed, and nothing of the caller's transaction.
         last, _ = self._readers.submit(partial(self._head, topic)).result()

@@ -23,7 +23,7 @@ FAILURES = (Error, RetryTransaction, ConfigurationError)
 DELAY = 1.0
 
 #: Gives the entries behind a number, or None behind nothing, and the number to go on behind.
-Read = Callable[[int | None], tuple[list[QueueEntry], int]]
+Read = Callable[[int | None], tuple[list[QueueEntry], int | None]]
 
 
 class Waiting(Protocol):

@@ -12,6 +12,7 @@ from asgiref.sync import async_to_sync
 from django.core.asgi import get_asgi_application
 from django.db import connections
 
+from chronos_storage import queue
 from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.queues import following
 from chronos_storage.records import Event, Message, Session, Trace
@@ -51,6 +52,17 @@ def test_a_page_of_large_rows_ends_early_and_says_that_there_are_more(large: Api
     assert len(tree["spans"]) == 5
     assert large.get(f"sessions/s/traces/tree?after={tree['next']}")["next"] is None
     assert large.get("sessions/s/traces/tree?after=none", 400)["errors"][0]["field"] == "after"
+
+
+@once
+def test_a_topic_of_large_entries_is_read_in_parts(site: OrmStorage, staff: Api) -> None:
+    for _ in range(8):
+        queue.publish("news", MEGABYTE)
+    first = staff.get("topics/news/entries")
+    assert len(first["results"]) == 5
+    rest = staff.get(f"topics/news/entries?after={first['next']}")
+    assert (len(rest["results"]), rest["next"]) == (3, None)
+    assert len(queue.recover("news")) == 8
 
 
 @once

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from django.db import connections, transaction
 
+from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.exceptions import RetryTransaction
 from chronos_storage.models import Session as SessionRow
 from chronos_storage.records import Checkpoint, Session
 from chronos_storage.testing.conformance.helpers import together
@@ -40,3 +44,20 @@ def test_a_fork_is_made_again_as_a_whole(storage_committed) -> None:
     _, forked = together(storage, hold, fork)
     assert forked == storage.get_session("fork")
     assert storage.get_latest_checkpoint("fork").state == {"n": 1}
+
+
+def test_a_pool_that_has_no_connection_left_is_waited_for_once(alias: str, other_databases: None) -> None:
+    known = connections.settings[alias]
+    pool = {"min_size": 0, "max_size": 1, "timeout": 0.2}
+    connections.settings["pooled"] = known | {"CONN_MAX_AGE": 0, "OPTIONS": known["OPTIONS"] | {"pool": pool}}
+    connection: Any = connections["pooled"]
+    try:
+        connection.ensure_connection()  # which takes all that the pool has
+        begun = time.monotonic()
+        with ThreadPoolExecutor(1) as another, pytest.raises(RetryTransaction):
+            another.submit(OrmStorage("pooled").get_session, "s").result()
+        assert time.monotonic() - begun < 0.2 * 3  # four attempts would be 0.8 and more
+    finally:
+        connection.close()
+        connection.close_pool()
+        del connections["pooled"], connections.settings["pooled"]

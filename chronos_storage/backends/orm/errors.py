@@ -77,13 +77,18 @@ def _sqlstate(error: Exception) -> str | None:
     return getattr(error.__cause__, "sqlstate", None) or getattr(error.__cause__, "pgcode", None)
 
 
-def _retry(connection: Any, error: Error | RetryTransaction) -> RetryTransaction | None:
+def worth_retrying(connection: Any, error: Error | RetryTransaction) -> RetryTransaction | None:
     """What to raise where another attempt may succeed, else None."""
     if isinstance(error, RetryTransaction):  # of a transaction within this attempt
         return error
     if _is_lost(connection, error):
         return RetryTransaction(_LOST)
     return RetryTransaction() if is_transient(error) else None
+
+
+def _has_waited(error: Exception) -> bool:
+    """Whether psycopg's pool gave no connection for as long as the host lets it: others need not wait longer."""
+    return type(error.__cause__).__name__ == "PoolTimeout"
 
 
 def _let_go(connection: Any) -> None:
@@ -106,7 +111,7 @@ def translated(using: str, make: Callable[[], AbstractContextManager[T]]) -> Ite
         with ExitStack() as stack:
             yield attempt(using, lambda: stack.enter_context(make()))
     except Error as error:
-        if retry := _retry(connections[using], error):
+        if retry := worth_retrying(connections[using], error):
             raise retry from error
         raise
 
@@ -133,7 +138,7 @@ def attempt(using: str, function: Callable[[], T], again: Callable[[], T] | None
             try:
                 return function()
             except (Error, RetryTransaction) as error:
-                if (retry := _retry(connection, error)) is None:
+                if (retry := worth_retrying(connection, error)) is None:
                     if lacking := not_migrated(connection, cast(Error, error)):
                         raise lacking from error
                     raise
@@ -142,7 +147,7 @@ def attempt(using: str, function: Callable[[], T], again: Callable[[], T] | None
                 if _is_lost(connection, error):
                     function = again or function
                     _let_go(connection)
-                if delay is None or connection.in_atomic_block:
+                if delay is None or connection.in_atomic_block or _has_waited(error):
                     raise retry from (error.__cause__ if retry is error else error)
             time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
     finally:

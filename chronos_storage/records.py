@@ -435,7 +435,7 @@ class CollectionStats:
         count: how many embeddings it has.
         size: the bytes its vectors take as float32.
         index: the state of its approximate index: ``none`` (searches are exact), ``building``, ``ready`` or
-            ``broken`` (a build failed; reindex makes it again).
+            ``broken`` (a build failed or was killed; reindex makes it again).
         index_size: the bytes the index takes.
         parameters: what the index is built and searched with.
     """

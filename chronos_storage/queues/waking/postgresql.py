@@ -38,11 +38,11 @@ class PostgresWaker(Waker):
         wrapper: Any = connections.create_connection(self._using)
         parameters = {**_KEEPALIVE, **wrapper.get_connection_params(), "autocommit": True}
         with closing(wrapper.Database.connect(**parameters)) as connection:
-            connection.execute(f"LISTEN {_CHANNEL}")
             session = connection.execute("SELECT pg_backend_pid()").fetchone()[0]
             # Where another session answers than the one that greeted us, a pooler is in between.
             is_own = session == connection.info.backend_pid
             self.interval = type(self).interval if is_own else self._poll_interval
+            connection.execute(f"LISTEN {_CHANNEL}")
 
             def listen(seconds: float) -> Iterable[str]:
                 bell.wait(seconds, connection)

@@ -30,7 +30,8 @@ pytest: $(INSTALLED)
 # The suites of storage and vectors once more, with other settings.
 otherwise: $(INSTALLED)
 	DJANGO_SETTINGS_MODULE=tests.otherwise $(BIN)/python -m pytest -n $(JOBS) --dist worksteal \
-		tests/conformance/test_orm.py tests/vectors/test_conformance.py -k "mariadb or (vectors and postgres)"
+		tests/conformance/test_orm.py tests/vectors/test_conformance.py -k "mariadb or (vectors and postgres)" \
+		|| [ $$? -eq 5 ]  # as where neither server is installed
 
 demo: $(INSTALLED)
 	$(BIN)/python -m project.demo $(ARGS)

@@ -1,14 +1,13 @@
-"""What differs between two states, place by place."""
+"""What differs between two states, as a page shows it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from .. import codec
+from .. import differences as walk
 from ..text import visible
 
 #: The most differences that are shown, and how much of each value, in characters.
@@ -32,52 +31,24 @@ class Difference:
 
 def differences(before: Any, after: Any) -> tuple[list[Difference], bool]:
     """The first differences, and whether there are more."""
-    found = list(islice(_differences(before, after, ""), MOST + 1))
+    found = [_shown(each) for each in islice(walk.differences(before, after), MOST + 1)]
     return found[:MOST], len(found) > MOST
 
 
-def _differences(before: Any, after: Any, path: str) -> Iterator[Difference]:
-    if isinstance(before, dict) and isinstance(after, dict):
-        for key in dict.fromkeys((*before, *after)):
-            yield from _part(before, after, key, f"{path}.{key}" if path else key)
-    elif isinstance(before, list) and isinstance(after, list):
-        yield from _lists(before, after, path)
-    elif not _same(before, after):
-        yield Difference(visible(path), "changed", _text(before), _text(after))
+def _shown(found: walk.Difference) -> Difference:
+    before = "" if found.kind == "added" else _text(found.before)
+    after = "" if found.kind == "removed" else _text(found.after)
+    return Difference(visible(_path(found.place)), found.kind, before, after)
 
 
-def _part(before: dict[str, Any], after: dict[str, Any], key: str, path: str) -> Iterator[Difference]:
-    if key not in after:
-        yield Difference(visible(path), "removed", _text(before[key]), "")
-    elif key not in before:
-        yield Difference(visible(path), "added", "", _text(after[key]))
-    else:
-        yield from _differences(before[key], after[key], path)
-
-
-def _lists(before: list[Any], after: list[Any], path: str) -> Iterator[Difference]:
-    """Items at the beginning and at the end that are the same stay out of it: most lists grow."""
-    shorter = min(len(before), len(after))
-    start = 0
-    while start < shorter and _same(before[start], after[start]):
-        start += 1
-    end = 0
-    while end < shorter - start and _same(before[-1 - end], after[-1 - end]):
-        end += 1
-    old, new = before[start : len(before) - end], after[start : len(after) - end]
-    for place in range(max(len(old), len(new))):
-        where = f"{path}[{start + place}]"
-        if place >= len(new):
-            yield Difference(visible(where), "removed", _text(old[place]), "")
-        elif place >= len(old):
-            yield Difference(visible(where), "added", "", _text(new[place]))
+def _path(place: walk.Place) -> str:
+    path = ""
+    for part in place:
+        if isinstance(part, int):
+            path += f"[{part}]"
         else:
-            yield from _differences(old[place], new[place], where)
-
-
-def _same(before: Any, after: Any) -> bool:
-    # 1, 1.0 and true are equal in Python, and different in JSON.
-    return type(before) is type(after) and codec.canonical(before) == codec.canonical(after)
+            path += f".{part}" if path else part
+    return path
 
 
 def _text(value: Any) -> str:

@@ -41,7 +41,7 @@ class AccessRule:
         Message: {"view", "add", "delete"},
         MemoryRecord: {"view", "add", "change", "delete"},
         Event: {"view", "add"},
-        Checkpoint: {"view", "add"},
+        Checkpoint: {"view", "add", "delete"},
         Trace: {"view", "add", "change"},
         AuditLog: {"view"},
     }

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.http.response import HttpResponseBase
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from .. import records
 from ..models.mapping import AUDIT_LOGS
+from .export import export_audit_logs
 from .filters import AuditLogFilter
 from .idempotency import id_from_key
-from .serializers import AuditLogSerializer
+from .schema import documented
+from .serializers import AuditExportSerializer, AuditLogSerializer
 from .views import Listed, Retrieved
 
 
@@ -22,9 +26,16 @@ class AuditLogViewSet(Listed, Retrieved):
     serializer_class: Any = AuditLogSerializer
     filterset_class = AuditLogFilter
     keyed: ClassVar[Any] = ("create",)
+    filtered = ("export",)
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Append an entry to its session's chain, or without a session to its agent's."""
         fields = self.validated()
         log = records.AuditLog(**{**fields, "id": id_from_key(self, fields.get("id", ""))})
         return self.answer(self.storage.append_audit_log(log), 201)
+
+    @documented(filters=True, responses=AuditExportSerializer)
+    @action(["get"], detail=False, pagination_class=None, url_name="export")
+    def export(self, request: Request, **kwargs: Any) -> HttpResponseBase:
+        """All entries that the filters leave, newest first, streamed; what is appended meanwhile is not in it."""
+        return export_audit_logs(request, self.access, self.filter_queryset(self.get_queryset()), self.order)

@@ -12,9 +12,11 @@ from .. import records
 from ..exceptions import NotFound
 from ..models.mapping import CHECKPOINTS
 from .filters import CheckpointFilter
+from .history import history
 from .idempotency import id_from_key
+from .pagination import KeysetPagination
 from .schema import documented
-from .serializers import CheckpointSerializer
+from .serializers import CheckpointSerializer, DeletedSerializer, HistorySerializer, PruneSerializer
 from .views import BACKWARD, Listed, Retrieved
 
 
@@ -26,7 +28,9 @@ class CheckpointViewSet(Listed, Retrieved):
     filterset_class = CheckpointFilter
     orders = BACKWARD
     keyed: ClassVar[Any] = ("create",)
-    filtered = ("latest",)
+    filtered = ("latest", "history")
+    paged = ("history",)
+    verbs: ClassVar[Any] = {**Listed.verbs, "prune": "delete"}
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Save a checkpoint; it gets the namespace's next number."""
@@ -43,3 +47,30 @@ class CheckpointViewSet(Listed, Retrieved):
         for record in self.table.fetch(rows[:1]):
             return self.answer(record)
         raise NotFound("there is no such checkpoint")
+
+    @documented(filters=True, responses=HistorySerializer(many=True))
+    @action(["get"], detail=False)
+    def history(self, request: Request, **kwargs: Any) -> Response:
+        """The checkpoints, the latest first, each with what is different from the one before it."""
+        rows = self.filter_queryset(self.get_queryset())
+        paginator = self.paginator
+        assert isinstance(paginator, KeysetPagination)
+        page = paginator.paginate_records(self.table, rows, ("-seq_num",), request)
+        earlier = rows.filter(seq_num__lt=page[-1].seq_num) if page else rows.none()
+        before = self.table.fetch(earlier.order_by("-seq_num")[:1])
+        found = HistorySerializer(history(page, before[0] if before else None), many=True)
+        return paginator.get_paginated_response(found.data)
+
+    @documented(request=PruneSerializer, responses=DeletedSerializer)
+    @action(["post"], detail=False)
+    def prune(self, request: Request, **kwargs: Any) -> Response:
+        """Remove all but the latest checkpoints of each namespace."""
+        keep = self.validated(PruneSerializer)["keep_last"]
+        return Response({"deleted": self.storage.delete_checkpoints(self.kwargs["session_id"], keep_last=keep)})
+
+    def destroy(self, request: Request, **kwargs: Any) -> Response:
+        """Remove a checkpoint; its number is not given again."""
+        session_id, id = self.kwargs["session_id"], self.kwargs["id"]
+        if not (self.row().exists() and self.storage.delete_checkpoint(id, session_id=session_id)):
+            raise NotFound
+        return Response(status=204)

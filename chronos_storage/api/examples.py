@@ -18,9 +18,11 @@ REQUESTS: dict[str, Any] = {
     "ForkRequest": {"checkpoint_id": "019b2f5e-7c1a-7000-8a52-3f0c6d1e9b74", "title": "A refund, once more"},
     "MessageRequest": _MESSAGE,
     "MessageBatchRequest": {"messages": [{"role": "user", "content": "Where is my refund?"}, _MESSAGE]},
+    "TruncateRequest": {"after_message_id": "019b2f5e-7c1a-7000-8a52-3f0c6d1e9b74"},
     "EventAppendRequest": {**_EVENT, "expected_seq": 3},
     "EventBatchRequest": {"events": [_EVENT, {"type": "chat_summary", "payload": "A refund."}], "expected_seq": 3},
     "CheckpointRequest": {"run_id": "run-1", "node_id": "answer", "state": {"step": 2}},
+    "PruneRequest": {"keep_last": 10},
     "TraceRequest": {
         "session_id": "019b2f5e-7c1a-7000-8a52-3f0c6d1e9b74",
         "name": "look up the order",

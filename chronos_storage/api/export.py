@@ -1,13 +1,17 @@
-"""A session and all that belongs to it as one JSON document, written as it is read."""
+"""Sessions with all that belongs to them, and audit logs, as one JSON document each, written as it is read."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
+from itertools import chain
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest
+from django.db.models.query import QuerySet
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from rest_framework.request import Request
 
 from .. import records
 from ..backends.orm.pages import iterate
@@ -31,30 +35,55 @@ _CHUNK = 64 * 1024
 _PLACES = Places("exports", "MAX_EXPORTS", 4)
 
 
-def export(request: HttpRequest, access: AccessRule, session: records.Session) -> SentResponse:
-    """A response that streams the document.
+def export(request: Request, access: AccessRule, session: records.Session) -> HttpResponseBase:
+    """A response that streams a session and all that belongs to it; see `_streamed`."""
+    return _streamed(request, access, _session(access, session))
+
+
+def export_audit_logs(
+    request: Request, access: AccessRule, rows: QuerySet[Any], order: tuple[str, ...]
+) -> HttpResponseBase:
+    """A response that streams audit logs; see `_streamed`."""
+    logs = _array("audit_logs", AUDIT_LOGS, serializers.AuditLogSerializer, rows, order)
+    return _streamed(request, access, chain("{", logs, "}"))
+
+
+def _streamed(request: Request, access: AccessRule, pieces: Iterator[str]) -> HttpResponseBase:
+    """A response that streams a document, or for HEAD has none.
 
     The rows are read in pages while it is sent, so memory stays flat, and no connection waits for its reader.
 
     Raises:
         TooManyAtOnce: the user has others under way.
     """
+    if request.method == "HEAD":
+        return HttpResponse(content_type="application/json")
     release = _PLACES.take(access.user_id)
-    chunks = _chunks(_pieces(access, session))
+    chunks = _chunks(pieces)
     # Under ASGI Django would read a synchronous iterator to its end before it sends anything.
-    content = _in_threads(chunks) if isinstance(request, ASGIRequest) else _in_this_thread(chunks)
+    content = _in_threads(chunks) if isinstance(request._request, ASGIRequest) else _in_this_thread(chunks)
     return SentResponse(content, release, content_type="application/json")
 
 
-def _pieces(access: AccessRule, session: records.Session) -> Iterator[str]:
+def _session(access: AccessRule, session: records.Session) -> Iterator[str]:
     yield '{"session":' + encode(serializers.SessionSerializer(session).data)
     for name, table, serializer, order in PARTS:
-        yield f',"{name}":['
-        rows = access.rows(table.model).filter(session_id=session.id)
-        for place, record in enumerate(iterate(table, rows, *order)):
-            yield ("," if place else "") + encode(serializer(record).data)
-        yield "]"
+        yield ","
+        yield from _array(name, table, serializer, access.rows(table.model).filter(session_id=session.id), order)
     yield "}"
+
+
+def _array(
+    name: str,
+    table: Table[Any],
+    serializer: type[serializers.RecordSerializer],
+    rows: QuerySet[Any],
+    order: tuple[str, ...],
+) -> Iterator[str]:
+    yield f'"{name}":['
+    for place, record in enumerate(iterate(table, rows, *order)):
+        yield ("," if place else "") + encode(serializer(record).data)
+    yield "]"
 
 
 def _chunks(pieces: Iterator[str]) -> Iterator[bytes]:

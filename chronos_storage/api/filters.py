@@ -7,9 +7,12 @@ from typing import Any, Final
 import django_filters
 from django import forms
 from django.db.models.query import QuerySet
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
 
 from .. import codec
-from ..models import AuditLog, Checkpoint, Event, Image, MemoryRecord, Session
+from ..models import AuditLog, Checkpoint, Event, Image, MemoryRecord, Message, Session
+from .fields import MomentField
 
 
 def _string() -> Any:
@@ -23,6 +26,27 @@ class _IntegerFilter(django_filters.NumberFilter):
 
 def _number(lookup: str, help_text: str) -> Any:
     return _IntegerFilter("seq_num", lookup, min_value=0, max_value=codec.MAX_INTEGER, help_text=help_text)
+
+
+class _Moment(forms.Field):
+    def clean(self, value: Any) -> Any:
+        try:
+            return MomentField().to_internal_value(value) if value else None
+        except serializers.ValidationError as error:
+            raise forms.ValidationError(str(error.detail[0])) from None  # type: ignore[index]  # it is a list
+
+
+@extend_schema_field({"type": "string", "format": "date-time"})
+class _MomentFilter(django_filters.Filter):
+    field_class = _Moment
+
+
+def _since(field: str = "created_at") -> Any:
+    return _MomentFilter(field, "gte", help_text="Only what is of this moment or later.")
+
+
+def _until(field: str = "created_at") -> Any:
+    return _MomentFilter(field, "lte", help_text="Only what is of this moment or earlier.")
 
 
 class SessionFilter(django_filters.FilterSet):
@@ -106,3 +130,14 @@ class ImageFilter(django_filters.FilterSet):
     class Meta:
         model = Image
         fields: Final = ("name", "container_id")
+
+
+class UsageFilter(django_filters.FilterSet):
+    agent_id: Final = django_filters.CharFilter("session__agent_id", max_length=codec.MAX_INDEXED, strip=False)
+    user_id: Final = django_filters.CharFilter("session__user_id", max_length=codec.MAX_INDEXED, strip=False)
+    since: Final = _since()
+    until: Final = _until()
+
+    class Meta:
+        model = Message
+        fields: Final = ("agent_id", "user_id", "since", "until")

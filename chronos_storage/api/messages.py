@@ -14,7 +14,7 @@ from ..models import Head
 from ..models.mapping import MESSAGES, Table
 from .idempotency import id_from_key, store_batch
 from .schema import documented
-from .serializers import MessageBatchSerializer, MessageSerializer
+from .serializers import DeletedSerializer, MessageBatchSerializer, MessageSerializer, TruncateSerializer
 from .views import FORWARD, Listed, Retrieved
 
 
@@ -25,7 +25,7 @@ class MessageViewSet(Listed, Retrieved):
     serializer_class: Any = MessageSerializer
     orders = FORWARD
     keyed: ClassVar[Any] = ("create", "batch")
-    verbs: ClassVar[Any] = {**Listed.verbs, "batch": "add"}
+    verbs: ClassVar[Any] = {**Listed.verbs, "batch": "add", "truncate": "delete"}
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         return self.answer(self.storage.add_message(self.new(self.validated())), 201)
@@ -45,6 +45,13 @@ class MessageViewSet(Listed, Retrieved):
         stored = store_batch(self, Head.Kind.MESSAGE, new, lambda: self.storage.add_messages(new))
         context = self.get_serializer_context()
         return Response(MessageBatchSerializer({"messages": stored}, context=context).data, status=201)
+
+    @documented(request=TruncateSerializer, responses=DeletedSerializer)
+    @action(["post"], detail=False)
+    def truncate(self, request: Request, **kwargs: Any) -> Response:
+        """Remove the messages behind one; their numbers are not given again."""
+        last = self.validated(TruncateSerializer)["after_message_id"]
+        return Response({"deleted": self.storage.truncate_messages(self.kwargs["session_id"], last)})
 
     def destroy(self, request: Request, **kwargs: Any) -> Response:
         """Remove a message; its number is not given again."""

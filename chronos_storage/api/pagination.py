@@ -46,6 +46,14 @@ def whole_number(request: Request, name: str, default: int, most: int) -> int:
     return int(given)
 
 
+def flag(request: Request, name: str) -> bool:
+    """Whether a parameter of the query is given as true."""
+    given = request.query_params.get(name, "false")
+    if given not in ("true", "false"):
+        raise ValidationError({name: "must be true or false"})
+    return given == "true"
+
+
 class KeysetPagination(BasePagination):
     """Goes by columns that are unique together and in the order of an index.
 

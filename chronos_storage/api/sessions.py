@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
-from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.decorators import action
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from .. import records
 from ..exceptions import AlreadyExists, NotFound
-from ..models import Checkpoint, Message
+from ..models import AuditLog, Checkpoint, Event, Message
 from ..models.mapping import CHECKPOINTS, SESSIONS
 from .access import Verb
 from .export import PARTS, export
 from .fields import StringField
 from .filters import SessionFilter
 from .idempotency import id_from_key, repeated
+from .pagination import flag
 from .schema import documented
-from .serializers import ExportSerializer, SessionSerializer, TokenUsageSerializer
+from .serializers import ExportSerializer, SessionSerializer, TokenUsageSerializer, VerificationSerializer
 from .views import Listed, Retrieved
 
 
@@ -40,14 +43,32 @@ class SessionViewSet(Listed, Retrieved):
     orders: ClassVar[Any] = {order: (order, "-id") for order in ("-created_at", "-last_activity_at")}
     versioned = True
     keyed: ClassVar[Any] = ("create", "fork")
-    verbs: ClassVar[Any] = {**Listed.verbs, "fork": "add", "merge_metadata": "change"}
+    verbs: ClassVar[Any] = {**Listed.verbs, "fork": "add", "merge_metadata": "change", "restore": "change"}
+
+    def query_parameters(self) -> Iterable[str]:
+        return ["hard"] if self.action == "destroy" else super().query_parameters()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if (self.action == "restore" or self.hard) and not self.access.staff:
+            raise PermissionDenied
+
+    @property
+    def hard(self) -> bool:
+        """Whether the session is to be removed with all that belongs to it."""
+        return self.action == "destroy" and flag(self.request, "hard")
 
     def needed(self) -> list[tuple[Verb, Any]]:
         also: dict[str, list[tuple[Verb, Any]]] = {
             "fork": [("view", Checkpoint), ("add", Checkpoint)],
             "token_usage": [("view", Message)],
             "export": [("view", table.model) for _, table, _, _ in PARTS],
+            "verify": [("view", Event)],
         }
+        if self.hard:
+            # The ledger has no such permission: it goes with its session alone.
+            models = [table.model for _, table, _, _ in PARTS]
+            also["destroy"] = [("delete", model) for model in models if "delete" in model._meta.default_permissions]
         return super().needed() + also.get(self.action, [])
 
     def create(self, request: Request, **kwargs: Any) -> Response:
@@ -82,11 +103,25 @@ class SessionViewSet(Listed, Retrieved):
         """Merge an object into the top level of the metadata, so that writers of different keys both win."""
         return self._write(lambda: self.storage.patch_session_metadata(self.kwargs["id"], self.body()))
 
+    @documented(
+        parameters=[
+            OpenApiParameter(
+                "hard", bool, description="Staff's alone: remove it, and all that belongs to it, events included."
+            )
+        ]
+    )
     def destroy(self, request: Request, **kwargs: Any) -> Response:
-        """Hide the session; what belongs to it stays stored."""
-        if not self.write_if_match(lambda: self.storage.delete_session(self.kwargs["id"])):
+        """Hide the session; what belongs to it stays stored, and staff can restore it."""
+        if not self.write_if_match(lambda: self.storage.delete_session(self.kwargs["id"], hard=self.hard)):
             raise NotFound
         return Response(status=204)
+
+    @documented(request=None, responses=SessionSerializer)
+    @action(["post"], detail=True)
+    def restore(self, request: Request, **kwargs: Any) -> Response:
+        """Undo the deletion of a session that is hidden; staff's alone."""
+        self.record()
+        return self.answer(self.storage.restore_session(self.kwargs["id"]))
 
     @documented(request=ForkSerializer, responses={201: SessionSerializer})
     @action(["post"], detail=True)
@@ -113,18 +148,24 @@ class SessionViewSet(Listed, Retrieved):
         self.record()
         return Response(TokenUsageSerializer(self.storage.token_usage(self.kwargs["id"])).data)
 
+    @documented(responses=VerificationSerializer)
+    @action(["get"], detail=True)
+    def verify(self, request: Request, **kwargs: Any) -> Response:
+        """Whether the session's events, and for staff its audit logs, are as they were appended."""
+        self.record()
+        may_view_logs = self.access.staff and self.access.may("view", AuditLog)
+        verdicts = {
+            "events": self.storage.verify_events(self.kwargs["id"]),
+            "audit_logs": self.storage.verify_audit_logs(self.kwargs["id"]) if may_view_logs else None,
+        }
+        return Response(VerificationSerializer(verdicts).data)
+
     @documented(responses=ExportSerializer)
     @action(["get"], detail=True, url_name="export")
     def export(self, request: Request, **kwargs: Any) -> HttpResponseBase:
         """The session and all that belongs to it, streamed; what changes meanwhile may or may not be in it."""
         session = self.record()
-        if request.method == "HEAD":
-            return HttpResponse(content_type="application/json")
-        return export(request._request, self.access, session)
-
-    @property
-    def throttle_scope(self) -> str:
-        return "chronos_export" if self.action == "export" else super().throttle_scope
+        return export(request, self.access, session)
 
 
 def _is_fork(session: records.Session, source: str, checkpoint_id: str) -> bool:

@@ -24,6 +24,7 @@ from .store import served
 from .streams import EventStreamView, TopicStreamView
 from .topics import ConsumerViewSet, EntryViewSet
 from .traces import SessionTraceViewSet, TraceViewSet
+from .usage import UsageView
 
 app_name = "chronos_storage_api"
 
@@ -95,6 +96,7 @@ urlpatterns = [
         name="root",
     ),
     path("schema", SchemaView.as_view(), name="schema"),
+    path("usage", UsageView.as_view(), name="usage"),
     path("sessions/<str:session_id>/events/stream", EventStreamView.as_view(), name="event-stream"),
     path("topics/<str:topic>/stream", TopicStreamView.as_view(), name="topic-stream"),
     *router.urls,

@@ -39,6 +39,11 @@ FORWARD: Mapping[str, tuple[str, ...]] = {"asc": ("seq_num",), "desc": ("-seq_nu
 BACKWARD: Mapping[str, tuple[str, ...]] = {"desc": ("-seq_num",), "asc": ("seq_num",)}
 
 
+_PAGE = ("cursor", "page_size")
+#: The actions that read so much that they have a rate of their own.
+_LONG = ("export", "verify")
+
+
 class Permission(BasePermission):
     """Asks the access rule whether the user may do this to rows of the view's model at all."""
 
@@ -185,6 +190,7 @@ class RecordViewSet(ApiMixin, GenericViewSet[Any]):
         orders: where ``?order=`` chooses one, each by its name, the first unless it is given.
         versioned: whether an update can name the version of a record that it is of.
         filtered: the actions besides the list that take its filters.
+        paged: the actions besides the list whose answer has pages.
     """
 
     table: ClassVar[Table[Any]]
@@ -200,6 +206,7 @@ class RecordViewSet(ApiMixin, GenericViewSet[Any]):
     orders: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     versioned: ClassVar[bool] = False
     filtered: ClassVar[tuple[str, ...]] = ()
+    paged: ClassVar[tuple[str, ...]] = ()
 
     pagination_class = KeysetPagination
     filter_backends: Any = (DjangoFilterBackend,)
@@ -224,8 +231,12 @@ class RecordViewSet(ApiMixin, GenericViewSet[Any]):
         filters = getattr(self, "filterset_class", None)
         names = [*super().query_parameters(), *(filters.base_filters if filters else ())]
         if self.action == "list":
-            return [*names, "cursor", "page_size", *(["order"] if self.orders else [])]
-        return names if self.action in self.filtered else []
+            return [*names, *_PAGE, *(["order"] if self.orders else [])]
+        return [*(names if self.action in self.filtered else ()), *(_PAGE if self.action in self.paged else ())]
+
+    @property
+    def throttle_scope(self) -> str:
+        return "chronos_export" if self.action in _LONG else super().throttle_scope
 
     def get_order(self) -> tuple[str, ...]:
         """The order of the list that is asked for."""

@@ -1,0 +1,41 @@
+"""Tokens over a period."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models.query import QuerySet
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from ..backends.orm.messages import usage_of
+from ..models import Message
+from .access import Verb
+from .filters import UsageFilter
+from .schema import documented
+from .serializers import TokenUsageSerializer
+from .views import ApiMixin
+
+
+class UsageView(ApiMixin):
+    """The tokens of all messages that are there for the user."""
+
+    http_method_names: Any = ("get", "head")
+    serializer_class: Any = TokenUsageSerializer
+    filter_backends: Any = (DjangoFilterBackend,)
+    filterset_class = UsageFilter
+    parameters = ("agent_id", "user_id", "since", "until")
+
+    def needed(self) -> list[tuple[Verb, Any]]:
+        return [("view", Message)]
+
+    def get_queryset(self) -> QuerySet[Any]:
+        if getattr(self, "swagger_fake_view", False):
+            return Message.objects.none()
+        return self.access.rows(Message)
+
+    @documented(operation_id="usage_retrieve", filters=True, responses=TokenUsageSerializer)
+    def get(self, request: Request, **kwargs: Any) -> Response:
+        """The tokens of the messages of a period, in the sessions of an agent and a user, added up."""
+        return self.answer(usage_of(self.filter_queryset(self.get_queryset())))

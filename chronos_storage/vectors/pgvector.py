@@ -148,7 +148,11 @@ class PgVectorStore(OrmVectorStore):
             elif known:
                 return self._exactly(shape, question, matching, prepare=True)
         rows = self._by_index(shape, question, matching)
-        return rows if len(rows) >= question.top_k else self._exactly(shape, question, matching)
+        if question.text is None:
+            enough = len(rows) >= question.top_k
+        else:  # those that the words alone found are besides
+            enough = bool(rows) and rows[0][0] >= fusion.depth(question.top_k)
+        return rows if enough else self._exactly(shape, question, matching)
 
     def _remember(self, key: tuple[Any, ...], few: bool) -> None:
         if len(self._known) >= _KNOWN_FILTERS:

@@ -49,7 +49,7 @@ class Nearest:
     """Common table expressions that end with ``nearest``: id, embedding_id, distance.
 
     Attributes:
-        matched: the expression for how many rows matched the filter, NULL where they were not counted.
+        matched: the expression for how many rows were found to match the filter.
     """
 
     sql: str
@@ -78,7 +78,7 @@ def by_index(shape: Shape, query: Any, matching: Part, count: int) -> Nearest:
         f" nearest AS (SELECT id, embedding_id, vector {shape.operator} %s AS distance"
         f" FROM candidates ORDER BY distance, embedding_id LIMIT {count})",
         [*parameters, query],
-        "NULL::bigint",
+        "(SELECT count(*) FROM nearest)",
     )
 
 

@@ -17,6 +17,7 @@ from chronos_storage.exceptions import InvalidRecord
 from chronos_storage.records import Embedding
 from chronos_storage.testing.vectors.helpers import similarity
 from chronos_storage.vectors import builds
+from chronos_storage.vectors.fusion import fuse
 from chronos_storage.vectors.pgvector import PgVectorStore
 
 pytestmark = [
@@ -127,6 +128,11 @@ def test_rows_that_match_far_from_the_query(store: PgVectorStore) -> None:
         for top_k in (1, 10, 100):
             found = store.search("c", query, top_k, filter={"place": {"$gte": first, "$lt": last}})
             assert len({each.id for each in found} & {*matching[:top_k]}) >= 0.97 * top_k, (first, top_k)
+        # Words that all rows have are no reason to do without the nearest.
+        found = store.search("c", query, 10, filter={"place": {"$gte": first, "$lt": last}}, text="number")
+        fused = fuse(matching[:100], sorted(matching)[:100])
+        best = sorted(fused, key=lambda id: (-fused[id], id))[:10]
+        assert len({each.id for each in found} & {*best}) >= 9, first
 
 
 def test_a_filter_that_other_rows_match_by_now(store: PgVectorStore) -> None:

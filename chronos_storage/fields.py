@@ -29,7 +29,7 @@ else:
     )
 
 
-def _bytewise_collation(connection: BaseDatabaseWrapper) -> str:
+def bytewise_collation(connection: BaseDatabaseWrapper) -> str:
     """The collation under which two strings are equal, and sorted, as their UTF-8 bytes are."""
     if connection.vendor == "mysql":
         # utf8mb4_bin ignores trailing spaces; MariaDB and MySQL name the one that doesn't differently.
@@ -41,7 +41,7 @@ class _Bytewise(_StringField):
     """A string column that is compared bytewise."""
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
-        return {**super().db_parameters(connection), "collation": _bytewise_collation(connection)}
+        return {**super().db_parameters(connection), "collation": bytewise_collation(connection)}
 
 
 class IdField(_Bytewise, _CharField):
@@ -123,7 +123,7 @@ class JSONTextField(_AnyField):
     def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
         parameters = super().db_parameters(connection)
         if connection.vendor == "mysql":
-            parameters = {**parameters, "collation": _bytewise_collation(connection)}
+            parameters = {**parameters, "collation": bytewise_collation(connection)}
         return parameters
 
     def select_format(self, compiler: Any, sql: str, params: Any) -> Any:
@@ -173,7 +173,7 @@ class MetadataField(_JSONField):
     def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
         parameters = super().db_parameters(connection)
         if connection.vendor == "mysql":
-            parameters = {**parameters, "collation": _bytewise_collation(connection)}
+            parameters = {**parameters, "collation": bytewise_collation(connection)}
         return parameters
 
     def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> Any:

@@ -1,7 +1,9 @@
-"""Filters of lists: each by a field that an index begins with."""
+"""Filters of lists: each by a field that an index begins with, or among rows that an index finds."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from typing import Any, Final
 
 import django_filters
@@ -11,8 +13,11 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from .. import codec
-from ..models import AuditLog, Checkpoint, Event, Image, MemoryRecord, Message, Session
+from ..backends.orm.having import MetadataHas, has_text, json_has_text
+from ..exceptions import InvalidRecord
+from ..models import AuditLog, Checkpoint, Event, Image, MemoryRecord, Message, Session, Trace
 from .fields import MomentField
+from .ids import LIST_PATTERN, read_addresses
 
 
 def _string() -> Any:
@@ -49,12 +54,83 @@ def _until(field: str = "created_at") -> Any:
     return _MomentFilter(field, "lte", help_text="Only what is of this moment or earlier.")
 
 
+class _Names(forms.Field):
+    def clean(self, value: Any) -> Any:
+        try:
+            return read_addresses(value) if value else None
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
+
+
+@extend_schema_field({"type": "string", "pattern": LIST_PATTERN})
+class _NamesFilter(django_filters.Filter):
+    field_class = _Names
+
+
+def _one_of(field: str, what: str) -> Any:
+    return _NamesFilter(field, "in", help_text=f"Only these {what}, separated by commas; spelled as ids in paths are.")
+
+
+class _TextFilter(django_filters.CharFilter):
+    """What has a text in it. No index serves it, so that the rows must be narrowed down by something else."""
+
+    def filter(self, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return rows.filter(self.condition(value)) if value else rows
+
+    def condition(self, value: str) -> Any:
+        return has_text(self.field_name, value)
+
+
+class _JSONTextFilter(_TextFilter):
+    def condition(self, value: str) -> Any:
+        return json_has_text(self.field_name, value)
+
+
+#: What the names of the parameters begin with that filter by metadata.
+_METADATA = "metadata."
+
+
+def _metadata_conditions(given: Any) -> Iterator[MetadataHas]:
+    """The conditions of ``metadata.key=value``: the value a JSON literal, else a string; dots lead into objects."""
+    for name in given:
+        if name.startswith(_METADATA):
+            path = tuple(name.removeprefix(_METADATA).split("."))
+            if len(path) > codec.MAX_DEPTH:
+                raise InvalidRecord(name, f"has more than {codec.MAX_DEPTH} names")
+            for text in given.getlist(name):
+                value = _literal(text)
+                if isinstance(value, dict | list):
+                    raise InvalidRecord(name, "must be a string, a number, true, false or null")
+                try:
+                    codec.filterable_object(dict.fromkeys(path, value), "metadata")
+                except InvalidRecord as error:
+                    raise InvalidRecord(name, error.problem) from None
+                yield MetadataHas(path, value)
+
+
+def _literal(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_no_literal)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _no_literal(text: str) -> Any:
+    raise ValueError(text)
+
+
 class SessionFilter(django_filters.FilterSet):
     agent_id: Final = _string()
     user_id: Final = _string()
     status: Final = _string()
     container_id: Final = _string()
     image_id: Final = _string()
+    title: Final = _TextFilter(
+        "title",
+        max_length=codec.MAX_INDEXED,
+        strip=False,
+        help_text="Only sessions whose title has this text; upper and lower case differ.",
+    )
     include_deleted: Final = django_filters.BooleanFilter(
         method="with_deleted", help_text="Soft-deleted ones too, which are there for staff only."
     )
@@ -68,15 +144,60 @@ class SessionFilter(django_filters.FilterSet):
 
     def filter_queryset(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         rows = super().filter_queryset(rows)
+        for condition in _metadata_conditions(self.data):
+            rows = rows.filter(condition)
         return rows if self.form.cleaned_data["include_deleted"] else rows.filter(deleted_at=None)
+
+
+def unindexed(given: Any) -> list[str]:
+    """The names of the parameters of a query for sessions which no index serves."""
+    return [name for name in given if name == "title" or name.startswith(_METADATA)]
+
+
+#: What an index of sessions begins with, and is narrow enough to look through.
+NARROWING: Final = ("user_id", "agent_id", "container_id", "image_id")
+
+
+class MessageFilter(django_filters.FilterSet):
+    role: Final = _string()
+    kind: Final = _string()
+    since: Final = _since()
+    until: Final = _until()
+    text: Final = _JSONTextFilter(
+        "content",
+        max_length=codec.MAX_INDEXED,
+        strip=False,
+        help_text="Only messages whose content has this text, as it stands in JSON; upper and lower case differ.",
+    )
+
+    class Meta:
+        model = Message
+        fields: Final = ("role", "kind", "since", "until", "text")
 
 
 class EventFilter(django_filters.FilterSet):
     after_seq: Final = _number("gt", "Only events with a higher number.")
+    types: Final = _one_of("type", "types")
+    since: Final = _since()
+    until: Final = _until()
 
     class Meta:
         model = Event
-        fields: Final = ("after_seq",)
+        fields: Final = ("after_seq", "types", "since", "until")
+
+
+class TraceFilter(django_filters.FilterSet):
+    kind: Final = _string()
+    failed: Final = django_filters.BooleanFilter(
+        method="with_error", help_text="Only spans with an error, or only those without."
+    )
+
+    class Meta:
+        model = Trace
+        fields: Final = ("kind", "failed")
+
+    def with_error(self, rows: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
+        return rows.exclude(error="") if value else rows.filter(error="")
 
 
 class CheckpointFilter(django_filters.FilterSet):

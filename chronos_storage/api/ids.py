@@ -12,6 +12,12 @@ _ENCODED = re.compile(r"~[A-Za-z0-9_-]+\Z")
 PATTERN = r"^([A-Za-z0-9_.:@-]+|~[A-Za-z0-9_-]+)$"
 
 
+#: Names of several things that the query gives, at most.
+MAX_NAMES = 100
+#: What they look like there, as a JSON schema says it.
+LIST_PATTERN = r"^([A-Za-z0-9_.:@-]+|~[A-Za-z0-9_-]+)(,([A-Za-z0-9_.:@-]+|~[A-Za-z0-9_-]+))*$"
+
+
 def address(id: str) -> str:
     """The id as a segment of a path."""
     if _PLAIN.match(id):
@@ -31,3 +37,19 @@ def read_address(segment: str) -> str | None:
         return None
     canonical = base64.urlsafe_b64encode(id.encode()).decode().rstrip("=") == segment[1:]
     return id if canonical and "\x00" not in id else None
+
+
+def read_addresses(text: str) -> list[str]:
+    """The ids, or other names, that a comma-separated list of such segments stands for.
+
+    Raises:
+        ValueError: saying what is wrong with it.
+    """
+    segments = text.split(",")
+    if len(segments) > MAX_NAMES:
+        raise ValueError(f"names {len(segments):,}, and at most {MAX_NAMES} are taken")
+    names = [(segment, read_address(segment)) for segment in segments]
+    for segment, name in names:
+        if name is None:
+            raise ValueError(f"{segment!r} is none: write ~ and its base64url for what has other characters in it")
+    return [name for _, name in names if name is not None]

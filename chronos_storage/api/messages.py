@@ -12,6 +12,7 @@ from .. import records
 from ..exceptions import NotFound
 from ..models import Head
 from ..models.mapping import MESSAGES, Table
+from .filters import MessageFilter
 from .idempotency import id_from_key, store_batch
 from .schema import documented
 from .serializers import DeletedSerializer, MessageBatchSerializer, MessageSerializer, TruncateSerializer
@@ -23,6 +24,7 @@ class MessageViewSet(Listed, Retrieved):
 
     table: ClassVar[Table[Any]] = MESSAGES
     serializer_class: Any = MessageSerializer
+    filterset_class = MessageFilter
     orders = FORWARD
     keyed: ClassVar[Any] = ("create", "batch")
     verbs: ClassVar[Any] = {**Listed.verbs, "batch": "add", "truncate": "delete"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
+from django.db.models.query import QuerySet
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
@@ -14,13 +15,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from .. import records
-from ..exceptions import AlreadyExists, NotFound
+from ..exceptions import AlreadyExists, InvalidRecord, NotFound
 from ..models import AuditLog, Checkpoint, Event, Message
 from ..models.mapping import CHECKPOINTS, SESSIONS
 from .access import Verb
 from .export import PARTS, export
 from .fields import StringField
-from .filters import SessionFilter
+from .filters import NARROWING, SessionFilter, unindexed
 from .idempotency import id_from_key, repeated
 from .pagination import flag
 from .schema import documented
@@ -35,7 +36,11 @@ class ForkSerializer(SessionSerializer):
 
 
 class SessionViewSet(Listed, Retrieved):
-    """Sessions, newest first; ``order=-last_activity_at`` lists the most recently active first."""
+    """Sessions, newest first; ``order=-last_activity_at`` lists the most recently active first.
+
+    ``metadata.key=value`` lists those whose metadata have a value, a JSON literal or else a string, under a key; dots
+    lead into objects.
+    """
 
     table = SESSIONS
     serializer_class: Any = SessionSerializer
@@ -46,7 +51,17 @@ class SessionViewSet(Listed, Retrieved):
     verbs: ClassVar[Any] = {**Listed.verbs, "fork": "add", "merge_metadata": "change", "restore": "change"}
 
     def query_parameters(self) -> Iterable[str]:
-        return ["hard"] if self.action == "destroy" else super().query_parameters()
+        if self.action == "destroy":
+            return ["hard"]
+        return [*super().query_parameters(), *(["metadata.*"] if self.action == "list" else ())]
+
+    def filter_queryset(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        given = self.request.query_params
+        # Others' sessions are those of one user anyway.
+        if self.access.staff and not any(given.get(name) for name in NARROWING):
+            for name in unindexed(given):
+                raise InvalidRecord(name, f"is looked for among some sessions only: give {' or '.join(NARROWING)} too")
+        return super().filter_queryset(rows)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

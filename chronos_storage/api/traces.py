@@ -15,6 +15,7 @@ from ..backends.orm.pages import fetch_first
 from ..backends.spans import span_tree
 from ..exceptions import InvalidRecord, NotFound
 from ..models.mapping import TRACES
+from .filters import TraceFilter
 from .idempotency import id_from_key
 from .pagination import MAX_PAGE_SIZE, whole_number
 from .schema import documented
@@ -61,6 +62,7 @@ class SessionTraceViewSet(Listed):
 
     table = TRACES
     serializer_class: Any = TraceSerializer
+    filterset_class = TraceFilter
     order: ClassVar[tuple[str, ...]] = ("started_at", "id")
 
     @documented(parameters=_TREE_PARAMETERS, responses=TraceTreeSerializer)

@@ -4,6 +4,7 @@ and how often they may ask."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, ClassVar
 
@@ -95,7 +96,9 @@ class ApiMixin(GenericAPIView[Any]):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         require_length(request._request)  # first, as signing in may look for a token in the body
         super().initial(request, *args, **kwargs)
-        for name in request.query_params.keys() - set(self.query_parameters()) - {api_settings.URL_FORMAT_OVERRIDE}:
+        for name in request.query_params.keys() - {api_settings.URL_FORMAT_OVERRIDE}:
+            if any(fnmatchcase(name, known) for known in self.query_parameters()):
+                continue
             raise ValidationError({name: f"is no parameter here; {self._parameters_there()}"})
         for name, segment in kwargs.items():
             decoded = read_address(segment)
@@ -104,7 +107,7 @@ class ApiMixin(GenericAPIView[Any]):
             self.kwargs[name] = decoded
 
     def query_parameters(self) -> Iterable[str]:
-        """The names of the parameters that the query may have."""
+        """The names of the parameters that the query may have, each perhaps with a * for whatever there is."""
         return self.parameters  # type: ignore[no-any-return]
 
     def _parameters_there(self) -> str:

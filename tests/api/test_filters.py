@@ -1,0 +1,145 @@
+"""Filters of lists."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from chronos_storage.api.ids import address
+from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.records import Event, Message, Session, Trace
+from chronos_storage.testing.conformance.helpers import case
+from tests.api.conftest import Api
+from tests.conftest import ONLY_SQLITE, each_database
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+#: What differs between databases is JSON and text.
+EACH = pytest.mark.parametrize("alias", each_database(without=["postgres15"]), indirect=True)
+ONCE = pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)
+
+
+def found(asker: Api, path: str) -> list[str]:
+    return sorted(each["id"] for each in asker.get(path)["results"])
+
+
+@EACH
+def test_sessions_by_metadata_and_title(ada: Api, bob: Api, staff: Api, site: OrmStorage) -> None:
+    values: dict[str, Any] = {
+        "one": 1,
+        "float": 1.0,
+        "true": True,
+        "text": "1",
+        "word": "true",
+        "null": None,
+        "deep": {"in": {"0": "é"}},
+        "list": [1, {"in": "é"}],
+        "nil": "null",
+        "half": 0.5,
+        "large": 2**53 + 1,
+        "odd": 'a"b\\c%_',
+    }
+    odd = "a\"b'\\$[0] %"
+    for id, value in values.items():
+        metadata = {"key": value, odd: id, "10": id}
+        site.create_session(Session(id=id, user_id=ada.user_id, agent_id="a", title=f"{id} 100%_É", metadata=metadata))
+    site.create_session(Session(id="bare", user_id=ada.user_id, agent_id="b"))
+    site.create_session(Session(id="his", user_id=bob.user_id, metadata={"key": 1}))
+    for name, text, wanted in (
+        ("key", "1", ["float", "one"]),
+        ("key", "1.0", ["float", "one"]),
+        ("key", '"1"', ["text"]),
+        ("key", "true", ["true"]),
+        ("key", '"true"', ["word"]),
+        ("key", "null", ["null"]),
+        ("key", '"null"', ["nil"]),
+        ("key", "0.5", ["half"]),
+        ("key", str(2**53 + 1), ["large"]),
+        ("key", str(2**53), []),
+        ("key", 'a"b\\c%_', ["odd"]),
+        ("key", "TRUE", []),
+        ("key.in.0", "é", ["deep"]),
+        ("key.in", "é", []),
+        ("key.0", "1", []),
+        ("nothing", "null", []),
+        ("10", "one", ["one"]),
+        (odd, "word", ["word"]),
+    ):
+        with case(name, text):
+            query = f"metadata.{quote(name)}={quote(text)}"
+            assert found(ada, f"sessions?{query}") == wanted
+            assert found(staff, f"sessions?{query}&agent_id=a") == wanted
+    assert found(ada, "sessions?metadata.key=1&metadata.10=one") == ["one"]
+    assert found(ada, f"sessions?title={quote('e 100%_É')}") == ["large", "one", "true"]
+    assert found(ada, "sessions?title=ONE") == found(bob, "sessions?title=one") == []
+
+
+@ONCE
+def test_what_no_index_serves_is_refused(ada: Api, staff: Api, site: OrmStorage) -> None:
+    for query in ("metadata.key=1", "title=t", "metadata.key=1&status=active"):
+        problem = staff.get(f"sessions?{query}", 400)["errors"][0]
+        assert problem["field"] == query.partition("=")[0]
+    for wrong in ("[1]", "%7B%7D", str(2**63), "%00", "1e999", '"%5Cu0000"', '"%5Cud800"'):
+        with case(wrong):
+            assert ada.get(f"sessions?metadata.key={wrong}", 400)["errors"][0]["field"] == "metadata.key"
+    ada.get(f"sessions?metadata{'.x' * 101}=1", 400)
+    for unknown in ("metadata=1", "metadatakey=1", "text=t"):
+        ada.get(f"sessions?{unknown}", 400)
+    site.create_session(Session(id="s", user_id=ada.user_id))
+    ada.get("sessions/s/events?metadata.key=1", 400)
+
+
+@EACH
+def test_messages_by_role_kind_time_and_text(ada: Api, site: OrmStorage) -> None:
+    site.create_session(Session(id="s", user_id=ada.user_id))
+    contents: list[Any] = ['Where is "it"?', [{"text": "Ärger\n100%"}], {"a": "where"}, None]
+    for number, content in enumerate(contents):
+        site.add_message(
+            Message(
+                id=f"m{number}",
+                session_id="s",
+                role="user" if number % 2 else "tool",
+                kind="tool-call" if number == 2 else "",
+                content=content,
+                created_at=START + timedelta(hours=number),
+            )
+        )
+    for query, wanted in (
+        ("role=user", ["m1", "m3"]),
+        ("kind=tool-call", ["m2"]),
+        ("since=2026-01-01T01:00:00Z&until=2026-01-01T02:00:00Z", ["m1", "m2"]),
+        ("text=is%20%22it%22", ["m0"]),
+        (f"text={quote('Ärger' + chr(10) + '100%')}", ["m1"]),
+        ("text=here", ["m0", "m2"]),
+        ("text=Where", ["m0"]),
+        ("text=%25_", []),
+        ("text=here&role=tool&until=2026-01-01T00:00:00Z", ["m0"]),
+    ):
+        with case(query):
+            assert found(ada, f"sessions/s/messages?{query}") == wanted
+    assert ada.get("sessions/s/messages?since=now", 400)["errors"][0]["field"] == "since"
+
+
+@ONCE
+def test_events_by_type_and_time_and_spans_by_kind_and_failure(ada: Api, site: OrmStorage) -> None:
+    site.create_session(Session(id="s", user_id=ada.user_id))
+    for number, kind in enumerate(("t", "a,b", "t", "u")):
+        moment = START + timedelta(hours=number)
+        site.append_event(Event(id=f"e{number}", session_id="s", type=kind, created_at=moment))
+        error = "no" if number % 2 else ""
+        site.insert_trace(Trace(id=f"t{number}", session_id="s", kind=kind, error=error))
+    for path, wanted in (
+        ("events?types=t", ["e0", "e2"]),
+        (f"events?types=u,{address('a,b')}", ["e1", "e3"]),
+        ("events?types=t&since=2026-01-01T01:00:00Z", ["e2"]),
+        ("events?types=none", []),
+        ("traces?kind=t", ["t0", "t2"]),
+        ("traces?failed=true", ["t1", "t3"]),
+        ("traces?failed=false&kind=t", ["t0", "t2"]),
+    ):
+        with case(path):
+            assert found(ada, f"sessions/s/{path}") == wanted
+    for wrong in ("a,", "a b", ",".join("a" * 101)):
+        assert ada.get(f"sessions/s/events?types={quote(wrong)}", 400)["errors"][0]["field"] == "types"

@@ -31,6 +31,15 @@ class Behind(Lookup):
     def identity(self) -> tuple[Any, ...]:
         return (*super().identity, self.comparison)
 
+    def get_source_expressions(self) -> list[Any]:
+        # Column by column: one that is a window is put in its place by itself.
+        columns: list[Any] = self.lhs.get_source_expressions()
+        return columns
+
+    def set_source_expressions(self, exprs: Sequence[Any]) -> None:
+        self.lhs = self.lhs.copy()
+        self.lhs.set_source_expressions(exprs)
+
     def _compiled(self, compiler: Any) -> list[tuple[str, str, Any]]:
         """Each column and its value in SQL, with the value as its parameter."""
         pairs = []

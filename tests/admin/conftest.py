@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from chronos_storage import Storage
+from chronos_storage import storages
 from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.queues.handler import queue_handler
+from chronos_storage.vectors.handler import vector_stores
 
 
 class OneDatabase:
@@ -24,11 +26,19 @@ class OneDatabase:
     db_for_write = db_for_read
 
 
+#: They look at the database when what they hold is made.
+HANDLERS = (storages, queue_handler, vector_stores)
+
+
 @pytest.fixture
-def site(alias: str, settings) -> Storage:
+def site(alias: str, settings) -> Iterator[OrmStorage]:
     """The facade over the database that the whole site now uses."""
     settings.DATABASE_ROUTERS = [OneDatabase(alias)]
-    return OrmStorage()
+    for handler in HANDLERS:
+        handler.reset()
+    yield OrmStorage()
+    for handler in HANDLERS:
+        handler.reset()
 
 
 @pytest.fixture

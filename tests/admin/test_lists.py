@@ -113,9 +113,9 @@ def test_lists_leave_large_values_in_the_database(site, superuser) -> None:
 def test_the_site_can_name_the_database_itself(alias, settings) -> None:
     """As hosts do with an admin for each of their databases."""
     page: Any = type(admin.site.get_model_admin(model("session")))(model("session"), admin.site)
-    page.using = "elsewhere"
-    assert page.storage.alias == "elsewhere"
-    assert page.get_queryset(None).db == "elsewhere"
+    page.using = alias
+    assert page.storage.alias == alias
+    assert page.get_queryset(None).db == alias
 
 
 def test_a_container_without_rows_is_shown(site, superuser) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,6 @@ from django.test import Client
 
 from chronos_storage import queue, vector_store
 from chronos_storage.backends.orm import OrmStorage
-from chronos_storage.queues.handler import queue_handler
 from chronos_storage.records import (
     AuditLog,
     Checkpoint,
@@ -27,8 +25,7 @@ from chronos_storage.records import (
     Session,
     Trace,
 )
-from chronos_storage.vectors.handler import vector_stores
-from tests.admin.conftest import OneDatabase
+from tests.admin.conftest import site as site
 
 
 @dataclass
@@ -79,17 +76,6 @@ def signed_in(name: str, *, staff: bool = False, permissions: bool = False) -> A
     client = Client()
     client.force_login(user)
     return Api(client, user)
-
-
-@pytest.fixture
-def site(alias: str, settings: Any) -> Iterator[OrmStorage]:
-    """The facade over the database that the whole site now uses."""
-    settings.DATABASE_ROUTERS = [OneDatabase(alias)]
-    for handler in (queue_handler, vector_stores):  # which look at the database when they are made
-        handler.reset()
-    yield OrmStorage()
-    for handler in (queue_handler, vector_stores):
-        handler.reset()
 
 
 @pytest.fixture

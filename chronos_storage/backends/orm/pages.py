@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
+from django.core.exceptions import EmptyResultSet
 from django.db.models import F, Model, TextField, Value
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast, Coalesce, Length
@@ -71,7 +72,10 @@ def _within_bounds(rows: QuerySet[Any], order: Sequence[str], size: int) -> Quer
     """The first rows, up to the one with which they get too large: in one statement, which looks at no other."""
     places = {f"place{number}": F(name.removeprefix("-")) for number, name in enumerate(order)}
     first = rows.annotate(width=_width(rows.model), **places).values("pk", "width", *places)[:size]
-    sql, parameters = first.query.get_compiler(using=rows.db).as_sql()
+    try:
+        sql, parameters = first.query.get_compiler(using=rows.db).as_sql()
+    except EmptyResultSet:  # a filter that nothing can match
+        return rows.none()
     direction = "DESC" if order[0].startswith("-") else "ASC"
     places_in_order = ", ".join(f"{name} {direction}" for name in places)
     bounded = (

@@ -43,6 +43,31 @@ _CANCEL = """
 """
 _TIDYING_SECONDS = 2.0
 
+#: What a host lets its statements and transactions take, where it has set that: work on indexes takes what it takes.
+_LIMITS = """
+    SELECT name, setting FROM pg_settings WHERE setting NOT IN ('0', '-1') AND name IN
+        ('statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout')
+"""
+
+
+@contextmanager
+def _unlimited(cursor: Any) -> Iterator[None]:
+    """The block's statements may take as long as they do; but behind a pooler, where each may have another session."""
+    cursor.execute("SELECT pg_backend_pid()")
+    [session] = cursor.fetchone()
+    limits = []
+    if session == cursor.connection.info.backend_pid:
+        cursor.execute(_LIMITS)
+        limits = cursor.fetchall()
+    for name, _ in limits:
+        cursor.execute("SELECT set_config(%s, '0', false)", [name])
+    try:
+        yield
+    finally:
+        with suppress(DatabaseError):
+            for limit in limits:  # a pool gives the session to others
+                cursor.execute("SELECT set_config(%s, %s, false)", limit)
+
 
 @contextmanager
 def _alone(alias: str) -> Iterator[bool]:
@@ -52,7 +77,7 @@ def _alone(alias: str) -> Iterator[bool]:
         with connection.cursor() as cursor:
             # At other levels the transaction would keep a snapshot, for whose end the build inside would wait.
             cursor.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            cursor.execute(f"SELECT set_config(name, '0', true) FROM ({_LIMITS}) AS limits")
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
             [alone] = cursor.fetchone()
             try:
@@ -95,7 +120,7 @@ class _Work(threading.Thread):
             while not self._cancelled.is_set():
                 with _alone(self.alias) as self.begun:
                     if self.begun:
-                        with connections[self.alias].cursor() as cursor:
+                        with connections[self.alias].cursor() as cursor, _unlimited(cursor):
                             self._work(cursor)
                         return
                 self._cancelled.wait(_POLL_SECONDS)

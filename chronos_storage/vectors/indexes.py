@@ -97,6 +97,7 @@ def state(alias: str, collection_id: int) -> tuple[str, int]:
         )
         [under_way] = cursor.fetchone()
     size = next((size for name, is_valid, size in found if is_valid and name == hnsw), None)
-    if not under_way and any(not is_valid or name.endswith("_new") for name, is_valid, _ in found):
+    is_whole = all(is_valid and not name.endswith("_new") for name, is_valid, _ in found) and size is not None
+    if found and not is_whole and not under_way:
         return "broken", size or 0
     return ("ready" if size is not None else "building" if found else "none"), size or 0

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -151,6 +152,7 @@ def test_a_pool_gets_its_connections_back_without_the_lock(
 
     connection.close()
     with monkeypatch.context() as pooled:
+        pooled.setitem(connection.settings_dict["OPTIONS"], "options", "-c statement_timeout=19s")
         pooled.setitem(connection.settings_dict["OPTIONS"], "pool", {"min_size": 1, "max_size": 3})
         store.reindex("c", m=8)
         with pytest.raises(KeyboardInterrupt):
@@ -158,8 +160,43 @@ def test_a_pool_gets_its_connections_back_without_the_lock(
         for m in (9, 10):
             store.reindex("c", m=m)
         assert "m='10'" in index_definition()
+        for _ in range(3):  # the pool gives what it has by turns
+            store.close()
+            with connection.cursor() as cursor:
+                cursor.execute("SHOW statement_timeout")
+                assert cursor.fetchone() == ("19s",)
         store.close()
         connection.close_pool()
+
+
+def test_a_build_takes_longer_than_the_host_lets_its_statements(
+    store: PgVectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against: a collection that never gets its index, as the limits meant for a site's requests end each build."""
+    filled(store, "c")
+    connection: Any = connections["postgres"]
+    limits = ("statement_timeout", "lock_timeout", "transaction_timeout", "idle_in_transaction_session_timeout")
+    options = " ".join(f"-c {name}=300ms" for name in limits)
+    with ThreadPoolExecutor(1) as pool:
+        with open_transaction():
+            monkeypatch.setitem(connection.settings_dict["OPTIONS"], "options", options)
+            connection.close()
+            rebuilt = pool.submit(together, store, partial(store.reindex, "c", m=9))
+            time.sleep(0.8)
+            assert store.stats("c").index == "building"
+        rebuilt.result()
+    assert store.stats("c").index == "ready"
+    connection.close()
+
+
+def test_half_of_the_indexes_are_told(store: PgVectorStore) -> None:
+    filled(store, "c")
+    store.reindex("c")
+    with connections["postgres"].cursor() as cursor:
+        cursor.execute(f"DROP INDEX {next(name for name in index_names() if name.endswith('hnsw'))}")
+    assert store.stats("c").index == "broken"
+    store.reindex("c")
+    assert store.stats("c").index == "ready"
 
 
 _REBUILDER = """

@@ -158,6 +158,11 @@ def read(path: str | Path) -> Configured:
     return Configured(default, agents)
 
 
+def _kind(value: Any) -> str:
+    """What a value is, without the address that it may hold."""
+    return "nothing" if value is None else f"a {type(value).__name__}"
+
+
 class _File:
     """A file that is read, and what is wrong with it."""
 
@@ -176,17 +181,21 @@ class _File:
             return yaml.safe_load(self._path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{self._path} can't be read: {error}") from error
+        except yaml.MarkedYAMLError as error:  # which quotes the line, with the password that may be in it
+            line = f"line {error.problem_mark.line + 1}, " if error.problem_mark else ""
+            problem = "a tag that is not known" if "tag" in str(error.problem) else error.problem
+            raise ConfigurationError(f"{self._path} is not YAML: {line}{problem}") from None
         except yaml.YAMLError as error:
             raise ConfigurationError(f"{self._path} is not YAML: {error}") from error
 
     def object(self, value: Any, where: str) -> dict[str, Any]:
         if not isinstance(value, dict):
-            self.refuse(where, f"must be a mapping, not {value!r}")
+            self.refuse(where, f"must be a mapping, not {_kind(value)}")
         return value
 
     def list(self, value: Any, where: str) -> list[Any]:
         if not isinstance(value, list):
-            self.refuse(where, f"must be a list, not {value!r}")
+            self.refuse(where, f"must be a list, not {_kind(value)}")
         return value
 
     def place(self, value: Any, where: str) -> Place:
@@ -197,7 +206,7 @@ class _File:
                 self.refuse(f"{where}.{key}", "is not known; a storage has a backend and a dsn")
         backend = self._text(section.get("backend"), f"{where}.backend")
         if backend not in _BACKENDS:
-            self.refuse(f"{where}.backend", f"must be one of {', '.join(_BACKENDS)}, not {backend!r}")
+            self.refuse(f"{where}.backend", f"must be one of {', '.join(_BACKENDS)}, not {shown(backend)!r}")
         if not section.get("dsn") and backend in _WITHOUT_DSN:
             return Place(backend, _WITHOUT_DSN[backend])
         dsn = self._text(section.get("dsn"), f"{where}.dsn")
@@ -210,7 +219,7 @@ class _File:
     def _text(self, value: Any, where: str) -> str:
         """A string with its variables filled in."""
         if not isinstance(value, str) or not value:
-            self.refuse(where, "is missing" if value in (None, "") else f"must be a string, not {value!r}")
+            self.refuse(where, "is missing" if value in (None, "") else f"must be a string, not {_kind(value)}")
 
         def fill(match: re.Match[str]) -> str:
             name = match[1]

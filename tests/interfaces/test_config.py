@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -276,6 +277,25 @@ def test_errors_name_file_place_and_what_is_right(
     message = str(refused.value)
     assert message.startswith(f"{path}: {where}: " if where else f"{path} ")
     assert right in message
+
+
+def test_no_error_of_a_file_has_the_password_that_stands_there(file: File, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgres://ada:sesame@h/n")
+    for text in (
+        "storage: postgres://ada:sesame@h/n",
+        "storage: {backend: 'postgres://ada:sesame@h/n'}",
+        "storage: {backend: '${DATABASE_URL}'}",
+        "storage: {backend: postgres, dsn: ['postgres://ada:sesame@h/n']}",
+        "storage: [{backend: postgres, dsn: 'postgres://ada:sesame@h/n'}]",
+        "agents: {a: {storage: {backend: postgres, dsn: 'postgres://ada:sesame@h/n'}}}",
+        'storage:\n  dsn: "postgres://ada:sesame@h/n\n',
+        "storage:\n  dsn: postgres://ada:sesame@h/n: x",
+        "storage:\n  dsn: @sesame",
+        "storage:\n  dsn: !sesame x",
+    ):
+        with pytest.raises(ConfigurationError) as refused:
+            config.load(file(text))
+        assert "sesame" not in "".join(traceback.format_exception(refused.value)), text
 
 
 def test_a_file_that_can_t_be_read(tmp_path: Path) -> None:

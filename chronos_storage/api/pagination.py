@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import re
 from datetime import datetime
 from typing import Any
 
@@ -23,35 +22,16 @@ from ..backends.orm.pages import fetch_page
 from ..exceptions import InvalidRecord
 from ..keyset import Behind
 from ..models.mapping import Table
+from .query import flag, whole_number
 
 PAGE_SIZE = 50
 MAX_PAGE_SIZE = 500
-
-_WHOLE_NUMBER = re.compile(r"[1-9][0-9]{0,8}\Z")
 
 
 def default_page_size() -> int:
     """Rows of a page whose size isn't asked for."""
     size: int = conf.section("API").get("PAGE_SIZE", PAGE_SIZE)
     return size
-
-
-def whole_number(request: Request, name: str, default: int, most: int) -> int:
-    """The number, from 1 on, that a parameter of the query gives."""
-    given = request.query_params.get(name)
-    if given is None:
-        return default
-    if not (_WHOLE_NUMBER.match(given) and int(given) <= most):
-        raise ValidationError({name: f"must be a whole number from 1 to {most}"})
-    return int(given)
-
-
-def flag(request: Request, name: str) -> bool:
-    """Whether a parameter of the query is given as true."""
-    given = request.query_params.get(name, "false")
-    if given not in ("true", "false"):
-        raise ValidationError({name: "must be true or false"})
-    return given == "true"
 
 
 class KeysetPagination(BasePagination):
@@ -69,6 +49,7 @@ class KeysetPagination(BasePagination):
             order: fields that are unique together, all ascending, or with a leading "-" all descending.
         """
         self._request = request
+        self._count = rows.count() if flag(request, "count") else None
         self._columns = [name.removeprefix("-") for name in order]
         size = whole_number(request, "page_size", default_page_size(), MAX_PAGE_SIZE)
         backwards, position = self._position(table, request)
@@ -84,14 +65,18 @@ class KeysetPagination(BasePagination):
         return page
 
     def get_paginated_response(self, data: Any) -> Response:
-        return Response({"next": self._next, "previous": self._previous, "results": data})
+        return Response({"count": self._count, "next": self._next, "previous": self._previous, "results": data})
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         link = append_meta({"type": "string", "format": "uri"}, {"nullable": True})  # as the host's OpenAPI says it
         return {
             "type": "object",
-            "required": ["next", "previous", "results"],
+            "required": ["count", "next", "previous", "results"],
             "properties": {
+                "count": {
+                    **append_meta({"type": "integer"}, {"nullable": True}),
+                    "description": "How many there are on all pages; null unless asked for.",
+                },
                 "next": {**link, "description": "The next page, or null."},
                 "previous": {**link, "description": "The page before this one, or null."},
                 "results": schema,
@@ -113,6 +98,13 @@ class KeysetPagination(BasePagination):
                 "required": False,
                 "schema": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE},
                 "description": "How many, at most.",
+            },
+            {
+                "name": "count",
+                "in": "query",
+                "required": False,
+                "schema": {"type": "boolean"},
+                "description": "Whether to say how many there are on all pages.",
             },
         ]
 

@@ -10,10 +10,20 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 
 from .examples import REQUESTS
 from .idempotency import HEADER
-from .ids import PATTERN
+from .ids import LIST_PATTERN, MAX_NAMES, PATTERN
 from .problems import MEDIA_TYPE
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+_CHOSEN = [
+    OpenApiParameter("fields", str, description="Only these fields of each record, separated by commas."),
+    OpenApiParameter(
+        "ids",
+        {"type": "string", "pattern": LIST_PATTERN},
+        description=f"Only the records of these ids, at most {MAX_NAMES}, separated by commas; spelled as in paths.",
+    ),
+]
 
 
 class ApiSchema(AutoSchema):
@@ -21,8 +31,12 @@ class ApiSchema(AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         action = getattr(self.view, "action", "")
-        if action == "list" and (orders := list(getattr(self.view, "orders", ()))):
-            return [OpenApiParameter("order", str, enum=orders, default=orders[0])]
+        known: Any = getattr(self.view, "query_parameters", tuple)()
+        if action in ("list", "retrieve") and "fields" in known:
+            chosen = [parameter for parameter in _CHOSEN if parameter.name in known]
+            if orders := list(getattr(self.view, "orders", ())) if action == "list" else []:
+                chosen.append(OpenApiParameter("order", str, enum=orders, default=orders[0]))
+            return chosen
         if action in getattr(self.view, "keyed", ()):
             return [
                 OpenApiParameter(

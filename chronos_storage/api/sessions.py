@@ -23,7 +23,7 @@ from .export import PARTS, export
 from .fields import StringField
 from .filters import NARROWING, SessionFilter, unindexed
 from .idempotency import id_from_key, repeated
-from .pagination import flag
+from .query import flag
 from .schema import documented
 from .serializers import ExportSerializer, SessionSerializer, TokenUsageSerializer, VerificationSerializer
 from .views import Listed, Retrieved

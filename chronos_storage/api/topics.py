@@ -14,7 +14,7 @@ from ..exceptions import NotFound
 from ..models import QueueEntry
 from ..queues.handler import queue
 from .access import AccessRule, Verb
-from .pagination import whole_number
+from .query import whole_number
 from .schema import documented
 from .serializers import ConsumerSerializer, EntriesSerializer, PublishedSerializer, PublishSerializer
 from .views import ApiMixin

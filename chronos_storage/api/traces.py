@@ -17,7 +17,8 @@ from ..exceptions import InvalidRecord, NotFound
 from ..models.mapping import TRACES
 from .filters import TraceFilter
 from .idempotency import id_from_key
-from .pagination import MAX_PAGE_SIZE, whole_number
+from .pagination import MAX_PAGE_SIZE
+from .query import whole_number
 from .schema import documented
 from .serializers import TraceEndSerializer, TraceSerializer, TraceTreeSerializer
 from .views import Listed, Retrieved

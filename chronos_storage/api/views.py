@@ -32,6 +32,7 @@ from .bodies import JSONParser, JSONRenderer, require_length
 from .etags import add_etag, version_of, write_if_match
 from .ids import read_address
 from .pagination import KeysetPagination
+from .query import names
 from .schema import ApiSchema
 from .store import served
 
@@ -40,7 +41,7 @@ FORWARD: Mapping[str, tuple[str, ...]] = {"asc": ("seq_num",), "desc": ("-seq_nu
 BACKWARD: Mapping[str, tuple[str, ...]] = {"desc": ("-seq_num",), "asc": ("seq_num",)}
 
 
-_PAGE = ("cursor", "page_size")
+_PAGE = ("cursor", "page_size", "count")
 #: The actions that read so much that they have a rate of their own.
 _LONG = ("export", "verify")
 
@@ -232,14 +233,24 @@ class RecordViewSet(ApiMixin, GenericViewSet[Any]):
 
     def query_parameters(self) -> Iterable[str]:
         filters = getattr(self, "filterset_class", None)
-        names = [*super().query_parameters(), *(filters.base_filters if filters else ())]
+        known = [*super().query_parameters(), *(filters.base_filters if filters else ())]
         if self.action == "list":
-            return [*names, *_PAGE, *(["order"] if self.orders else [])]
-        return [*(names if self.action in self.filtered else ()), *(_PAGE if self.action in self.paged else ())]
+            return [*known, *_PAGE, "ids", "fields", *(["order"] if self.orders else [])]
+        if self.action == "retrieve":
+            return ["fields"]
+        return [*(known if self.action in self.filtered else ()), *(_PAGE if self.action in self.paged else ())]
 
     @property
     def throttle_scope(self) -> str:
         return "chronos_export" if self.action in _LONG else super().throttle_scope
+
+    def get_serializer(self, *args: Any, **kwargs: Any) -> Any:
+        serializer = super().get_serializer(*args, **kwargs)
+        wanted = self.request.query_params.get("fields")
+        if wanted is not None and self.action in ("list", "retrieve"):
+            of_each: Any = getattr(serializer, "child", serializer)
+            keep_fields(of_each, wanted.split(","))
+        return serializer
 
     def get_order(self) -> tuple[str, ...]:
         """The order of the list that is asked for."""
@@ -278,6 +289,11 @@ class RecordViewSet(ApiMixin, GenericViewSet[Any]):
 class Listed(RecordViewSet):
     """Adds the list."""
 
+    def filter_queryset(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        rows = super().filter_queryset(rows)
+        ids = names(self.request, "ids")
+        return rows if ids is None else rows.filter(**{f"{self.table.id}__in": ids})
+
     def list(self, request: Request, **kwargs: Any) -> Response:
         rows = self.filter_queryset(self.get_queryset())
         paginator = self.paginator
@@ -291,6 +307,21 @@ class Retrieved(RecordViewSet):
 
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
         return self.answer(self.record())
+
+
+def keep_fields(serializer: serializers.Serializer[Any], wanted: list[str]) -> None:
+    """Leave out of what is answered all fields but these.
+
+    Raises:
+        ValidationError: one is none.
+    """
+    there = list(serializer.fields)
+    for name in wanted:
+        if name not in there:
+            raise ValidationError({"fields": f"{name!r} is no field here; there are {', '.join(there)}"})
+    for name in there:
+        if name not in wanted:
+            del serializer.fields[name]
 
 
 def check_session(access: AccessRule, id: str) -> None:

@@ -143,3 +143,40 @@ def test_events_by_type_and_time_and_spans_by_kind_and_failure(ada: Api, site: O
             assert found(ada, f"sessions/s/{path}") == wanted
     for wrong in ("a,", "a b", ",".join("a" * 101)):
         assert ada.get(f"sessions/s/events?types={quote(wrong)}", 400)["errors"][0]["field"] == "types"
+
+
+@ONCE
+def test_lists_are_counted(ada: Api, bob: Api, site: OrmStorage) -> None:
+    for number in range(5):
+        site.create_session(Session(id=f"s{number}", user_id=ada.user_id, agent_id="ab"[number % 2]))
+    page = ada.get("sessions?count=true&page_size=2")
+    assert (page["count"], len(page["results"])) == (5, 2)
+    assert ada.get(page["next"].partition("/api/")[2])["count"] == 5
+    assert ada.get("sessions?count=true&agent_id=b")["count"] == 2
+    assert bob.get("sessions?count=true")["count"] == 0
+    assert ada.get("sessions")["count"] is ada.get("sessions?count=false")["count"] is None
+    assert ada.get("sessions?count=1", 400)["errors"][0]["field"] == "count"
+
+
+@ONCE
+def test_only_the_fields_that_are_asked_for(ada: Api, site: OrmStorage) -> None:
+    site.create_session(Session(id="s", user_id=ada.user_id, title="t"))
+    assert ada.get("sessions?fields=id,title")["results"] == [{"id": "s", "title": "t"}]
+    assert ada.get("sessions/s?fields=title") == {"title": "t"}
+    for path in ("sessions", "sessions/s"):
+        for wrong in ("", "id,", "id,colour", "user"):
+            assert ada.get(f"{path}?fields={wrong}", 400)["errors"][0]["field"] == "fields"
+    ada.get("sessions/s/usage?fields=total_tokens", 400)
+
+
+@ONCE
+def test_several_are_read_by_their_ids(ada: Api, bob: Api, site: OrmStorage) -> None:
+    for id in ("a", "b", "c,d", "é"):
+        site.create_session(Session(id=id, user_id=ada.user_id))
+        site.add_message(Message(id=id, session_id="a", role="user"))
+    site.create_session(Session(id="his", user_id=bob.user_id))
+    wanted = f"?ids=a,{address('c,d')},{address('é')},his,none"
+    assert found(ada, f"sessions{wanted}") == found(ada, f"sessions/a/messages{wanted}") == ["a", "c,d", "é"]
+    for wrong in ("", "a,,b", ",".join("a" * 101), "~", "a%20b"):
+        assert ada.get(f"sessions?ids={wrong}", 400)["errors"][0]["field"] == "ids"
+    assert found(ada, f"sessions?ids={','.join('a' * 100)}") == ["a"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.db import connections, router, transaction
@@ -14,6 +15,7 @@ from ..backends.handler import known_alias
 from ..backends.orm.errors import retried
 from ..exceptions import AlreadyExists, ConfigurationError, InvalidRecord, NotFound
 from ..ids import new_id
+from ..snapshots import unless_unseen
 from . import filters, models
 from .base import Metric, VectorStore
 from .filters import And
@@ -63,7 +65,8 @@ class OrmVectorStore(VectorStore):
             raise InvalidRecord("metric", f"must be one of {', '.join(METRICS)}, not {asked.metric!r}")
         rows = models.Collection.objects.using(self.alias)
         defaults = {"dimension": asked.dimension, "metric": asked.metric, "version": new_id()}
-        row, _ = rows.get_or_create(name=asked.name, defaults=defaults)
+        with unless_unseen():
+            row, _ = rows.get_or_create(name=asked.name, defaults=defaults)
         stored = _record(row)
         if stored != asked:
             raise AlreadyExists(
@@ -79,8 +82,11 @@ class OrmVectorStore(VectorStore):
             row = self._collections().select_for_update().filter(name=codec.string(name, "name")).first()
             if row is None:
                 return False
-            self._embeddings(row)._raw_delete(self.alias)
+            embeddings = self._embeddings(row)
+            embeddings._raw_delete(self.alias)
             row.delete()
+            # Those that were written since the transaction's snapshot are seen only after it.
+            transaction.on_commit(partial(embeddings._raw_delete, self.alias), using=self.alias, robust=True)
         return True
 
     @retried

@@ -23,6 +23,7 @@ from chronos_storage.records import (
     AuditLog,
     Checkpoint,
     Container,
+    Embedding,
     Event,
     Image,
     MemoryRecord,
@@ -30,6 +31,8 @@ from chronos_storage.records import (
     Session,
     Trace,
 )
+from chronos_storage.vectors import models
+from chronos_storage.vectors.stores import database_store
 
 MOMENT = records.now()
 #: A call for a session, whose id is that of everything else too.
@@ -49,6 +52,8 @@ REPEATS: dict[str, Call] = {
         Checkpoint(id=x, session_id=x, seq_num=7, namespace="sub")
     ),
     "load": lambda store, x: store.load([Container(id=x, created_at=MOMENT, updated_at=MOMENT)]) * 0,
+    "create_collection": lambda store, x: database_store(using=store.alias).create_collection(x, 1),
+    "upsert": lambda store, x: database_store(using=store.alias).upsert("known", [Embedding(id=x, vector=[1])]),
 }
 #: What another writer does, and what is then done to it.
 CHANGES: dict[str, tuple[Call, Call]] = {
@@ -106,6 +111,10 @@ CHANGES: dict[str, tuple[Call, Call]] = {
         lambda store, x: OrmQueue(store.alias).ack("consumer", "known", cursor_of(1)),
         lambda store, x: OrmQueue(store.alias).ack("consumer", "known", cursor_of(1)),
     ),
+    "drop_collection": (
+        lambda store, x: database_store(using=store.alias).upsert("known", [Embedding(id=x, vector=[1])]),
+        lambda store, x: database_store(using=store.alias).drop_collection("known"),
+    ),
 }
 LEVELS: dict[str, dict[str, dict[str, Any]]] = {
     # as psycopg numbers them
@@ -132,6 +141,7 @@ def stores(request: pytest.FixtureRequest, transactional_db: None, other_databas
     known = connections.settings[alias]
     connections.settings["late"] = known | {"OPTIONS": known["OPTIONS"] | LEVELS[alias][level]}
     OrmQueue(alias).publish("known", 1)
+    database_store(using=alias).create_collection("known", 1)
     yield OrmStorage("late"), OrmStorage(alias)
     connections["late"].close()
     del connections["late"], connections.settings["late"]
@@ -160,6 +170,8 @@ def test_what_another_has_made_is_there(stores: Stores, subtests: pytest.Subtest
     for name, (others, call) in CHANGES.items():
         with subtests.test(name):
             late_to(stores, name, others, call)
+    # Not even what was written to the collection after the snapshot from which it was dropped.
+    assert not models.Embedding.objects.using(stores[1].alias).exists()
 
 
 def test_what_nobody_has_made_is_not_there(stores: Stores) -> None:

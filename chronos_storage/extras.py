@@ -15,6 +15,7 @@ _EXTRAS = {
     "numpy": "vectors",
     "psycopg": "postgres",
     "rest_framework": "rest",
+    "rest_framework_api_key": "keys",
 }
 
 

@@ -46,6 +46,8 @@ INSTALLED_APPS = [
     "chronos_storage.vectors",
     "rest_framework",
     "rest_framework.authtoken",
+    "rest_framework_api_key",
+    "chronos_storage.api.keys",
     "django_filters",
     "drf_spectacular",
 ]

@@ -222,7 +222,7 @@ class TopicStreamView(_StreamView):
     """A topic's entries, as they are published."""
 
     def check_there(self) -> None:
-        check_topic(self.access, "view", self.kwargs["topic"])
+        check_topic(self, "view")
 
     @documented(
         operation_id="topics_stream",

@@ -11,11 +11,12 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from ..exceptions import NotFound
-from ..models import QueueEntry
+from ..models import Event, QueueEntry
 from ..queues.handler import queue
-from .access import AccessRule, Verb
+from .access import SESSION_TOPIC, Verb
 from .query import whole_number
 from .schema import documented
+from .scopes import check_scopes
 from .serializers import ConsumerSerializer, EntriesSerializer, PublishedSerializer, PublishSerializer
 from .views import ApiMixin
 
@@ -26,9 +27,13 @@ _PARAMETERS = [
 ]
 
 
-def check_topic(access: AccessRule, verb: Verb, topic: str) -> None:
-    """Raise what the answer is where the user may not do this to a topic."""
-    may = access.may_use_topic(verb, topic, QueueEntry)
+def check_topic(view: ApiMixin, verb: Verb) -> None:
+    """Raise what the answer is where this may not be done to the topic of a view's address."""
+    topic = view.kwargs["topic"]
+    check_scopes(view.request.auth, [(verb, QueueEntry)])
+    if verb == "view" and topic.startswith(SESSION_TOPIC):
+        check_scopes(view.request.auth, [(verb, Event)])  # which is what it has
+    may = view.access.may_use_topic(verb, topic, QueueEntry)
     if may is None:
         raise NotFound(f"there is no topic {topic!r}")
     if not may:
@@ -40,7 +45,7 @@ class _TopicViewSet(ApiMixin, GenericViewSet[Any]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        check_topic(self.access, self.verbs.get(self.action, "view"), self.kwargs["topic"])
+        check_topic(self, self.verbs.get(self.action, "view"))
 
 
 class EntryViewSet(_TopicViewSet):

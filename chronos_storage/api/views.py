@@ -34,6 +34,7 @@ from .ids import read_address
 from .pagination import KeysetPagination
 from .query import names
 from .schema import ApiSchema
+from .scopes import check_scopes
 from .store import served
 
 #: The orders of a list by number.
@@ -47,12 +48,13 @@ _LONG = ("export", "verify")
 
 
 class Permission(BasePermission):
-    """Asks the access rule whether the user may do this to rows of the view's model at all."""
+    """Asks the access rule, and scopes, whether this may be done to rows of the view's model at all."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         access: AccessRule = view.access
         if not access.signed_in:
             return False
+        check_scopes(request.auth, view.needed())
         return all(access.may(verb, model) for verb, model in view.needed())
 
 

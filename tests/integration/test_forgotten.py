@@ -83,13 +83,15 @@ def test_a_missing_app_is_named() -> None:
 
 
 def test_a_missing_app_of_vectors_or_of_the_api_is_named() -> None:
-    vectors, *checks = project(
+    vectors, keys, *checks = project(
         "from chronos_storage import vector_store; vector_store.list_collections()",
+        "from chronos_storage.api.keys.models import ApiKey",
         apps="chronos_storage",
         tags="urls",
     )
     missing = '"chronos_storage.vectors" is not in INSTALLED_APPS: add it there, and migrate'
     assert vectors == f"ConfigurationError: {missing}"
+    assert keys == f"ConfigurationError: {missing}".replace("vectors", "api.keys")
     assert [line.partition(" Add")[0] for line in checks if line.startswith("chronos_storage.E008")] == [
         f'chronos_storage.E008: The REST API is mounted, and "{name}" is not in INSTALLED_APPS.'
         for name in ("rest_framework", "django_filters")

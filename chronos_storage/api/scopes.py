@@ -1,0 +1,56 @@
+"""Scopes: what credentials read and write of that which their owner may.
+
+Credentials have scopes if `request.auth` is `Scoped`, as an API key is. ``read`` and ``write`` are for every data type,
+``messages:read`` and the like for one, by the name that the API's paths give it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rest_framework.exceptions import PermissionDenied
+
+from .access import Verb
+
+#: What the paths call the rows of a model, by its label: an app of its own need not be installed.
+DATA_TYPES: dict[str, str] = {
+    "chronos_storage.session": "sessions",
+    "chronos_storage.message": "messages",
+    "chronos_storage.memoryrecord": "memory",
+    "chronos_storage.auditlog": "audit-logs",
+    "chronos_storage.trace": "traces",
+    "chronos_storage.event": "events",
+    "chronos_storage.checkpoint": "checkpoints",
+    "chronos_storage.container": "containers",
+    "chronos_storage.image": "images",
+    "chronos_storage.queueentry": "topics",
+    "chronos_vectors.collection": "collections",
+    "chronos_vectors.embedding": "collections",
+}
+#: All that there are.
+SCOPES: tuple[str, ...] = (
+    "read",
+    "write",
+    *(f"{name}:{way}" for name in dict.fromkeys(DATA_TYPES.values()) for way in ("read", "write")),
+)
+
+
+class Scoped:
+    """Credentials that give no more than their scopes, and never more than their owner may.
+
+    Attributes:
+        scopes: each one of `SCOPES`; without any, nothing can be read or written.
+    """
+
+    scopes: list[str]
+
+
+def check_scopes(auth: Any, needed: Iterable[tuple[Verb, Any]]) -> None:
+    """Raise `PermissionDenied` where credentials have scopes, and none for one of these verbs and models."""
+    if isinstance(auth, Scoped):
+        for verb, model in needed:
+            way = "read" if verb == "view" else "write"
+            own = f"{DATA_TYPES.get(model._meta.label_lower, model._meta.label_lower)}:{way}"
+            if not {way, own}.intersection(auth.scopes):
+                raise PermissionDenied(f"This needs the scope {own}, which the credentials don't have.")

@@ -28,7 +28,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from .backends.base import Storage
 from .backends.handler import DEFAULT_ALIAS, storages
-from .dsn import MEMORY, shown
+from .dsn import MEMORY, file_path, shown
 from .exceptions import ConfigurationError
 
 _CONNECT = "chronos_storage.dsn.connect"
@@ -96,8 +96,7 @@ class Place:
         if self.backend != "sqlite" or self.dsn.endswith(MEMORY):
             return None
         name = unquote(urlsplit(self.dsn).path[1:]) if "://" in self.dsn else self.dsn
-        path = Path(name)
-        return None if path.exists() else path
+        return None if file_path(name).exists() else Path(name)
 
 
 @dataclass(frozen=True, slots=True)

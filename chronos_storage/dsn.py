@@ -42,7 +42,8 @@ _SQLITE = "django.db.backends.sqlite3"
 _HOST_AND_PORT = re.compile(r"[^/\\]*:[0-9]+(/.*)?")
 _STORES = frozenset(_SQL_SCHEMES) | {"memory", "redis", "mongo", "mongodb", "dynamo", "dynamodb", "filesystem", "none"}
 _REGION = re.compile("[a-z]{2}(-[a-z]+)+-[0-9]")
-_KEYWORDS = re.compile(r"(host|hostaddr|dbname|user|service)\s*=")
+_KEYWORDS = re.compile(r"(?i)([^/]*[\s;])?(host|hostaddr|server|dbname|user|password|pwd|service)\s*=")
+_USER = re.compile(r"[^/\\]*:[^/\\]*@")
 
 #: The driver's option that refuses writes, and what it has to hold.
 _READ_ONLY = {
@@ -82,6 +83,8 @@ def connect(dsn: str, *, migrate: bool = False, **options: Any) -> Storage:
         ConfigurationError: the address's scheme is not known, it can't be read, or it would become another store than
             it looks like; the message has the right spelling.
     """
+    if not isinstance(dsn, str):
+        raise ConfigurationError(f"the address must be a string, not {type(dsn).__name__}")
     if dsn.startswith(MEMORY_SCHEME):
         return _memory(dsn.removeprefix(MEMORY_SCHEME), options)
     from .backends.orm import OrmStorage
@@ -127,7 +130,7 @@ def connect_read_only(dsn: str) -> BaseDatabaseWrapper:
     if scheme == "sqlite":
         _refuse_host(dsn)
         name = unquote(urlsplit(dsn).path[1:]) if "://" in dsn else dsn
-        path = Path(os.path.abspath(name))  # noqa: PTH100
+        path = file_path(name)
         if not path.is_file():
             raise ConfigurationError(f"there is no file {name}")
         return connections[_alias({"ENGINE": _SQLITE, "NAME": f"file:{quote(str(path))}?mode=ro"})]
@@ -203,12 +206,12 @@ def _refuse_host(dsn: str) -> None:
 
 def _refuse_no_file(name: str) -> None:
     """Refuse what would become a SQLite file of this name, and is meant for something else."""
-    word = name.partition(":")[0]
+    word = re.split(":|//", name, maxsplit=1)[0]
     if not name:
         raise ConfigurationError(f"the address is empty: write a file name, {MEMORY} or an address with its scheme")
     if name == "memory":
         right = f"{MEMORY_SCHEME} or {MEMORY}"
-    elif _HOST_AND_PORT.fullmatch(name):
+    elif _HOST_AND_PORT.fullmatch(name) or (_USER.match(name) and word not in _STORES):
         right = f"the store's scheme before it, as in redis://{shown(name)} or postgres://{shown(name)}"
     elif word in _STORES:
         right = f"the whole address, as in {word}://…"
@@ -224,7 +227,13 @@ def _refuse_no_file(name: str) -> None:
 
 
 def _name_shown(name: str) -> str:
-    return re.sub(r"=\s*\S+", "=***", shown(name))
+    return re.sub("(?s)=.*", "=***", shown(name))  # a value may have blanks
+
+
+def file_path(name: str) -> Path:
+    """Where a SQLite file of this name is; in the user's home if it begins with ``~/``."""
+    # A symbolic link may point to a file that is yet to be made.
+    return Path(os.path.abspath(os.path.expanduser(name)))  # noqa: PTH100, PTH111
 
 
 def _sqlite(name: str, **options: Any) -> dict[str, Any]:
@@ -232,7 +241,7 @@ def _sqlite(name: str, **options: Any) -> dict[str, Any]:
     if name == MEMORY:
         name, defaults = _new_memory(), {**SQLITE_OPTIONS, "init_command": ""}
     else:
-        path = Path(os.path.abspath(name))  # noqa: PTH100 - a symbolic link may point to a file that is yet to be made
+        path = file_path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         name = str(path)
     return {"ENGINE": _SQLITE, "NAME": name, "OPTIONS": {**defaults, **options}}

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
+from ..dsn import file_path
 from ..exceptions import ConfigurationError
 
 #: What every SQLite file begins with.
@@ -30,7 +31,7 @@ def refuse_original(path: str | Path) -> None:
     Raises:
         ConfigurationError: it is AgentX' own; the message says how its data is brought in.
     """
-    path = Path(path)
+    path = file_path(str(path))
     if path.is_dir():
         raise ConfigurationError(f"{path} is a folder, such as AgentX' driver for files keeps its JSON in, {_IMPORT}")
     if not path.is_file() or not path.stat().st_size:

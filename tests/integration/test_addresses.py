@@ -30,18 +30,37 @@ from chronos_storage.exceptions import ConfigurationError
         ("redis", "redis://…"),
         ("us-east-1", "dynamodb://us-east-1/table"),
         ("host=localhost password=geheim", "postgres://user"),
+        ("host=localhost password='ge heim' user=ada", "postgres://user"),
+        ("password=geheim host=localhost", "postgres://user"),
+        ("Server=localhost;Password=geheim", "postgres://user"),
+        ("postgres//ada:geheim@localhost/db", "postgres://…"),
+        ("ada:geheim@localhost/db", "postgres://ada:***@localhost/db"),
+        ("redis:6379", "redis://redis:6379"),
         ("", "is empty"),
+        (None, "must be a string, not NoneType"),
     ],
 )
 def test_an_address_that_would_become_another_store_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dsn: str, right: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dsn: Any, right: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigurationError) as refused:
         connect(dsn)
     assert right in str(refused.value)
-    assert "geheim" not in str(refused.value)
+    assert "heim" not in str(refused.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for dsn in ("~/a/notes.db", "sqlite:///~/a/notes.db"):
+        storage: Any = connect(dsn)
+        assert connections[storage.alias].settings_dict["NAME"] == str(tmp_path / "a/notes.db")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert Place("sqlite", "~/a/notes.db").missing_file is not None
+    (tmp_path / "a/notes.db").touch()
+    assert Place("sqlite", "~/a/notes.db").missing_file is None
 
 
 @pytest.mark.parametrize(

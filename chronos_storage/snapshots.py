@@ -36,19 +36,43 @@ def refuse_unseen(using: str, row: models.Model) -> None:
     Args:
         row: unsaved, with the primary key and whatever must not be empty.
     """
-    connection = connections[using]
-    if connection.vendor != "postgresql" or not connection.in_atomic_block:
+    if not _sees_only_its_snapshot(using):
         return
-    with connection.cursor() as cursor:
-        cursor.execute("SHOW transaction_isolation")
-        if cursor.fetchone()[0] == "read committed":
-            return
     rows: Any = type(row)._default_manager.using(using)
     if rows.filter(pk=row.pk).select_for_update(no_key=True).exists():
         return
     with transaction.atomic(using=using):
         rows.bulk_create([row], ignore_conflicts=True)
         transaction.set_rollback(True, using=using)
+
+
+def _sees_only_its_snapshot(using: str) -> bool:
+    """Whether the alias has a transaction open on PostgreSQL that does not see what is committed meanwhile."""
+    connection = connections[using]
+    if connection.vendor != "postgresql" or not connection.in_atomic_block:
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW transaction_isolation")
+        return bool(cursor.fetchone()[0] != "read committed")
+
+
+def check_references(using: str, model: type[models.Model]) -> None:
+    """Have the references to a model's rows checked now, those of unseen rows too, and not as the transaction ends.
+
+    Only PostgreSQL defers it.
+    """
+    if not _sees_only_its_snapshot(using):
+        return
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            "SELECT string_agg(format('%%I.%%I', nspname, conname), ', ') FROM pg_constraint"
+            " JOIN pg_namespace ON pg_namespace.oid = connamespace"
+            " WHERE contype = 'f' AND condeferrable AND confrelid = %s::regclass",
+            [model._meta.db_table],
+        )
+        names = cursor.fetchone()[0]
+        for when in ("IMMEDIATE", "DEFERRED"):
+            cursor.execute(f"SET CONSTRAINTS {names} {when}")
 
 
 @contextmanager

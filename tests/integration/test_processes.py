@@ -20,7 +20,7 @@ from django.contrib.auth.models import User
 from django.db import connections, transaction
 from pytest_django import DjangoDbBlocker
 
-from chronos_storage import connect, records
+from chronos_storage import connect, models, records
 from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.exceptions import NotFound, RetryTransaction
 from chronos_storage.records import (
@@ -262,6 +262,40 @@ def test_writers_of_one_session_lock_in_one_order(storage_committed: OrmStorage,
     assert together(storage, *[lambda turn=turn: write(turn) for turn in range(6)]) == [None] * 6
     assert [storage.last_seq(id) for id in "ab" if storage.get_session(id)] == ([] if last == "delete" else [18, 18])
     assert all(verdict.intact for verdict in storage.verify_all())
+
+
+@on_servers
+def test_a_late_audit_entry_and_the_removal_of_its_session_leave_a_whole_chain(storage_committed: OrmStorage) -> None:
+    """The entry was under way before there was such a session, and is stored while the session is removed."""
+    storage = storage_committed
+    looked, purged, appended = threading.Event(), threading.Event(), threading.Event()
+
+    def before(statement: str, reached: threading.Event, other: threading.Event) -> Any:
+        def wait(execute: Any, sql: str, *arguments: Any) -> Any:
+            if sql.startswith(statement):
+                reached.set()
+                other.wait(10)
+            return execute(sql, *arguments)
+
+        return connections[storage.alias].execute_wrapper(wait)
+
+    def append() -> None:
+        with before(f"INSERT INTO {quoted(models.Head)}", looked, purged):
+            storage.append_audit_log(AuditLog(session_id="new"))
+        appended.set()
+
+    def remove() -> bool:
+        looked.wait(10)
+        storage.create_session(Session(id="new"))
+        with before(f"DELETE FROM {quoted(models.Trace)}", purged, appended):
+            return storage.delete_session("new", hard=True)
+
+    def quoted(model: Any) -> str:
+        name: str = connections[storage.alias].ops.quote_name(model._meta.db_table)
+        return name
+
+    assert together(storage, append, remove) == [None, True]
+    assert [verdict for verdict in storage.verify_all() if not verdict.intact] == []
 
 
 class OneFile:

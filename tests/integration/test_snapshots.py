@@ -83,6 +83,22 @@ CHANGES: dict[str, tuple[Call, Call]] = {
         lambda store, x: store.truncate_messages(x, x),
     ),
     "end_trace": (lambda store, x: store.insert_trace(Trace(id=x)), lambda store, x: store.end_trace(x, output=1)),
+    "end_trace again": (
+        lambda store, x: store.insert_trace(Trace(id=x, output=1, ended_at=MOMENT)),
+        lambda store, x: store.end_trace(x, output=1),
+    ),
+    "delete_session with an event": (
+        lambda store, x: store.append_event(Event(session_id=x)),
+        lambda store, x: store.delete_session(x, hard=True),
+    ),
+    "delete_session with a message": (
+        lambda store, x: store.add_message(Message(session_id=x, role="user")),
+        lambda store, x: store.delete_session(x, hard=True),
+    ),
+    "delete_session with an audit entry": (
+        lambda store, x: store.append_audit_log(AuditLog(session_id=x)),
+        lambda store, x: store.delete_session(x, hard=True),
+    ),
     "put_memory": (
         lambda store, x: store.put_memory(MemoryRecord(id=x, agent_id=x, key="k", value=1)),
         lambda store, x: store.put_memory(MemoryRecord(agent_id=x, key="k", value=2)),
@@ -94,6 +110,10 @@ CHANGES: dict[str, tuple[Call, Call]] = {
     "save_container": (
         lambda store, x: store.save_container(Container(id=x)),
         lambda store, x: store.save_container(Container(id=x, config={"k": 1})),
+    ),
+    "save_container again": (
+        lambda store, x: store.save_container(Container(id=x, created_at=MOMENT, updated_at=MOMENT)),
+        lambda store, x: store.save_container(Container(id=x, created_at=MOMENT, updated_at=MOMENT)),
     ),
     "patch_image_metadata": (
         lambda store, x: store.save_image(Image(id=x)),
@@ -172,6 +192,7 @@ def test_what_another_has_made_is_there(stores: Stores, subtests: pytest.Subtest
             late_to(stores, name, others, call)
     # Not even what was written to the collection after the snapshot from which it was dropped.
     assert not models.Embedding.objects.using(stores[1].alias).exists()
+    assert [verdict for verdict in stores[1].verify_all() if not verdict.intact] == []
 
 
 def test_what_nobody_has_made_is_not_there(stores: Stores) -> None:

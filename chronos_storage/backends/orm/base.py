@@ -15,7 +15,7 @@ from ... import codec, records, signals
 from ...exceptions import AlreadyExists, AmbiguousId, NotFound
 from ...models import Session
 from ...models.mapping import Table
-from ...snapshots import refuse_unseen
+from ...snapshots import current, refuse_unseen
 from ..arguments import span
 from ..base import Storage
 from ..handler import known_alias
@@ -102,7 +102,7 @@ class OrmBase(Storage):
                 update_fields=[column for column in table.columns if column not in keep],
                 **self.conflict_target(table.id),
             )
-            stored = self.one(table, self.rows(table).filter(pk=record.id))
+            stored = self.one(table, current(self.rows(table).filter(pk=record.id)))
         assert stored is not None
         self.written(stored)
         return stored

@@ -11,11 +11,13 @@ from django.db.models.query import QuerySet
 from ... import codec, records, signals
 from ...exceptions import AlreadyExists, InvalidRecord, NotFound
 from ...ledger.heads import lock_sessions, locked
+from ...ledger.numbering import audit_chain
 from ...ledger.permit import note_purge, permit
-from ...models import Checkpoint, Head, MemoryRecord, Message, Trace
+from ...models import AuditLog, Checkpoint, Head, MemoryRecord, Message, Trace
 from ...models.mapping import SESSIONS
 from ...queues import feed
 from ...records import Session
+from ...snapshots import Unseen, check_references, current, unless_unseen
 from ..arguments import choice, filters, identified
 from ..base import SessionOrder
 from ..changes import FIXED, new_session, not_deleted, patch_of, taken
@@ -189,15 +191,23 @@ class SessionMethods(OrmBase):
                 self.refuse_unseen(SESSIONS, id)
                 return False
             self._heads(id)
+            chain = audit_chain(id, None)
+            audit_heads = Head.objects.using(self.alias).filter(owner=chain, kind=Head.Kind.AUDIT_LOG)
+            # An entry that was under way before there was the session may still come, with a head that must stay.
+            going = [head.pk for head in locked(audit_heads)]
             opened.purge_events(id)
             opened.purge_audit_logs(id)
+            if going and current(AuditLog.objects.using(self.alias).filter(chain=chain).only("pk")[:1]):
+                raise Unseen  # they would stay, without their head
             removed = {
                 model._meta.model_name: model._default_manager.using(self.alias).filter(session_id=id).delete()[0]
                 for model in (Message, Checkpoint, Trace, MemoryRecord)
             }
             feed.forget(self.alias, id)
-            Head.objects.using(self.alias).filter(owner=f"session:{id}", kind=Head.Kind.AUDIT_LOG).delete()
-            pk_row(self.rows(SESSIONS), id).delete()  # and its other heads, by `remove_heads`
+            audit_heads.filter(pk__in=going).delete()
+            with unless_unseen():  # what was written behind this transaction's snapshot
+                pk_row(self.rows(SESSIONS), id).delete()  # and its other heads, by `remove_heads`
+                check_references(self.alias, SESSIONS.model)
             note_purge(
                 self.alias,
                 action="session.delete",

@@ -51,7 +51,7 @@ class TraceMethods(OrmBase):
         row = pk_row(self.rows(TRACES), id)
         with self.transaction():
             row.update(**changes)
-            stored = self.one(TRACES, row)
+            stored = self.one(TRACES, current(row))  # which the update may have left as it was, and unseen
             if stored is None:
                 self.refuse_unseen(TRACES, id)
                 raise NotFound(f"there is no trace {id!r}")

@@ -42,7 +42,10 @@ def id_from_key(view: Any, given: str = "", place: int | None = None) -> str:
         raise ValidationError({"id": f"is made from the {HEADER}: give one of them"})
     match = view.request.resolver_match
     parts = [view.access.user_id, match.view_name, sorted(view.kwargs.items()), key, place]
-    return str(uuid.uuid5(_NAMESPACE, codec.canonical(parts)))
+    id = str(uuid.uuid5(_NAMESPACE, codec.canonical(parts)))
+    if place is None:
+        view.replayed = view.get_queryset().filter(**{view.table.id: id}).exists()
+    return id
 
 
 def store_batch(view: Any, kind: Head.Kind, given: Sequence[Any], store: Callable[[], T]) -> T:
@@ -62,6 +65,7 @@ def store_batch(view: Any, kind: Head.Kind, given: Sequence[Any], store: Callabl
         stored = set(view.get_queryset().filter(**asked).values_list(column, flat=True))
         if stored and stored != ids:
             raise AlreadyExists(f"the {HEADER} was given to a batch of another length")
+        view.replayed = bool(stored)
         return store()
 
     return transacted(view.storage, store_unless_another)

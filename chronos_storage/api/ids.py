@@ -18,9 +18,13 @@ MAX_NAMES = 100
 LIST_PATTERN = r"^([A-Za-z0-9_.:@-]+|~[A-Za-z0-9_-]+)(,([A-Za-z0-9_.:@-]+|~[A-Za-z0-9_-]+))*$"
 
 
+#: The names of routes that stand where an id could.
+OWN_NAMES = frozenset(("batch", "export", "history", "latest", "prune", "stream", "truncate"))
+
+
 def address(id: str) -> str:
     """The id as a segment of a path."""
-    if _PLAIN.match(id):
+    if _PLAIN.match(id) and id not in OWN_NAMES:
         return id
     return "~" + base64.urlsafe_b64encode(id.encode()).decode().rstrip("=")
 

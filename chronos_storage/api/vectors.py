@@ -30,6 +30,7 @@ class CollectionViewSet(ApiMixin, GenericViewSet[Any]):
     """Collections of the vector store "default". They are few: a list has them all."""
 
     serializer_class: Any = CollectionSerializer
+    named_by = "name"
     verbs: ClassVar[dict[str, tuple[Verb, Any]]] = {
         "list": ("view", Collection),
         "retrieve": ("view", Collection),

@@ -20,6 +20,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.reverse import reverse
 from rest_framework.settings import api_settings
 from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.viewsets import GenericViewSet
@@ -30,7 +31,7 @@ from . import problems
 from .access import AccessRule, Verb, access_for
 from .bodies import JSONParser, JSONRenderer, require_length
 from .etags import add_etag, version_of, write_if_match
-from .ids import read_address
+from .ids import address, read_address
 from .pagination import KeysetPagination
 from .query import names
 from .schema import ApiSchema
@@ -93,6 +94,11 @@ class ApiMixin(GenericAPIView[Any]):
     http_method_names: Any = ("get", "post", "put", "patch", "delete", "head")
     #: The names of the parameters that a query may have.
     parameters: Any = ()
+    #: The name of a record's field that its address ends with, and of its route, which the router gives.
+    named_by = "id"
+    basename: Any = None
+    #: Whether the request creates what an earlier one with its key has created.
+    replayed = False
     #: The version of the record that is answered, where records have versions.
     version = ""
 
@@ -153,6 +159,8 @@ class ApiMixin(GenericAPIView[Any]):
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
+        if self.replayed and response.status_code == 201:
+            response["Idempotent-Replayed"] = "true"
         patch_cache_control(response, private=True, no_cache=True)
         patch_vary_headers(response, ("Accept", "Authorization", "Cookie"))
         if isinstance(response, Response) and response.accepted_renderer.format == "json":
@@ -182,8 +190,19 @@ class ApiMixin(GenericAPIView[Any]):
         return data
 
     def answer(self, record: Any, status: int = 200) -> Response:
-        """A response with one record."""
-        return Response(self.get_serializer(record).data, status=status)
+        """A response with one record, which if it was created says where it is."""
+        response = Response(self.get_serializer(record).data, status=status)
+        if status == 201:
+            response["Location"] = self.address_of(record)
+        return response
+
+    def address_of(self, record: Any) -> str:
+        """Where one record of the view's is."""
+        match = self.request.resolver_match
+        assert match is not None
+        parts = {**self.kwargs, "id": getattr(record, self.named_by)}
+        path = {name: address(id) for name, id in parts.items()}
+        return reverse(f"{match.namespace}:{self.basename}-detail", kwargs=path, request=self.request)
 
 
 class RecordViewSet(ApiMixin, GenericViewSet[Any]):

@@ -141,7 +141,8 @@ def test_a_repeated_creation_returns_what_is_stored(staff: Api) -> None:
     for path, first, other in CREATIONS:
         with case(path):
             created = staff.post(path, first, Idempotency_Key="one")
-            assert staff.post(path, first, Idempotency_Key="one") == created
+            again = staff.ask("POST", path, first, Idempotency_Key="one")
+            assert (again.json(), again["Idempotent-Replayed"]) == (created, "true")
             problem = staff.post(path, other, 409, Idempotency_Key="one")
             assert problem["type"] == "urn:chronos-storage:problem:already-exists"
             assert staff.post(path, first, Idempotency_Key="two")["id"] != created["id"] or path == "memory"
@@ -149,13 +150,31 @@ def test_a_repeated_creation_returns_what_is_stored(staff: Api) -> None:
             staff.post(path, first, 400, Idempotency_Key="")
 
 
+@once
+def test_what_is_created_says_where_it_is(staff: Api) -> None:
+    with_checkpoints(staff)
+    for path, body, _ in CREATIONS:
+        with case(path):
+            created = staff.ask("POST", path, body, Idempotency_Key="one")
+            assert "Idempotent-Replayed" not in created
+            assert staff.get(created["Location"].partition("/api/")[2])["id"] == created.json()["id"]
+    for id in ("a/b", "batch", "history", "~", ".."):
+        for path in ("sessions/s/messages", "sessions/s/checkpoints"):
+            with case(path, id):
+                created = staff.ask("POST", path, {"id": id, "role": "user"} if "messages" in path else {"id": id})
+                assert staff.get(created["Location"].partition("/api/")[2])["id"] == id
+    collection = staff.ask("POST", "collections", {"name": "é", "dimension": 2})
+    assert staff.get(collection["Location"].partition("/api/")[2])["name"] == "é"
+
+
 def test_a_repeated_batch_returns_what_is_stored(ada: Api) -> None:
     session = ada.post("sessions", {})["id"]
     batches = {"events": {"events": [{"type": "a"}] * 3}, "messages": {"messages": [{"role": "user"}] * 3}}
     for path, body in batches.items():
-        created = ada.post(f"sessions/{session}/{path}/batch", body, Idempotency_Key="one")
-        assert len({each["id"] for each in created[path]}) == 3
-        assert ada.post(f"sessions/{session}/{path}/batch", body, Idempotency_Key="one") == created
+        first, second = (ada.ask("POST", f"sessions/{session}/{path}/batch", body, Idempotency_Key="one") for _ in "12")
+        assert len({each["id"] for each in first.json()[path]}) == 3
+        assert second.json() == first.json()
+        assert ("Idempotent-Replayed" in first, second["Idempotent-Replayed"]) == (False, "true")
 
 
 @once

@@ -12,6 +12,7 @@ from django.db import transaction
 
 from chronos_storage import queue, vector_store
 from chronos_storage.api import urls
+from chronos_storage.api.ids import OWN_NAMES
 from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.records import (
     AuditLog,
@@ -163,6 +164,13 @@ def routes() -> Iterator[str]:
 
 def test_every_route_is_in_the_table() -> None:
     assert sorted(routes()) == sorted(TABLE)
+
+
+def test_the_names_of_routes_are_no_addresses_of_ids() -> None:
+    paths = {str(pattern.pattern) for pattern in urls.urlpatterns}
+    lists = {path.removesuffix("<str:id>") for path in paths if path.endswith("/<str:id>")}
+    names = {path.removeprefix(each) for path in paths for each in lists if path.startswith(each)}
+    assert {name for name in names if "<" not in name and "/" not in name} == OWN_NAMES
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ from ..models.mapping import EVENTS
 from ..queues.following import hearing
 from ..queues.handler import queue
 from .access import Verb
+from .ids import LIST_PATTERN
+from .query import names
 from .schema import documented
 from .sending import Places
 from .serializers import EntrySerializer, EventSerializer
@@ -62,6 +64,13 @@ def _parameters(position: str, pattern: str) -> list[OpenApiParameter]:
             description=f"The {position} of the last message that was received: begins behind it, whatever `after` is.",
         ),
     ]
+
+
+_TYPES = OpenApiParameter(
+    "types",
+    {"type": "string", "pattern": LIST_PATTERN},
+    description="Only events of these types, separated by commas; spelled as ids in paths are.",
+)
 
 
 class _Whatever(BaseContentNegotiation):
@@ -144,7 +153,10 @@ def _as_of_now(request: HttpRequest) -> HttpRequest:
 
 
 class EventStreamView(_StreamView):
-    """A session's events, as they are appended."""
+    """A session's events, as they are appended, or those of some types."""
+
+    parameters: Any = ("after", "types")
+    types: list[str] | None = None
 
     def needed(self) -> list[tuple[Verb, Any]]:
         return [("view", Event)]
@@ -154,7 +166,7 @@ class EventStreamView(_StreamView):
 
     @documented(
         operation_id="sessions_events_stream",
-        parameters=_parameters("number", "^[0-9]+$"),
+        parameters=[*_parameters("number", "^[0-9]+$"), _TYPES],
         responses={(200, _MEDIA_TYPE): OpenApiTypes.STR},
     )
     def get(self, request: Request, **kwargs: Any) -> StreamingHttpResponse:
@@ -164,6 +176,7 @@ class EventStreamView(_StreamView):
         return self.stream()
 
     def begin(self) -> int:
+        self.types = names(self.request, "types")
         last, base = self.head()
         asked = self.asked()
         if asked is None:
@@ -204,6 +217,10 @@ class EventStreamView(_StreamView):
     def page(self, after: int, size: int) -> tuple[int, list[bytes], int]:
         """How many events come behind a number, up to `size`; the first of them as messages; the last one's number."""
         rows = self.access.rows(Event).filter(session_id=self.kwargs["session_id"], seq_num__gt=after)
+        last = after
+        if self.types is not None:
+            last = self.head()[0]  # known before the rows are read, so that none up to it is passed over
+            rows = rows.filter(type__in=self.types)
         events = EVENTS.fetch(rows.order_by("seq_num")[:size])
         if not (events and events[0].seq_num == after + 1) and after < self.head()[1]:
             raise CursorExpired(_PURGED)
@@ -215,6 +232,8 @@ class EventStreamView(_StreamView):
             messages.append(message(event.seq_num, _EVENT.to_representation(event), event.type))
             left -= len(messages[-1])
             after = event.seq_num
+        if len(messages) == len(events) < size:
+            after = max(after, last)  # what isn't of the types isn't read again
         return len(events), messages, after
 
 

@@ -16,10 +16,11 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.db import connections
-from django.test import AsyncClient
+from django.test import AsyncClient, RequestFactory
 from rest_framework.authtoken.models import Token
 
 from chronos_storage import queue
+from chronos_storage.api.streams import EventStreamView
 from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.models import Session as SessionModel
 from chronos_storage.queues import following
@@ -130,6 +131,37 @@ def committed(transactional_db: None, session: OrmStorage) -> Iterator[OrmStorag
 
 
 # Where it begins
+
+
+@once
+def test_a_stream_of_some_types(committed: OrmStorage, ada: Api) -> None:
+    async def use(stream: Stream) -> list[str]:
+        found = await stream.ids(2)
+        for _ in range(30):
+            await sync_to_async(append)(committed, *"a" * 10)
+        await sync_to_async(append)(committed, "a,b", "b", "a")
+        return found + await stream.ids(2)
+
+    assert follow(ada, f"{EVENTS}?after=0&types=b,c,~YSxi", use) == ["2", "3", "304", "305"]
+    assert follow(ada, f"{EVENTS}?types=b", lambda stream: stream.ids(1), Last_Event_ID="2") == ["305"]
+    for wrong in ("", "a,,b", "%20"):
+        assert refused(ada, f"{EVENTS}?types={wrong}", 400)["errors"][0]["field"] == "types"
+
+
+@once
+def test_events_of_other_types_are_passed_over_once(committed: OrmStorage, ada: Api) -> None:
+    request = RequestFactory().get("/")
+    assert ada.user is not None
+    request.user = ada.user
+    view = EventStreamView(kwargs={"session_id": "s"})
+    view.request = view.initialize_request(request)
+    view.types = ["b", "z"]
+    assert view.page(0, 10)[::2] == (1, 3)
+    append(committed, *"aaa")
+    assert view.page(3, 10) == (0, [], 6)
+    append(committed, *"zzz")
+    found, messages, after = view.page(6, 2)
+    assert (found, len(messages), after) == (2, 2, 8)
 
 
 @pytest.mark.parametrize("published", [False, True], ids=["polled", "published"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -171,12 +172,21 @@ class SessionMethods(OrmBase):
                 self.refuse_unseen(SESSIONS, id)
         return bool(hidden)
 
-    @retried
     def restore_session(self, id: str) -> Session:
-        id = codec.string(id, "id")
+        id, moment = codec.string(id, "id"), records.now()
+
+        def restore_again() -> Session:
+            known = self.get_session(id)
+            if known and known.updated_at and known.updated_at >= moment:  # this call has restored it
+                return known
+            return self._restore(id, moment)
+
+        return attempt(self.alias, partial(self._restore, id, moment), again=restore_again)
+
+    def _restore(self, id: str, moment: datetime) -> Session:
         with self.transaction():
             rows = pk_row(self.rows(SESSIONS), id)
-            if not rows.exclude(deleted_at=None).update(deleted_at=None, updated_at=records.now()):
+            if not rows.exclude(deleted_at=None).update(deleted_at=None, updated_at=moment):
                 self.refuse_unseen(SESSIONS, id)
                 raise not_deleted(id)
             self._heads(id).update(closed=False)

@@ -17,6 +17,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
+from rest_framework.views import APIView
 
 from ..exceptions import CursorExpired, InvalidRecord, NotSupported
 from ..models import Event, Head
@@ -129,7 +130,7 @@ class _StreamView(ApiMixin):
     def check_again(self) -> None:
         """Raise an error if the same request would now be refused."""
         self.request: Request = self.initialize_request(_as_of_now(self.request._request))
-        self.perform_authentication(self.request)
+        APIView.perform_authentication(self, self.request)  # whoever else fails to at the same address
         self.check_permissions(self.request)
         self.check_there()
 

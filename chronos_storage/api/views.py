@@ -22,7 +22,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.settings import api_settings
-from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.viewsets import GenericViewSet
 
 from ..exceptions import NotFound
@@ -37,6 +36,7 @@ from .query import names
 from .schema import ApiSchema
 from .scopes import check_scopes
 from .store import served
+from .throttling import Throttle, failures_counted
 
 #: The orders of a list by number.
 FORWARD: Mapping[str, tuple[str, ...]] = {"asc": ("seq_num",), "desc": ("-seq_num",)}
@@ -57,26 +57,6 @@ class Permission(BasePermission):
             return False
         check_scopes(request.auth, view.needed())
         return all(access.may(verb, model) for verb, model in view.needed())
-
-
-class Throttle(ScopedRateThrottle):
-    """By the scopes ``chronos_read``, ``chronos_write``, ``chronos_export``, ``chronos_search`` and ``chronos_stream``.
-
-    Their rates stand in DRF's ``DEFAULT_THROTTLE_RATES``; a scope that isn't there has no limit.
-    """
-
-    num_requests: int
-    duration: int
-
-    def get_rate(self) -> str | None:
-        rates: Mapping[str | None, str | None] = api_settings.DEFAULT_THROTTLE_RATES  # type: ignore[assignment]
-        return rates.get(self.scope)
-
-    def count(self, more: int) -> None:
-        """Count the request that was allowed as so many more, which may use the rate up."""
-        if self.rate is not None:
-            self.history = [*[self.now] * min(more, self.num_requests), *self.history][: self.num_requests]
-            self.cache.set(self.key, self.history, self.duration)
 
 
 class ApiMixin(GenericAPIView[Any]):
@@ -114,6 +94,10 @@ class ApiMixin(GenericAPIView[Any]):
             if decoded is None:
                 raise NotFound(f"{segment!r} is no address of an id")
             self.kwargs[name] = decoded
+
+    def perform_authentication(self, request: Request) -> None:
+        with failures_counted(request, self):
+            super().perform_authentication(request)
 
     def query_parameters(self) -> Iterable[str]:
         """The names of the parameters that the query may have, each perhaps with a * for whatever there is."""

@@ -154,7 +154,16 @@ def test_a_key_is_refused(ada: Api, site: OrmStorage) -> None:
     assert not ApiKey.objects.exists()
 
 
-def test_a_stream_ends_with_what_it_was_begun_by(committed: OrmStorage, ada: Api) -> None:  # noqa: F811
+def test_a_stream_ends_with_what_it_was_begun_by(committed: OrmStorage, ada: Api, settings: Any) -> None:  # noqa: F811
+    """And not because somebody else at its address signs in wrongly."""
+    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": {"chronos_auth": "1/hour"}}
+
+    def fail() -> None:
+        with_key("wrong").get("sessions", 401)
+        with_key("wrong").get("sessions", 429)
+
+    begun: asyncio.Barrier
+
     async def ends(lose: Callable[[ApiKey], Any]) -> None:
         row, made = await sync_to_async(ApiKey.objects.create_key)(
             owner=ada.user, name="agent", scopes=["events:read", "topics:read"]
@@ -162,6 +171,8 @@ def test_a_stream_ends_with_what_it_was_begun_by(committed: OrmStorage, ada: Api
 
         async def use(stream: Stream) -> list[bytes]:
             await stream.part()
+            if await begun.wait() == 0:
+                await sync_to_async(fail)()
             assert await stream.part() == b":\n\n"
             await sync_to_async(lose)(row)
             return await stream.end()
@@ -179,6 +190,8 @@ def test_a_stream_ends_with_what_it_was_begun_by(committed: OrmStorage, ada: Api
         row.save()
 
     async def all_at_once() -> None:
+        nonlocal begun
+        begun = asyncio.Barrier(3)
         await asyncio.gather(ends(revoke), ends(narrow), ends(ApiKey.delete))
 
     async_to_sync(all_at_once)()

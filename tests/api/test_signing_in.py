@@ -1,0 +1,66 @@
+"""How users sign in: what is wrong is counted by the client's address, and then not even looked at."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+from rest_framework.authtoken.models import Token
+
+from tests.api.conftest import Api
+from tests.conftest import ONLY_SQLITE, alias_of
+
+alias = alias_of(ONLY_SQLITE)
+
+
+def from_(address: str, token: str, forwarded: str = "") -> Api:
+    """A client at an address that says it has this token."""
+    given = {"Authorization": f"Token {token}", "X-Forwarded-For": forwarded}
+    return Api(Client(REMOTE_ADDR=address, headers=given))
+
+
+@pytest.fixture
+def thrice(settings: Any) -> None:
+    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": {"chronos_auth": "3/hour"}}
+
+
+def test_bad_credentials_are_throttled_by_address(ada: Api, thrice: None) -> None:
+    assert ada.user
+    token = Token.objects.create(user=ada.user).key
+    for _ in range(10):  # what is right counts for nothing
+        from_("198.51.100.1", token).get("sessions")
+    Api(Client(REMOTE_ADDR="198.51.100.1")).get("sessions", 401)  # nor does what isn't there
+    for _ in range(3):
+        from_("198.51.100.1", "wrong").get("sessions", 401)
+    for guess in ("wrong", token):
+        for path in ("sessions", "sessions/none/events/stream", "no/such/thing"):
+            answer = from_("198.51.100.1", guess).ask("GET", path)
+            assert answer.status_code == 429
+            assert 0 < int(answer["Retry-After"]) <= 3600
+            assert answer["Content-Type"] == "application/problem+json"
+    page = from_("198.51.100.1", token).ask("GET", "sessions", Accept="text/html")
+    assert (page.status_code, re.findall(rb"\bada\b", page.content)) == (429, [])
+
+    ada.client.defaults["REMOTE_ADDR"] = "198.51.100.1"
+    ada.get("sessions")  # whose session has begun
+    from_("198.51.100.2", token).get("sessions")
+
+
+def test_the_address_is_not_what_the_client_says(ada: Api, thrice: None, settings: Any) -> None:
+    for number in range(3):
+        from_("198.51.100.3", "wrong", f"203.0.113.{number}").get("sessions", 401)
+    from_("198.51.100.3", "wrong", "203.0.113.9").get("sessions", 429)
+
+    # but behind as many proxies as the project says, what the outermost of them saw
+    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "NUM_PROXIES": 1}
+    for number in range(3):
+        from_("198.51.100.3", "wrong", f"{number}, 203.0.113.10").get("sessions", 401)
+    from_("198.51.100.3", "wrong", "9, 203.0.113.10").get("sessions", 429)
+    from_("198.51.100.3", "wrong", "9, 203.0.113.11").get("sessions", 401)
+
+
+def test_without_a_rate_nothing_is_counted(anonymous: Api) -> None:
+    for _ in range(5):
+        from_("198.51.100.4", "wrong").get("sessions", 401)

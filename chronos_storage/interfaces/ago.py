@@ -85,10 +85,10 @@ class Service:
             NotFound: there is no such session, or it is deleted.
         """
         written = session_of(session)
-        names = ("user_id", "author", "title", "metadata")
-        return ago_session_of(
-            self._storage.patch_session(session.id, **{name: getattr(written, name) for name in names})
-        )
+        changes: dict[str, Any] = {"author": written.author, "title": written.title, "metadata": written.metadata}
+        if written.user_id:
+            changes["user_id"] = written.user_id
+        return ago_session_of(self._storage.patch_session(session.id, **changes))
 
     @_released
     def delete_session(self, id: str) -> bool:

@@ -84,6 +84,8 @@ def test_an_update_keeps_the_user_and_needs_the_session(service: Service) -> Non
     with pytest.raises(InvalidRecord) as refused:
         service.update_session(Session(id="s", user_id="eve"))
     assert refused.value.field == "user_id"
+    kept = service.update_session(Session(id="s", title="renamed"))
+    assert (kept.user_id, kept.title) == ("ada", "renamed")
     with pytest.raises(NotFound):
         service.update_session(Session(id="unheard of"))
 

@@ -11,11 +11,12 @@ from rest_framework.response import Response
 
 from .. import records
 from ..models.mapping import AUDIT_LOGS
+from .answers import AuditExportSerializer
 from .export import export_audit_logs
 from .filters import AuditLogFilter
 from .idempotency import id_from_key
 from .schema import documented
-from .serializers import AuditExportSerializer, AuditLogSerializer
+from .serializers import AuditLogSerializer
 from .views import Listed, Retrieved
 
 

@@ -11,12 +11,13 @@ from rest_framework.response import Response
 from .. import records
 from ..exceptions import NotFound
 from ..models.mapping import CHECKPOINTS
+from .answers import DeletedSerializer, HistorySerializer
 from .filters import CheckpointFilter
 from .history import history
 from .idempotency import id_from_key
 from .pagination import KeysetPagination
 from .schema import documented
-from .serializers import CheckpointSerializer, DeletedSerializer, HistorySerializer, PruneSerializer
+from .serializers import CheckpointSerializer, PruneSerializer
 from .views import BACKWARD, Listed, Retrieved
 
 

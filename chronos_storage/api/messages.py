@@ -12,10 +12,11 @@ from .. import records
 from ..exceptions import NotFound
 from ..models import Head
 from ..models.mapping import MESSAGES, Table
+from .answers import DeletedSerializer
 from .filters import MessageFilter
 from .idempotency import id_from_key, store_batch
 from .schema import documented
-from .serializers import DeletedSerializer, MessageBatchSerializer, MessageSerializer, TruncateSerializer
+from .serializers import MessageBatchSerializer, MessageSerializer, TruncateSerializer
 from .views import FORWARD, Listed, Retrieved
 
 

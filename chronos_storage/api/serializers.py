@@ -115,10 +115,6 @@ class MessageBatchSerializer(RecordSerializer):
     messages: Final = batch_of(MessageSerializer)
 
 
-class DeletedSerializer(serializers.Serializer[Any]):
-    deleted: Final = serializers.IntegerField(help_text="How many were removed.")
-
-
 class TruncateSerializer(RecordSerializer):
     after_message_id: Final = StringField(
         required=True, allow_blank=False, help_text="The last message that stays; those behind it are removed."
@@ -179,16 +175,6 @@ class TraceEndSerializer(RecordSerializer):
     staff_only: ClassVar[tuple[str, ...]] = ()
 
 
-class TraceNodeSerializer(serializers.Serializer[Any]):
-    depth: Final = serializers.IntegerField(help_text="0 for a span whose parent isn't in the session.")
-    trace: Final = TraceSerializer()
-
-
-class TraceTreeSerializer(serializers.Serializer[Any]):
-    spans: Final = TraceNodeSerializer(many=True)
-    next: Final = StringField(allow_null=True, help_text="The last span here, where there are more behind it.")
-
-
 class EventSerializer(RecordSerializer):
     id: Final = StringField()
     session_id: Final = StringField(read_only=True)
@@ -227,35 +213,6 @@ class PruneSerializer(RecordSerializer):
     keep_last: Final = CountField(required=True, help_text="How many stay of each namespace, the latest ones.")
 
 
-class ChangeSerializer(serializers.Serializer[Any]):
-    path: Final = serializers.CharField(help_text="The place in the state, a JSON Pointer (RFC 6901).")
-    kind: Final = serializers.ChoiceField(["added", "removed", "changed"])
-    before: Final = JSONField(help_text="What was there; null where it was added.")
-    after: Final = JSONField(help_text="What is there; null where it was removed.")
-
-
-class HistorySerializer(serializers.Serializer[Any]):
-    checkpoint: Final = CheckpointSerializer()
-    changes: Final = ChangeSerializer(many=True)
-    more: Final = serializers.BooleanField(help_text="Whether there are more changes than could be listed.")
-
-
-class VerdictSerializer(serializers.Serializer[Any]):
-    intact: Final = serializers.BooleanField(help_text="Whether every entry is as it was appended.")
-    base_seq: Final = serializers.IntegerField(help_text="0, or the number of the last entry that was purged.")
-    last_seq: Final = serializers.IntegerField(help_text="The number of the last entry.")
-    checked: Final = serializers.IntegerField(help_text="How many entries were read, a bad one included.")
-    bad_seq: Final = serializers.IntegerField(
-        allow_null=True, help_text="The number of the first entry that is not as it was appended."
-    )
-    problem: Final = serializers.CharField(help_text="What is wrong with that entry.")
-
-
-class VerificationSerializer(serializers.Serializer[Any]):
-    events: Final = VerdictSerializer()
-    audit_logs: Final = VerdictSerializer(allow_null=True, help_text="For staff; null for others.")
-
-
 class ContainerSerializer(RecordSerializer):
     id: Final = StringField()
     config: Final = ObjectField()
@@ -275,20 +232,6 @@ class ImageSerializer(RecordSerializer):
     metadata: Final = ObjectField(help_text="To filter by; a change replaces it whole.")
     created_at: Final = MomentField(read_only=True)
     updated_at: Final = MomentField(read_only=True)
-
-
-class ExportSerializer(serializers.Serializer[Any]):
-    session: Final = SessionSerializer()
-    messages: Final = MessageSerializer(many=True)
-    events: Final = EventSerializer(many=True)
-    checkpoints: Final = CheckpointSerializer(many=True)
-    traces: Final = TraceSerializer(many=True)
-    memory: Final = MemorySerializer(many=True)
-    audit_logs: Final = AuditLogSerializer(many=True)
-
-
-class AuditExportSerializer(serializers.Serializer[Any]):
-    audit_logs: Final = AuditLogSerializer(many=True)
 
 
 class CollectionSerializer(RecordSerializer):

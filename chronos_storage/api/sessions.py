@@ -19,13 +19,14 @@ from ..exceptions import AlreadyExists, InvalidRecord, NotFound
 from ..models import AuditLog, Checkpoint, Event, Message
 from ..models.mapping import CHECKPOINTS, SESSIONS
 from .access import Verb
+from .answers import ExportSerializer, VerificationSerializer
 from .export import PARTS, export
 from .fields import StringField
 from .filters import NARROWING, SessionFilter, unindexed
 from .idempotency import id_from_key, repeated
 from .query import flag
 from .schema import documented
-from .serializers import ExportSerializer, SessionSerializer, TokenUsageSerializer, VerificationSerializer
+from .serializers import SessionSerializer, TokenUsageSerializer
 from .views import Listed, Retrieved
 
 

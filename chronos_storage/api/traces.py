@@ -15,12 +15,13 @@ from ..backends.orm.pages import fetch_first
 from ..backends.spans import span_tree
 from ..exceptions import InvalidRecord, NotFound
 from ..models.mapping import TRACES
+from .answers import TraceTreeSerializer
 from .filters import TraceFilter
 from .idempotency import id_from_key
 from .pagination import MAX_PAGE_SIZE
 from .query import whole_number
 from .schema import documented
-from .serializers import TraceEndSerializer, TraceSerializer, TraceTreeSerializer
+from .serializers import TraceEndSerializer, TraceSerializer
 from .views import Listed, Retrieved
 
 #: Spans of the largest tree that is worked out.

@@ -81,10 +81,14 @@ class SessionViewSet(Listed, Retrieved):
             "export": [("view", table.model) for _, table, _, _ in PARTS],
             "verify": [("view", Event)],
         }
+        if self.access.staff:
+            also["verify"].append(("view", AuditLog))
         if self.hard:
-            # The ledger has no such permission: it goes with its session alone.
-            models = [table.model for _, table, _, _ in PARTS]
-            also["destroy"] = [("delete", model) for model in models if "delete" in model._meta.default_permissions]
+            # Of the ledger nobody has the permission to delete: it goes with its session alone.
+            models: list[Any] = [table.model for _, table, _, _ in PARTS]
+            also["destroy"] = [
+                ("delete" if "delete" in model._meta.default_permissions else "add", model) for model in models
+            ]
         return super().needed() + also.get(self.action, [])
 
     def create(self, request: Request, **kwargs: Any) -> Response:
@@ -169,10 +173,9 @@ class SessionViewSet(Listed, Retrieved):
     def verify(self, request: Request, **kwargs: Any) -> Response:
         """Whether the session's events, and for staff its audit logs, are as they were appended."""
         self.record()
-        may_view_logs = self.access.staff and self.access.may("view", AuditLog)
         verdicts = {
             "events": self.storage.verify_events(self.kwargs["id"]),
-            "audit_logs": self.storage.verify_audit_logs(self.kwargs["id"]) if may_view_logs else None,
+            "audit_logs": self.storage.verify_audit_logs(self.kwargs["id"]) if self.access.staff else None,
         }
         return Response(VerificationSerializer(verdicts).data)
 

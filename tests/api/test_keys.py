@@ -36,7 +36,7 @@ NEEDED = {
     "GET ": set(),
     "GET schema": set(),
     "GET usage": {"messages:read"},
-    "GET sessions/<str:id>/verify": {"sessions:read", "events:read"},
+    "GET sessions/<str:id>/verify": {"sessions:read", "events:read", "audit-logs:read"},
     "GET sessions/<str:id>/export": {
         *("sessions:read", "messages:read", "events:read", "checkpoints:read", "traces:read", "memory:read"),
         "audit-logs:read",
@@ -96,6 +96,16 @@ def test_every_route_holds_the_scopes(alias: str, cursor: str, staff: Api, subte
             answer = key(staff, *wanted).ask(method, asked.path, body)
             assert answer.status_code == asked.staff, answer.content
             transaction.set_rollback(True, using=alias)
+
+
+def test_a_session_is_removed_for_good_by_who_may_write_all_that_goes(staff: Api, site: OrmStorage) -> None:
+    names = ("sessions", "messages", "events", "checkpoints", "traces", "memory", "audit-logs")
+    site.create_session(Session(id="s"))
+    for lacking in names:
+        scopes = [f"{name}:write" for name in names if name != lacking]
+        assert f"{lacking}:write" in key(staff, *scopes).delete("sessions/s?hard=true", 403)["detail"]
+    key(staff, *(f"{name}:write" for name in names)).delete("sessions/s?hard=true")
+    assert site.get_session("s", include_deleted=True) is None
 
 
 def test_a_key_gives_no_more_than_its_owner_may(alias: str, cursor: str, bob: Api, subtests: Any) -> None:  # noqa: F811

@@ -76,5 +76,9 @@ class RetryTransaction(ChronosError):
     """The database ended the transaction (deadlock, serialization failure or a lock held too long): run it again."""
 
 
+class StoreFailure(ChronosError):
+    """The database can't do what it was asked: it is full, may only be read, or is damaged."""
+
+
 class NotSupported(ChronosError, NotImplementedError):
     """This backend has no such capability."""

@@ -10,15 +10,15 @@ from typing import Protocol
 
 from django.db import Error, close_old_connections
 
-from ..exceptions import ConfigurationError, CursorExpired, InvalidRecord, RetryTransaction
+from ..exceptions import ConfigurationError, CursorExpired, InvalidRecord, RetryTransaction, StoreFailure
 from ..records import QueueEntry
 from .base import Handler
 from .waking import Wake
 
 logger = logging.getLogger("chronos_storage.queue")
 
-#: What is raised where the database can't be asked now: it is away, busy, or its tables are being migrated.
-FAILURES = (Error, RetryTransaction, ConfigurationError)
+#: What is raised where the database can't be asked now: it is away, busy, damaged, or its tables are being migrated.
+FAILURES = (Error, RetryTransaction, StoreFailure, ConfigurationError)
 #: Seconds before it is asked again.
 DELAY = 1.0
 

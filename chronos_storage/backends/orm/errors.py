@@ -11,9 +11,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
-from django.db import Error, InterfaceError, OperationalError, connections
+from django.db import DatabaseError, Error, InterfaceError, InternalError, OperationalError, connections
 
-from ...exceptions import RetryTransaction
+from ...exceptions import RetryTransaction, StoreFailure
 from ...snapshots import Unseen
 from . import preparing
 from .migrations import not_migrated
@@ -25,14 +25,19 @@ S = TypeVar("S", bound="Any")
 #: Seconds before each further attempt, on average.
 _DELAYS = (0.02, 0.1, 0.5)
 
-_POSTGRESQL_STATES = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock not available
-_MYSQL_NUMBERS = {1020, 1205, 1213}  # record changed since it was read, lock wait timeout, deadlock
+# Serialization failure, deadlock, lock not available, statement ended by its time limit or an administrator.
+_POSTGRESQL_STATES = {"40001", "40P01", "55P03", "57014"}
+# Record changed since it was read, lock wait timeout, deadlock, statement ended by an administrator or its time limit.
+_MYSQL_NUMBERS = {1020, 1205, 1213, 1317, 1969, 3024}
 _SQLITE_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 # The server ends, begins, or ends this session: an administrator's command, a crash, a start-up, a time limit.
 _POSTGRESQL_LOST = {"57P01", "57P02", "57P03", "57P05", "25P03"}
-# The server ends, can't be reached or is gone; the connection was lost, killed or ended by a time limit.
-_MYSQL_LOST = {1053, 1927, 2002, 2003, 2006, 2013, 2055, 4031}
+# The server ends, can't be reached, is gone or has too many connections; the connection was lost, killed or ended by a
+# time limit.
+_MYSQL_LOST = {1040, 1053, 1203, 1927, 2002, 2003, 2006, 2013, 2055, 4031}
+#: A statement in a transaction that has failed before: the caller's mistake.
+_ENDED_BEFORE = "25P02"
 #: Of psycopg's message for a statement that no server takes.
 _TOO_MANY = "number of parameters"
 _LOST = "the connection with the database was lost, or none could be made: try again"
@@ -86,6 +91,17 @@ def worth_retrying(connection: Any, error: Error | RetryTransaction) -> RetryTra
     return RetryTransaction() if is_transient(error) else None
 
 
+def _failure(error: Exception) -> StoreFailure | None:
+    """What to raise where the database can't do what it was asked, whoever asks; None for a mistake of who asks."""
+    of_the_database = (
+        isinstance(error, OperationalError | InternalError | InterfaceError) or type(error) is DatabaseError
+    )
+    if not of_the_database or _sqlstate(error) == _ENDED_BEFORE:
+        return None
+    problem = str(error).partition("\n")[0]
+    return StoreFailure(f"the database can't do what it was asked: {problem}")
+
+
 def _has_waited(error: Exception) -> bool:
     """Whether psycopg's pool gave no connection for as long as the host lets it: others need not wait longer."""
     return type(error.__cause__).__name__ == "PoolTimeout"
@@ -127,6 +143,7 @@ def attempt(using: str, function: Callable[[], T], again: Callable[[], T] | None
     Raises:
         RetryTransaction: the last attempt failed too, or the caller has a transaction open, which the database may
             have ended.
+        StoreFailure: the database is full, may only be read, or is damaged.
     """
     aliases: set[str] = _under_way.__dict__.setdefault("aliases", set())
     if using in aliases:
@@ -139,8 +156,8 @@ def attempt(using: str, function: Callable[[], T], again: Callable[[], T] | None
                 return function()
             except (Error, RetryTransaction) as error:
                 if (retry := worth_retrying(connection, error)) is None:
-                    if lacking := not_migrated(connection, cast(Error, error)):
-                        raise lacking from error
+                    if problem := not_migrated(connection, cast(Error, error)) or _failure(error):
+                        raise problem from error
                     raise
                 if _sqlstate(error) in preparing.STATES:
                     preparing.turn_off(connection)

@@ -1,0 +1,106 @@
+"""What a database refuses for reasons of its own: limits of the host's, an end of its space, a state of its server."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connections, transaction
+
+from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.exceptions import RetryTransaction, StoreFailure
+from chronos_storage.ledger.heads import lock_sessions
+from chronos_storage.records import Event, Message, Session
+from chronos_storage.testing.conformance.helpers import together
+from tests.conftest import ONLY_SQLITE, each_database
+
+#: Ends each statement that takes longer than a tenth of a second; refuses to write.
+LIMITS = {
+    "postgresql": ("SET statement_timeout = '100ms'", "SET default_transaction_read_only = on"),
+    "mysql": ("SET max_statement_time = 0.1", "SET SESSION TRANSACTION READ ONLY"),
+    "sqlite": ("", "PRAGMA query_only = 1"),
+}
+
+
+@pytest.fixture
+def session(storage_committed: OrmStorage) -> Iterator[str]:
+    yield storage_committed.create_session(Session()).id
+    connections[storage_committed.alias].close()
+
+
+def execute(storage: OrmStorage, sql: str) -> Any:
+    with connections[storage.alias].cursor() as cursor:
+        cursor.execute(sql)
+        return cursor.fetchone() if cursor.description else None
+
+
+@pytest.mark.parametrize("alias", each_database(without=["default", "postgres15"]), indirect=True)
+class TestOnServers:
+    def test_a_statement_that_took_too_long_is_sent_again(self, storage_committed: OrmStorage, session: str) -> None:
+        storage, held = storage_committed, threading.Event()
+
+        def hold() -> None:
+            with transaction.atomic(using=storage.alias):
+                lock_sessions(storage.alias, [session])
+                held.set()
+                time.sleep(0.3)
+
+        def write() -> int:
+            execute(storage, LIMITS[connections[storage.alias].vendor][0])
+            held.wait(10)
+            return storage.append_event(Event(session_id=session)).seq_num
+
+        assert together(storage, hold, write)[1] == 1
+
+    def test_in_a_transaction_it_is_to_be_run_again(self, storage_committed: OrmStorage, session: str) -> None:
+        storage, held, over = storage_committed, threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with transaction.atomic(using=storage.alias):
+                lock_sessions(storage.alias, [session])
+                held.set()
+                over.wait(10)
+
+        def write() -> None:
+            execute(storage, LIMITS[connections[storage.alias].vendor][0])
+            held.wait(10)
+            try:
+                with pytest.raises(RetryTransaction), storage.atomic():
+                    storage.add_message(Message(session_id=session, role="user"))
+            finally:
+                over.set()
+
+        assert together(storage, hold, write) == [None, None]
+
+
+def test_a_database_that_may_only_be_read_says_so_in_our_words(storage_committed: OrmStorage, session: str) -> None:
+    storage = storage_committed
+    execute(storage, LIMITS[connections[storage.alias].vendor][1])
+    for write in (
+        lambda: storage.append_event(Event(session_id=session)),
+        lambda: storage.add_message(Message(session_id=session, role="user")),
+        lambda: storage.create_session(Session()),
+    ):
+        with pytest.raises(StoreFailure, match=r"(?i)read.?only"):
+            write()
+    assert storage.get_session(session)
+
+
+@pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)
+def test_a_full_disk_loses_nothing(storage_committed: OrmStorage, session: str) -> None:
+    storage = storage_committed
+    [pages] = execute(storage, "PRAGMA page_count")
+    execute(storage, f"PRAGMA max_page_count = {pages + 20}")
+    stored: list[Event] = []
+
+    def fill() -> None:
+        while True:
+            stored.append(storage.append_event(Event(session_id=session, payload="x" * 20_000)))
+
+    with pytest.raises(StoreFailure, match="full"):
+        fill()
+    assert storage.list_events(session) == stored
+    assert storage.verify_events(session).last_seq == len(stored)

@@ -84,6 +84,8 @@ REST_FRAMEWORK = {
     ],
 }
 
+SIMPLE_JWT = {"SIGNING_KEY": "as long as it has to be for SHA-256"}
+
 #: Whether the stores are given no alias, as in `tests.otherwise`.
 ROUTED = False
 # PostgreSQL 15 is there without pgvector, as many servers are.

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from rest_framework.authtoken.models import Token
+from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.tokens import AccessToken
 
+from chronos_storage.api.views import ApiMixin
 from tests.api.conftest import Api
 from tests.conftest import ONLY_SQLITE, alias_of
 
@@ -64,3 +68,25 @@ def test_the_address_is_not_what_the_client_says(ada: Api, thrice: None, setting
 def test_without_a_rate_nothing_is_counted(anonymous: Api) -> None:
     for _ in range(5):
         from_("198.51.100.4", "wrong").get("sessions", 401)
+
+
+def test_jwt_signs_in_until_it_expires_or_its_user_is_gone(
+    ada: Api, monkeypatch: pytest.MonkeyPatch, thrice: None
+) -> None:
+    monkeypatch.setattr(ApiMixin, "authentication_classes", [JWTAuthentication])
+    assert ada.user
+
+    def ask(token: AccessToken) -> int:
+        client = Client(REMOTE_ADDR="198.51.100.5", headers={"Authorization": f"Bearer {token}"})
+        status: int = Api(client).ask("GET", "sessions").status_code
+        return status
+
+    token = AccessToken.for_user(ada.user)
+    late = AccessToken.for_user(ada.user)
+    late.set_exp(lifetime=-timedelta(seconds=1))
+    assert (ask(token), ask(late)) == (200, 401)
+    ada.user.is_active = False
+    ada.user.save()
+    assert ask(token) == 401
+    ada.user.delete()
+    assert (ask(token), ask(token)) == (401, 429)

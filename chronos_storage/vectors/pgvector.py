@@ -148,11 +148,7 @@ class PgVectorStore(OrmVectorStore):
             elif known:
                 return self._exactly(shape, question, matching, prepare=True)
         rows = self._by_index(shape, question, matching)
-        if question.text is None:
-            enough = len(rows) >= question.top_k
-        else:  # those that the words alone found are besides
-            enough = bool(rows) and rows[0][0] >= fusion.depth(question.top_k)
-        return rows if enough else self._exactly(shape, question, matching)
+        return self._exactly(shape, question, matching) if rows is None else rows
 
     def _remember(self, key: tuple[Any, ...], few: bool) -> None:
         if len(self._known) >= _KNOWN_FILTERS:
@@ -169,18 +165,25 @@ class PgVectorStore(OrmVectorStore):
         nearest = exactly(shape, query, matching, fusion.depth(question.top_k), at_most=at_most)
         return self._fused(shape, question, nearest, matching)
 
-    def _by_index(self, shape: Shape, question: Question, matching: Part) -> list[Any]:
+    def _by_index(self, shape: Shape, question: Question, matching: Part) -> list[Any] | None:
+        """The rows that a scan of the index finds, or None where it ends before there are enough of them.
+
+        What it has found last is rough: of few rows that match there, the nearest may be missing.
+        """
         query = wire.Vector(question.vector)
         if question.text is not None:
-            nearest = by_index(shape, query, matching, fusion.depth(question.top_k))
-            return self._fused(shape, question, nearest, matching)
-        rows: list[Any] = []
+            count = fusion.depth(question.top_k)
+            rows = self._fused(shape, question, by_index(shape, query, matching, count), matching)
+            return rows if rows and rows[0][0] >= count else None
+        rows = []
         for more in (_SPARE_FILTERED if question.filter.parts else _SPARE, statements.TIES):
             count = question.top_k + more
             statement = statements.search_index(shape, query, matching, count)
             # Which plan is right for a filter depends on its values.
             rows = wire.execute(self.alias, *statement, prepare=not question.filter.parts)
-            if len(rows) < count or _ends_clearly(shape, question, rows):
+            if len(rows) < count:
+                return None
+            if _ends_clearly(shape, question, rows):
                 break
         return rows
 

@@ -137,7 +137,10 @@ def _in_memory(value: Any) -> array[float] | None:
     """The numbers of an array of float32, taken as they lie in memory; None if it is none."""
     if not hasattr(value, "__array__"):
         return None
-    memory = memoryview(value)
+    try:
+        memory = memoryview(value)
+    except (TypeError, ValueError):  # another library's array, or one of what has no format in memory, as of dates
+        return None
     if memory.format != "f" or memory.ndim != 1 or not memory.contiguous:
         return None
     packed = array("f")

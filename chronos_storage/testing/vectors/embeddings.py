@@ -56,6 +56,19 @@ class EmbeddingContract:
         assert vector_store.upsert("c", [Embedding(id="s", vector=strided)])[0].vector == pytest.approx(strided)
         vector_store.upsert("c", [Embedding(id="list of scalars", vector=list(rows.astype("float32")[0]))])
 
+        class Tensor:
+            """Another library's array, whose memory is not for others to look into."""
+
+            def __array__(self) -> Any:
+                return rows[1]
+
+            def tolist(self) -> list[float]:
+                return [float(number) for number in rows[1]]
+
+        assert vector_store.upsert("c", [Embedding(id="t", vector=Tensor())])[0].vector == array("f", rows[1])
+        with pytest.raises(InvalidRecord, match=r"^query: "):
+            vector_store.search("c", numpy.array(["2026-01-01"] * 3, dtype="datetime64[D]"))
+
     def test_an_id_is_made_where_none_is_given(self, vector_store: VectorStore) -> None:
         vector_store.create_collection("c", 1)
         stored = vector_store.upsert("c", [Embedding(vector=[1]), Embedding(vector=[2])])

@@ -14,6 +14,8 @@ from django.db import connections
 INDEXED_FROM = 10_000
 #: The most dimensions that HNSW takes of ``vector`` and of ``halfvec``.
 MAX_VECTOR, MAX_HALFVEC = 2_000, 4_000
+#: The largest number of a ``halfvec``.
+MAX_HALF = 65_504
 #: The content as an index holds its words: a ``tsvector`` can't be larger than a megabyte.
 WORDS = "to_tsvector('english', left(content, 100000))"
 #: By metric: pgvector's operator of its distance, and the end of its operator classes' names.

@@ -111,3 +111,9 @@ def relative_error(dimension: int) -> float:
     That is numerical analysis' bound, dimension · 2⁻²⁴, twice: for the rounding of differences and quotients besides.
     """
     return float((dimension + 8) * 2.0**-23)
+
+
+def first_beyond(matrix: Any, most: float) -> int | None:
+    """The place of the first row of an array of float32 that holds a number larger than this, with either sign."""
+    found = np.flatnonzero(np.abs(matrix).max(axis=1) > most)
+    return int(found[0]) if len(found) else None

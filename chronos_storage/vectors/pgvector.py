@@ -16,9 +16,9 @@ from ..backends.orm.errors import retried
 from ..exceptions import InvalidRecord, NotFound, NotSupported
 from . import builds, fusion, indexes, models, statements, wire
 from .base import Progress
-from .indexes import Shape
+from .indexes import MAX_HALF, MAX_VECTOR, Shape
 from .jsonb import condition
-from .metrics import indistinct, scores
+from .metrics import first_beyond, indistinct, scores
 from .orm import Checked, OrmVectorStore, Question, checked
 from .statements import Nearest, Part, by_index, exactly
 
@@ -35,6 +35,8 @@ _KNOWN_SECONDS, _KNOWN_FILTERS = 10.0, 10_000
 _BATCH = 250
 #: The most bytes of their JSON: PostgreSQL takes a gigabyte, and each record's parts have limits of their own.
 _WHOLE_BATCH = 256 * 1024 * 1024
+
+_TOO_LARGE = f"must hold numbers of at most {MAX_HALF:,} in a collection of more than {MAX_VECTOR:,} dimensions"
 
 
 class PgVectorStore(OrmVectorStore):
@@ -73,6 +75,8 @@ class PgVectorStore(OrmVectorStore):
         stored = checked(embeddings, shape.dimension, shape.metric)
         if not stored.embeddings:
             return []
+        if (place := _too_large(shape, stored.matrix)) is not None:
+            raise InvalidRecord("vector", f"{_TOO_LARGE} (in embeddings[{place}])")
         if not self._write(shape, stored):
             raise NotFound(f"there is no collection {collection!r}")
         if self._auto_index and not shape.indexed:
@@ -131,6 +135,8 @@ class PgVectorStore(OrmVectorStore):
 
     def _answer(self, shape: Shape, question: Question) -> list[Any]:
         """The rows that answer a question, see `statements.search`; by the index, some more and roughly in order."""
+        if _too_large(shape, question.vector[None]) is not None:
+            raise InvalidRecord("query", _TOO_LARGE)
         if question.top_k == 0:
             return []
         matching = condition(question.filter, "metadata")
@@ -147,8 +153,8 @@ class PgVectorStore(OrmVectorStore):
                     return rows
             elif known:
                 return self._exactly(shape, question, matching, prepare=True)
-        rows = self._by_index(shape, question, matching)
-        return self._exactly(shape, question, matching) if rows is None else rows
+        by_scan = self._by_index(shape, question, matching)
+        return self._exactly(shape, question, matching) if by_scan is None else by_scan
 
     def _remember(self, key: tuple[Any, ...], few: bool) -> None:
         if len(self._known) >= _KNOWN_FILTERS:
@@ -251,6 +257,11 @@ class PgVectorStore(OrmVectorStore):
         shape = Shape(*found[0])
         self._shapes[name] = shape, time.monotonic() + _FRESH_SECONDS
         return shape
+
+
+def _too_large(shape: Shape, matrix: Any) -> int | None:
+    """The place of the first of these vectors that the collection's index can't hold."""
+    return first_beyond(matrix, MAX_HALF) if shape.kind == "halfvec" else None
 
 
 def _scores(shape: Shape, question: Question, rows: list[Any]) -> tuple[Any, list[float]]:

@@ -235,6 +235,22 @@ def test_many_dimensions(store: PgVectorStore, dimension: int, kind: str) -> Non
     assert store.recall("c", sample=20) == 1.0
 
 
+def test_numbers_that_a_halfvec_cannot_hold(store: PgVectorStore) -> None:
+    """Against: the database's own error, in the middle of a build or of a batch."""
+    store.create_collection("c", 2_001, metric="l2")
+    store.upsert("c", embeddings(3, 2_001))
+    large = [65_504.0, *[0.0] * 1_999, -70_000.0]
+    for indexed in (False, True):
+        if indexed:
+            store.reindex("c")
+        with pytest.raises(InvalidRecord, match=r"^vector: .* at most 65,504 .* embeddings\[1\]"):
+            store.upsert("c", [*embeddings(1, 2_001), Embedding(vector=large)])
+        with pytest.raises(InvalidRecord, match=r"^query: .* at most 65,504 "):
+            store.search("c", large)
+    store.upsert("c", [Embedding(id="largest", vector=[65_504.0] * 2_001)])
+    assert store.search("c", [65_504.0] * 2_001, 1)[0].id == "largest"
+
+
 def test_the_index_tells_duplicates_apart(store: PgVectorStore) -> None:
     """What HNSW gives in the order of float32, or of its graph, comes in the order that every store has."""
     store.create_collection("c", 24)

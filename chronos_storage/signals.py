@@ -12,6 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.dispatch import Signal
 
+from .attempts import nothing_under_way
 from .forks import in_child
 
 #: Sender: the record's class. `records`: what was written, as stored.
@@ -32,5 +33,10 @@ in_child(_begin_anew)
 
 def announce(signal: Signal, sender: type[Any], using: str, **details: Any) -> None:
     """Send `signal` once the current transaction of `using` is committed."""
+
+    def send() -> None:
+        with nothing_under_way():  # what receivers call is no part of the call that wrote
+            signal.send_robust(sender, using=using, **details)
+
     if signal.has_listeners(sender):
-        transaction.on_commit(lambda: signal.send_robust(sender, using=using, **details), using=using, robust=True)
+        transaction.on_commit(send, using=using, robust=True)

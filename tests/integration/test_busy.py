@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from django.db import connections, transaction
 
+from chronos_storage import signals
 from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.exceptions import RetryTransaction
 from chronos_storage.models import Session as SessionRow
-from chronos_storage.records import Checkpoint, Session
+from chronos_storage.records import Checkpoint, Container, Event, Session
 from chronos_storage.testing.conformance.helpers import together
 from tests.conftest import each_database
 
@@ -44,6 +45,33 @@ def test_a_fork_is_made_again_as_a_whole(storage_committed) -> None:
     _, forked = together(storage, hold, fork)
     assert forked == storage.get_session("fork")
     assert storage.get_latest_checkpoint("fork").state == {"n": 1}
+
+
+def test_what_a_receiver_writes_is_made_again_too(storage_committed: OrmStorage) -> None:
+    storage, held = storage_committed, threading.Event()
+    storage.create_session(Session(id="s"))
+
+    def receiver(**kwargs: Any) -> None:
+        storage.append_event(Event(session_id="s"))
+
+    def hold() -> None:
+        with transaction.atomic(using=storage.alias):
+            SessionRow.objects.using(storage.alias).select_for_update().get(pk="s")
+            held.set()
+            time.sleep(0.15)
+
+    def write() -> None:
+        held.wait(10)
+        with connections[storage.alias].cursor() as cursor:
+            cursor.execute("SET lock_timeout = '50ms'")
+        storage.save_container(Container(id="c"))
+
+    signals.records_written.connect(receiver, sender=Container)
+    try:
+        together(storage, hold, write)
+    finally:
+        signals.records_written.disconnect(receiver, sender=Container)
+    assert storage.last_seq("s") == 1
 
 
 def test_a_pool_that_has_no_connection_left_is_waited_for_once(alias: str, other_databases: None) -> None:

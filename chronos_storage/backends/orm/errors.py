@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -13,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from django.db import DatabaseError, Error, InterfaceError, InternalError, OperationalError, connections
 
+from ...attempts import under_way
 from ...exceptions import RetryTransaction, StoreFailure
 from ...snapshots import Unseen
 from . import preparing
@@ -41,9 +41,6 @@ _ENDED_BEFORE = "25P02"
 #: Of psycopg's message for a statement that no server takes.
 _TOO_MANY = "number of parameters"
 _LOST = "the connection with the database was lost, or none could be made: try again"
-
-#: The aliases that this thread has an attempt under way on.
-_under_way = threading.local()
 
 
 def is_transient(error: Error) -> bool:
@@ -145,7 +142,7 @@ def attempt(using: str, function: Callable[[], T], again: Callable[[], T] | None
             have ended.
         StoreFailure: the database is full, may only be read, or is damaged.
     """
-    aliases: set[str] = _under_way.__dict__.setdefault("aliases", set())
+    aliases = under_way()
     if using in aliases:
         return function()
     connection: Any = connections[using]

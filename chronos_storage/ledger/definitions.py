@@ -32,10 +32,12 @@ class Installed:
     Attributes:
         text: what the database tells of it; None if it does nothing.
         drop: the statement that removes it.
+        hidden: this user may not see its text; its name, which has the text's digest, must do.
     """
 
     text: str | None
     drop: str
+    hidden: bool = False
 
 
 def versioned(stem: str, text: str) -> str:

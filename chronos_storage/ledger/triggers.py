@@ -114,7 +114,11 @@ def missing(using: str) -> list[str]:
 
 
 def _lacking(wanted: dict[str, Wanted], installed: dict[str, Installed]) -> list[str]:
-    return [name for name, each in wanted.items() if name not in installed or installed[name].text != each.text]
+    return [
+        name
+        for name, each in wanted.items()
+        if (found := installed.get(name)) is None or (found.text != each.text and not found.hidden)
+    ]
 
 
 @contextmanager

@@ -40,9 +40,13 @@ def installed(connection: BaseDatabaseWrapper) -> dict[str, Installed]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT trigger_name, CONCAT(action_timing, ' ', event_manipulation, ' ON ', event_object_table,"
-            " ' FOR EACH ROW ', action_statement) FROM information_schema.triggers WHERE trigger_schema = database()"
+            " ' FOR EACH ROW ', action_statement), action_statement IS NULL"
+            " FROM information_schema.triggers WHERE trigger_schema = database()"
         )
-        return {name: Installed(text, f"DROP TRIGGER `{name}`") for name, text in cursor.fetchall()}
+        # Who lacks the privilege TRIGGER is told no statement.
+        return {
+            name: Installed(text, f"DROP TRIGGER `{name}`", bool(hidden)) for name, text, hidden in cursor.fetchall()
+        }
 
 
 def set_permit(connection: BaseDatabaseWrapper, given: bool) -> None:

@@ -36,6 +36,8 @@ _POSTGRESQL_LOST = {"57P01", "57P02", "57P03", "57P05", "25P03"}
 # The server ends, can't be reached, is gone or has too many connections; the connection was lost, killed or ended by a
 # time limit.
 _MYSQL_LOST = {1040, 1053, 1203, 1927, 2002, 2003, 2006, 2013, 2055, 4031}
+#: This user may not do that.
+_DENIED = "42501"
 #: A statement in a transaction that has failed before: the caller's mistake.
 _ENDED_BEFORE = "25P02"
 #: Of psycopg's message for a statement that no server takes.
@@ -91,7 +93,9 @@ def worth_retrying(connection: Any, error: Error | RetryTransaction) -> RetryTra
 def _failure(error: Exception) -> StoreFailure | None:
     """What to raise where the database can't do what it was asked, whoever asks; None for a mistake of who asks."""
     of_the_database = (
-        isinstance(error, OperationalError | InternalError | InterfaceError) or type(error) is DatabaseError
+        isinstance(error, OperationalError | InternalError | InterfaceError)
+        or type(error) is DatabaseError
+        or _sqlstate(error) == _DENIED  # which is a ProgrammingError on PostgreSQL, as a mistake is
     )
     if not of_the_database or _sqlstate(error) == _ENDED_BEFORE:
         return None

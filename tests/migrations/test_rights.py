@@ -1,0 +1,67 @@
+"""A host whose application may do less in its database than whoever migrates it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db import connections
+
+from chronos_storage import connect
+from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.exceptions import StoreFailure
+from chronos_storage.ledger import triggers
+from chronos_storage.records import Event, Session
+from tests.migrations.test_triggers import execute, migrate, trigger_names, vendor_of
+
+SERVERS = pytest.mark.parametrize("empty", ["mariadb", "postgres"], indirect=True)
+
+
+@contextmanager
+def limited_user(administrator: OrmStorage, rights: str) -> Iterator[OrmStorage]:
+    """The same database for a user with these rights on its tables alone."""
+    place = connections[administrator.alias].settings_dict
+    name = f"{place['NAME']}_app"[-63:]
+    if vendor_of(administrator) == "mysql":
+        execute(administrator, f"CREATE USER '{name}'@'%' IDENTIFIED BY 'geheim'")
+        execute(administrator, f"GRANT {rights} ON {place['NAME']}.* TO '{name}'@'%'")
+        scheme, remove = "mysql", f"DROP USER '{name}'@'%'"
+    else:
+        execute(administrator, f"CREATE ROLE {name} LOGIN PASSWORD 'geheim'")
+        execute(administrator, f"GRANT {rights} ON ALL TABLES IN SCHEMA public TO {name}")
+        scheme, remove = "postgres", f"DROP OWNED BY {name}; DROP ROLE {name}"
+    store = connect(f"{scheme}://{name}:geheim@{place['HOST']}:{place['PORT']}/{place['NAME']}")
+    assert isinstance(store, OrmStorage)
+    try:
+        yield store
+    finally:
+        store.close()
+        execute(administrator, remove)
+
+
+@SERVERS
+def test_who_may_only_read_and_write_rows_finds_all_in_order(empty: OrmStorage) -> None:
+    migrate(empty)
+    with limited_user(empty, "SELECT, INSERT, UPDATE, DELETE") as user:
+        assert user.health().problems == ()
+        assert triggers.missing(user.alias) == []
+        user.create_session(Session(id="s"))
+        assert user.append_event(Event(session_id="s")).seq_num == 1
+        name = next(name for name, table in trigger_names(empty).items() if table == "chronos_storage_event")
+        execute(empty, f"DROP TRIGGER {name}" + ("" if vendor_of(empty) == "mysql" else " ON chronos_storage_event"))
+        assert triggers.missing(user.alias) == [name]
+
+
+@SERVERS
+def test_who_may_only_read_is_told_so(empty: OrmStorage) -> None:
+    migrate(empty)
+    empty.create_session(Session(id="s"))
+    with limited_user(empty, "SELECT") as user:
+        assert [session.id for session in user.list_sessions()] == ["s"]
+        for write in (
+            lambda: user.create_session(Session(id="t")),
+            lambda: user.append_event(Event(session_id="s")),
+        ):
+            with pytest.raises(StoreFailure, match=r"denied .*chronos_storage_"):
+                write()

@@ -864,7 +864,12 @@ class Storage(ABC):
 
     @abstractmethod
     def migrate(self) -> None:
-        """Make or bring up to date what the backend stores in; again, no change."""
+        """Make or bring up to date what the backend stores in; again, no change.
+
+        Raises:
+            ConfigurationError: the settings or the server do not let it; the message says what would.
+            StoreFailure: the database can't be reached, or refuses it.
+        """
 
     @twin(migrate)
     def amigrate(self) -> Any: ...

@@ -6,6 +6,7 @@ updated_at of a container or an image is the one that is given, or the time of s
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,7 +69,7 @@ def memory_driver(name: str = "") -> Driver:
 
 def sqlite_driver(path: str | Path) -> Driver:
     """In a SQLite file, which is made with its folders where it isn't there."""
-    return Driver(str(path), is_file=True)
+    return Driver(os.fspath(path), is_file=True)
 
 
 def postgresql_driver(connection_string: str) -> Driver:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 from django.db import connections
+from pytest_django import DjangoDbBlocker
 
 from chronos_storage import connect
 from chronos_storage.backends.orm import OrmStorage
@@ -65,3 +66,17 @@ def test_who_may_only_read_is_told_so(empty: OrmStorage) -> None:
         ):
             with pytest.raises(StoreFailure, match=r"denied .*chronos_storage_"):
                 write()
+
+
+@SERVERS
+def test_who_may_make_no_tables_is_told_so_by_migrate(empty: OrmStorage) -> None:
+    execute(empty, "CREATE TABLE other (a INTEGER)")
+    with limited_user(empty, "SELECT") as user, pytest.raises(StoreFailure, match=r"can't be migrated: .*denied"):
+        user.migrate()
+
+
+def test_a_database_that_can_t_be_reached_can_t_be_migrated(django_db_blocker: DjangoDbBlocker) -> None:
+    for address in ("postgres://ada:geheim@127.0.0.1:1/x", "mysql://ada:geheim@127.0.0.1:1/x", "/proc/notes.db"):
+        with django_db_blocker.unblock(), pytest.raises(StoreFailure, match="can't be migrated") as failed:
+            connect(address, migrate=True)
+        assert "geheim" not in str(failed.value)

@@ -8,11 +8,11 @@ from itertools import groupby, islice
 from typing import Any
 
 from django.core.management import CommandError, call_command
-from django.db import connections, router
+from django.db import Error, connections, router
 from django.db.models.query import QuerySet
 
 from ... import codec, records
-from ...exceptions import ConfigurationError
+from ...exceptions import ConfigurationError, StoreFailure
 from ...ledger import triggers
 from ...models import Session
 from ...models.mapping import TABLES, Table
@@ -93,6 +93,9 @@ class LifecycleMethods(OrmBase):
             call_command("migrate", _APP, database=self.alias, interactive=False, verbosity=0)
         except CommandError as error:
             raise ConfigurationError(str(error)) from error
+        except Error as error:
+            problem = str(error).partition("\n")[0]
+            raise StoreFailure(f"the database {self.alias!r} can't be migrated: {problem}") from error
 
     def close(self) -> None:
         connection = connections[self.alias]

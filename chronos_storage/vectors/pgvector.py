@@ -57,9 +57,9 @@ class PgVectorStore(OrmVectorStore):
     def __init__(self, using: str | None = None, *, auto_index: bool = True) -> None:
         super().__init__(using)
         self._auto_index = auto_index
-        #: What is known of collections, by name, and until when on `time.monotonic` it need not be read again.
-        self._shapes: dict[str, tuple[Shape, float]] = {}
-        #: By collection and condition: whether few rows match, and until when that is taken for true.
+        #: What is known of collections, by alias and name, and until when on `time.monotonic` that need not be read.
+        self._shapes: dict[tuple[str, str], tuple[Shape, float]] = {}
+        #: By alias, collection and condition: whether few rows match, and until when that is taken for true.
         self._known: dict[tuple[Any, ...], tuple[bool, float]] = {}
 
     @retried
@@ -122,7 +122,7 @@ class PgVectorStore(OrmVectorStore):
         text: str | None = None,
     ) -> list[records.SearchResult]:
         collection = codec.string(collection, "collection")
-        shape, read_until = self._shapes.get(collection, (None, 0.0))
+        shape, read_until = self._shapes.get((self.alias, collection), (None, 0.0))
         if shape and read_until > time.monotonic():
             # If rows come back, the collection is the one that was known: its number is never given to another.
             with suppress(InvalidRecord):
@@ -144,7 +144,7 @@ class PgVectorStore(OrmVectorStore):
             return self._exactly(shape, question, matching)
         if question.filter.parts:
             few = statements.few(shape, question.top_k)
-            known, until = self._known.get(key := (shape.id, matching[0], *matching[1]), (False, 0.0))
+            known, until = self._known.get(key := (self.alias, shape.id, matching[0], *matching[1]), (False, 0.0))
             if until < time.monotonic():
                 rows = self._exactly(shape, question, matching, at_most=few)
                 known = not rows or rows[0][0] <= few
@@ -255,7 +255,7 @@ class PgVectorStore(OrmVectorStore):
         if not found:
             raise NotFound(f"there is no collection {name!r}")
         shape = Shape(*found[0])
-        self._shapes[name] = shape, time.monotonic() + _FRESH_SECONDS
+        self._shapes[self.alias, name] = shape, time.monotonic() + _FRESH_SECONDS
         return shape
 
 

@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Iterator
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -16,7 +17,7 @@ from chronos_storage import vector_stores
 from chronos_storage.exceptions import InvalidRecord
 from chronos_storage.records import Embedding
 from chronos_storage.testing.vectors.helpers import similarity
-from chronos_storage.vectors import builds
+from chronos_storage.vectors import builds, models
 from chronos_storage.vectors.fusion import fuse
 from chronos_storage.vectors.pgvector import PgVectorStore
 
@@ -233,6 +234,45 @@ def test_many_dimensions(store: PgVectorStore, dimension: int, kind: str) -> Non
         assert first.id == row.id
         assert first.score == pytest.approx(1, abs=1e-6)
     assert store.recall("c", sample=20) == 1.0
+
+
+class ByTurns:
+    """A router that sends everything to one alias, and later to another, as for a site with a database a customer."""
+
+    alias = "postgres"
+
+    def db_for_write(self, model: object, **hints: object) -> str:
+        return ByTurns.alias
+
+
+@pytest.mark.usefixtures("other_databases")
+def test_collections_of_one_name_in_several_databases(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against: a collection's number, known of one database, that is another collection's in the next."""
+    known = connections.settings["postgres"]
+    elsewhere = known | {"OPTIONS": {**known["OPTIONS"], "options": "-c search_path=elsewhere,public"}}
+    monkeypatch.setitem(connections.settings, "elsewhere", elsewhere)
+    settings.DATABASE_ROUTERS = [ByTurns()]
+    with connections["postgres"].cursor() as cursor:
+        cursor.execute("CREATE SCHEMA elsewhere")
+        for table in ("collection", "embedding"):
+            name = f"chronos_vectors_{table}"
+            cursor.execute(f"CREATE TABLE elsewhere.{name} (LIKE public.{name} INCLUDING ALL)")
+    try:
+        store = PgVectorStore()
+        for alias in ("postgres", "elsewhere"):
+            monkeypatch.setattr(ByTurns, "alias", alias)
+            # In one database "a" has the number that "b" has in the other.
+            for number, name in enumerate("ab" if alias == "postgres" else "ba", 10_000):
+                models.Collection(id=number, name=name, dimension=2, metric="cosine").save(using=alias)
+                store.upsert(name, [Embedding(id=f"{alias} {name}", vector=[1, 0])])
+        for alias in ("postgres", "elsewhere"):
+            monkeypatch.setattr(ByTurns, "alias", alias)
+            assert [each.id for each in store.search("a", [1, 0])] == [f"{alias} a"]
+    finally:
+        connections["elsewhere"].close()
+        del connections["elsewhere"]
+        with connections["postgres"].cursor() as cursor:
+            cursor.execute("DROP SCHEMA elsewhere CASCADE")
 
 
 def test_numbers_that_a_halfvec_cannot_hold(store: PgVectorStore) -> None:

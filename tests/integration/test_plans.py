@@ -390,6 +390,10 @@ QUEUE_CALLS: dict[str, list[Callable[[OrmQueue], Any]]] = {
         lambda queue: queue.recover("p500", cursor_of(50)),
         lambda queue: queue.recover("p500", cursor_of(100)),
     ],
+    "recover_page": [
+        lambda queue: queue.recover_page("p500", limit=20),
+        lambda queue: queue.recover_page("p500", cursor_of(50)),
+    ],
     "last_cursor": [lambda queue: queue.last_cursor("p500")],
     "ack": [
         lambda queue: queue.ack("c1", "p500", cursor_of(60)),

@@ -42,7 +42,8 @@ def fetch_page(table: Table[R], rows: QuerySet[Any], order: Sequence[str], size:
     found = table.fetch(_within_bounds(rows, order, size + 1))
     if len(found) > size:
         return found[:size], True
-    return found, bool(found) and beyond(table, rows, order, found[-1]).exists()
+    # In their order, so that it is looked for in the same index; `exists` has none.
+    return found, bool(found and beyond(table, rows, order, found[-1]).values_list("pk")[:1])
 
 
 def fetch_first(table: Table[R], rows: QuerySet[Any], ids: Sequence[str]) -> list[R]:

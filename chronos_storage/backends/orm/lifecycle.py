@@ -19,7 +19,7 @@ from ...models.mapping import TABLES, Table
 from ...records import Health, Record
 from ..arguments import choice, of_any_kind
 from .base import OrmBase
-from .errors import attempt, retried
+from .errors import attempt
 from .loading import load_some
 from .migrations import remedy, unapplied
 from .pages import iterate
@@ -74,16 +74,22 @@ class LifecycleMethods(OrmBase):
     def load(self, records: Iterable[Record]) -> int:
         if isinstance(records, Iterator):  # it can't be gone through again
             with self.atomic():
-                return self._load(records)
-        return self._load(records)
+                return attempt(self.alias, partial(self._load, records))
+        counts: list[int] = []
 
-    @retried
+        def write() -> int:
+            with self.transaction():
+                counts.append(self._load(records))
+            return counts[-1]
+
+        # Once a connection was lost, what had been new before may be what is stored already now.
+        return attempt(self.alias, write, again=lambda: max(write(), *counts))
+
     def _load(self, records: Iterable[Record]) -> int:
         count = 0
-        with self.transaction():
-            for record_type, group in groupby(of_any_kind(records), type):
-                while batch := list(islice(group, _BATCH)):
-                    count += load_some(self.alias, record_type, batch)
+        for record_type, group in groupby(of_any_kind(records), type):
+            while batch := list(islice(group, _BATCH)):
+                count += load_some(self.alias, record_type, batch)
         return count
 
     def migrate(self) -> None:

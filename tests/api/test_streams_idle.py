@@ -82,7 +82,7 @@ def opened(site: Site) -> socket.socket:
 
 
 def test_five_hundred_idle_streams(url: str, tmp_path: Path) -> None:
-    site = Site(url, "project.settings", "s")
+    site = Site(url, "tests.api.crowded", "s")
     folder = tmp_path / "acknowledged"
     folder.mkdir()
     with site.served(1), psycopg.connect(url, autocommit=True) as database:

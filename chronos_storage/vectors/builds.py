@@ -80,6 +80,9 @@ def _alone(alias: str) -> Iterator[bool]:
             cursor.execute(f"SELECT set_config(name, '0', true) FROM ({_LIMITS}) AS limits")
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
             [alone] = cursor.fetchone()
+            # Where the server binds values, the portal of the query before stays open, and its snapshot with it, for
+            # whose end the build inside would wait.
+            cursor.execute("CLOSE ALL")
             try:
                 yield alone
             finally:

@@ -189,6 +189,25 @@ def test_a_build_takes_longer_than_the_host_lets_its_statements(
     connection.close()
 
 
+def test_indexes_are_built_where_the_host_has_values_bound_by_the_server(
+    store: PgVectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against: a build that waits for ever, for a snapshot that the holder of its own lock keeps."""
+    filled(store, "c")
+    connection: Any = connections["postgres"]
+    connection.close()
+    for option, value in (("server_side_binding", True), ("prepare_threshold", 0)):
+        monkeypatch.setitem(connection.settings_dict["OPTIONS"], option, value)
+        began = time.monotonic()
+
+        def soon_done(phase: str, done: float, began: float = began) -> None:
+            assert time.monotonic() - began < 20, phase
+
+        store.reindex("c", m=9, progress=soon_done)
+        assert store.stats("c").index == "ready"
+        connection.close()
+
+
 def test_half_of_the_indexes_are_told(store: PgVectorStore) -> None:
     filled(store, "c")
     store.reindex("c")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -14,7 +14,7 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
 from .. import records
-from ..backends.orm.pages import iterate
+from ..backends.orm.pages import beyond, fetch_page
 from ..models.mapping import AUDIT_LOGS, CHECKPOINTS, EVENTS, MEMORY, MESSAGES, TRACES, Table
 from . import serializers
 from .access import AccessRule
@@ -32,6 +32,8 @@ PARTS: tuple[tuple[str, Table[Any], type[serializers.RecordSerializer], tuple[st
     ("audit_logs", AUDIT_LOGS, serializers.AuditLogSerializer, ("seq_num",)),
 )
 _CHUNK = 64 * 1024
+#: Rows that are read at once, at most.
+_PAGE = 500
 _PLACES = Places("exports", "MAX_EXPORTS", 4)
 
 
@@ -81,9 +83,19 @@ def _array(
     order: tuple[str, ...],
 ) -> Iterator[str]:
     yield f'"{name}":['
-    for place, record in enumerate(iterate(table, rows, *order)):
+    for place, record in enumerate(_within_bounds(table, rows, order)):
         yield ("," if place else "") + encode(serializer(record).data)
     yield "]"
+
+
+def _within_bounds(table: Table[Any], rows: QuerySet[Any], order: Sequence[str]) -> Iterator[Any]:
+    """The records of `rows`, by pages that end before they get too large."""
+    following, more = rows, True
+    while more:
+        page, more = fetch_page(table, following, order, _PAGE)
+        yield from page
+        if more:
+            following = beyond(table, rows, order, page[-1])
 
 
 def _chunks(pieces: Iterator[str]) -> Iterator[bytes]:

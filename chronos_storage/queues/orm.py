@@ -110,17 +110,14 @@ class OrmQueue(EventQueue, PerProcess):
     def recover_page(self, topic: str, after: str | None = None, limit: int = 1000) -> tuple[list[QueueEntry], bool]:
         topic = entries.topic_name(topic)
         number = None if after is None else number_of(after, "after")
-        return self._page_behind(topic, number, codec.integer(limit, "limit"))
+        found, more = fetch_page(ENTRIES, self._rows_behind(topic, number), ["seq_num"], codec.integer(limit, "limit"))
+        self._require_kept(topic, number, found)
+        return found, more
 
     def _behind(self, topic: str, after: int | None, limit: int | None) -> list[QueueEntry]:
         found = ENTRIES.fetch(self._rows_behind(topic, after).order_by("seq_num")[:limit])
         self._require_kept(topic, after, found)
         return found
-
-    def _page_behind(self, topic: str, after: int | None, limit: int) -> tuple[list[QueueEntry], bool]:
-        found, more = fetch_page(ENTRIES, self._rows_behind(topic, after), ["seq_num"], limit)
-        self._require_kept(topic, after, found)
-        return found, more
 
     def _rows_behind(self, topic: str, after: int | None) -> QuerySet[models.QueueEntry]:
         rows = models.QueueEntry.objects.using(self.alias).filter(topic=topic)
@@ -184,9 +181,9 @@ class OrmQueue(EventQueue, PerProcess):
     @retried
     def _page(self, topic: str, after: int | None) -> tuple[list[QueueEntry], int | None, bool]:
         """The next entries, the number to go on behind, and whether there are more."""
-        page, more = self._page_behind(topic, after, _PAGE)
+        page = self._behind(topic, after, _PAGE)
         if page:
-            return page, number_of(page[-1].cursor, "cursor"), more
+            return page, number_of(page[-1].cursor, "cursor"), len(page) == _PAGE
         return page, self._head(topic)[1] if after is None else after, False
 
     def hearing(self, topic: str, wake: Wake) -> AbstractContextManager[None]:

@@ -522,13 +522,8 @@ def test_a_walk_goes_on_at_its_place_in_the_index(full: OrmStorage) -> None:
     """Only the page's own rows are read, however many there are with the same value in the first column."""
     for kind in ("message", "event", "checkpoint", "audit_log"):
         *_, last = first(full.scan(kind), 50)
-        [(statement, plan), *_] = plans_of(full, partial(OrmStorage.scan, kind=kind, after=last))
-        # of which the page's own are then looked up by their keys
-        [where] = [
-            node["Index Cond"]
-            for node in nodes(plan)
-            if "Index Cond" in node and not node["Index Name"].endswith("_pkey")
-        ]
+        [*_, (statement, plan)] = plans_of(full, partial(OrmStorage.scan, kind=kind, after=last))
+        [where] = [node["Index Cond"] for node in nodes(plan) if "Index Cond" in node]
         assert where.startswith("(ROW("), statement
 
 
@@ -559,5 +554,4 @@ def test_so_does_a_walk_on_mariadb() -> None:
 
     before = rows_read()
     assert len(list(store.scan("event", after=last))) == 3
-    # three rows are found, measured, sorted and looked up; the 500 before them are not read
-    assert rows_read() - before < 60
+    assert rows_read() - before < 10

@@ -97,16 +97,17 @@ def beyond(table: Table[R], rows: QuerySet[Any], order: Sequence[str], after: R)
 
 
 def iterate(table: Table[R], rows: QuerySet[Any], *order: str, after: R | None = None) -> Iterator[R]:
-    """The records of `rows`, page by page.
+    """The records of `rows`, by pages of so many rows.
 
     Args:
         order: as `fetch_page` takes it.
         after: the record to begin behind.
     """
-    more = True
-    while more:
+    while True:
         following = rows if after is None else beyond(table, rows, order, after)
         # Page by page, so that a walk whose connection is lost goes on where it is.
-        page, more = attempt(rows.db, partial(fetch_page, table, following, order, _PAGE))
+        page = attempt(rows.db, partial(table.fetch, following.order_by(*order)[:_PAGE]))
         yield from page
-        after = page[-1] if page else None
+        if len(page) < _PAGE:
+            return
+        after = page[-1]

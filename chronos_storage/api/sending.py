@@ -78,7 +78,7 @@ class SentResponse(StreamingHttpResponse):
         self, parts: AsyncGenerator[bytes, None] | Iterator[bytes], release: Callable[[], None], **options: Any
     ) -> None:
         self._release = release
-        super().__init__(_Closing(parts) if isinstance(parts, AsyncGenerator) else parts, **options)
+        super().__init__(_Closing(parts, release) if isinstance(parts, AsyncGenerator) else parts, **options)
 
     def close(self) -> None:
         super().close()
@@ -88,8 +88,8 @@ class SentResponse(StreamingHttpResponse):
 class _Closing:
     """Asynchronous parts that Django closes with the response: it leaves alone what was just sending one."""
 
-    def __init__(self, parts: AsyncGenerator[bytes, None]) -> None:
-        self._parts = unless_stalled(parts)
+    def __init__(self, parts: AsyncGenerator[bytes, None], release: Callable[[], None]) -> None:
+        self._parts = unless_stalled(parts, release)
 
     def __aiter__(self) -> AsyncGenerator[bytes, None]:
         return self._parts
@@ -102,14 +102,21 @@ class _Closing:
         await self._parts.aclose()
 
 
-async def unless_stalled(parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+async def unless_stalled(
+    parts: AsyncGenerator[bytes, None], release: Callable[[], None]
+) -> AsyncGenerator[bytes, None]:
     """The parts; the task that sends them is cancelled when it is busy with one for too long."""
+
+    def cut(sender: asyncio.Task[Any]) -> None:
+        release()  # Django 6.1 does not close the response of a task that is cancelled
+        sender.cancel()
+
     seconds: int = conf.section("API").get("STALL_TIMEOUT", STALL_TIMEOUT)
     async with aclosing(parts):
         async for part in parts:
             sender = asyncio.current_task()
             assert sender
-            timer = asyncio.get_running_loop().call_later(seconds, sender.cancel)
+            timer = asyncio.get_running_loop().call_later(seconds, cut, sender)
             try:
                 yield part
             finally:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from django.conf import settings
 from django.db import connections
 from pytest_django import DjangoDbBlocker
 
@@ -16,7 +17,9 @@ from chronos_storage.ledger import triggers
 from chronos_storage.records import Event, Session
 from tests.migrations.test_triggers import execute, migrate, trigger_names, vendor_of
 
-SERVERS = pytest.mark.parametrize("empty", ["mariadb", "postgres"], indirect=True)
+SERVERS = pytest.mark.parametrize(
+    "empty", [alias for alias in ("mariadb", "postgres") if alias in settings.DATABASES], indirect=True
+)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import ExitStack
 from weakref import WeakSet
 
 _objects: WeakSet[PerProcess] = WeakSet()
@@ -32,8 +33,9 @@ class PerProcess(ABC):
 
 
 def _begin_anew() -> None:
-    for each in list(_objects):
-        each.begin()
+    with ExitStack() as stack:  # each begins, whatever becomes of another
+        for each in list(_objects):
+            stack.callback(each.begin)
 
 
 in_child(_begin_anew)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -42,7 +42,7 @@ class MemoryDriver(Driver, PerProcess):
 
     def begin(self) -> None:
         self._lock = threading.RLock()
-        # A forked child begins without a transaction that was under way.
+        # A forked child begins without the transaction, or the half of a commit, that was under way.
         while self._undo:
             self._apply(self._undo.pop())
         self._then.clear()
@@ -78,12 +78,14 @@ class MemoryDriver(Driver, PerProcess):
                 if (stored and stored.version) != (write.was and write.was.version):
                     return False
             changes = {write.key: write.now for write in writes if write.now is not write.was}
-            if self._depth:
-                self._undo.append({key: self._documents.get(key) for key in changes})
+            self._undo.append({key: self._documents.get(key) for key in changes})
             self._apply(changes)
+            if not self._depth:
+                self._undo.clear()
         return True
 
     def _apply(self, changes: dict[Key, Document | None]) -> None:
+        """Make changes, any part of which may have been made already where a fork came in between."""
         gone: dict[Key, list[str]] = defaultdict(list)
         new: list[tuple[Entry, Key]] = []
         for key, document in changes.items():
@@ -100,21 +102,22 @@ class MemoryDriver(Driver, PerProcess):
             self._remove(partition, places)
         for entry, key in new:
             index = self._indexes.setdefault(entry.partition, [])
-            if index and index[-1][0] > entry.sort:
-                insort(index, (entry.sort, key), key=_place)
-            else:
+            if not index or index[-1][0] < entry.sort:
                 index.append((entry.sort, key))
+            elif index[place := bisect_left(index, entry.sort, key=_place)][0] != entry.sort:
+                index.insert(place, (entry.sort, key))
 
     def _remove(self, partition: Key, places: list[str]) -> None:
-        index = self._indexes[partition]
+        index = self._indexes.get(partition, [])
         if len(places) > _MANY:
             leaving = set(places)
             index[:] = [entry for entry in index if entry[0] not in leaving]
         else:
             for place in places:
-                del index[bisect_left(index, place, key=_place)]
+                at = bisect_left(index, place, key=_place)
+                del index[at : bisect_right(index, place, lo=at, key=_place)]
         if not index:
-            del self._indexes[partition]
+            self._indexes.pop(partition, None)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from chronos_storage.backends.base import Storage
+from chronos_storage.chains import hashing
 from chronos_storage.fields import JSONTextField, MetadataField
-from chronos_storage.ledger import chain
 from chronos_storage.ledger.series import EVENT_CHAIN
 from chronos_storage.models.mapping import EVENTS, Table
 from chronos_storage.records import Event
@@ -29,28 +29,28 @@ class Row:
     """An event made ready for the bare driver: the values of the columns `GIVEN`, and what its hash covers of them."""
 
     values: list[Any]
-    tail: bytes
+    fixed: bytes
 
 
 def row(event: Event) -> Row:
     """The row of an event that has its id and time."""
     document = EVENT_CHAIN.text(event)
     values = EVENTS.values(event) | {"payload": document, "created_at": str(event.created_at)}
-    return Row([values[name] for name in GIVEN], EVENT_CHAIN.tail(event, document))
+    return Row([values[name] for name in GIVEN], EVENT_CHAIN.fixed_part(event, document))
 
 
 class Chain:
     """The numbers and hashes of a session's events, worked out without a database."""
 
     def __init__(self) -> None:
-        self._seq_num, self._hash = 0, chain.ZERO
+        self._seq_num, self._hash = 0, hashing.ZERO
 
     def rows(self, events: Iterable[Event]) -> list[list[Any]]:
         """The values of all `COLUMNS` of the session's next events."""
         result = []
         for given in map(row, events):
             self._seq_num += 1
-            self._hash = chain.link(self._hash, self._seq_num, given.tail)
+            self._hash = hashing.row_hash(self._hash, self._seq_num, given.fixed)
             result.append([*given.values, self._seq_num, self._hash])
         return result
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chronos_storage import connect
-from chronos_storage.ledger import chain
+from chronos_storage.chains import hashing
 from chronos_storage.models import Head
 from chronos_storage.models.mapping import EVENTS, Table
 
@@ -35,7 +35,7 @@ class SqliteBare(Bare):
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
         head, seq_num, previous = execute(self._find, [row.values[GIVEN.index("session_id")]]).fetchone()
-        row_hash = chain.link(previous, seq_num + 1, row.tail)
+        row_hash = hashing.row_hash(previous, seq_num + 1, row.fixed)
         execute(self._insert, [*row.values, seq_num + 1, row_hash])
         execute(self._move, [seq_num + 1, row_hash, head])
         execute("COMMIT")

@@ -20,8 +20,8 @@ from django.db.models import F, Max, Q, Window
 from django.db.models.query import QuerySet
 from django.utils.dateparse import parse_datetime
 
+from ..chains.numbering import audit_chain
 from ..keyset import Behind
-from ..ledger.numbering import audit_chain
 from ..models import AuditLog, Checkpoint, Event, Message, Trace
 from .previews import column_of
 

@@ -20,11 +20,11 @@ from typing import Any, TypeVar
 from django.db import connections, models
 from django.db.models.query import QuerySet
 
+from ..chains.hashing import ZERO
+from ..chains.numbering import session_of
 from ..exceptions import NotFound
 from ..models import Head, Session
 from ..snapshots import refuse_unseen
-from .chain import ZERO
-from .numbering import session_of
 
 M = TypeVar("M", bound=models.Model)
 

@@ -15,10 +15,10 @@ from django.db.models.query import QuerySet
 from .. import codec, records, signals
 from ..backends.arguments import why
 from ..backends.base import PurgePermit
+from ..chains.numbering import ACTOR, chain_of
 from ..exceptions import AppendOnlyError
 from ..models import Event, Head
 from .heads import lock_sessions, locked, sessions_of
-from .numbering import ACTOR, chain_of
 from .series import AUDIT_CHAIN, EVENT_CHAIN, SERIES, ChainSeries, append
 from .triggers import deletion_permitted
 

@@ -58,7 +58,7 @@ def append_function(series: ChainSeries[Any]) -> Function:
     parameters = ", ".join(f"given_{name} {type_name}" for name, type_name in columns.items())
     key = ", ".join(("session_id", series.table.id) if series.table.id != "id" else ("id",))
     signature = (
-        f"(expected bigint, tail bytea, {parameters}, OUT new_seq_num bigint, OUT new_hash text)"
+        f"(expected bigint, fixed bytea, {parameters}, OUT new_seq_num bigint, OUT new_hash text)"
         " LANGUAGE plpgsql SET enable_seqscan = off"
     )
     # The session is locked first, as by every writer (see `heads`), before the foreign key does it.
@@ -77,7 +77,7 @@ def append_function(series: ChainSeries[Any]) -> Function:
                 RETURN;
             END IF;
             next_hash := encode(
-                sha256('\\x01'::bytea || decode(head.hash, 'hex') || int8send(head.seq_num + 1) || tail), 'hex'
+                sha256('\\x01'::bytea || decode(head.hash, 'hex') || int8send(head.seq_num + 1) || fixed), 'hex'
             );
             INSERT INTO {table} ({", ".join(columns)}, seq_num, hash)
             VALUES ({", ".join(f"given_{name}" for name in columns)}, head.seq_num + 1, next_hash)
@@ -106,7 +106,7 @@ def _columns(series: ChainSeries[Any]) -> dict[str, str]:
 
 @cache
 def append_statement(series: ChainSeries[Any]) -> str:
-    """The statement that appends one record; its parameters are the expected number, the tail and the columns."""
+    """The statement that appends one record; its parameters are the expected number, the fixed part and the columns."""
     placeholders = ", ".join(f"%s::{type_name}" for type_name in _columns(series).values())
     return f"SELECT new_seq_num, new_hash FROM {append_function(series).name}(%s, %s::bytea, {placeholders})"
 
@@ -122,7 +122,7 @@ def append_one(using: str, series: ChainSeries[Any], record: Any, expected_seq: 
         return False
     values = series.table.values(record)
     document = values[series.document] = codec.dumps(values[series.document], series.document)
-    parameters = [expected, series.tail(record, document)]
+    parameters = [expected, series.fixed_part(record, document)]
     parameters += [values[name] for name in _columns(series)]
     with connections[using].cursor() as cursor:
         cursor.execute(append_statement(series), parameters)

@@ -15,13 +15,13 @@ from django.db import IntegrityError, connections, transaction
 from django.db.models import Q
 
 from .. import records
+from ..chains.numbering import AuditLogs, Chained, Events, Messages, Numbered, assign_numbers
 from ..exceptions import SequenceConflict
 from ..models import AuditLog, Event, Head
 from ..models.mapping import AUDIT_LOGS, EVENTS, MESSAGES, Table
 from ..snapshots import Unseen, current
 from .guards import LedgerModel
 from .heads import lock_heads
-from .numbering import AuditLogs, Chained, Events, Messages, Numbered, number
 
 R = TypeVar("R", bound=Any)
 
@@ -128,7 +128,7 @@ def _append(
     with transaction.atomic(using=using):
         heads = lock_heads(using, series.kind, map(series.owner, given))
         known = series.stored(using, given) if look_up else {}
-        result, new = number(series, given, heads, known, expected_seq)
+        result, new = assign_numbers(series, given, heads, known, expected_seq)
         if new:
             # One by one, so that the database is at work while the next record is hashed.
             series.write(using, starmap(series.seal, new))

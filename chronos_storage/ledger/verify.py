@@ -9,11 +9,11 @@ from typing import Any
 from django.db.models import Exists, OuterRef, TextField
 from django.db.models.functions import Cast
 
+from ..chains.hashing import ZERO
+from ..chains.verification import verify_chain
 from ..models import Head
 from ..records import Verdict
-from . import chain
 from .series import ChainSeries
-from .walk import walk
 
 _PAGE = 1000
 
@@ -31,14 +31,14 @@ def verify(using: str, series: ChainSeries[Any], name: str) -> Verdict:
 
 def _head(using: str, series: ChainSeries[Any], name: str) -> Head:
     heads = Head.objects.using(using).filter(kind=series.kind, owner=name, namespace="")
-    return heads.first() or Head(hash=chain.ZERO, base_hash=chain.ZERO)
+    return heads.first() or Head(hash=ZERO, base_hash=ZERO)
 
 
 def _walk(using: str, series: ChainSeries[Any], name: str, head: Head) -> Verdict:
     def last_seq() -> int:
         return Head.objects.using(using).filter(pk=head.pk).values_list("seq_num", flat=True).first() or 0
 
-    return walk(series, series.kind.value, name, head, _rows(using, series, name), last_seq)
+    return verify_chain(series, series.kind.value, name, head, _rows(using, series, name), last_seq)
 
 
 def _rows(using: str, series: ChainSeries[Any], name: str) -> Iterator[tuple[Any, str]]:

@@ -12,7 +12,7 @@ from django.db import connections, models
 from django.db.models.query import QuerySet
 
 from .. import records
-from ..ledger.numbering import audit_chain
+from ..chains.numbering import audit_chain
 from .audit_logs import AuditLog
 from .checkpoints import Checkpoint
 from .events import Event

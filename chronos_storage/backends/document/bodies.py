@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from ... import codec
-from ...ledger.chain import time_text
+from ...chains.hashing import time_text
 from ...records import Record, TokenUsage
 
 R = TypeVar("R", bound=Record)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ... import codec
-from ...ledger.numbering import chain_of
-from ...ledger.walk import walk
+from ...chains.numbering import chain_of
+from ...chains.verification import verify_chain
 from ...records import Verdict
 from .base import DocumentBase
 from .bodies import decode
@@ -41,7 +41,7 @@ class ChainMethods(DocumentBase):
     def _verify(self, series: Any, owner: str) -> Verdict:
         while True:
             base, head = self.base(series.kind, owner), self.head(series.kind, owner)
-            verdict = walk(
+            verdict = verify_chain(
                 series,
                 series.kind,
                 owner,

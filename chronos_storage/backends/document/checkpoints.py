@@ -6,8 +6,8 @@ from itertools import islice
 from typing import Any
 
 from ... import codec
+from ...chains.numbering import following
 from ...exceptions import AlreadyExists, NotFound
-from ...ledger.numbering import following
 from ...records import Checkpoint, Session
 from ..arguments import filters, required
 from ..changes import first_of, fork_of, new_session, require_same_checkpoint

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
+from ...chains.numbering import extend_chain, not_stored, require_complete
 from ...exceptions import AlreadyExists
-from ...ledger.numbering import go_on, require_complete, unknown
 from ...records import AuditLog, Checkpoint, Event, MemoryRecord, Message, Record, Session
 from .checkpoints import CheckpointMethods
 from .driver import Entry
@@ -34,7 +34,7 @@ class LoadMethods(CheckpointMethods, MemoryMethods):
     def _new(self, work: Work, record_type: type[Any], given: list[Any]) -> list[Any]:
         work.fetch(map(key_of, given))
         stored = {key: work.get(record_type, *key) for key in map(key_of, given)}
-        return unknown(given, {key: record for key, record in stored.items() if record is not None}, key_of)
+        return not_stored(given, {key: record for key, record in stored.items() if record is not None}, key_of)
 
     def _number(self, work: Work, record_type: type[Any], new: list[Any], taken: set[Entry]) -> None:
         """See that the numbers of new records are free and fit, and move the heads of their series."""
@@ -54,7 +54,7 @@ class LoadMethods(CheckpointMethods, MemoryMethods):
             if record_type is Message:
                 for record in new:
                     self._require_free(record, heads[record.session_id], taken)
-            go_on(series, new, heads)
+            extend_chain(series, new, heads)
             for record in new:
                 heads[series.owner(record)].count += 1
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from ...ledger.chain import time_text
-from ...ledger.numbering import audit_chain
+from ...chains.hashing import time_text
+from ...chains.numbering import audit_chain
 from ...records import (
     KINDS,
     AuditLog,

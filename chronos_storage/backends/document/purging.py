@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from ... import codec, signals
+from ...chains.numbering import ACTOR, chain_of
 from ...exceptions import AppendOnlyError
-from ...ledger.numbering import ACTOR, chain_of
 from ...records import AuditLog, Event
 from ..arguments import why
 from ..base import PurgePermit

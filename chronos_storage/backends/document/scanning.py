@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from ... import codec, records
-from ...ledger.numbering import audit_chain
+from ...chains.numbering import audit_chain
 from ...records import AuditLog, Checkpoint, Container, Event, Image, Message, Record, Session
 from ..arguments import choice
 from .base import DocumentBase

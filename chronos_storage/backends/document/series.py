@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 from ... import records
-from ...ledger import numbering
-from ...ledger.numbering import Numbered, number
+from ...chains import numbering
+from ...chains.numbering import Numbered, assign_numbers
 from .driver import Key
 from .places import key_of
 from .work import Work, gate_key, head_key
@@ -83,7 +83,7 @@ def append(
     if series.of_session:
         for owner in heads:
             work.require_open(owner)
-    result, new = number(series, given, heads, known, expected_seq)
+    result, new = assign_numbers(series, given, heads, known, expected_seq)
     for head, record in new:
         series.seal(head, record)
         head.count += 1

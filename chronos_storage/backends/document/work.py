@@ -11,8 +11,8 @@ from itertools import count
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from ... import codec
+from ...chains.hashing import ZERO
 from ...exceptions import NotFound, RetryTransaction
-from ...ledger.chain import ZERO
 from ...records import Record
 from .bodies import decode, encode
 from .driver import Document, Driver, Entry, Key, Write

@@ -10,8 +10,8 @@ from typing import TypeVar
 from django.db import connections
 
 from ... import codec, records
+from ...chains.numbering import chain_of
 from ...ledger import permit, postgresql
-from ...ledger.numbering import chain_of
 from ...ledger.series import AUDIT_CHAIN, EVENT_CHAIN, ChainSeries, append
 from ...ledger.verify import chain_names, verify
 from ...records import Verdict

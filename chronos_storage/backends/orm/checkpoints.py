@@ -10,9 +10,9 @@ from django.db.models.functions import RowNumber
 from django.db.models.query import QuerySet
 
 from ... import codec
+from ...chains.numbering import following
 from ...exceptions import AlreadyExists, NotFound
 from ...ledger.heads import lock_heads
-from ...ledger.numbering import following
 from ...models import Head
 from ...models.mapping import CHECKPOINTS, SESSIONS
 from ...records import Checkpoint, Session

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from ...chains.numbering import extend_chain, not_stored, require_complete
 from ...exceptions import AlreadyExists
 from ...ledger.heads import lock_heads, lock_sessions
-from ...ledger.numbering import go_on, require_complete, unknown
 from ...ledger.series import AUDIT_CHAIN, EVENT_CHAIN, MESSAGE_SERIES, Series
 from ...models import Head
 from ...models.mapping import TABLES, Table
@@ -36,7 +36,7 @@ def _load_unnumbered(using: str, table: Table[Any], given: list[Any]) -> int:
     while True:
         known = {record.id: record for record in table.fetch(current(rows))}
         count = len(known)
-        new = unknown(given, known, lambda record: record.id)
+        new = not_stored(given, known, lambda record: record.id)
         try:
             with transaction.atomic(using=using):
                 table.insert(using, new)
@@ -54,8 +54,8 @@ def _load_unnumbered(using: str, table: Table[Any], given: list[Any]) -> int:
 def _load_series(using: str, series: Series[Any], given: list[Any]) -> int:
     owners = {series.owner(record) for record in given}
     heads = lock_heads(using, series.kind, owners, deleted_too=True)
-    new = unknown(given, series.stored(using, given), series.key)
-    sealed = go_on(series, new, heads)
+    new = not_stored(given, series.stored(using, given), series.key)
+    sealed = extend_chain(series, new, heads)
     try:
         series.write(using, sealed)
     except IntegrityError as error:
@@ -81,7 +81,7 @@ def _load_checkpoints(using: str, table: Table[Any], given: list[Checkpoint]) ->
         ids = [record.id for record in given if record.session_id == session_id]
         for record in table.fetch(current(rows.filter(session_id=session_id, checkpoint_id__in=ids))):
             known[record.session_id, record.id] = record
-    new = unknown(given, known, lambda record: (record.session_id, record.id))
+    new = not_stored(given, known, lambda record: (record.session_id, record.id))
     for record in new:
         head = heads[record.namespace][record.session_id]
         head.seq_num = max(head.seq_num, record.seq_num)

@@ -10,9 +10,9 @@ from django.db.models.functions import Greatest
 from django.db.models.query import QuerySet
 
 from ... import codec, records, signals
+from ...chains.numbering import audit_chain
 from ...exceptions import AlreadyExists, InvalidRecord, NotFound
 from ...ledger.heads import lock_sessions, locked
-from ...ledger.numbering import audit_chain
 from ...ledger.permit import note_purge, permit
 from ...models import AuditLog, Checkpoint, Head, MemoryRecord, Message, Trace
 from ...models.mapping import SESSIONS

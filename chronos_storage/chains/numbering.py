@@ -1,4 +1,4 @@
-"""Numbered series of records, and nothing about where they are kept: what belongs to which, and what comes next.
+"""Numbered series of records: what belongs to which, and what comes next.
 
 Messages, events and audit logs are numbered; the last two are hash chains too. A series' head, wherever it is kept,
 has the last number as `seq_num`, and for a chain the hash it goes on from as `hash`.
@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from .. import codec, records
 from ..exceptions import InvalidRecord, SequenceConflict
-from . import chain
+from . import hashing
 
 R = TypeVar("R", bound=Any)
 H = TypeVar("H", bound=Any)
@@ -41,12 +41,12 @@ class Chained(Numbered[R]):
     #: The fields of the content, in the order they are hashed.
     content: tuple[str, ...]
 
-    def tail(self, record: R, document: str) -> bytes:
+    def fixed_part(self, record: R, document: str) -> bytes:
         """What the record's hash covers besides its place; `document` is the text of its JSON."""
-        parts = [chain.time_text(record.created_at)]
+        parts = [hashing.time_text(record.created_at)]
         parts += [getattr(record, name) for name in self.content]
         parts.append(document)
-        return chain.tail(self.owner(record), record.id, chain.digest(*parts))
+        return hashing.fixed_part(self.owner(record), record.id, hashing.digest(*parts))
 
     def text(self, record: R) -> str:
         """The text of the record's JSON, as it is stored."""
@@ -54,7 +54,7 @@ class Chained(Numbered[R]):
 
     def seal(self, head: Any, record: R) -> tuple[R, str]:
         document = self.text(record)
-        record.hash = head.hash = chain.link(head.hash, record.seq_num, self.tail(record, document))
+        record.hash = head.hash = hashing.row_hash(head.hash, record.seq_num, self.fixed_part(record, document))
         return record, document
 
 
@@ -99,7 +99,7 @@ def chain_of(session_id: str | None, agent_id: str | None) -> str:
     return audit_chain(session_id, None if agent_id is None else codec.string(agent_id, "agent_id"))
 
 
-def number(
+def assign_numbers(
     series: Numbered[R],
     given: Sequence[R],
     heads: Mapping[str, H],
@@ -149,7 +149,7 @@ def following(last: int) -> int:
     return codec.integer(last + 1, "seq_num")
 
 
-def unknown(given: Iterable[R], known: dict[Any, R], key: Callable[[R], Any]) -> list[R]:
+def not_stored(given: Iterable[R], known: dict[Any, R], key: Callable[[R], Any]) -> list[R]:
     """Those of the complete records given that are not stored yet, each once.
 
     Raises:
@@ -165,7 +165,7 @@ def unknown(given: Iterable[R], known: dict[Any, R], key: Callable[[R], Any]) ->
     return new
 
 
-def go_on(series: Numbered[R], new: Iterable[R], heads: Mapping[str, Any]) -> list[tuple[R, str]]:
+def extend_chain(series: Numbered[R], new: Iterable[R], heads: Mapping[str, Any]) -> list[tuple[R, str]]:
     """New records with numbers and hashes of their own, as `seal` gives them; the heads move on.
 
     Raises:

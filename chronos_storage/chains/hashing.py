@@ -1,4 +1,4 @@
-"""The hash chain: what each row's hash says, and nothing about where rows are kept.
+"""What each row's hash says.
 
 A row's hash is SHA-256 over a version byte, the hash before it, its number, its chain's name, its id and the digest of
 its content. Strings hold no NUL character, so joining them with one is unambiguous.
@@ -20,19 +20,19 @@ def digest(*parts: str) -> bytes:
     return sha256("\x00".join(parts).encode()).digest()
 
 
-def time_text(moment: datetime) -> str:
+def time_text(timestamp: datetime) -> str:
     """A time as `digest` takes it: ISO 8601 in UTC, with six digits of microseconds."""
-    return (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat(timespec="microseconds")
+    return (timestamp if timestamp.tzinfo is UTC else timestamp.astimezone(UTC)).isoformat(timespec="microseconds")
 
 
-def tail(chain: str, id: str, content: bytes) -> bytes:
+def fixed_part(chain: str, id: str, content: bytes) -> bytes:
     """The part of what is hashed that does not depend on the row's place."""
     return b"\x00".join((chain.encode(), id.encode(), content))
 
 
-def link(previous: str, seq_num: int, tail: bytes) -> str:
+def row_hash(previous: str, seq_num: int, fixed: bytes) -> str:
     """The hash, in hexadecimal, of the row with this number that follows the hash `previous`.
 
-    PostgreSQL computes the same in `postgresql.create_function`.
+    PostgreSQL computes the same in `ledger.postgresql.append_function`.
     """
-    return sha256(_VERSION + bytes.fromhex(previous) + seq_num.to_bytes(8, "big") + tail).hexdigest()
+    return sha256(_VERSION + bytes.fromhex(previous) + seq_num.to_bytes(8, "big") + fixed).hexdigest()

@@ -1,4 +1,4 @@
-"""Checking a hash chain, and nothing about where it is kept."""
+"""Checking a hash chain."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..records import Verdict
-from . import chain
+from .hashing import row_hash
 from .numbering import Chained
 
 
-def walk(
+def verify_chain(
     series: Chained[Any],
     kind: str,
     name: str,
@@ -53,7 +53,7 @@ def walk(
         if record.seq_num > number + 1:
             return verdict(number + 1, f"number {number + 1} was removed")
         number += 1
-        if series.owner(record) != name or chain.link(previous, number, series.tail(record, text)) != record.hash:
+        if series.owner(record) != name or row_hash(previous, number, series.fixed_part(record, text)) != record.hash:
             return verdict(number, f"number {number} was changed, or another row was put in its place")
         previous = record.hash
     if number < head.seq_num:

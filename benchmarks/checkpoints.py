@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 
-from chronos_storage.models.mapping import CHECKPOINTS
+from chronos_storage.ledger.mapping import CHECKPOINTS
 from chronos_storage.records import Session
 
 from . import samples

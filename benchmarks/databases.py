@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 from chronos_storage.backends.base import Storage
 from chronos_storage.chains import hashing
 from chronos_storage.fields import JSONTextField, MetadataField
+from chronos_storage.ledger.mapping import EVENTS, Table
 from chronos_storage.ledger.series import EVENT_CHAIN
-from chronos_storage.models.mapping import EVENTS, Table
 from chronos_storage.records import Event
 
 from .measure import Side

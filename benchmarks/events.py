@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 from functools import partial
 from typing import Any
 
-from chronos_storage.models.mapping import EVENTS, MESSAGES, Table
+from chronos_storage.ledger.mapping import EVENTS, MESSAGES, Table
 from chronos_storage.records import Event, Session
 
 from . import samples

@@ -11,9 +11,9 @@ import psycopg
 from psycopg import sql
 
 from chronos_storage import connect
+from chronos_storage.ledger.mapping import EVENTS, Table
 from chronos_storage.ledger.postgresql import append_statement
 from chronos_storage.ledger.series import EVENT_CHAIN
-from chronos_storage.models.mapping import EVENTS, Table
 from tests import servers
 
 from .databases import COLUMNS, Bare, Database, Row, Vendor, documents, parsed

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from typing import Any
 
-from chronos_storage.models.mapping import SESSIONS
+from chronos_storage.ledger.mapping import SESSIONS
 
 from . import samples
 from .databases import Database, Vendor

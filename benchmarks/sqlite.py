@@ -10,8 +10,8 @@ from typing import Any
 
 from chronos_storage import connect
 from chronos_storage.chains import hashing
+from chronos_storage.ledger.mapping import EVENTS, Table
 from chronos_storage.models import Head
-from chronos_storage.models.mapping import EVENTS, Table
 
 from .databases import COLUMNS, GIVEN, Bare, Database, Row, Vendor, documents, parsed
 from .measure import Side, always

@@ -23,7 +23,7 @@ from django.views.decorators.http import require_http_methods
 from ..backends.handler import DEFAULT_ALIAS, AliasHandler, storages
 from ..backends.orm import OrmStorage
 from ..exceptions import InvalidRecord
-from ..models.mapping import Table
+from ..ledger.mapping import Table
 from ..reach import database_of
 from ..records import Record
 from ..text import visible

@@ -5,8 +5,8 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
+from ..ledger.mapping import CONTAINERS, IMAGES
 from ..models import Container, Image, Session
-from ..models.mapping import CONTAINERS, IMAGES
 from .access import may
 from .base import EditableAdmin
 from .families import family, forest

@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 
 from ..backends.orm.audit_logs import ORDER
 from ..backends.orm.pages import iterate
+from ..ledger.mapping import AUDIT_LOGS
 from ..models import AuditLog, Event, Head
-from ..models.mapping import AUDIT_LOGS
 from .access import note_export
 from .base import ReadOnlyAdmin
 from .export import FORMATS, export

@@ -8,8 +8,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .. import records
+from ..ledger.mapping import MEMORY
 from ..models import MemoryRecord
-from ..models.mapping import MEMORY
 from .base import EditableAdmin
 
 

@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from django.urls import URLPattern
 from django.utils.translation import gettext_lazy as _
 
+from ..ledger.mapping import SESSIONS
 from ..models import Checkpoint, Message, Session, Trace
-from ..models.mapping import SESSIONS
 from ..text import name as shown
 from .base import EditableAdmin, ReadOnlyAdmin
 from .session_pages import SessionPages

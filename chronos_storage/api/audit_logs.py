@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from .. import records
-from ..models.mapping import AUDIT_LOGS
+from ..ledger.mapping import AUDIT_LOGS
 from .answers import AuditExportSerializer
 from .export import export_audit_logs
 from .filters import AuditLogFilter

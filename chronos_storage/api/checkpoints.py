@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from .. import records
 from ..exceptions import NotFound
-from ..models.mapping import CHECKPOINTS
+from ..ledger.mapping import CHECKPOINTS
 from .answers import DeletedSerializer, HistorySerializer
 from .filters import CheckpointFilter
 from .history import history

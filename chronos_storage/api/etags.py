@@ -20,7 +20,7 @@ from rest_framework.request import Request
 from .. import codec
 from ..exceptions import NotFound
 from ..ledger.heads import locked
-from ..models.mapping import Table
+from ..ledger.mapping import Table
 from ..records import Record
 from .problems import PreconditionFailed
 from .store import served, transacted

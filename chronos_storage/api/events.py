@@ -10,8 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from .. import records
+from ..ledger.mapping import EVENTS
 from ..models import Head
-from ..models.mapping import EVENTS
 from .filters import EventFilter
 from .idempotency import id_from_key, store_batch
 from .schema import documented

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 
 from .. import records
 from ..backends.orm.pages import beyond, fetch_page
-from ..models.mapping import AUDIT_LOGS, CHECKPOINTS, EVENTS, MEMORY, MESSAGES, TRACES, Table
+from ..ledger.mapping import AUDIT_LOGS, CHECKPOINTS, EVENTS, MEMORY, MESSAGES, TRACES, Table
 from . import serializers
 from .access import AccessRule
 from .bodies import encode

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from .. import records
 from ..exceptions import AlreadyExists, NotFound
-from ..models.mapping import CONTAINERS, IMAGES
+from ..ledger.mapping import CONTAINERS, IMAGES
 from .etags import replaced
 from .filters import ImageFilter
 from .idempotency import id_from_key, repeated

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from .. import records
 from ..exceptions import NotFound
-from ..models.mapping import MEMORY
+from ..ledger.mapping import MEMORY
 from .etags import replaced
 from .filters import MemoryFilter
 from .idempotency import HEADER, id_from_key, repeated

@@ -10,8 +10,8 @@ from rest_framework.response import Response
 
 from .. import records
 from ..exceptions import NotFound
+from ..ledger.mapping import MESSAGES, Table
 from ..models import Head
-from ..models.mapping import MESSAGES, Table
 from .answers import DeletedSerializer
 from .filters import MessageFilter
 from .idempotency import id_from_key, store_batch

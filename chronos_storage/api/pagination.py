@@ -21,7 +21,7 @@ from .. import codec, conf
 from ..backends.orm.pages import fetch_page
 from ..exceptions import InvalidRecord
 from ..keyset import Behind
-from ..models.mapping import Table
+from ..ledger.mapping import Table
 from .query import flag, whole_number
 
 PAGE_SIZE = 50

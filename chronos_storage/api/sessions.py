@@ -16,8 +16,8 @@ from rest_framework.response import Response
 
 from .. import records
 from ..exceptions import AlreadyExists, InvalidRecord, NotFound
+from ..ledger.mapping import CHECKPOINTS, SESSIONS
 from ..models import AuditLog, Checkpoint, Event, Message
-from ..models.mapping import CHECKPOINTS, SESSIONS
 from .access import Verb
 from .answers import ExportSerializer, VerificationSerializer
 from .export import PARTS, export

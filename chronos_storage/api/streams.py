@@ -20,8 +20,8 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from ..exceptions import CursorExpired, InvalidRecord, NotSupported
+from ..ledger.mapping import EVENTS
 from ..models import Event, Head
-from ..models.mapping import EVENTS
 from ..queues.following import hearing
 from ..queues.handler import queue
 from .access import Verb

@@ -14,7 +14,7 @@ from .. import records
 from ..backends.orm.pages import fetch_first
 from ..backends.spans import span_tree
 from ..exceptions import InvalidRecord, NotFound
-from ..models.mapping import TRACES
+from ..ledger.mapping import TRACES
 from .answers import TraceTreeSerializer
 from .filters import TraceFilter
 from .idempotency import id_from_key

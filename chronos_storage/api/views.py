@@ -25,7 +25,7 @@ from rest_framework.settings import api_settings
 from rest_framework.viewsets import GenericViewSet
 
 from ..exceptions import NotFound
-from ..models.mapping import Table
+from ..ledger.mapping import Table
 from . import problems
 from .access import AccessRule, Verb, access_for
 from .bodies import JSONParser, JSONRenderer, require_length

@@ -85,10 +85,3 @@ def span(limit: int | None, offset: int = 0) -> slice:
     if limit is None:
         return slice(offset, None)
     return slice(offset, min(offset + codec.integer(limit, "limit"), codec.MAX_INTEGER))
-
-
-def why(reason: str) -> str:
-    """The reason of a purge, checked."""
-    if not (reason := codec.string(reason, "reason", codec.MAX_TEXT)):
-        raise InvalidRecord("reason", "is empty; the audit entry must say why rows are removed")
-    return reason

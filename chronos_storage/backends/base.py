@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, ClassVar, Literal, ParamSpec, TypeVar
 
+from ..chains.permit import PurgePermit as PurgePermit
 from ..records import (
     AuditLog,
     Checkpoint,
@@ -41,23 +42,6 @@ T = TypeVar("T")
 
 SessionOrder = Literal["-created_at", "-last_activity_at"]
 MessageOrder = Literal["asc", "desc"]
-
-
-class PurgePermit(ABC):
-    """What `Storage.purge_permit` gives for its one transaction: the way to remove ledger rows."""
-
-    @abstractmethod
-    def purge_events(self, session_id: str, *, through_seq: int | None = None) -> int:
-        """Remove a session's events up to and including `through_seq`, or all; returns how many.
-
-        The next event still gets the next number, and the chain verifies from where it now begins.
-        """
-
-    @abstractmethod
-    def purge_audit_logs(
-        self, session_id: str | None = None, *, agent_id: str | None = None, through_seq: int | None = None
-    ) -> int:
-        """Remove a session's audit entries, or those of an agent without a session; see `purge_events`."""
 
 
 class Storage(ABC):

@@ -15,7 +15,7 @@ __all__ = ["purge_permit"]
 if not TYPE_CHECKING:  # or type checkers would take any name for one that is here
 
     def __getattr__(name: str) -> Any:
-        # Deferred: the permit needs the models, and the models need this package.
+        # Deferred: the permit needs the models, and so an app registry that is ready.
         if name == "purge_permit":
             from .permit import purge_permit
 

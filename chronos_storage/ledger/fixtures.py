@@ -17,7 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..exceptions import AppendOnlyError
 from ..models import Head
-from .guards import LedgerModel
+from ..models.append_only import LedgerModel
 from .heads import lock_heads
 from .series import SERIES, ChainSeries
 from .verify import verify

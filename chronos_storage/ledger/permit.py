@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from django.db import connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -13,11 +12,11 @@ from django.db.models import Count, Max
 from django.db.models.query import QuerySet
 
 from .. import codec, records, signals
-from ..backends.arguments import why
-from ..backends.base import PurgePermit
 from ..chains.numbering import ACTOR, chain_of
+from ..chains.permit import PurgePermit, purge_reason
 from ..exceptions import AppendOnlyError
 from ..models import Event, Head
+from ..models.permits import opened
 from .heads import lock_sessions, locked, sessions_of
 from .series import AUDIT_CHAIN, EVENT_CHAIN, SERIES, ChainSeries, append
 from .triggers import deletion_permitted
@@ -97,29 +96,16 @@ class LedgerPermit(PurgePermit):
         ]
 
 
-_open: WeakKeyDictionary[BaseDatabaseWrapper, LedgerPermit] = WeakKeyDictionary()
-
-
-def current_permit(using: str) -> LedgerPermit | None:
-    """The permit that is open on this connection, or None."""
-    return _open.get(connections[using])
-
-
 @contextmanager
 def permit(using: str) -> Iterator[LedgerPermit]:
     """A permit for one transaction, for callers who write the audit entry themselves."""
-    connection = connections[using]
-    outer = _open.get(connection)
     with transaction.atomic(using=using):
-        opened = _open[connection] = LedgerPermit(using)
-        try:
-            yield opened
-        finally:
-            opened.ended = True
-            if outer is None:
-                del _open[connection]
-            else:
-                _open[connection] = outer
+        given = LedgerPermit(using)
+        with opened(given.connection, given):
+            try:
+                yield given
+            finally:
+                given.ended = True
 
 
 @contextmanager
@@ -135,11 +121,11 @@ def purge_permit(*, reason: str, using: str | None = None) -> Iterator[LedgerPer
     Raises:
         AppendOnlyError: the rows deleted are not the first of their chain.
     """
-    reason = why(reason)
+    reason = purge_reason(reason)
     using = using or router.db_for_write(Event)
-    with permit(using) as opened:
-        yield opened
-        if purged := opened.lasting():
+    with permit(using) as given:
+        yield given
+        if purged := given.lasting():
             note_purge(using, action="ledger.purge", resource="", detail={"reason": reason, "chains": purged})
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import connections
 
@@ -18,7 +18,9 @@ from .. import codec
 from ..fields import JSONTextField
 from ..models import Head, Session
 from .definitions import versioned
-from .series import ChainSeries
+
+if TYPE_CHECKING:
+    from .series import ChainSeries
 
 #: The record's place in its chain, which the function gives it.
 _PLACE = ("seq_num", "hash")

@@ -18,10 +18,11 @@ from .. import records
 from ..chains.numbering import AuditLogs, Chained, Events, Messages, Numbered, assign_numbers
 from ..exceptions import SequenceConflict
 from ..models import AuditLog, Event, Head
-from ..models.mapping import AUDIT_LOGS, EVENTS, MESSAGES, Table
+from ..models.append_only import LedgerModel
 from ..snapshots import Unseen, current
-from .guards import LedgerModel
+from . import postgresql
 from .heads import lock_heads
+from .mapping import AUDIT_LOGS, EVENTS, MESSAGES, Table
 
 R = TypeVar("R", bound=Any)
 
@@ -64,8 +65,6 @@ class ChainSeries(Chained[R], Series[R]):
 
     def write(self, using: str, sealed: Iterable[tuple[R, str]]) -> None:
         if connections[using].vendor == "postgresql":
-            from . import postgresql
-
             postgresql.copy(using, self, sealed)
         else:
             super().write(using, sealed)

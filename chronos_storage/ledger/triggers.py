@@ -17,9 +17,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.options import Options
 
 from ..exceptions import ConfigurationError
+from ..models.append_only import LedgerModel
 from . import triggers_mysql, triggers_postgresql, triggers_sqlite
 from .definitions import Installed, Wanted
-from .guards import LedgerModel
 from .series import SERIES
 
 MESSAGE = "chronos_storage: ledger rows are append-only"

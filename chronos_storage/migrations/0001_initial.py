@@ -3,7 +3,7 @@ import django.utils.timezone
 from django.db import migrations, models
 
 import chronos_storage.fields
-import chronos_storage.ledger.guards
+import chronos_storage.models.append_only
 
 
 class Migration(migrations.Migration):
@@ -234,7 +234,7 @@ class Migration(migrations.Migration):
                     "session",
                     models.ForeignKey(
                         db_index=False,
-                        on_delete=chronos_storage.ledger.guards.refuse_cascade,
+                        on_delete=chronos_storage.models.append_only.refuse_cascade,
                         related_name="events",
                         to="chronos_storage.session",
                     ),

@@ -6,8 +6,8 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from ..fields import IdField, JSONTextField
-from ..ledger.guards import LedgerModel, refuse_cascade
 from ..text import name as shown
+from .append_only import LedgerModel, refuse_cascade
 from .sessions import Session
 
 

@@ -8,8 +8,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..fields import IdField, MetadataField, MomentField, TextField
-from ..ledger.guards import cascade_refused
 from ..text import name as shown
+from .append_only import cascade_refused
 
 
 class SessionQuerySet(models.QuerySet["Session"]):

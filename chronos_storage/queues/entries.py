@@ -16,7 +16,7 @@ from django.db.models.query import QuerySet
 
 from .. import codec, models, records
 from ..exceptions import InvalidRecord
-from ..models.mapping import Table
+from ..ledger.mapping import Table
 from ..records import QueueEntry
 from .cursors import cursor_of, number_of
 

@@ -8,10 +8,9 @@ from typing import Any
 
 from ... import codec, signals
 from ...chains.numbering import ACTOR, chain_of
+from ...chains.permit import PurgePermit, purge_reason
 from ...exceptions import AppendOnlyError
 from ...records import AuditLog, Event
-from ..arguments import why
-from ..base import PurgePermit
 from .base import DocumentBase
 from .bodies import decode
 from .places import place_of
@@ -62,7 +61,7 @@ class DocumentPermit(PurgePermit):
 class PurgeMethods(DocumentBase):
     @contextmanager
     def purge_permit(self, *, reason: str) -> Iterator[DocumentPermit]:
-        reason = why(reason)
+        reason = purge_reason(reason)
         permit = DocumentPermit(self)
         try:
             yield permit

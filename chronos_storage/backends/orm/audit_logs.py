@@ -7,8 +7,8 @@ from typing import Any
 from django.db.models.query import QuerySet
 
 from ... import codec
+from ...ledger.mapping import AUDIT_LOGS
 from ...ledger.series import AUDIT_CHAIN
-from ...models.mapping import AUDIT_LOGS
 from ...records import AuditLog
 from ...snapshots import Unseen
 from ..arguments import filters, identified

@@ -13,8 +13,8 @@ from django.db.models.query import QuerySet
 
 from ... import codec, records, signals
 from ...exceptions import AlreadyExists, AmbiguousId, NotFound
+from ...ledger.mapping import Table
 from ...models import Session
-from ...models.mapping import Table
 from ...snapshots import current, refuse_unseen
 from ..arguments import span
 from ..base import Storage

@@ -13,8 +13,8 @@ from ... import codec
 from ...chains.numbering import following
 from ...exceptions import AlreadyExists, NotFound
 from ...ledger.heads import lock_heads
+from ...ledger.mapping import CHECKPOINTS, SESSIONS
 from ...models import Head
-from ...models.mapping import CHECKPOINTS, SESSIONS
 from ...records import Checkpoint, Session
 from ...snapshots import current, unless_unseen
 from ..arguments import filters, identified, required

@@ -7,9 +7,9 @@ from django.db.models.query import QuerySet
 
 from ... import codec
 from ...exceptions import InvalidRecord
+from ...ledger.mapping import EVENTS
 from ...ledger.series import EVENT_CHAIN, append
 from ...models import Head
-from ...models.mapping import EVENTS
 from ...queues import feed
 from ...records import Event
 from ..arguments import identified, several

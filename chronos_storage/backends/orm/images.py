@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...models.mapping import CONTAINERS, IMAGES, SESSIONS
+from ...ledger.mapping import CONTAINERS, IMAGES, SESSIONS
 from ...records import Container, Image, Session
 from ..arguments import filters, required
 from .base import OrmBase, pk_row, sliced

@@ -14,8 +14,8 @@ from django.db.models.query import QuerySet
 from ... import codec, records
 from ...exceptions import ConfigurationError, StoreFailure
 from ...ledger import triggers
+from ...ledger.mapping import TABLES, Table
 from ...models import Session
-from ...models.mapping import TABLES, Table
 from ...records import Health, Record
 from ..arguments import choice, of_any_kind
 from .base import OrmBase

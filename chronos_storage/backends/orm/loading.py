@@ -10,9 +10,9 @@ from django.db import IntegrityError, transaction
 from ...chains.numbering import extend_chain, not_stored, require_complete
 from ...exceptions import AlreadyExists
 from ...ledger.heads import lock_heads, lock_sessions
+from ...ledger.mapping import TABLES, Table
 from ...ledger.series import AUDIT_CHAIN, EVENT_CHAIN, MESSAGE_SERIES, Series
 from ...models import Head
-from ...models.mapping import TABLES, Table
 from ...records import AuditLog, Checkpoint, Event, Message, Record
 from ...snapshots import current, refuse_unseen
 

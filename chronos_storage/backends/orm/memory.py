@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.db.models.query import QuerySet
 
 from ... import codec, records
-from ...models.mapping import MEMORY
+from ...ledger.mapping import MEMORY
 from ...records import MemoryRecord
 from ...snapshots import Unseen, unless_unseen
 from ..arguments import filters, required

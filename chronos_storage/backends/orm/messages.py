@@ -11,9 +11,9 @@ from django.db.models.query import QuerySet
 from ... import codec
 from ...exceptions import NotFound
 from ...ledger.heads import lock_heads
+from ...ledger.mapping import MESSAGES, SESSIONS
 from ...ledger.series import MESSAGE_SERIES, append
 from ...models import Head
-from ...models.mapping import MESSAGES, SESSIONS
 from ...records import Message, TokenUsage
 from ...snapshots import current
 from ..arguments import choice, filters, identified, several

@@ -15,7 +15,7 @@ from django.db.models.query import QuerySet
 from ... import records
 from ...fields import JSONTextField, MetadataField
 from ...keyset import Behind
-from ...models.mapping import Table
+from ...ledger.mapping import Table
 from .errors import attempt
 
 R = TypeVar("R", bound=records.Record)

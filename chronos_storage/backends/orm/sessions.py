@@ -13,9 +13,9 @@ from ... import codec, records, signals
 from ...chains.numbering import audit_chain
 from ...exceptions import AlreadyExists, InvalidRecord, NotFound
 from ...ledger.heads import lock_sessions, locked
+from ...ledger.mapping import SESSIONS
 from ...ledger.permit import note_purge, permit
 from ...models import AuditLog, Checkpoint, Head, MemoryRecord, Message, Trace
-from ...models.mapping import SESSIONS
 from ...queues import feed
 from ...records import Session
 from ...snapshots import Unseen, check_references, current, unless_unseen

@@ -10,7 +10,7 @@ from django.db.models.query import QuerySet
 
 from ... import records
 from ...exceptions import AlreadyExists, NotFound
-from ...models.mapping import TRACES
+from ...ledger.mapping import TRACES
 from ...records import Trace
 from ...snapshots import Unseen, current
 from ..arguments import UNSET, UnsetType, filters, identified, required

@@ -13,14 +13,8 @@ from django.db.models.query import QuerySet
 
 from .. import records
 from ..chains.numbering import audit_chain
-from .audit_logs import AuditLog
-from .checkpoints import Checkpoint
-from .events import Event
-from .images import Container, Image
-from .memory import MemoryRecord, natural_key
-from .messages import Message
-from .sessions import Session
-from .traces import Trace
+from ..models import AuditLog, Checkpoint, Container, Event, Image, MemoryRecord, Message, Session, Trace
+from ..models.memory import natural_key
 
 R = TypeVar("R", bound=records.Record)
 

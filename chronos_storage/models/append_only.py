@@ -12,6 +12,7 @@ from django.db.models import ProtectedError
 
 from ..exceptions import AppendOnlyError
 from ..fields import ExactMomentField, IdField
+from .permits import current_permit
 
 M = TypeVar("M", bound="LedgerModel")
 
@@ -66,8 +67,6 @@ class LedgerQuerySet(models.QuerySet[M]):
     append_rows.alters_data = True  # type: ignore[attr-defined]
 
     def delete(self) -> tuple[int, dict[str, int]]:
-        from .permit import current_permit
-
         rows = self._chain()  # type: ignore[attr-defined]
         rows._for_write = True  # or a router would say where to read
         permit = current_permit(rows.db)
@@ -120,7 +119,7 @@ class LedgerModel(models.Model):
         type(self).objects.all()._refuse()
 
     def save_base(self, *args: Any, **kwargs: Any) -> NoReturn:
-        # Fixtures are loaded by Model.save_base itself, and checked by their signal (see fixtures.py).
+        # Fixtures are loaded by Model.save_base itself, and checked by their signal (see ledger.fixtures).
         self.save()
 
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:

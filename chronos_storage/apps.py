@@ -15,9 +15,13 @@ class ChronosStorageConfig(AppConfig):
 
     def ready(self) -> None:
         from . import checks, reach  # noqa: F401
+        from .backends.orm import hooks
         from .ledger import fixtures, heads, triggers, triggers_sqlite
         from .ledger.series import SERIES
         from .models import Head, Session
+        from .queues import outbox
+
+        hooks.register(outbox)
 
         connection_created.connect(triggers_sqlite.register_function, dispatch_uid="chronos_storage.permit")
         post_migrate.connect(triggers.after_migration, sender=self, dispatch_uid="chronos_storage.triggers")

@@ -86,22 +86,23 @@ def check_queue(**kwargs: Any) -> list[CheckMessage]:
         queue = queue_handler.only
     except ConfigurationError as error:
         return [*messages, Error(f"{error}.", id="chronos_storage.E004")]
-    return messages + (_check_feed(queue) if section.get("PUBLISH_EVENTS") else [])
+    return messages + (_check_outbox(queue) if section.get("PUBLISH_EVENTS") else [])
 
 
-def _check_feed(queue: EventQueue) -> list[CheckMessage]:
+def _check_outbox(queue: EventQueue) -> list[CheckMessage]:
     """Whether each storage's events can be published in the transaction that appends them."""
     from .backends.orm import OrmStorage
-    from .queues import feed
+    from .queues import outbox
 
     return [
         Error(
-            f"{storages.where(alias)}: {feed.mismatch(found.alias)}.",
+            f"{storages.where(alias)}: {outbox.mismatch(found.alias)}.",
             hint="Give both the same USING, or turn PUBLISH_EVENTS off.",
             id="chronos_storage.E006",
         )
         for alias in storages
-        if isinstance(found := _made(storages, alias), OrmStorage) and not feed.joins(queue, found.alias)
+        if isinstance(found := _made(storages, alias), OrmStorage)
+        and not outbox.shares_transactions(queue, found.alias)
     ]
 
 

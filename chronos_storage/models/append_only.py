@@ -53,12 +53,12 @@ class LedgerQuerySet(models.QuerySet[M]):
             f"{self.model.__name__} rows are append-only: add one with storage.{self.model.append_method}()"
         )
 
-    create = _refuse
-    bulk_create = _refuse
-    bulk_update = _refuse
-    update = _refuse
-    update_or_create = _refuse
-    update.alters_data = create.alters_data = bulk_create.alters_data = True  # type: ignore[attr-defined]
+    create: Any = _refuse
+    bulk_create: Any = _refuse
+    bulk_update: Any = _refuse
+    update: Any = _refuse
+    update_or_create: Any = _refuse
+    update.alters_data = create.alters_data = bulk_create.alters_data = True
 
     def append_rows(self, rows: list[M]) -> None:
         """For the backend alone: insert rows whose numbers and hashes it has worked out under the head's lock."""

@@ -7,7 +7,7 @@ from functools import cache, partial
 from typing import Any
 
 from ..models import Head
-from . import feed
+from . import outbox
 from .handler import queue_handler
 from .readers import Readers
 from .waking import PollingWaker, Wake
@@ -26,10 +26,10 @@ def hearing(using: str, session_id: str, wake: Wake) -> AbstractContextManager[N
         using: the alias of the ledger's database.
         wake: called in any thread; it must return at once.
     """
-    if feed.is_on():
+    if outbox.is_on():
         queue: Any = queue_handler.only
-        if feed.joins(queue, using):
-            heard: AbstractContextManager[None] = queue.hearing(feed.session_topic(session_id), wake)
+        if outbox.shares_transactions(queue, using):
+            heard: AbstractContextManager[None] = queue.hearing(outbox.session_topic(session_id), wake)
             return heard
     return poller(using).waiting(session_id, wake)
 

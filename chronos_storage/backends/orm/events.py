@@ -10,9 +10,9 @@ from ...exceptions import InvalidRecord
 from ...ledger.mapping import EVENTS
 from ...ledger.series import EVENT_CHAIN, append
 from ...models import Head
-from ...queues import feed
 from ...records import Event
 from ..arguments import identified, several
+from . import hooks
 from .base import sliced
 from .chains import ChainMethods
 from .errors import retried
@@ -27,9 +27,9 @@ class EventMethods(ChainMethods):
 
     @retried
     def _append_event(self, event: Event, expected_seq: int | None) -> Event:
-        with feed.joined(self.alias):
+        with hooks.joined(self.alias):
             stored, new = self.append_one(EVENT_CHAIN, event, expected_seq)
-            feed.publish(self.alias, new)
+            hooks.appended(self.alias, new)
         self.written(*new)
         return stored
 
@@ -42,9 +42,9 @@ class EventMethods(ChainMethods):
             expected_seq = codec.integer(expected_seq, "expected_seq")
             if len({event.session_id for event in given}) > 1:
                 raise InvalidRecord("expected_seq", "is one session's last number; these events are of several")
-        with feed.joined(self.alias):
+        with hooks.joined(self.alias):
             stored, new = append(self.alias, EVENT_CHAIN, given, expected_seq)
-            feed.publish(self.alias, new)
+            hooks.appended(self.alias, new)
         self.written(*new)
         return stored
 

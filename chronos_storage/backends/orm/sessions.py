@@ -16,12 +16,12 @@ from ...ledger.heads import lock_sessions, locked
 from ...ledger.mapping import SESSIONS
 from ...ledger.permit import note_purge, permit
 from ...models import AuditLog, Checkpoint, Head, MemoryRecord, Message, Trace
-from ...queues import feed
 from ...records import Session
 from ...snapshots import Unseen, check_references, current, unless_unseen
 from ..arguments import choice, filters, identified
 from ..base import SessionOrder
 from ..changes import FIXED, new_session, not_deleted, patch_of, taken
+from . import hooks
 from .base import OrmBase, pk_row, sliced
 from .errors import attempt, retried
 from .pages import iterate
@@ -213,7 +213,7 @@ class SessionMethods(OrmBase):
                 model._meta.model_name: model._default_manager.using(self.alias).filter(session_id=id).delete()[0]
                 for model in (Message, Checkpoint, Trace, MemoryRecord)
             }
-            feed.forget(self.alias, id)
+            hooks.removed(self.alias, id)
             audit_heads.filter(pk__in=going).delete()
             with unless_unseen():  # what was written behind this transaction's snapshot
                 pk_row(self.rows(SESSIONS), id).delete()  # and its other heads, by `remove_heads`

@@ -16,7 +16,7 @@ from django.db import DatabaseError, reset_queries
 
 from ... import Storage, queue, storages
 from ...exceptions import ChronosError
-from ...queues import feed
+from ...queues import outbox
 from ...records import Event, QueueEntry
 from ..terminal import on_interrupt, one_line
 
@@ -97,7 +97,7 @@ class Command(BaseCommand):
 
 
 def _event_json(event: Event) -> str:
-    return json.dumps(feed.as_json(event))
+    return json.dumps(outbox.as_json(event))
 
 
 def _event_line(event: Event) -> str:

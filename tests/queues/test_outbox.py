@@ -12,7 +12,7 @@ from django.db import transaction
 
 from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.exceptions import ConfigurationError, CursorExpired
-from chronos_storage.queues import feed
+from chronos_storage.queues import outbox
 from chronos_storage.queues.handler import queue_handler
 from chronos_storage.queues.orm import OrmQueue
 from chronos_storage.records import Event, Session
@@ -67,7 +67,7 @@ def test_appended_events_are_published(fed: tuple[OrmStorage, OrmQueue]) -> None
     entries = queue.recover("session:s")
     stored = storage.list_events("s")
     assert [event["id"] for event in events(entries)] == ["e", "f", "g", "h"]
-    assert exactly(events(entries)) == exactly([feed.as_json(event) for event in stored])
+    assert exactly(events(entries)) == exactly([outbox.as_json(event) for event in stored])
     assert stored[:3] == [one, *many]
     assert one.created_at is not None
     assert events(entries)[0]["created_at"] == one.created_at.isoformat()

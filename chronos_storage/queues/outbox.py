@@ -1,4 +1,4 @@
-"""The ledger's events on the queue: with ``CHRONOS_STORAGE["QUEUE"]["PUBLISH_EVENTS"]``, each one that is appended.
+"""The outbox: with ``CHRONOS_STORAGE["QUEUE"]["PUBLISH_EVENTS"]`` each event of the ledger is published when stored.
 
 It is published on the topic ``session:<id>``, in the transaction that appends it. The entry's event is the record as an
 object: id, session_id, seq_num, hash, type, payload and created_at, an ISO 8601 text.
@@ -7,11 +7,9 @@ object: id, session_id, seq_num, hash, type, payload and created_at, an ISO 8601
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from typing import Any
 
-from django.db import transaction
 from django.db.models import F
 
 from .. import conf, models
@@ -19,6 +17,7 @@ from ..exceptions import ConfigurationError
 from ..records import Event, QueueEntry
 from .base import EventQueue
 from .handler import queue_handler
+from .orm import OrmQueue
 
 _FIELDS = tuple(field.name for field in fields(Event))
 
@@ -33,22 +32,16 @@ def is_on() -> bool:
     return bool(conf.section("QUEUE").get("PUBLISH_EVENTS"))
 
 
-def joined(using: str) -> AbstractContextManager[None]:
-    """Around appending and publishing: one transaction, where there is something to publish."""
-    return transaction.atomic(using=using) if is_on() else nullcontext()
-
-
-def publish(using: str, new: Sequence[Event]) -> None:
+def store(using: str, events: Sequence[Event]) -> None:
     """Publish events that were appended just now, in the same transaction.
 
     Raises:
         ConfigurationError: the queue is in another database.
     """
-    if new and is_on():
-        queue: Any = queue_handler.only
-        if not joins(queue, using):
-            raise ConfigurationError(mismatch(using))
-        queue.append([QueueEntry(topic=session_topic(event.session_id), event=as_json(event)) for event in new])
+    queue: Any = queue_handler.only
+    if not shares_transactions(queue, using):
+        raise ConfigurationError(mismatch(using))
+    queue.append([QueueEntry(topic=session_topic(event.session_id), event=as_json(event)) for event in events])
 
 
 def as_json(event: Event) -> dict[str, Any]:
@@ -64,10 +57,8 @@ def forget(using: str, session_id: str) -> None:
     models.QueueEntry.objects.using(using).filter(topic=topic).delete()
 
 
-def joins(queue: EventQueue, using: str) -> bool:
+def shares_transactions(queue: EventQueue, using: str) -> bool:
     """Whether publishing on the queue is part of a transaction of this database alias."""
-    from .orm import OrmQueue  # which needs the storage's treatment of errors, and the storage this
-
     return isinstance(queue, OrmQueue) and queue.alias == using
 
 

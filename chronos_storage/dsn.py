@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import hashlib
 import os
 import re
 import sqlite3
@@ -15,6 +14,7 @@ from urllib.parse import quote, unquote, urlsplit
 import dj_database_url
 from django.db import connections
 
+from .aliases import connected_alias
 from .exceptions import ConfigurationError
 from .extras import require
 from .pools import move_pool
@@ -58,8 +58,6 @@ SQLITE_OPTIONS = {
     "init_command": "PRAGMA journal_mode=WAL",
 }
 
-_connected: set[str] = set()
-
 
 def connect(dsn: str, *, migrate: bool = False, **options: Any) -> Storage:
     """Open the store that an address names.
@@ -93,7 +91,7 @@ def connect(dsn: str, *, migrate: bool = False, **options: Any) -> Storage:
     driver_options = options.pop("options", {})
     settings |= {name.upper(): value for name, value in options.items()}
     settings["OPTIONS"] = {**settings.get("OPTIONS", {}), **driver_options}
-    alias = _alias(settings)
+    alias = connected_alias(settings)
     if settings["ENGINE"] == _SQLITE and SHARED_MEMORY not in str(settings["NAME"]):
         keep_whole(alias)
     storage = OrmStorage(using=alias)
@@ -133,30 +131,13 @@ def connect_read_only(dsn: str) -> BaseDatabaseWrapper:
         path = file_path(name)
         if not path.is_file():
             raise ConfigurationError(f"there is no file {name}")
-        return connections[_alias({"ENGINE": _SQLITE, "NAME": f"file:{quote(str(path))}?mode=ro"})]
+        return connections[connected_alias({"ENGINE": _SQLITE, "NAME": f"file:{quote(str(path))}?mode=ro"})]
     settings = _settings(dsn)
     options = settings["OPTIONS"]
     options.pop("pool", None)  # it is one connection
     name, clause = _READ_ONLY[_SQL_SCHEMES[scheme]]
     options[name] = f"{options.get(name, '')}{clause}"
-    return connections[_alias(settings)]
-
-
-def _alias(settings: dict[str, Any]) -> str:
-    """The database alias of these settings; the same again for the same."""
-    key = hashlib.sha256(repr(sorted(settings.items())).encode()).hexdigest()[:16]
-    alias = f"chronos_{key}"
-    if alias not in connections.settings:
-        connections.settings |= connections.configure_settings(
-            {"default": connections.settings["default"], alias: settings}
-        )
-        _connected.add(alias)
-    return alias
-
-
-def is_connected(alias: str) -> bool:
-    """Whether a database alias is one that `connect` made, which the host's settings know nothing of."""
-    return alias in _connected
+    return connections[connected_alias(settings)]
 
 
 def _memory(name: str, options: dict[str, Any]) -> Storage:

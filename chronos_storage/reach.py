@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 
+from .aliases import is_connected
 from .backends.handler import DEFAULT_ALIAS, AliasHandler, storages
-from .dsn import is_connected
 from .exceptions import ConfigurationError
 from .queues.handler import queue_handler
 from .vectors.handler import vector_stores
@@ -89,7 +89,7 @@ def after_migration(using: str, verbosity: int, stdout: Any = None, **kwargs: An
 
 
 def _problem(found: Elsewhere) -> str:
-    from .backends.orm.migrations import unapplied
+    from .migrated import unapplied
 
     try:
         count = unapplied(found.database, found.app_label)

@@ -12,8 +12,8 @@ from typing import Any
 from django.db import transaction
 from django.dispatch import Signal
 
-from .attempts import nothing_under_way
 from .forks import in_child
+from .transactions import nothing_under_way
 
 #: Sender: the record's class. `records`: what was written, as stored.
 records_written: Signal = Signal()

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..backends.spans import span_tree
 from ..records import Trace, TraceNode
+from ..spans import span_tree
 from ..text import visible
 
 #: The most levels that are set in; deeper ones stand under each other.

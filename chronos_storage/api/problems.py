@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
 from .. import codec, exceptions
-from ..backends.orm.errors import worth_retrying
+from ..database_errors import worth_retrying
 from .store import served
 
 MEDIA_TYPE = "application/problem+json"

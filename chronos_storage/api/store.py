@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from ..backends.handler import DEFAULT_ALIAS, storages
 from ..backends.orm import OrmStorage
-from ..backends.orm.errors import retried
 from ..exceptions import ConfigurationError
+from ..transactions import retried
 
 T = TypeVar("T")
 

@@ -12,9 +12,9 @@ from rest_framework.response import Response
 
 from .. import records
 from ..backends.orm.pages import fetch_first
-from ..backends.spans import span_tree
 from ..exceptions import InvalidRecord, NotFound
 from ..ledger.mapping import TRACES
+from ..spans import span_tree
 from .answers import TraceTreeSerializer
 from .filters import TraceFilter
 from .idempotency import id_from_key

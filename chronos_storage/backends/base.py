@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, ClassVar, Literal, ParamSpec, TypeVar
 
+from ..async_variants import hop, iterator_twin, twin
 from ..chains.permit import PurgePermit as PurgePermit
 from ..records import (
     AuditLog,
@@ -33,9 +34,8 @@ from ..records import (
     TraceNode,
     Verdict,
 )
+from ..spans import span_tree
 from .arguments import UNSET, UnsetType
-from .spans import span_tree
-from .twins import hop, iterator_twin, twin
 
 P = ParamSpec("P")
 T = TypeVar("T")

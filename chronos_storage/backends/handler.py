@@ -7,12 +7,10 @@ from threading import RLock
 from typing import Any, Generic, TypeVar, cast
 
 from django.core.signals import setting_changed
-from django.db import connections
 from django.utils.connection import ConnectionProxy
 from django.utils.module_loading import import_string
 
 from .. import conf
-from ..dsn import is_connected
 from ..exceptions import ConfigurationError
 from ..extras import advice
 from ..forks import PerProcess
@@ -94,18 +92,6 @@ class AliasHandler(PerProcess, Generic[B]):
 
 def _not_imported(where: str, name: Any, error: ImportError) -> ConfigurationError:
     return ConfigurationError(f'{where}: its "BACKEND" {name!r} can\'t be imported: {error}{advice(error)}')
-
-
-def known_alias(using: str) -> str:
-    """The database alias, if there is one of this name.
-
-    Raises:
-        ConfigurationError: there is none.
-    """
-    if using not in connections:
-        known = ", ".join(alias for alias in connections if not is_connected(alias))
-        raise ConfigurationError(f"DATABASES has no {using!r}; it has {known}")
-    return using
 
 
 storages: AliasHandler[Storage] = AliasHandler("STORAGES", conf.ORM_BACKEND)

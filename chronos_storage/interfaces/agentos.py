@@ -10,9 +10,9 @@ from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 from .. import codec
+from ..async_variants import hop
 from ..backends.base import Storage
 from ..backends.handler import storage as default_storage
-from ..backends.twins import hop
 from ..exceptions import AlreadyExists, InvalidRecord, NotFound, NotInitialized
 from ..records import Message, TokenUsage
 from .agentos_records import (

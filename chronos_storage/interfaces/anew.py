@@ -6,8 +6,8 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 
+from ..async_variants import hop
 from ..backends.base import Storage
-from ..backends.twins import hop
 from ..exceptions import AlreadyExists, NotFound
 from ..records import Session
 from .again import again

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Callable
 from datetime import timedelta
 from typing import Any
 
-from ..backends.twins import twin
+from ..async_variants import twin
 from ..exceptions import InvalidRecord
 from ..records import QueueEntry
 

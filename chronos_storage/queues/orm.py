@@ -16,13 +16,13 @@ from django.db.models.functions import Greatest
 from django.db.models.query import QuerySet
 
 from .. import codec, models, records
-from ..backends.handler import known_alias
-from ..backends.orm.errors import attempt, retried
+from ..aliases import known_alias
 from ..backends.orm.pages import fetch_page
 from ..exceptions import ConfigurationError, CursorExpired, InvalidRecord
 from ..forks import PerProcess
 from ..records import QueueEntry
 from ..snapshots import current, refuse_unseen
+from ..transactions import attempt, retried
 from . import entries
 from .base import RETENTION, EventQueue, Handler, age_of
 from .cursors import cursor_of, number_of

@@ -9,8 +9,8 @@ from django.db.models import F, Min, Value
 from django.db.models.functions import Least
 
 from .. import records
-from ..backends.orm.errors import retried
 from ..models import Consumer, QueueEntry, Topic
+from ..transactions import retried
 from .base import HARD_LIMIT, SILENCE
 
 #: Entries removed in one transaction, for which publishers of the topic wait.

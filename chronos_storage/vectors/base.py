@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
-from ..backends.twins import twin
+from ..async_variants import twin
 from ..exceptions import NotSupported
 from ..records import Collection, CollectionStats, Embedding, SearchResult
 

@@ -9,9 +9,9 @@ from weakref import WeakKeyDictionary
 from django.db import connections, transaction
 
 from .. import codec, records
-from ..backends.orm.errors import retried
 from ..exceptions import NotFound
 from ..ids import new_id
+from ..transactions import retried
 from . import fusion, matrices, models, words
 from .fields import unpack
 from .orm import Checked, OrmVectorStore, Question, by_score, checked

@@ -11,11 +11,11 @@ from typing import Any
 from django.db import connections, router, transaction
 
 from .. import codec, records
-from ..backends.handler import known_alias
-from ..backends.orm.errors import retried
+from ..aliases import known_alias
 from ..exceptions import AlreadyExists, ConfigurationError, InvalidRecord, NotFound
 from ..ids import new_id
 from ..snapshots import unless_unseen
+from ..transactions import retried
 from . import filters, models
 from .base import Metric, VectorStore
 from .filters import And

@@ -12,8 +12,8 @@ from typing import Any
 from django.db import connections, transaction
 
 from .. import codec, records
-from ..backends.orm.errors import retried
 from ..exceptions import InvalidRecord, NotFound, NotSupported
+from ..transactions import retried
 from . import builds, fusion, indexes, models, statements, wire
 from .base import Progress
 from .indexes import MAX_HALF, MAX_VECTOR, Shape

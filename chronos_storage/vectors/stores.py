@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connections, router
 
-from ..backends.handler import known_alias
+from ..aliases import known_alias
 from ..exceptions import ConfigurationError
 from .orm import OrmVectorStore
 

@@ -18,7 +18,7 @@ from django.db import connections
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
-from ..backends.orm import preparing
+from .. import preparing
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronos_storage.backends.spans import span_tree
 from chronos_storage.records import Trace
+from chronos_storage.spans import span_tree
 
 
 @st.composite

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.db import connections, transaction
 
-from chronos_storage.backends.orm import preparing
+from chronos_storage import preparing
 from chronos_storage.exceptions import RetryTransaction
 from chronos_storage.records import Embedding
 from tests import servers

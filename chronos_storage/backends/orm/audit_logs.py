@@ -11,10 +11,10 @@ from ...ledger.mapping import AUDIT_LOGS
 from ...ledger.series import AUDIT_CHAIN
 from ...records import AuditLog
 from ...snapshots import Unseen
+from ...transactions import retried
 from ..arguments import filters, identified
 from .base import sliced
 from .chains import ChainMethods
-from .errors import retried
 from .pages import iterate
 
 #: Newest first.

@@ -12,14 +12,14 @@ from django.db.models import Q
 from django.db.models.query import QuerySet
 
 from ... import codec, records, signals
+from ...aliases import known_alias
 from ...exceptions import AlreadyExists, AmbiguousId, NotFound
 from ...ledger.mapping import Table
 from ...models import Session
 from ...snapshots import current, refuse_unseen
+from ...transactions import attempt, translated
 from ..arguments import span
 from ..base import Storage
-from ..handler import known_alias
-from .errors import attempt, translated
 from .metadata import merge_metadata
 
 R = TypeVar("R", bound=records.Record)

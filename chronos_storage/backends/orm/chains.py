@@ -15,8 +15,8 @@ from ...ledger import permit, postgresql
 from ...ledger.series import AUDIT_CHAIN, EVENT_CHAIN, ChainSeries, append
 from ...ledger.verify import chain_names, verify
 from ...records import Verdict
+from ...transactions import attempt, retried, translated
 from .base import OrmBase
-from .errors import attempt, retried, translated
 
 R = TypeVar("R", records.Event, records.AuditLog)
 

@@ -17,10 +17,10 @@ from ...ledger.mapping import CHECKPOINTS, SESSIONS
 from ...models import Head
 from ...records import Checkpoint, Session
 from ...snapshots import current, unless_unseen
+from ...transactions import attempt, retried
 from ..arguments import filters, identified, required
 from ..changes import first_of, fork_of, new_session, require_same_checkpoint
 from .base import sliced
-from .errors import attempt, retried
 from .pages import iterate
 from .sessions import SessionMethods
 

@@ -11,11 +11,11 @@ from ...ledger.mapping import EVENTS
 from ...ledger.series import EVENT_CHAIN, append
 from ...models import Head
 from ...records import Event
+from ...transactions import retried
 from ..arguments import identified, several
 from . import hooks
 from .base import sliced
 from .chains import ChainMethods
-from .errors import retried
 from .pages import iterate
 
 

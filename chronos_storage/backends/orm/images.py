@@ -4,9 +4,9 @@ from typing import Any
 
 from ...ledger.mapping import CONTAINERS, IMAGES, SESSIONS
 from ...records import Container, Image, Session
+from ...transactions import retried
 from ..arguments import filters, required
 from .base import OrmBase, pk_row, sliced
-from .errors import retried
 
 _ORDER = ("-created_at", "-id")
 

@@ -15,13 +15,13 @@ from ... import codec, records
 from ...exceptions import ConfigurationError, StoreFailure
 from ...ledger import triggers
 from ...ledger.mapping import TABLES, Table
+from ...migrated import remedy, unapplied
 from ...models import Session
 from ...records import Health, Record
+from ...transactions import attempt
 from ..arguments import choice, of_any_kind
 from .base import OrmBase
-from .errors import attempt
 from .loading import load_some
-from .migrations import remedy, unapplied
 from .pages import iterate
 
 _APP = "chronos_storage"

@@ -10,9 +10,9 @@ from ... import codec, records
 from ...ledger.mapping import MEMORY
 from ...records import MemoryRecord
 from ...snapshots import Unseen, unless_unseen
+from ...transactions import retried
 from ..arguments import filters, required
 from .base import OrmBase, pk_row, sliced, starts_with
-from .errors import retried
 from .pages import iterate
 
 _ORDER = ("-updated_at", "-id")

@@ -16,10 +16,10 @@ from ...ledger.series import MESSAGE_SERIES, append
 from ...models import Head
 from ...records import Message, TokenUsage
 from ...snapshots import current
+from ...transactions import retried
 from ..arguments import choice, filters, identified, several
 from ..base import MessageOrder
 from .base import OrmBase, sliced
-from .errors import retried
 from .pages import iterate
 
 _ORDERS = {"asc": "seq_num", "desc": "-seq_num"}

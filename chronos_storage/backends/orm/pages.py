@@ -16,7 +16,7 @@ from ... import records
 from ...fields import JSONTextField, MetadataField
 from ...keyset import Behind
 from ...ledger.mapping import Table
-from .errors import attempt
+from ...transactions import attempt
 
 R = TypeVar("R", bound=records.Record)
 

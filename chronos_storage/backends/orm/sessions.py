@@ -18,12 +18,12 @@ from ...ledger.permit import note_purge, permit
 from ...models import AuditLog, Checkpoint, Head, MemoryRecord, Message, Trace
 from ...records import Session
 from ...snapshots import Unseen, check_references, current, unless_unseen
+from ...transactions import attempt, retried
 from ..arguments import choice, filters, identified
 from ..base import SessionOrder
 from ..changes import FIXED, new_session, not_deleted, patch_of, taken
 from . import hooks
 from .base import OrmBase, pk_row, sliced
-from .errors import attempt, retried
 from .pages import iterate
 
 _ORDERS = {name: (name, "-id") for name in ("-created_at", "-last_activity_at")}

@@ -13,10 +13,10 @@ from ...exceptions import AlreadyExists, NotFound
 from ...ledger.mapping import TRACES
 from ...records import Trace
 from ...snapshots import Unseen, current
+from ...transactions import retried
 from ..arguments import UNSET, UnsetType, filters, identified, required
 from ..changes import end_of
 from .base import OrmBase, pk_row
-from .errors import retried
 from .pages import iterate
 
 _ORDER = ("started_at", "id")

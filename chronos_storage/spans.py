@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..records import Trace, TraceNode
+from .records import Trace, TraceNode
 
 
 def span_tree(traces: Iterable[Trace]) -> list[TraceNode]:

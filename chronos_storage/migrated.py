@@ -7,8 +7,8 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.migrations.executor import MigrationExecutor
 
-from ...dsn import is_connected
-from ...exceptions import ConfigurationError
+from .aliases import is_connected
+from .exceptions import ConfigurationError
 
 _SQLITE = ("no such table", "no such column", "has no column named")
 #: That there is no such table, column, type or function: PostgreSQL's states, and MariaDB's and MySQL's numbers.

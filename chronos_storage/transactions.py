@@ -1,0 +1,122 @@
+"""Attempts: calls that are made again, as a whole, where the database is busy or was restarted.
+
+A thread has at most one under way on each alias: what an attempt calls begins again with it.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import partial, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+from django.db import Error, connections
+
+from . import preparing
+from .database_errors import failure, has_waited, is_lost, sqlstate, worth_retrying
+from .exceptions import RetryTransaction
+from .migrated import not_migrated
+
+P = ParamSpec("P")
+T = TypeVar("T")
+S = TypeVar("S", bound="Any")
+
+#: Seconds before each further attempt, on average.
+_DELAYS = (0.02, 0.1, 0.5)
+
+_state = threading.local()
+
+
+def _under_way() -> set[str]:
+    """The database aliases that this thread has an attempt under way on; to be changed by whoever makes one."""
+    aliases: set[str] = _state.__dict__.setdefault("aliases", set())
+    return aliases
+
+
+@contextmanager
+def nothing_under_way() -> Iterator[None]:
+    """Within the block calls are attempts of their own: what is called there is not made again with the outer one."""
+    before = _under_way()
+    _state.aliases = set()
+    try:
+        yield
+    finally:
+        _state.aliases = before
+
+
+def _let_go(connection: Any) -> None:
+    """Have the next statement make a new connection, where Django does not do so as its transaction ends."""
+    if not connection.in_atomic_block:
+        with suppress(Error):
+            connection.close()
+    if pool := getattr(connection, "pool", None):
+        pool.check()  # the others that wait there were lost too
+
+
+@contextmanager
+def translated(using: str, make: Callable[[], AbstractContextManager[T]]) -> Iterator[T]:
+    """A caller's transaction, which raises `RetryTransaction` where the database ends it, even as it commits.
+
+    Args:
+        make: gives the transaction; called again where the connection turns out to be lost before anything was done.
+    """
+    try:
+        with ExitStack() as stack:
+            yield attempt(using, lambda: stack.enter_context(make()))
+    except Error as error:
+        if retry := worth_retrying(connections[using], error):
+            raise retry from error
+        raise
+
+
+def attempt(using: str, function: Callable[[], T], again: Callable[[], T] | None = None) -> T:
+    """What a function returns that is called a few times, with jitter, while the database is busy or was restarted.
+
+    Within another attempt on the same alias it is simply called: that other one begins again, as a whole.
+
+    Args:
+        again: called instead once a connection was lost: what was sent before may have been done.
+
+    Raises:
+        RetryTransaction: the last attempt failed too, or the caller has a transaction open, which the database may
+            have ended.
+        StoreFailure: the database is full, may only be read, or is damaged.
+    """
+    aliases = _under_way()
+    if using in aliases:
+        return function()
+    connection: Any = connections[using]
+    aliases.add(using)
+    try:
+        for delay in (*_DELAYS, None):
+            try:
+                return function()
+            except (Error, RetryTransaction) as error:
+                if (retry := worth_retrying(connection, error)) is None:
+                    if problem := not_migrated(connection, cast(Error, error)) or failure(error):
+                        raise problem from error
+                    raise
+                if sqlstate(error) in preparing.STATES:
+                    preparing.turn_off(connection)
+                if is_lost(connection, error):
+                    function = again or function
+                    _let_go(connection)
+                if delay is None or connection.in_atomic_block or has_waited(error):
+                    raise retry from (error.__cause__ if retry is error else error)
+            time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
+    finally:
+        aliases.discard(using)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def retried(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """A method of something with an alias that is made by `attempt`; what it writes has its id before."""
+
+    @wraps(method)
+    def call(self: S, *args: P.args, **kwargs: P.kwargs) -> T:
+        return attempt(self.alias, partial(method, self, *args, **kwargs))
+
+    return cast(Callable[Concatenate[S, P], T], call)

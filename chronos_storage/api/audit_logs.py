@@ -17,7 +17,7 @@ from .filters import AuditLogFilter
 from .idempotency import id_from_key
 from .schema import documented
 from .serializers import AuditLogSerializer
-from .views import Listed, Retrieved
+from .viewsets import Listed, Retrieved
 
 
 class AuditLogViewSet(Listed, Retrieved):

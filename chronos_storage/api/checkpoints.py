@@ -18,7 +18,7 @@ from .idempotency import id_from_key
 from .pagination import KeysetPagination
 from .schema import documented
 from .serializers import CheckpointSerializer, PruneSerializer
-from .views import BACKWARD, Listed, Retrieved
+from .viewsets import BACKWARD, Listed, Retrieved
 
 
 class CheckpointViewSet(Listed, Retrieved):

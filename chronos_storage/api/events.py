@@ -16,7 +16,7 @@ from .filters import EventFilter
 from .idempotency import id_from_key, store_batch
 from .schema import documented
 from .serializers import EventAppendSerializer, EventBatchSerializer, EventSerializer
-from .views import FORWARD, Listed, Retrieved
+from .viewsets import FORWARD, Listed, Retrieved
 
 
 class EventViewSet(Listed, Retrieved):

@@ -20,9 +20,9 @@ from .fields import MomentField
 from .ids import LIST_PATTERN, read_addresses
 
 
-def _string() -> Any:
+def _string(field: str | None = None, kind: type[Any] = django_filters.CharFilter, **options: Any) -> Any:
     # A space at the end is part of an id.
-    return django_filters.CharFilter(max_length=codec.MAX_INDEXED, strip=False)
+    return kind(field, max_length=codec.MAX_INDEXED, strip=False, **options)
 
 
 class _IntegerFilter(django_filters.NumberFilter):
@@ -86,6 +86,10 @@ class _JSONTextFilter(_TextFilter):
         return json_has_text(self.field_name, value)
 
 
+def _text(field: str, kind: type[_TextFilter], what: str) -> Any:
+    return _string(field, kind, help_text=f"Only {what}; upper and lower case differ.")
+
+
 #: What the names of the parameters begin with that filter by metadata.
 _METADATA = "metadata."
 
@@ -125,12 +129,7 @@ class SessionFilter(django_filters.FilterSet):
     status: Final = _string()
     container_id: Final = _string()
     image_id: Final = _string()
-    title: Final = _TextFilter(
-        "title",
-        max_length=codec.MAX_INDEXED,
-        strip=False,
-        help_text="Only sessions whose title has this text; upper and lower case differ.",
-    )
+    title: Final = _text("title", _TextFilter, "sessions whose title has this text")
     include_deleted: Final = django_filters.BooleanFilter(
         method="with_deleted", help_text="Soft-deleted ones too, which are there for staff only."
     )
@@ -163,12 +162,7 @@ class MessageFilter(django_filters.FilterSet):
     kind: Final = _string()
     since: Final = _since()
     until: Final = _until()
-    text: Final = _JSONTextFilter(
-        "content",
-        max_length=codec.MAX_INDEXED,
-        strip=False,
-        help_text="Only messages whose content has this text, as it stands in JSON; upper and lower case differ.",
-    )
+    text: Final = _text("content", _JSONTextFilter, "messages whose content has this text, as it stands in JSON")
 
     class Meta:
         model = Message
@@ -201,9 +195,7 @@ class TraceFilter(django_filters.FilterSet):
 
 
 class CheckpointFilter(django_filters.FilterSet):
-    namespace: Final = django_filters.CharFilter(
-        method="of_namespace", max_length=codec.MAX_INDEXED, strip=False, help_text='The namespace; "" unless given.'
-    )
+    namespace: Final = _string(method="of_namespace", help_text='The namespace; "" unless given.')
     run_id: Final = _string()
     before_seq: Final = _number("lt", "Only checkpoints with a lower number.")
 
@@ -254,8 +246,8 @@ class ImageFilter(django_filters.FilterSet):
 
 
 class UsageFilter(django_filters.FilterSet):
-    agent_id: Final = django_filters.CharFilter("session__agent_id", max_length=codec.MAX_INDEXED, strip=False)
-    user_id: Final = django_filters.CharFilter("session__user_id", max_length=codec.MAX_INDEXED, strip=False)
+    agent_id: Final = _string("session__agent_id")
+    user_id: Final = _string("session__user_id")
     since: Final = _since()
     until: Final = _until()
 

@@ -18,7 +18,7 @@ from .filters import ImageFilter
 from .idempotency import id_from_key, repeated
 from .schema import documented
 from .serializers import ContainerSerializer, ImageSerializer
-from .views import Listed, Retrieved
+from .viewsets import Listed, Retrieved
 
 
 class _SavedViewSet(Listed, Retrieved):

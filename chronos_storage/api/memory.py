@@ -17,7 +17,7 @@ from .etags import replaced
 from .filters import MemoryFilter
 from .idempotency import HEADER, id_from_key, repeated
 from .serializers import MemorySerializer
-from .views import Listed, Retrieved
+from .viewsets import Listed, Retrieved
 
 
 class MemoryViewSet(Listed, Retrieved):

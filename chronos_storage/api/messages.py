@@ -17,7 +17,7 @@ from .filters import MessageFilter
 from .idempotency import id_from_key, store_batch
 from .schema import documented
 from .serializers import MessageBatchSerializer, MessageSerializer, TruncateSerializer
-from .views import FORWARD, Listed, Retrieved
+from .viewsets import FORWARD, Listed, Retrieved
 
 
 class MessageViewSet(Listed, Retrieved):

@@ -10,7 +10,7 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from .. import codec, records
-from .fields import CountField, JSONField, ListField, MomentField, ObjectField, StringField, VectorField
+from .fields import CountField, JSONField, ListField, MomentField, ObjectField, StringField
 from .problems import MAX_ERRORS
 
 #: Items of the largest batch.
@@ -232,52 +232,6 @@ class ImageSerializer(RecordSerializer):
     metadata: Final = ObjectField(help_text="To filter by; a change replaces it whole.")
     created_at: Final = MomentField(read_only=True)
     updated_at: Final = MomentField(read_only=True)
-
-
-class CollectionSerializer(RecordSerializer):
-    name: Final = StringField(required=True, allow_blank=False)
-    dimension: Final = CountField(required=True, help_text="How many numbers each vector has.")
-    metric: Final = serializers.ChoiceField(["cosine", "l2", "inner_product"], required=False)
-
-    staff_only: ClassVar[tuple[str, ...]] = ()
-
-
-@extend_schema_serializer(many=False)  # the action is named list, and would be taken for one
-class CollectionsSerializer(serializers.Serializer[Any]):
-    results: Final = CollectionSerializer(many=True)
-
-
-class EmbeddingSerializer(RecordSerializer):
-    id: Final = StringField()
-    vector: Final = VectorField()
-    content: Final = StringField(max_length=codec.MAX_TEXT)
-    metadata: Final = ObjectField()
-    user_id: Final = StringField()
-
-    staff_only: ClassVar[tuple[str, ...]] = ()
-
-
-class EmbeddingBatchSerializer(RecordSerializer):
-    embeddings: Final = batch_of(EmbeddingSerializer)
-
-    staff_only: ClassVar[tuple[str, ...]] = ()
-
-
-class SearchSerializer(RecordSerializer):
-    vector: Final = VectorField(help_text="What to find the nearest to.")
-    top_k: Final = serializers.IntegerField(min_value=1, max_value=1000, required=False)
-    filter: Final = ObjectField(help_text="Which embeddings count, by their metadata.")
-    text: Final = StringField(max_length=codec.MAX_TEXT, help_text="Search the contents for these words too.")
-
-    staff_only: ClassVar[tuple[str, ...]] = ()
-
-
-class SearchResultSerializer(EmbeddingSerializer):
-    score: Final = serializers.FloatField(help_text="The similarity, higher is better.")
-
-
-class SearchResultsSerializer(serializers.Serializer[Any]):
-    results: Final = SearchResultSerializer(many=True)
 
 
 class EntrySerializer(serializers.Serializer[Any]):

@@ -27,7 +27,7 @@ from .idempotency import id_from_key, repeated
 from .query import flag
 from .schema import documented
 from .serializers import SessionSerializer, TokenUsageSerializer
-from .views import Listed, Retrieved
+from .viewsets import Listed, Retrieved
 
 
 class ForkSerializer(SessionSerializer):

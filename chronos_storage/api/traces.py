@@ -22,7 +22,7 @@ from .pagination import MAX_PAGE_SIZE
 from .query import whole_number
 from .schema import documented
 from .serializers import TraceEndSerializer, TraceSerializer
-from .views import Listed, Retrieved
+from .viewsets import Listed, Retrieved
 
 #: Spans of the largest tree that is worked out.
 MAX_TREE = 100_000

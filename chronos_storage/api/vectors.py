@@ -14,8 +14,7 @@ from ..exceptions import NotFound
 from ..vectors.handler import vector_store
 from ..vectors.models import Collection, Embedding
 from .access import Verb
-from .schema import documented
-from .serializers import (
+from .embeddings import (
     CollectionSerializer,
     CollectionsSerializer,
     EmbeddingBatchSerializer,
@@ -23,6 +22,7 @@ from .serializers import (
     SearchResultsSerializer,
     SearchSerializer,
 )
+from .schema import documented
 from .views import ApiMixin
 
 

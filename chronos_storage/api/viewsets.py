@@ -1,0 +1,172 @@
+"""What the views of records have in common: their rows, filters, orders, pages and versions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
+
+from django.db.models.query import QuerySet
+from django_filters.rest_framework import DjangoFilterBackend
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from ..exceptions import NotFound
+from ..ledger.mapping import Table
+from .access import Verb
+from .etags import version_of, write_if_match
+from .pagination import KeysetPagination
+from .query import names
+from .store import served
+from .views import ApiMixin, check_session
+
+#: The orders of a list by number.
+FORWARD: Mapping[str, tuple[str, ...]] = {"asc": ("seq_num",), "desc": ("-seq_num",)}
+BACKWARD: Mapping[str, tuple[str, ...]] = {"desc": ("-seq_num",), "asc": ("seq_num",)}
+
+#: What chooses a page.
+_PAGE = ("cursor", "page_size", "count")
+#: The actions that read so much that they have a rate of their own.
+_LONG = ("export", "verify")
+
+
+class RecordViewSet(ApiMixin, GenericViewSet[Any]):
+    """Records of one kind, read through the access rule's querysets and written through the facade.
+
+    Attributes:
+        table: where the facade keeps them.
+        verbs: what each action does to rows of the table, and therefore needs.
+        order: the fields of a list's order, which are unique together.
+        orders: where ``?order=`` chooses one, each by its name, the first unless it is given.
+        versioned: whether an update can name the version of a record that it is of.
+        filtered: the actions besides the list that take its filters.
+        paged: the actions besides the list whose answer has pages.
+    """
+
+    table: ClassVar[Table[Any]]
+    verbs: ClassVar[Mapping[str, Verb]] = {
+        "list": "view",
+        "retrieve": "view",
+        "create": "add",
+        "update": "change",
+        "partial_update": "change",
+        "destroy": "delete",
+    }
+    order: ClassVar[tuple[str, ...]] = ("-created_at", "-id")
+    orders: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    versioned: ClassVar[bool] = False
+    filtered: ClassVar[tuple[str, ...]] = ()
+    paged: ClassVar[tuple[str, ...]] = ()
+
+    pagination_class = KeysetPagination
+    filter_backends: Any = (DjangoFilterBackend,)
+
+    def needed(self) -> list[tuple[Verb, Any]]:
+        # Without an action the method isn't allowed; that there is something is told to who may look.
+        return [(self.verbs.get(self.action or "list", "view"), self.table.model)]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if (session_id := self.kwargs.get("session_id")) is not None:
+            check_session(self.access, session_id)
+
+    def get_queryset(self) -> QuerySet[Any]:
+        if getattr(self, "swagger_fake_view", False):
+            return self.table.model._default_manager.none()
+        rows = self.access.rows(self.table.model)
+        session_id = self.kwargs.get("session_id")
+        return rows if session_id is None else rows.filter(session_id=session_id)
+
+    def query_parameters(self) -> Iterable[str]:
+        filters = getattr(self, "filterset_class", None)
+        known = [*super().query_parameters(), *(filters.base_filters if filters else ())]
+        if self.action == "list":
+            return [*known, *_PAGE, "ids", "fields", *(["order"] if self.orders else [])]
+        if self.action == "retrieve":
+            return ["fields"]
+        return [*(known if self.action in self.filtered else ()), *(_PAGE if self.action in self.paged else ())]
+
+    @property
+    def throttle_scope(self) -> str:
+        return "chronos_export" if self.action in _LONG else super().throttle_scope
+
+    def get_serializer(self, *args: Any, **kwargs: Any) -> Any:
+        serializer = super().get_serializer(*args, **kwargs)
+        wanted = self.request.query_params.get("fields")
+        if wanted is not None and self.action in ("list", "retrieve"):
+            of_each: Any = getattr(serializer, "child", serializer)
+            keep_fields(of_each, wanted.split(","))
+        return serializer
+
+    def get_order(self) -> tuple[str, ...]:
+        """The order of the list that is asked for."""
+        if not self.orders:
+            return self.order
+        order = self.request.query_params.get("order", next(iter(self.orders)))
+        if order not in self.orders:
+            raise ValidationError({"order": f"must be {' or '.join(self.orders)}"})
+        return self.orders[order]
+
+    def row(self) -> QuerySet[Any]:
+        """The one row that the address names."""
+        return self.get_queryset().filter(**{self.table.id: self.kwargs["id"]})
+
+    def record(self) -> Any:
+        """The record that the address names."""
+        for record in self.table.fetch(self.row()[:1]):
+            return record
+        raise NotFound(f"there is no {self.table.record.__name__.lower()} {self.kwargs['id']!r}")
+
+    def answer(self, record: Any, status: int = 200) -> Response:
+        if self.versioned:
+            self.version = version_of(record)
+        return super().answer(record, status)
+
+    def write_if_match(self, write: Callable[[], Any]) -> Any:
+        """What `write` returns, which changes or removes the row; see `etags.write_if_match`."""
+        return write_if_match(self.request, self.table, self.row(), write)
+
+    @property
+    def storage(self) -> Any:
+        """The facade."""
+        return served()
+
+
+class Listed(RecordViewSet):
+    """Adds the list."""
+
+    def filter_queryset(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        rows = super().filter_queryset(rows)
+        ids = names(self.request, "ids")
+        return rows if ids is None else rows.filter(**{f"{self.table.id}__in": ids})
+
+    def list(self, request: Request, **kwargs: Any) -> Response:
+        rows = self.filter_queryset(self.get_queryset())
+        paginator = self.paginator
+        assert isinstance(paginator, KeysetPagination)
+        page = paginator.paginate_records(self.table, rows, self.get_order(), request)
+        return paginator.get_paginated_response(self.get_serializer(page, many=True).data)
+
+
+class Retrieved(RecordViewSet):
+    """Adds one record by its id."""
+
+    def retrieve(self, request: Request, **kwargs: Any) -> Response:
+        return self.answer(self.record())
+
+
+def keep_fields(serializer: serializers.Serializer[Any], wanted: list[str]) -> None:
+    """Leave out of what is answered all fields but these.
+
+    Raises:
+        ValidationError: one is none.
+    """
+    there = list(serializer.fields)
+    for name in wanted:
+        if name not in there:
+            raise ValidationError({"fields": f"{name!r} is no field here; there are {', '.join(there)}"})
+    for name in there:
+        if name not in wanted:
+            del serializer.fields[name]

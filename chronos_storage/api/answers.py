@@ -22,6 +22,16 @@ class DeletedSerializer(serializers.Serializer[Any]):
     deleted: Final = serializers.IntegerField(help_text="How many were removed.")
 
 
+class TokenTotalsSerializer(serializers.Serializer[Any]):
+    """The tokens of messages, added up: they may be more than one message can have."""
+
+    prompt_tokens: Final = serializers.IntegerField()
+    completion_tokens: Final = serializers.IntegerField()
+    total_tokens: Final = serializers.IntegerField()
+    cache_read_tokens: Final = serializers.IntegerField(allow_null=True, help_text="Null: no message reported it.")
+    cache_creation_tokens: Final = serializers.IntegerField(allow_null=True, help_text="Null: no message reported it.")
+
+
 class TraceNodeSerializer(serializers.Serializer[Any]):
     depth: Final = serializers.IntegerField(help_text="0 for a span whose parent isn't in the session.")
     trace: Final = TraceSerializer()

@@ -93,10 +93,10 @@ class ListField(_Passed):
 
 
 class CountField(serializers.IntegerField):
-    """A whole number from 0 on, or null; no string of digits."""
+    """A whole number from 0 on; no string of digits."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(min_value=0, max_value=codec.MAX_INTEGER, **{"required": False, **kwargs})
+    def __init__(self, *, max_value: int = codec.MAX_INTEGER, **kwargs: Any) -> None:
+        super().__init__(min_value=0, max_value=max_value, **{"required": False, **kwargs})
 
     def to_internal_value(self, data: Any) -> int:
         if not isinstance(data, int) or isinstance(data, bool):

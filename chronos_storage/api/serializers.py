@@ -81,12 +81,16 @@ class SessionSerializer(RecordSerializer):
     )
 
 
+def _tokens() -> Any:
+    return CountField(max_value=codec.MAX_TOKENS, allow_null=True, help_text="Null: not reported, which is not 0.")
+
+
 class TokenUsageSerializer(RecordSerializer):
-    prompt_tokens: Final = CountField(allow_null=True)
-    completion_tokens: Final = CountField(allow_null=True)
-    total_tokens: Final = CountField(allow_null=True)
-    cache_read_tokens: Final = CountField(allow_null=True)
-    cache_creation_tokens: Final = CountField(allow_null=True)
+    prompt_tokens: Final = _tokens()
+    completion_tokens: Final = _tokens()
+    total_tokens: Final = _tokens()
+    cache_read_tokens: Final = _tokens()
+    cache_creation_tokens: Final = _tokens()
 
     staff_only: ClassVar[tuple[str, ...]] = ()
 

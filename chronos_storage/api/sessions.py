@@ -19,14 +19,14 @@ from ..exceptions import AlreadyExists, InvalidRecord, NotFound
 from ..ledger.mapping import CHECKPOINTS, SESSIONS
 from ..models import AuditLog, Checkpoint, Event, Message
 from .access import Verb
-from .answers import ExportSerializer, VerificationSerializer
+from .answers import ExportSerializer, TokenTotalsSerializer, VerificationSerializer
 from .export import PARTS, export
 from .fields import StringField
 from .filters import NARROWING, SessionFilter, unindexed
 from .idempotency import id_from_key, repeated
 from .query import flag
 from .schema import documented
-from .serializers import SessionSerializer, TokenUsageSerializer
+from .serializers import SessionSerializer
 from .viewsets import Listed, Retrieved
 
 
@@ -161,12 +161,12 @@ class SessionViewSet(Listed, Retrieved):
                 raise
         return self.answer(forked, 201)
 
-    @documented(responses=TokenUsageSerializer)
+    @documented(responses=TokenTotalsSerializer)
     @action(["get"], detail=True, url_path="usage")
     def token_usage(self, request: Request, **kwargs: Any) -> Response:
         """The tokens of the session's messages, summed up."""
         self.record()
-        return Response(TokenUsageSerializer(self.storage.token_usage(self.kwargs["id"])).data)
+        return Response(TokenTotalsSerializer(self.storage.token_usage(self.kwargs["id"])).data)
 
     @documented(responses=VerificationSerializer)
     @action(["get"], detail=True)

@@ -12,9 +12,9 @@ from rest_framework.response import Response
 from ..backends.orm.messages import usage_of
 from ..models import Message
 from .access import Verb
+from .answers import TokenTotalsSerializer
 from .filters import UsageFilter
 from .schema import documented
-from .serializers import TokenUsageSerializer
 from .views import ApiMixin
 
 
@@ -22,7 +22,7 @@ class UsageView(ApiMixin):
     """The tokens of all messages that are there for the user."""
 
     http_method_names: Any = ("get", "head")
-    serializer_class: Any = TokenUsageSerializer
+    serializer_class: Any = TokenTotalsSerializer
     filter_backends: Any = (DjangoFilterBackend,)
     filterset_class = UsageFilter
     parameters = ("agent_id", "user_id", "since", "until")
@@ -35,7 +35,7 @@ class UsageView(ApiMixin):
             return Message.objects.none()
         return self.access.rows(Message)
 
-    @documented(operation_id="usage_retrieve", filters=True, responses=TokenUsageSerializer)
+    @documented(operation_id="usage_retrieve", filters=True, responses=TokenTotalsSerializer)
     def get(self, request: Request, **kwargs: Any) -> Response:
         """The tokens of the messages of a period, in the sessions of an agent and a user, added up."""
         return self.answer(usage_of(self.filter_queryset(self.get_queryset())))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from chronos_storage import codec
 from chronos_storage.backends.orm import OrmStorage
-from chronos_storage.records import Session, Trace
+from chronos_storage.records import Session, TokenUsage, Trace
 from tests.api.conftest import Api
 
 #: Content whose order of keys and numbers a careless parser or database would change.
@@ -95,6 +97,22 @@ def test_messages(ada: Api, site: OrmStorage) -> None:
     ada.delete(f"sessions/{session}/messages/{first['id']}")
     ada.delete(f"sessions/{session}/messages/{first['id']}", 404)
     assert site.count_messages(session) == 2
+
+
+def test_a_count_of_tokens_has_the_limit_of_the_storage(ada: Api, site: OrmStorage) -> None:
+    session = ada.post("sessions", {})["id"]
+    path, names = f"sessions/{session}/messages", [field.name for field in dataclasses.fields(TokenUsage)]
+    for _ in range(2):
+        ada.post(path, {"role": "user", "usage": dict.fromkeys(names, codec.MAX_TOKENS)})
+    for name in names:
+        problem = ada.post(path, {"role": "user", "usage": {name: codec.MAX_TOKENS + 1}}, 400)
+        assert [each["field"] for each in problem["errors"]] == [f"usage.{name}"]
+    assert ada.get(f"sessions/{session}/usage") == dict.fromkeys(names, 2 * codec.MAX_TOKENS)
+
+    schemas = ada.get("schema")["components"]["schemas"]
+    for name in names:
+        assert schemas["TokenUsageRequest"]["properties"][name]["maximum"] == codec.MAX_TOKENS
+        assert "maximum" not in schemas["TokenTotals"]["properties"][name]
 
 
 def test_events_are_appended_and_read(ada: Api, site: OrmStorage) -> None:

@@ -22,6 +22,8 @@ T = TypeVar("T")
 R = TypeVar("R", bound=records.Record)
 
 HEADER = "Idempotency-Key"
+#: What an answer carries, as "true", that repeats an earlier one.
+REPLAYED = "Idempotent-Replayed"
 _NAMESPACE = uuid.UUID("5cb3b8a5-1a74-5d0e-9f0c-6f5cfb1d0a4e")
 _KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
 

@@ -9,7 +9,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 
 from .examples import REQUESTS
-from .idempotency import HEADER
+from .headers import COMMON, common_headers, headers_of
 from .ids import LIST_PATTERN, MAX_NAMES, PATTERN
 from .problems import MEDIA_TYPE
 
@@ -27,33 +27,27 @@ _CHOSEN = [
 
 
 class ApiSchema(AutoSchema):
-    """Adds the headers that creations and updates take."""
+    """Adds the parameters that lists have, and the headers."""
 
     def get_override_parameters(self) -> list[Any]:
+        return [*self._chosen(), *headers_of(self.view, self.method, self._answered())]
+
+    def _chosen(self) -> list[Any]:
         action = getattr(self.view, "action", "")
         known: Any = getattr(self.view, "query_parameters", tuple)()
-        if action in ("list", "retrieve") and "fields" in known:
-            chosen = [parameter for parameter in _CHOSEN if parameter.name in known]
-            if orders := list(getattr(self.view, "orders", ())) if action == "list" else []:
-                chosen.append(OpenApiParameter("order", str, enum=orders, default=orders[0]))
-            return chosen
-        if action in getattr(self.view, "keyed", ()):
-            return [
-                OpenApiParameter(
-                    HEADER,
-                    location=OpenApiParameter.HEADER,
-                    description="Becomes the id: a repeat with the same key returns the stored record.",
-                )
-            ]
-        if self.method in ("PUT", "PATCH", "DELETE") and getattr(self.view, "versioned", False):
-            return [
-                OpenApiParameter(
-                    "If-Match",
-                    location=OpenApiParameter.HEADER,
-                    description="The ETag that was read: if the record has another by now, the answer is 412.",
-                )
-            ]
-        return []
+        if not (action in ("list", "retrieve") and "fields" in known):
+            return []
+        chosen = [parameter for parameter in _CHOSEN if parameter.name in known]
+        if orders := list(getattr(self.view, "orders", ())) if action == "list" else []:
+            chosen.append(OpenApiParameter("order", str, enum=orders, default=orders[0]))
+        return chosen
+
+    def _answered(self) -> Any:
+        """What makes the answer to a success."""
+        made: Any = self.get_response_serializers()
+        if isinstance(made, dict):
+            made = next(iter(made.values()))
+        return made if isinstance(made, type) else type(made)
 
     def get_tags(self) -> list[str]:
         return [self._tokenize_path()[0]]
@@ -80,15 +74,26 @@ SETTINGS: dict[str, Any] = {
     "POSTPROCESSING_HOOKS": ["chronos_storage.api.schema.complete"],
 }
 
-#: What each operation may answer besides its success, by what it is.
-_ALWAYS = {401: "Not signed in.", 403: "Not allowed.", 404: "Not there for this user.", 406: "Only JSON is served."}
-_ALWAYS |= {400: "What was sent isn't right.", 429: "Asked too often.", 503: "The database is busy: try again."}
-_WITH_BODY = {
+#: What is answered besides successes, by the status.
+_ANSWERS = {
+    304: "It is as it was.",
+    400: "What was sent isn't right.",
+    401: "Not signed in.",
+    403: "Not allowed.",
+    404: "Not there for this user.",
+    406: "Only JSON is served.",
     409: "It conflicts with what is stored.",
+    410: "Some of what came behind that place is not kept any more.",
     411: "The body came without a Content-Length.",
+    412: "It has been changed since.",
     413: "The body is too large.",
     415: "The body must be JSON.",
+    429: "Asked too often, or for too much at once.",
+    501: "The site runs under WSGI, and live streams need ASGI.",
+    503: "The database is busy: try again.",
 }
+_ALWAYS = {400, 401, 403, 404, 406, 429, 503}
+_WITH_BODY = {409, 411, 413, 415}
 
 _PROBLEM: dict[str, Any] = {
     "type": "object",
@@ -124,12 +129,15 @@ _PROBLEM: dict[str, Any] = {
 
 
 def complete(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """A hook of drf-spectacular: the problems that each operation may answer, and what ids in paths look like."""
-    schemas = result["components"].setdefault("schemas", {})
+    """A hook of drf-spectacular: what operations may answer besides their success, and what ids in paths look like."""
+    components = result["components"]
+    schemas = components.setdefault("schemas", {})
     for name, schema in schemas.items():
         if not name.endswith("Request") and "properties" in schema:
             schema["required"] = sorted(schema["properties"])  # what is answered has all of its fields
     schemas["Problem"] = _PROBLEM
+    components["headers"] = COMMON
+    components["responses"] = {f"Answer{status}": _answer(status, said) for status, said in _ANSWERS.items()}
     if request is not None:
         result["servers"] = [{"url": request.path.removesuffix("/schema")}]
     for operations in result["paths"].values():
@@ -138,30 +146,35 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
     return result
 
 
+def _answer(status: int, description: str) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": description, "headers": common_headers(status)}
+    if status >= 400:
+        answer["content"] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return answer
+
+
 def _complete(operation: dict[str, Any]) -> None:
-    problems = dict(_ALWAYS)
+    answers = set(_ALWAYS)
     if "requestBody" in operation:
-        problems |= _WITH_BODY
+        answers |= _WITH_BODY
         for body in operation["requestBody"]["content"].values():
             name = body["schema"].get("$ref", "metadata").rpartition("/")[2]
             body["examples"] = {"example": {"value": REQUESTS[name]}}
-    for parameter in operation.get("parameters", ()):
+    parameters = {parameter["name"]: parameter for parameter in operation.get("parameters", ())}
+    for parameter in parameters.values():
         if parameter["in"] == "path":
             parameter["schema"]["pattern"] = PATTERN
             parameter["description"] = "The id, or where a path can't hold it, `~` and its base64url without padding."
-        elif parameter["name"] == "If-Match":
-            problems[412] = "It has been changed since."
-        elif parameter["name"] == "after":
-            problems[410] = "Some of the entries behind the cursor are not kept any more."
-        elif parameter["name"] == "Last-Event-ID":
-            problems[501] = "The site runs under WSGI, and live streams need ASGI."
+    if "If-None-Match" in parameters:
+        answers.add(304)
+    if "If-Match" in parameters:
+        answers.add(412)
+    if "after" in parameters and "page_size" not in parameters:  # a page of spans begins behind one that stays
+        answers.add(410)
+    if "Last-Event-ID" in parameters:
+        answers.add(501)
     responses = operation["responses"]
-    for code, description in problems.items():
-        responses.setdefault(
-            str(code),
-            {
-                "description": description,
-                "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-            },
-        )
+    for status, success in responses.items():
+        success.setdefault("headers", {}).update(common_headers(int(status)))
+    responses |= {str(status): {"$ref": f"#/components/responses/Answer{status}"} for status in answers}
     operation["responses"] = dict(sorted(responses.items()))

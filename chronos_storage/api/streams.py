@@ -95,6 +95,9 @@ class _StreamView(ApiMixin):
     def throttle_scope(self) -> str:
         return "chronos_stream"
 
+    def sent_whole(self) -> bool:
+        return False
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         self.check_there()

@@ -26,6 +26,7 @@ from . import problems
 from .access import AccessRule, Verb, access_for
 from .bodies import JSONParser, JSONRenderer, require_length
 from .etags import add_etag
+from .idempotency import REPLAYED
 from .ids import address, read_address
 from .schema import ApiSchema
 from .scopes import check_scopes
@@ -122,13 +123,17 @@ class ApiMixin(GenericAPIView[Any]):
                 return header
         return "Session"
 
+    def sent_whole(self) -> bool:
+        """Whether what is read here is answered at once, and so has an ETag, not while it is read."""
+        return True
+
     def get_exception_handler(self) -> Callable[..., Response | None]:
         return problems.handle
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
         if self.replayed and response.status_code == 201:
-            response["Idempotent-Replayed"] = "true"
+            response[REPLAYED] = "true"
         patch_cache_control(response, private=True, no_cache=True)
         patch_vary_headers(response, ("Accept", "Authorization", "Cookie"))
         if isinstance(response, Response) and response.accepted_renderer.format == "json":

@@ -88,6 +88,9 @@ class RecordViewSet(ApiMixin, GenericViewSet[Any]):
             return ["fields"]
         return [*(known if self.action in self.filtered else ()), *(_PAGE if self.action in self.paged else ())]
 
+    def sent_whole(self) -> bool:
+        return self.action != "export"
+
     @property
     def throttle_scope(self) -> str:
         return "chronos_export" if self.action in _LONG else super().throttle_scope

@@ -109,7 +109,7 @@ class AccessRule:
     def may_use_topic(self, verb: Verb, topic: str, model: type[Model]) -> bool | None:
         """Whether the user may read (view), publish to (add) or acknowledge (change) a topic of the queue.
 
-        A session's topic is the ledger's: nobody else publishes to it.
+        A session's topic is the ledger's: nobody else publishes to it, and reading it is viewing events, too.
 
         Args:
             model: what keeps the queue's entries, by whose permissions staff go.
@@ -118,6 +118,8 @@ class AccessRule:
             None where the topic isn't there for the user: the answer is 404. If it is False, 403.
         """
         of_session = topic.startswith(SESSION_TOPIC)
+        if of_session and verb == "view" and not self.may("view", Event):
+            return False
         if self.staff:
             return self.may(verb, model) and not (of_session and verb == "add")
         if not self.signed_in or not of_session:

@@ -23,9 +23,11 @@ from chronos_storage.records import (
     MemoryRecord,
     Message,
     Session,
+    TokenUsage,
     Trace,
 )
 from tests.admin.conftest import site as site
+from tests.api.routes import GONE, ID, TOPIC
 
 
 @dataclass
@@ -67,6 +69,12 @@ def read(response: HttpResponse, status: int) -> Any:
     """The body of a response that must have this status."""
     assert response.status_code == status, response.content
     return json.loads(response.content) if response.content else None
+
+
+def body_of(response: Any) -> bytes:
+    """All of a response, which is over then; one that is streamed and isn't keeps its user's place."""
+    body: bytes = response.getvalue() if response.streaming else response.content
+    return body
 
 
 def signed_in(name: str, *, staff: bool = False, permissions: bool = False) -> Api:
@@ -111,6 +119,36 @@ def staff(site: OrmStorage) -> Api:
 def novice(site: OrmStorage) -> Api:
     """Staff without a permission."""
     return signed_in("novice", staff=True)
+
+
+@pytest.fixture
+def superuser(site: OrmStorage) -> Api:
+    user = User.objects.create_superuser("root")
+    client = Client()
+    client.force_login(user)
+    return Api(client, user)
+
+
+@pytest.fixture
+def cursor(site: OrmStorage, ada: Api) -> str:
+    """What the examples of the OpenAPI document name, all of it ada's where it belongs to a user; the cursor of what is
+    published on her session's topic.
+    """
+    site.create_session(Session(id=ID, user_id=ada.user_id))
+    site.create_session(Session(id=GONE, user_id=ada.user_id))
+    site.delete_session(GONE)
+    site.add_message(Message(id=ID, session_id=ID, role="user", usage=TokenUsage(prompt_tokens=1)))
+    site.append_events(Event(id=id, session_id=ID) for id in ("first", "second", ID))
+    site.save_checkpoint(Checkpoint(id=ID, session_id=ID))
+    site.insert_trace(Trace(id=ID, session_id=ID))
+    site.put_memory(MemoryRecord(id=ID, user_id=ada.user_id, key="k", session_id=ID))
+    site.append_audit_log(AuditLog(id=ID, session_id=ID, user_id=ada.user_id))
+    site.save_container(Container(id=ID))
+    site.save_image(Image(id=ID))
+    vector_store.create_collection(ID, 3)
+    vector_store.upsert(ID, [Embedding(id=ID, vector=[1, 0, 0])])
+    queue.publish(TOPIC, {"n": 1})
+    return queue.publish(f"session:{ID}", {"n": 1})
 
 
 @pytest.fixture

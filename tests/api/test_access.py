@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.core.checks import Error, run_checks
 from django.db.models.query import QuerySet
 from django.test import Client
@@ -112,6 +113,17 @@ def test_what_the_ledger_publishes_is_not_forged(ada: Api, staff: Api, site: Orm
     for asker in (ada, staff):
         asker.post("topics/session:s/entries", {"event": {"seq_num": 1}}, 403)
     assert ada.get("topics/session:s/entries")["results"] == []
+
+
+def test_a_session_s_topic_is_there_for_who_sees_its_events(ada: Api, novice: Api, site: OrmStorage) -> None:
+    site.create_session(Session(id="s", user_id=ada.user_id))
+    queue.publish("session:s", {"seq_num": 1})
+    assert novice.user
+    permissions = {each.codename: each for each in Permission.objects.filter(content_type__app_label="chronos_storage")}
+    for granted, status in (("view_queueentry", 403), ("view_event", 200)):
+        novice.user.user_permissions.add(permissions[granted])
+        novice.get("topics/session:s/entries", status)
+    ada.get("topics/session:none/entries", 404)
 
 
 def test_consumers_are_the_users_own(ada: Api, staff: Api, site: OrmStorage) -> None:

@@ -23,44 +23,19 @@ from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.exceptions import InvalidRecord
 from chronos_storage.records import Session
 from chronos_storage.testing.conformance.helpers import case
-from tests.api.conftest import Api
+from tests.api.conftest import Api, body_of
+from tests.api.routes import ROUTES, Route
 from tests.api.serving import ROOT
-from tests.api.test_routes import MORE, TABLE, cursor  # noqa: F401 - a fixture
 from tests.api.test_streams import EVENTS, Stream, committed, published, reading, session  # noqa: F401
-from tests.conftest import ONLY_SQLITE, alias_of
+from tests.conftest import ONLY_SQLITE, alias_of, each_database
 
 alias = alias_of(ONLY_SQLITE)
 
-#: What routes need that isn't said by their method and the last name of their path.
-NEEDED = {
-    "GET ": set(),
-    "GET schema": set(),
-    "GET usage": {"messages:read"},
-    "GET sessions/<str:id>/verify": {"sessions:read", "events:read", "audit-logs:read"},
-    "GET sessions/<str:id>/export": {
-        *("sessions:read", "messages:read", "events:read", "checkpoints:read", "traces:read", "memory:read"),
-        "audit-logs:read",
-    },
-    "GET sessions/<str:id>/usage": {"sessions:read", "messages:read"},
-    "POST sessions/<str:id>/fork": {"sessions:write", "checkpoints:read", "checkpoints:write"},
-    "POST collections/<str:id>/search": {"collections:read"},
-}
-#: The topic of the table is a session's, which has events.
-NEEDED |= {
-    f"GET topics/<str:topic>/{name}": {"topics:read", "events:read"}
-    for name in ("entries", "stream", "consumers/<str:id>")
-}
 
-
-def needed(route: str) -> set[str]:
+def needed(route: Route) -> set[str]:
     """The scopes that a route needs."""
-    if route in NEEDED:
-        return NEEDED[route]
-    method, _, path = route.partition(" ")
-    types = {scope.partition(":")[0] for scope in SCOPES}
-    names = [name for name in path.replace("embeddings", "collections").split("/") if name in types]
-    assert names, f"NEEDED must say which scopes {route} needs"
-    return {f"{names[-1]}:{'read' if method == 'GET' else 'write'}"}
+    names = {"embeddings": "collections", "audit logs": "audit-logs"}
+    return {f"{names.get(what, what)}:{'read' if verb == 'view' else 'write'}" for verb, what in route.needs}
 
 
 @pytest.fixture(autouse=True)
@@ -80,21 +55,19 @@ def with_key(made: str, user: User | None = None) -> Api:
     return Api(Client(headers={"Authorization": f"Api-Key {made}"}), user)
 
 
-def test_every_route_holds_the_scopes(alias: str, cursor: str, staff: Api, subtests: Any) -> None:  # noqa: F811
+def test_every_route_holds_the_scopes(alias: str, cursor: str, staff: Api, subtests: Any) -> None:
     """With those that it needs alone a key does what its owner does, and with all others nothing."""
-    for route, asked in TABLE.items():
-        if route.endswith("<path:rest>"):
-            continue
-        method, wanted = route.partition(" ")[0], needed(route)
+    for route in ROUTES:
+        wanted = needed(route)
         others = set(SCOPES) - {"read", "write"} - wanted
-        body = {"cursor": cursor} if asked.body == {"cursor": "CURSOR"} else asked.body
-        with subtests.test(route), transaction.atomic(using=alias):
+        with subtests.test(route.name), transaction.atomic(using=alias):
             for lacking in wanted:
-                answer = key(staff, *others, *wanted - {lacking}).ask(method, asked.path, body)
+                answer = key(staff, *others, *wanted - {lacking}).ask(route.method, route.path(), route.body(cursor))
                 assert answer.status_code == 403, answer.content
                 assert lacking in answer.json()["detail"]
-            answer = key(staff, *wanted).ask(method, asked.path, body)
-            assert answer.status_code == asked.staff, answer.content
+            answer = key(staff, *wanted).ask(route.method, route.path(), route.body(cursor))
+            assert answer.status_code == route.without_asgi(route.staff)
+            body_of(answer)
             transaction.set_rollback(True, using=alias)
 
 
@@ -108,13 +81,13 @@ def test_a_session_is_removed_for_good_by_who_may_write_all_that_goes(staff: Api
     assert site.get_session("s", include_deleted=True) is None
 
 
-def test_a_key_gives_no_more_than_its_owner_may(alias: str, cursor: str, bob: Api, subtests: Any) -> None:  # noqa: F811
+def test_a_key_gives_no_more_than_its_owner_may(alias: str, cursor: str, bob: Api, subtests: Any) -> None:
     keyed = key(bob, "read", "write")
-    for route, asked in (TABLE | MORE).items():
-        method = route.partition(" ")[0]
-        body = {"cursor": cursor} if asked.body == {"cursor": "CURSOR"} else asked.body
-        with subtests.test(route), transaction.atomic(using=alias):
-            assert keyed.ask(method, asked.path, body).status_code == asked.other
+    for route in ROUTES:
+        with subtests.test(route.name), transaction.atomic(using=alias):
+            answer = keyed.ask(route.method, route.path(), route.body(cursor))
+            assert answer.status_code == route.without_asgi(route.other)
+            body_of(answer)
             transaction.set_rollback(True, using=alias)
 
 
@@ -162,6 +135,20 @@ def test_a_key_is_refused(ada: Api, site: OrmStorage) -> None:
     ada.user.delete()
     other.get("sessions", 401)
     assert not ApiKey.objects.exists()
+
+
+@pytest.mark.parametrize("alias", each_database(without=["default"]), indirect=True)
+def test_keys_are_kept_by_every_database(alias: str, ada: Api) -> None:
+    """In the table that their migration has made there."""
+    row, made = ApiKey.objects.create_key(owner=ada.user, name="agent", scopes=["sessions:read"])
+    assert ApiKey.objects.using(alias).get(owner=ada.user).scopes == ["sessions:read"]
+    with_key(made).get("sessions")
+    for wrong in (made.swapcase(), made[:8].swapcase() + made[8:]):
+        with_key(wrong).get("sessions", 401)
+    with_key(made).post("sessions", {}, 403)
+    assert ada.user
+    ada.user.delete()
+    assert not ApiKey.objects.using(alias).filter(pk=row.pk).exists()
 
 
 def test_a_stream_ends_with_what_it_was_begun_by(committed: OrmStorage, ada: Api, settings: Any) -> None:  # noqa: F811

@@ -20,10 +20,11 @@ from django.test import AsyncClient, RequestFactory
 from rest_framework.authtoken.models import Token
 
 from chronos_storage import queue
+from chronos_storage.api import streaming
 from chronos_storage.api.streams import EventStreamView
 from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.models import Session as SessionModel
-from chronos_storage.queues import following
+from chronos_storage.queues import following, orm, readers
 from chronos_storage.records import Event, Session
 from chronos_storage.testing.conformance.helpers import case
 from tests.api.conftest import Api, signed_in
@@ -113,9 +114,13 @@ def published(alias: str) -> bool:
 
 
 @pytest.fixture
-def session(site: OrmStorage, ada: Api, settings: Any, published: bool) -> OrmStorage:
-    """Ada's session with three events."""
-    settings.CHRONOS_STORAGE = {"API": {"HEARTBEAT": 1}, "QUEUE": {"PUBLISH_EVENTS": published}}
+def session(site: OrmStorage, ada: Api, settings: Any, published: bool, monkeypatch: pytest.MonkeyPatch) -> OrmStorage:
+    """Ada's session with three events, whose streams wait for next to nothing."""
+    settings.CHRONOS_STORAGE = {"API": {"HEARTBEAT": 0.1}, "QUEUE": {"PUBLISH_EVENTS": published}}
+    monkeypatch.setattr(following.poller(site.alias), "interval", 0.05)
+    monkeypatch.setattr(readers, "_LINGER", 0.05)
+    for module in (streaming, orm):
+        monkeypatch.setattr(module, "DELAY", 0.05)
     site.create_session(Session(id="s", user_id=ada.user_id))
     append(site, "a", "b", "c")
     return site

@@ -18,15 +18,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 300
 
-#: Makes a user who is signed in, and sessions of theirs; prints the session cookie.
-_SIGN_IN = """
+#: Migrates, and makes a user who is signed in, and sessions of theirs; prints the session cookie.
+_BEGIN = """
 import sys
 import django
 django.setup()
+from django.core.management import call_command
 from django.contrib.auth.models import User
 from django.test import Client
 from chronos_storage import storage
 from chronos_storage.records import Session
+call_command("migrate", verbosity=0)
 user = User.objects.create_user("ada")
 client = Client()
 client.force_login(user)
@@ -56,8 +58,7 @@ class Site:
             "DJANGO_SECRET_KEY": "for these tests alone",
             "DJANGO_SETTINGS_MODULE": settings,
         }
-        self.python("manage.py", "migrate", "-v0")
-        self.key = self.python("-c", _SIGN_IN, *session_ids).strip()
+        self.key = self.python("-c", _BEGIN, *session_ids).strip()
         self.process: subprocess.Popen[bytes] | None = None
 
     def python(self, *arguments: str) -> str:

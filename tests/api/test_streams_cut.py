@@ -8,8 +8,9 @@ import os
 import random
 import re
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,14 @@ from pytest_django import DjangoDbBlocker
 from tests.api.serving import ROOT, SECONDS, Network, Site, network
 from tests.databases import PLACES, new_databases
 
-EVENTS = 2_000
+EVENTS = 1_200
 WRITERS, WORKERS = 4, 2
 #: How often a reader is cut off. A browser waits for a second each time.
-CUTS, BROWSER_CUTS = 20, 8
+CUTS, BROWSER_CUTS = 20, 3
 #: No message is shorter.
 BYTES = 250
 CHROMIUM = Path("/usr/bin/chromium")
+HAS_BROWSER = CHROMIUM.exists() or "CI" in os.environ
 #: Nothing but what is needed to show a page.
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 OPTIONS += ["--disable-component-update", "--disable-sync"]
@@ -33,7 +35,7 @@ OPTIONS += ["--disable-component-update", "--disable-sync"]
 #: Follows a session as a page does, and keeps what it hears of.
 SCRIPT = """
 window.received = [];
-const source = new EventSource("/api/sessions/browser/events/stream?after=0");
+const source = new EventSource("/api/sessions/s/events/stream?after=0");
 for (const type of ["0", "1", "2", "3"]) {
   source.addEventListener(type, (event) => received.push([event.type, event.lastEventId, JSON.parse(event.data)]));
 }
@@ -59,13 +61,13 @@ PUBLISHED = _place("postgres", "project.settings")
 POLLED = _place("sqlite", "tests.api.unpublished")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[Site]:
     name, settings_module = request.param
     with django_db_blocker.unblock(), new_databases(name, tmp_path_factory.mktemp("cut")) as (url,):
-        yield Site(url, settings_module, "plain", "browser", "readme")
+        yield Site(url, settings_module, "s", "readme")
 
 
 #: The names, ids and data of events.
@@ -124,45 +126,57 @@ def assert_each_once_in_order(received: Received, folder: Path) -> None:
 
 
 @contextmanager
-def trouble(site: Site, cuts: int) -> Iterator[Network]:
-    """The site as its readers see it: cut off so many times, and for one of them because the server was killed."""
-    turns = iter(range(cuts))
-
-    def happens() -> None:
-        if next(turns) == cuts // 2:
-            site.kill()
-            site.start(WORKERS)
-
+def cutting(site: Site, cuts: int, happens: Callable[[], None] = lambda: None) -> Iterator[Network]:
+    """The site as a reader sees it who is cut off so many times."""
     # Where a test fails, the seed is shown.
     seed = random.randrange(10**9)
     print("thresholds:", seed)
-    thresholds = random.Random(seed).sample(range(1000, EVENTS * BYTES), cuts)
-    with site.served(WORKERS), network(site.port, thresholds, happens) as proxy:
+    with network(site.port, random.Random(seed).sample(range(1000, EVENTS * BYTES), cuts), happens) as proxy:
+        yield proxy
+    assert proxy.happened == cuts
+
+
+@contextmanager
+def killed_once(site: Site, workers: int) -> Iterator[Network]:
+    """The same, while the site is served by so many processes; one of the cuts is because they were killed."""
+    turns = iter(range(CUTS))
+
+    def happens() -> None:
+        if next(turns) == CUTS // 2:
+            site.kill()
+            site.start(workers)
+
+    with site.served(workers), cutting(site, CUTS, happens) as proxy:
         yield proxy
 
 
-@pytest.mark.parametrize("site", [PUBLISHED, POLLED], indirect=True, scope="module")
+def appenders(site: Site, folder: Path) -> AbstractContextManager[None]:
+    return site.appenders("s", folder, *[EVENTS // WRITERS] * WRITERS)
+
+
+@pytest.mark.parametrize("site", [POLLED] if HAS_BROWSER else [POLLED, PUBLISHED], indirect=True)
 def test_a_reader_that_is_cut_off(site: Site, tmp_path: Path) -> None:
-    with trouble(site, CUTS) as proxy, site.appenders("plain", tmp_path, *[EVENTS // WRITERS] * WRITERS):
-        received = follow(proxy.port, site, "plain", EVENTS)
-    assert proxy.happened == CUTS
+    with killed_once(site, 1) as proxy, appenders(site, tmp_path):
+        received = follow(proxy.port, site, "s", EVENTS)
     assert_each_once_in_order(received, tmp_path)
 
 
-@pytest.mark.skipif(not CHROMIUM.exists() and not os.environ.get("CI"), reason=f"there is no {CHROMIUM}")
-@pytest.mark.parametrize("site", [PUBLISHED], indirect=True, scope="module")
-def test_a_browsers_event_source(site: Site, tmp_path: Path) -> None:
+@pytest.mark.skipif(not HAS_BROWSER, reason=f"there is no {CHROMIUM}")
+@pytest.mark.parametrize("site", [PUBLISHED], indirect=True)
+def test_such_a_reader_and_a_browsers_event_source(site: Site, tmp_path: Path) -> None:
     with (
-        trouble(site, BROWSER_CUTS) as proxy,
-        site.appenders("browser", tmp_path, *[EVENTS // WRITERS] * WRITERS),
-        browsing(site, proxy.port) as page,
+        killed_once(site, WORKERS) as proxy,
+        cutting(site, BROWSER_CUTS) as browsers_proxy,
+        browsing(site, browsers_proxy.port) as page,
+        ThreadPoolExecutor(1) as pool,
     ):
-        page.evaluate(f"{{ {SCRIPT} }}")
-        page.wait_for_function(f"received.length >= {EVENTS}", timeout=SECONDS * 1000)
-        received = page.evaluate("received")
-        assert proxy.happened == BROWSER_CUTS
+        with appenders(site, tmp_path):
+            page.evaluate(f"{{ {SCRIPT} }}")
+            following = pool.submit(follow, proxy.port, site, "s", EVENTS)
+            page.wait_for_function(f"received.length >= {EVENTS}", timeout=SECONDS * 1000)
+        for received in (page.evaluate("received"), following.result(SECONDS)):
+            assert_each_once_in_order(received, tmp_path)
         assert_readme_is_right(site, page)
-    assert_each_once_in_order(received, tmp_path)
 
 
 @contextmanager

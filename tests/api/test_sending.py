@@ -14,7 +14,7 @@ from django.core.asgi import get_asgi_application
 from django.db import connections
 
 from chronos_storage import queue
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.backends.orm import OrmStorage, pages
 from chronos_storage.queues import following
 from chronos_storage.records import Event, Message, Session, Trace
 from tests.api.conftest import Api, signed_in
@@ -23,16 +23,20 @@ from tests.conftest import ONLY_SQLITE
 once = pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)
 
 MEGABYTE = "é" * 1_000_000
+#: Characters of a page, in the tests of it, and of a row, of which five are more.
+PAGE, ROW = 64 * 1024, 15_000
 
 
 @pytest.fixture
-def large(committed_site: OrmStorage) -> Iterator[Api]:
-    """A user with a session that doesn't fit into one page, or into what a socket holds."""
+def large(committed_site: OrmStorage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    """A user with a session that doesn't fit into one page."""
+    monkeypatch.setattr(pages, "MAX_PAGE", PAGE)
+    text = "é" * ROW
     ada = signed_in("ada")
     committed_site.create_session(Session(id="s", user_id=ada.user_id))
     for number in range(10):
-        committed_site.add_message(Message(id=f"m{number}", session_id="s", role="user", content=MEGABYTE))
-        committed_site.insert_trace(Trace(id=f"t{number}", session_id="s", input=MEGABYTE))
+        committed_site.add_message(Message(id=f"m{number}", session_id="s", role="user", content=text))
+        committed_site.insert_trace(Trace(id=f"t{number}", session_id="s", input=text))
     yield ada
     following.READERS.close()
 
@@ -94,7 +98,7 @@ def test_exports_at_once_are_limited(large: Api, committed_site: OrmStorage, set
 def test_a_reader_who_takes_nothing_is_cut_off(
     path: str, large: Api, committed_site: OrmStorage, settings: Any
 ) -> None:
-    settings.CHRONOS_STORAGE = {"API": {"STALL_TIMEOUT": 1, "MAX_EXPORTS": 1, "MAX_STREAMS": 1}}
+    settings.CHRONOS_STORAGE = {"API": {"STALL_TIMEOUT": 0.2, "MAX_EXPORTS": 1, "MAX_STREAMS": 1}}
     committed_site.append_events(Event(session_id="s", payload=MEGABYTE) for _ in range(3))
     address, _, query = path.partition("?")
     key = large.client.cookies["sessionid"].value

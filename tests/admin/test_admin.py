@@ -11,7 +11,7 @@ from django.urls import reverse
 from chronos_storage.fields import JSONTextField, MetadataField
 from chronos_storage.testing.conformance.helpers import everything
 from tests.admin.pages import EDITABLE, LEDGER, NAMES, VALUE, act, first, model, populate, url
-from tests.conftest import SQLITE_AND_POSTGRES, alias_of
+from tests.conftest import ONLY_SQLITE, SQLITE_AND_POSTGRES, alias_of
 
 alias = alias_of(SQLITE_AND_POSTGRES)
 
@@ -29,6 +29,7 @@ def test_every_model_is_there(site, superuser) -> None:
         assert admin.site.is_registered(model(name))
 
 
+@pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)
 def test_pages(site, superuser, viewer, stranger) -> None:
     populate(site)
     for name in NAMES:

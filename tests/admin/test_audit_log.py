@@ -13,6 +13,8 @@ import pytest
 from django.core.checks import run_checks
 from django.test import AsyncClient, Client
 
+from chronos_storage.admin import export
+from chronos_storage.backends.orm import pages
 from chronos_storage.models import AuditLog as AuditLogRow
 from chronos_storage.models import Message as MessageRow
 from chronos_storage.records import AuditLog
@@ -117,11 +119,13 @@ def test_no_spreadsheet_computes_what_is_exported(site, viewer) -> None:
 
 
 @on_sqlite_alone
-def test_an_export_takes_as_much_memory_as_a_part_of_it(site, viewer) -> None:
+def test_an_export_takes_as_much_memory_as_a_part_of_it(site, viewer, monkeypatch) -> None:
+    monkeypatch.setattr(pages, "_PAGE", 50)
+    monkeypatch.setattr(export, "_CHUNK", 20)
     peaks = []
     for _ in range(2):
-        for _ in range(1100):
-            site.append_audit_log(AuditLog(agent_id="agent", detail={"text": "x" * 500}))
+        for _ in range(110):
+            site.append_audit_log(AuditLog(agent_id="agent", detail={"text": "x" * 8_000}))
         response = viewer.get(url("auditlog", "export", "jsonl"))
         tracemalloc.start()
         assert sum(len(chunk) for chunk in response.streaming_content) > 800_000

@@ -15,7 +15,11 @@ from django.core.management import CommandError, call_command
 from chronos_storage import queue, storage
 from chronos_storage.queues.handler import queue_handler
 from chronos_storage.records import Event, Session
+from tests.conftest import ONLY_SQLITE, SQLITE_AND_POSTGRES, alias_of
 from tests.integration.conftest import start as start  # the fixture
+
+alias = alias_of(SQLITE_AND_POSTGRES)
+once = pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +54,7 @@ def test_a_session_is_followed(start: Start) -> None:
     assert process.returncode == 130
 
 
+@once
 def test_a_topic_is_followed_on_a_terminal_until_nobody_reads(start: Start) -> None:
     cursor = queue.publish("t", 1)
     queue.publish("t", {"text": "\x1b[31mred\n"}, user_id="ada")
@@ -68,6 +73,7 @@ def test_a_topic_is_followed_on_a_terminal_until_nobody_reads(start: Start) -> N
     assert process.returncode == 130
 
 
+@once
 def test_a_closed_pipe_ends_it_quietly(start: Start) -> None:
     queue.publish("t", 1)
     with start("chronos_tail", "--topic", "t", "--after", "0" * 16) as process:
@@ -80,6 +86,7 @@ def test_a_closed_pipe_ends_it_quietly(start: Start) -> None:
     assert process.returncode == 0
 
 
+@once
 def test_what_is_not_there() -> None:
     storage.create_session(Session(id="s"))
     with pytest.raises(CommandError, match="no session"):
@@ -90,6 +97,7 @@ def test_what_is_not_there() -> None:
         call_command("chronos_tail", "--topic", "t", "--after", "x")
 
 
+@once
 def test_cleanup(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from chronos_storage.testing.queues.helpers import Clock
 

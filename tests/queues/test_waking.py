@@ -12,22 +12,19 @@ from functools import partial
 from typing import Any
 
 import pytest
-from django.conf import settings as django_settings
 from django.db import connections
 
 from chronos_storage.exceptions import ConfigurationError
+from chronos_storage.queues import readers
 from chronos_storage.queues.orm import OrmQueue
 from chronos_storage.queues.waking.base import Waker
 from chronos_storage.testing.queues.helpers import PATIENCE, Collector, events, publish, read, take
 from tests import servers
 from tests.conftest import each_database
 
-POSTGRESQL = [
-    pytest.param(alias, marks=pytest.mark.django_db(databases=[alias]))
-    for alias in django_settings.DATABASES
-    if alias.startswith("postgres")
-]
-on_postgresql = pytest.mark.parametrize("alias", POSTGRESQL, indirect=True)
+on_postgresql = pytest.mark.parametrize(
+    "alias", each_database(without=["default", "postgres15", "mariadb"]), indirect=True
+)
 
 
 @pytest.fixture
@@ -70,7 +67,10 @@ def test_lost_connections_lose_nothing(event_queue_committed: OrmQueue, without_
 
 
 @on_postgresql
-def test_one_connection_listens_for_all_while_they_wait(event_queue_committed: OrmQueue, without_looking: None) -> None:
+def test_one_connection_listens_for_all_while_they_wait(
+    event_queue_committed: OrmQueue, without_looking: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers, "_LINGER", 0.1)
     queue = event_queue_committed
 
     async def follow() -> None:
@@ -78,13 +78,13 @@ def test_one_connection_listens_for_all_while_they_wait(event_queue_committed: O
             async with aclosing(queue.stream("t")) as stream:
                 return events(await take(stream, 1))
 
-        streams = [asyncio.create_task(one()) for _ in range(300)]
+        streams = [asyncio.create_task(one()) for _ in range(100)]
         await asyncio.sleep(0)
-        await asyncio.to_thread(wait_for, lambda: len(queue._waker._waiting.get("t", ())) == 300)
+        await asyncio.to_thread(wait_for, lambda: len(queue._waker._waiting.get("t", ())) == 100)
         # those who have read have let go of their connections
         await asyncio.to_thread(elsewhere, wait_for, lambda: len(backends(queue, "true")) == 1)
         await asyncio.to_thread(elsewhere, queue.publish, "t", "news")
-        assert await asyncio.gather(*streams) == [["news"]] * 300
+        assert await asyncio.gather(*streams) == [["news"]] * 100
 
     connections.close_all()
     asyncio.run(asyncio.wait_for(follow(), PATIENCE))

@@ -38,6 +38,12 @@ def store() -> Iterator[PgVectorStore]:
     store.close()
 
 
+@pytest.fixture
+def indexed_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Collections get an index from fewer rows on than they do, which makes what is found by it none the other."""
+    monkeypatch.setattr(builds, "INDEXED_FROM", 2_000)
+
+
 def embeddings(count: int, dimension: int = 4, start: int = 0) -> list[Embedding]:
     source = random.Random(start)
     return [
@@ -93,15 +99,16 @@ def explained(store: PgVectorStore) -> str:
     return "\n".join(plans)
 
 
+@pytest.mark.usefixtures("indexed_early")
 def test_filters_by_the_index(store: PgVectorStore) -> None:
     store.create_collection("c", 4, metric="l2")
-    rows = embeddings(ROWS + 2_000)
+    rows = embeddings(4_000)
     store.upsert("c", rows)
     store.close()
     for wanted, expected in (
-        ({"even": True}, 6_000),
+        ({"even": True}, 2_000),
         ({"n": {"$lt": 20}}, 20),
-        ({"n": {"$gte": 100}}, 11_900),
+        ({"n": {"$gte": 100}}, 3_900),
         ({"n": -1}, 0),
         ({"$not": {"even": True}, "n": {"$lt": 2_600}}, 1_300),
     ):
@@ -136,10 +143,11 @@ def test_rows_that_match_far_from_the_query(store: PgVectorStore) -> None:
         assert len({each.id for each in found} & {*best}) >= 9, first
 
 
+@pytest.mark.usefixtures("indexed_early")
 def test_a_filter_that_other_rows_match_by_now(store: PgVectorStore) -> None:
     """What is remembered of a filter is how its rows are found, never which."""
     store.create_collection("c", 4, metric="l2")
-    rows = embeddings(ROWS + 2_000)
+    rows = embeddings(3_000)
     for row in rows:
         row.metadata = {"kind": "rare" if int(row.id) < 20 else "common"}
     store.upsert("c", rows)
@@ -202,20 +210,22 @@ def test_what_is_written_again_unchanged_is_not_rewritten(store: PgVectorStore) 
     assert repr(store.get("c", "5").metadata) == "{'n': 1.0}"
 
 
+@pytest.mark.usefixtures("indexed_early")
 def test_deleted_rows_take_no_places(store: PgVectorStore) -> None:
     store.create_collection("c", 4)
-    store.upsert("c", embeddings(ROWS))
+    store.upsert("c", embeddings(3_000))
     store.close()
     nearest = [each.id for each in store.search("c", [1, 0, 0, 0], 500)]
     assert store.delete("c", nearest) == 500
     assert len(store.search("c", [1, 0, 0, 0], 10)) == 10
-    store.delete("c", [f"{place}" for place in range(ROWS - 5)])
+    store.delete("c", [f"{place}" for place in range(2_995)])
     assert len(store.search("c", [1, 0, 0, 0], 10)) == store.count("c") > 0
 
 
+@pytest.mark.usefixtures("indexed_early")
 def test_words_by_the_index(store: PgVectorStore) -> None:
     store.create_collection("c", 4, metric="l2")
-    store.upsert("c", embeddings(ROWS))
+    store.upsert("c", embeddings(5_000))
     store.close()
     results = store.search("c", [9, 9, 9, 9], 5, text="number 4711")
     assert "4711" in [each.id for each in results]

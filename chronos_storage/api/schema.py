@@ -17,7 +17,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 _CHOSEN = [
-    OpenApiParameter("fields", str, description="Only these fields of each record, separated by commas."),
+    OpenApiParameter(
+        "fields",
+        str,
+        description="Only these fields of each record, separated by commas; those that are required below are left out"
+        " like others.",
+    ),
     OpenApiParameter(
         "ids",
         {"type": "string", "pattern": LIST_PATTERN},
@@ -133,7 +138,9 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
     components = result["components"]
     schemas = components.setdefault("schemas", {})
     for name, schema in schemas.items():
-        if not name.endswith("Request") and "properties" in schema:
+        if name.endswith("Request"):
+            schema["additionalProperties"] = False  # a field that isn't known is refused
+        elif "properties" in schema:
             schema["required"] = sorted(schema["properties"])  # what is answered has all of its fields
     schemas["Problem"] = _PROBLEM
     components["headers"] = COMMON
@@ -157,6 +164,7 @@ def _complete(operation: dict[str, Any]) -> None:
     answers = set(_ALWAYS)
     if "requestBody" in operation:
         answers |= _WITH_BODY
+        operation["requestBody"]["required"] = True  # even where all of its fields may be left out
         for body in operation["requestBody"]["content"].values():
             name = body["schema"].get("$ref", "metadata").rpartition("/")[2]
             body["examples"] = {"example": {"value": REQUESTS[name]}}

@@ -79,6 +79,16 @@ def test_every_operation_says_what_it_does(document: Any) -> None:
             assert body["examples"]
 
 
+@ONCE
+def test_bodies_are_needed_and_take_no_other_fields(document: Any) -> None:
+    """As the API answers 400 to none, and to a field it doesn't know."""
+    for path in document["paths"].values():
+        assert all(operation.get("requestBody", {"required": True})["required"] for operation in path.values())
+    taken = {name: each for name, each in document["components"]["schemas"].items() if name.endswith("Request")}
+    assert "TokenUsageRequest" in taken
+    assert [name for name, each in taken.items() if each["additionalProperties"] is not False] == []
+
+
 @pytest.mark.parametrize("version", ["3.0.3", "3.1.0"])
 def test_a_host_s_own_document_is_valid_with_the_api_mounted(settings: Any, version: str) -> None:
     """Under the host's settings of drf-spectacular, none of which are ours."""

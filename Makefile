@@ -1,4 +1,4 @@
-# make test | lint | demo | bench, on a machine with Python 3.11 or newer: the rest is installed into $(VENV).
+# make test | lint | soak | demo | bench, on a machine with Python 3.11 or newer: the rest is installed into $(VENV).
 # PYTHON=python3.13 chooses the interpreter, VENV=.venv-3.13 a folder of its own for it, and ARGS goes to
 # pytest, to the demo or to the benchmarks: make pytest ARGS="-k events", make bench ARGS="events checkpoints".
 # JOBS=0 runs the tests one after the other.
@@ -11,7 +11,7 @@ JOBS ?= logical --maxprocesses 4
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: test lint pytest otherwise demo bench
+.PHONY: test lint pytest otherwise soak demo bench
 
 test: lint pytest otherwise
 
@@ -32,6 +32,10 @@ otherwise: $(INSTALLED)
 	DJANGO_SETTINGS_MODULE=tests.otherwise $(BIN)/python -m pytest -n $(JOBS) --dist worksteal \
 		tests/conformance/test_orm.py tests/vectors/test_conformance.py -k "mariadb or (vectors and postgres)" \
 		|| [ $$? -eq 5 ]  # as where neither server is installed
+
+# What takes minutes, in random order each time; ARGS="-k postgres" chooses.
+soak: $(INSTALLED)
+	$(BIN)/python -m pytest -n 0 -s -o python_files='soak_*.py' tests/soak $(ARGS)
 
 demo: $(INSTALLED)
 	$(BIN)/python -m project.demo $(ARGS)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 from django.http import HttpResponse
 from django.test import Client
 
@@ -28,6 +33,8 @@ from chronos_storage.records import (
 )
 from tests.admin.conftest import site as site
 from tests.api.routes import GONE, ID, TOPIC
+
+SNAPSHOT = Path(__file__).with_name("openapi.json")
 
 
 @dataclass
@@ -77,8 +84,20 @@ def body_of(response: Any) -> bytes:
     return body
 
 
-def signed_in(name: str, *, staff: bool = False, permissions: bool = False) -> Api:
-    user = User.objects.create_user(name, is_staff=staff)
+@contextmanager
+def connections_kept() -> Iterator[None]:
+    """A request closes no connection, and so doesn't end the test's transaction; Django's own client does the same."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    try:
+        yield
+    finally:
+        for signal in (request_started, request_finished):
+            signal.connect(close_old_connections)
+
+
+def signed_in(name: str, *, staff: bool = False, superuser: bool = False, permissions: bool = False) -> Api:
+    user = User.objects.create_user(name, is_staff=staff, is_superuser=superuser)
     if permissions:
         user.user_permissions.set(Permission.objects.filter(content_type__app_label__startswith="chronos"))
     client = Client()
@@ -154,17 +173,23 @@ def cursor(site: OrmStorage, ada: Api) -> str:
 @pytest.fixture
 def filled(site: OrmStorage) -> dict[str, str]:
     """One of everything, and which ids in paths name it."""
-    site.create_session(Session(id="s"))
-    site.add_message(Message(id="x", session_id="s", role="user", content=[{"a": 1.5}]))
-    site.append_event(Event(id="x", session_id="s", payload={"é": None}))
-    site.save_checkpoint(Checkpoint(id="x", session_id="s"))
-    site.create_session(Session(id="x"))
-    site.insert_trace(Trace(id="x", session_id="s"))
-    site.put_memory(MemoryRecord(id="x", key="k", session_id="s"))
-    site.append_audit_log(AuditLog(id="x"))
-    site.save_container(Container(id="x"))
-    site.save_image(Image(id="x"))
-    vector_store.create_collection("x", 2)
-    vector_store.upsert("x", [Embedding(id="x", vector=[1, 0])])
-    queue.publish("t", {"n": 1})
-    return {"session_id": "s", "id": "x", "collection": "x", "topic": "t"}
+    return fill(site)
+
+
+def fill(site: OrmStorage, user_id: str = "", suffix: str = "") -> dict[str, str]:
+    """One of everything, which belongs to this user, and which ids in paths name it; each ends with the suffix."""
+    s, x, t = f"s{suffix}", f"x{suffix}", f"t{suffix}"
+    site.create_session(Session(id=s, user_id=user_id))
+    site.add_message(Message(id=x, session_id=s, role="user", content=[{"a": 1.5}]))
+    site.append_event(Event(id=x, session_id=s, payload={"é": None}))
+    site.save_checkpoint(Checkpoint(id=x, session_id=s))
+    site.create_session(Session(id=x, user_id=user_id))
+    site.insert_trace(Trace(id=x, session_id=s))
+    site.put_memory(MemoryRecord(id=x, key="k", session_id=s, user_id=user_id))
+    site.append_audit_log(AuditLog(id=x, user_id=user_id))
+    site.save_container(Container(id=x))
+    site.save_image(Image(id=x))
+    vector_store.create_collection(x, 2)
+    vector_store.upsert(x, [Embedding(id=x, vector=[1, 0])])
+    queue.publish(t, {"n": 1})
+    return {"session_id": s, "id": x, "collection": x, "topic": t}

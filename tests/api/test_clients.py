@@ -15,8 +15,7 @@ from django.core.wsgi import get_wsgi_application
 from rest_framework.authtoken.models import Token
 
 from chronos_storage.backends.orm import OrmStorage
-from tests.api.conftest import Api
-from tests.api.test_schema import SNAPSHOT, connections_kept
+from tests.api.conftest import SNAPSHOT, Api, connections_kept
 from tests.conftest import ONLY_SQLITE
 
 pytestmark = pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)

@@ -24,9 +24,8 @@ from rest_framework.authtoken.models import Token
 from chronos_storage import queue
 from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.queues import following
-from tests.api.conftest import Api, signed_in
+from tests.api.conftest import SNAPSHOT, Api, signed_in
 from tests.api.serving import SECONDS
-from tests.api.test_schema import SNAPSHOT
 from tests.conftest import ONLY_SQLITE
 
 pytestmark = pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)

@@ -160,7 +160,7 @@ class OrmQueue(EventQueue, PerProcess):
                 # Not Django's own threads: each request has one of its own under ASGI, and so a connection.
                 try:
                     read = self._readers.submit(partial(self._page, topic, after))
-                    page, after, more = await asyncio.wrap_future(read)
+                    page, after = await asyncio.wrap_future(read)
                 except FAILURES as error:
                     logger.warning("A stream of %r can't read; trying again: %s", topic, error)
                     with suppress(TimeoutError):
@@ -175,16 +175,16 @@ class OrmQueue(EventQueue, PerProcess):
                 has_read = True
                 for entry in page:
                     yield entry
-                if not more:
+                if len(page) < _PAGE:
                     await news.wait()
 
     @retried
-    def _page(self, topic: str, after: int | None) -> tuple[list[QueueEntry], int | None, bool]:
-        """The next entries, the number to go on behind, and whether there are more."""
+    def _page(self, topic: str, after: int | None) -> tuple[list[QueueEntry], int]:
+        """The next entries, and the number to go on behind."""
         page = self._behind(topic, after, _PAGE)
         if page:
-            return page, number_of(page[-1].cursor, "cursor"), len(page) == _PAGE
-        return page, self._head(topic)[1] if after is None else after, False
+            return page, number_of(page[-1].cursor, "cursor")
+        return page, self._head(topic)[1] if after is None else after
 
     def hearing(self, topic: str, wake: Wake) -> AbstractContextManager[None]:
         """Within the block, have `wake` called, in any thread, when there may be something new on the topic."""
@@ -195,8 +195,8 @@ class OrmQueue(EventQueue, PerProcess):
         if not callable(handler):
             raise InvalidRecord("handler", f"must be callable, not {type(handler).__name__}")
 
-        def read(after: int | None) -> tuple[list[QueueEntry], int | None]:
-            return self._readers.submit(partial(self._page, topic, after)).result()[:2]
+        def read(after: int | None) -> tuple[list[QueueEntry], int]:
+            return self._readers.submit(partial(self._page, topic, after)).result()
 
         # Asked in another thread, whose connection sees what is committed, and nothing of the caller's transaction.
         last, _ = self._readers.submit(partial(self._head, topic)).result()

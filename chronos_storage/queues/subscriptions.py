@@ -23,7 +23,7 @@ FAILURES = (Error, RetryTransaction, StoreFailure, ConfigurationError)
 DELAY = 1.0
 
 #: Gives the entries behind a number, or None behind nothing, and the number to go on behind.
-Read = Callable[[int | None], tuple[list[QueueEntry], int | None]]
+Read = Callable[[int | None], tuple[list[QueueEntry], int]]
 
 
 class Waiting(Protocol):

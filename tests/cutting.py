@@ -21,16 +21,24 @@ class Cutter:
         self.port: int = self._listener.getsockname()[1]
         #: After the answer to the next message from a client that holds these bytes, both are cut off; then none is.
         self.cut_after: bytes | None = None
+        self._clients: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
         """Take no more clients."""
         self._listener.close()
 
+    def cut(self) -> None:
+        """Cut off all clients now. The server does not notice, and goes on with what it was sent."""
+        for client in self._clients:
+            with suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                self._clients.append(client)
                 server = socket.create_connection(("127.0.0.1", self._server))
                 cutting = threading.Event()
                 for target, ends in ((self._send, (client, server)), (self._answer, (server, client))):

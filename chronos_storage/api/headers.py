@@ -13,7 +13,7 @@ def _header(name: str, description: str, schema: Any = str, **options: Any) -> O
     return OpenApiParameter(name, schema, OpenApiParameter.HEADER, description=description, **options)
 
 
-_KEY = _header(HEADER, "Becomes the id: a repeat with the same key returns the stored record.")
+_KEY = _header(HEADER, "A repeat with the same key returns what the first one stored.")
 _REPLAYED = _header(REPLAYED, "There where the key was known.", {"type": "string", "enum": ["true"]}, response=[201])
 _IF_MATCH = _header("If-Match", "The ETag that was read: if the record has another by now, the answer is 412.")
 _IF_NONE_MATCH = _header("If-None-Match", "The ETag that was read: if it still has that, the answer is 304.")

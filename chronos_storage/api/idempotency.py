@@ -1,6 +1,7 @@
 """``Idempotency-Key``: a repeated creation finds what the first one stored.
 
-The key becomes the id: the UUIDv5 of the user, the route and the key. So nothing has to be remembered beside the row.
+The key becomes the id, or a queue entry's key: the UUIDv5 of the user, the route and the key. So nothing has to be
+remembered beside the row.
 """
 
 from __future__ import annotations
@@ -28,6 +29,22 @@ _NAMESPACE = uuid.UUID("5cb3b8a5-1a74-5d0e-9f0c-6f5cfb1d0a4e")
 _KEY = re.compile(r"[\x20-\x7e]{1,255}\Z")
 
 
+def own_key(view: Any, place: int | None = None) -> str | None:
+    """What the key stands for: the UUIDv5 of the user, the route and the key; None where there is no key.
+
+    Args:
+        place: where in a batch the record stands.
+    """
+    key = view.request.headers.get(HEADER)
+    if key is None:
+        return None
+    if not _KEY.match(key):
+        raise ValidationError({HEADER: "must be 1 to 255 printable ASCII characters"})
+    match = view.request.resolver_match
+    parts = [view.access.user_id, match.view_name, sorted(view.kwargs.items()), key, place]
+    return str(uuid.uuid5(_NAMESPACE, codec.canonical(parts)))
+
+
 def id_from_key(view: Any, given: str = "", place: int | None = None) -> str:
     """The id that a new record gets: that of the key if there is one, else the given one, which may be empty.
 
@@ -35,16 +52,11 @@ def id_from_key(view: Any, given: str = "", place: int | None = None) -> str:
         given: the id that the body names, which only staff may do.
         place: where in a batch the record stands.
     """
-    key = view.request.headers.get(HEADER)
-    if key is None:
+    id = own_key(view, place)
+    if id is None:
         return given
-    if not _KEY.match(key):
-        raise ValidationError({HEADER: "must be 1 to 255 printable ASCII characters"})
     if given:
         raise ValidationError({"id": f"is made from the {HEADER}: give one of them"})
-    match = view.request.resolver_match
-    parts = [view.access.user_id, match.view_name, sorted(view.kwargs.items()), key, place]
-    id = str(uuid.uuid5(_NAMESPACE, codec.canonical(parts)))
     if place is None:
         view.replayed = view.get_queryset().filter(**{view.table.id: id}).exists()
     return id

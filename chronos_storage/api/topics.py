@@ -14,6 +14,7 @@ from ..exceptions import NotFound
 from ..models import Event, QueueEntry
 from ..queues.handler import queue
 from .access import SESSION_TOPIC, Verb
+from .idempotency import own_key
 from .query import whole_number
 from .schema import documented
 from .scopes import check_scopes
@@ -53,6 +54,7 @@ class EntryViewSet(_TopicViewSet):
 
     serializer_class: Any = EntriesSerializer
     parameters = ("after", "limit")
+    keyed: ClassVar[Any] = ("create",)
     verbs: ClassVar[dict[str, Verb]] = {"create": "add"}
 
     @documented(parameters=_PARAMETERS, responses=EntriesSerializer)
@@ -64,10 +66,14 @@ class EntryViewSet(_TopicViewSet):
 
     @documented(request=PublishSerializer, responses={201: PublishedSerializer})
     def create(self, request: Request, **kwargs: Any) -> Response:
-        """Publish an event, on any topic but a session's, which has the events of its ledger."""
+        """Publish an event, on any topic but a session's, which has the events of its ledger. A repeat is found as long
+        as the entry is kept.
+        """
         fields = self.validated(PublishSerializer)
-        user_id = fields.get("user_id", self.access.user_id)
-        cursor = queue.publish(self.kwargs["topic"], fields["event"], user_id=user_id)
+        topic, user_id, key = self.kwargs["topic"], fields.get("user_id", self.access.user_id), own_key(self)
+        last = queue.last_cursor(topic) if key else ""
+        cursor = queue.publish(topic, fields["event"], user_id=user_id, key=key)
+        self.replayed = cursor <= last
         return Response({"cursor": cursor}, status=201)
 
 

@@ -41,6 +41,8 @@ class QueueEntry(models.Model):
     event: JSONTextField = JSONTextField(default=None, blank=True)
     user_id: IdField = IdField()
     created_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
+    #: What a repeated publishing finds it by; NULL for what is part of a larger call, as the ledger's events are.
+    key: IdField = IdField(null=True, default=None)
 
     class Meta:
         db_table = "chronos_storage_queueentry"
@@ -48,6 +50,8 @@ class QueueEntry(models.Model):
         verbose_name_plural: ClassVar[Any] = _("queue entries")
         constraints: ClassVar[tuple[models.BaseConstraint, ...]] = (
             models.UniqueConstraint(fields=["topic", "seq_num"], name="chronos_queueentry_number"),
+            # NULLs are all different on every database, and so it needs no condition, which MariaDB would not know.
+            models.UniqueConstraint(fields=["topic", "key"], name="chronos_queueentry_key"),
         )
         indexes: ClassVar[tuple[models.Index, ...]] = (
             models.Index(fields=["created_at"], name="chronos_queueentry_created"),

@@ -44,12 +44,21 @@ class EventQueue(ABC):
     """Topics with entries that are kept for a while, in order."""
 
     @abstractmethod
-    def publish(self, topic: str, event: Any, *, user_id: str = "") -> str:
+    def publish(self, topic: str, event: Any, *, user_id: str = "", key: str | None = None) -> str:
         """Store an event, any JSON, at the end of a topic, and wake who waits for it; returns its cursor.
 
         In a caller's transaction it is part of that: nothing is heard of it before the commit, nor ever after a
         rollback, and until then other publishers of the topic wait. So nothing becomes visible behind a cursor that
         was read already.
+
+        Args:
+            key: what a repeat finds it by, 1 to 255 characters: where the topic has an entry of this key with the same
+                event and user, nothing is published, and that one's cursor comes back. It is known as long as the entry
+                is kept (`cleanup`), and to its topic alone. Without one each call publishes, and once even where a
+                connection is lost meanwhile.
+
+        Raises:
+            AlreadyExists: the key was given on this topic before, with another event or user.
         """
 
     @twin(publish)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connections, transaction
@@ -15,13 +16,32 @@ from django.db.models import F, Value
 from django.db.models.query import QuerySet
 
 from .. import codec, models, records
-from ..exceptions import InvalidRecord
+from ..exceptions import AlreadyExists, InvalidRecord
 from ..ledger.mapping import Table
 from ..records import QueueEntry
+from ..snapshots import current
 from .cursors import cursor_of, number_of
 
 #: An event of the ledger with the largest payload, which has its other fields besides, must find room.
 _MAX_BYTES = codec.MAX_JSON_BYTES + 16 * 1024
+
+
+def named(name: Any, field: str, limit: int = codec.MAX_INDEXED) -> str:
+    """A name that must not be empty, checked."""
+    if not (name := codec.string(name, field, limit)):
+        raise InvalidRecord(field, "is empty")
+    return name
+
+
+@dataclass(slots=True, kw_only=True)
+class NewEntry(QueueEntry):
+    """An entry to be stored.
+
+    Attributes:
+        key: what a repeat finds it by; without one it isn't looked for.
+    """
+
+    key: str | None = field(default=None, metadata={"check": named})
 
 
 class _EntryTable(Table[QueueEntry]):
@@ -39,6 +59,7 @@ class _EntryTable(Table[QueueEntry]):
             "event": Value(document(record)),
             "user_id": record.user_id,
             "created_at": record.created_at,
+            "key": getattr(record, "key", None),
         }
 
     def fetch(self, rows: QuerySet[Any]) -> list[QueueEntry]:
@@ -49,9 +70,9 @@ class _EntryTable(Table[QueueEntry]):
 ENTRIES = _EntryTable()
 
 
-def new_entry(topic: str, event: Any, user_id: str) -> QueueEntry:
+def new_entry(topic: str, event: Any, user_id: str, key: str | None) -> NewEntry:
     """An entry to be stored, checked."""
-    entry = QueueEntry(topic=topic_name(topic), event=event, user_id=user_id).cleaned()
+    entry = NewEntry(topic=topic_name(topic), event=event, user_id=user_id, key=key).cleaned()
     codec.dumps(entry.event, "event")
     return entry
 
@@ -61,21 +82,14 @@ def topic_name(topic: str) -> str:
     return named(topic, "topic", codec.MAX_TOPIC)
 
 
-def named(name: str, field: str, limit: int = codec.MAX_INDEXED) -> str:
-    """A name that must not be empty, checked."""
-    if not (name := codec.string(name, field, limit)):
-        raise InvalidRecord(field, "is empty")
-    return name
-
-
 def document(entry: QueueEntry) -> str:
     """The text of an entry's event, as it is stored."""
     return codec.dumps(entry.event, "event", _MAX_BYTES)
 
 
-def append(using: str, new: Sequence[QueueEntry]) -> None:
+def append(using: str, new: Sequence[NewEntry]) -> None:
     """Store entries, and give them their cursors and times; topics are locked in the order of their names."""
-    by_topic: dict[str, list[QueueEntry]] = defaultdict(list)
+    by_topic: dict[str, list[NewEntry]] = defaultdict(list)
     for entry in new:
         by_topic[entry.topic].append(entry)
     with transaction.atomic(using=using):
@@ -90,14 +104,23 @@ def append(using: str, new: Sequence[QueueEntry]) -> None:
         ENTRIES.insert(using, new)
 
 
-def is_stored(using: str, entry: QueueEntry) -> bool:
-    """Whether this entry, with its time, is there; it is given its cursor then."""
-    same: dict[str, Any] = {"topic": entry.topic, "created_at": entry.created_at, "user_id": entry.user_id}
-    for stored in ENTRIES.fetch(models.QueueEntry.objects.using(using).filter(**same)):
-        if document(stored) == document(entry):
-            entry.cursor = stored.cursor
-            return True
-    return False
+def find(using: str, entry: NewEntry) -> QueueEntry | None:
+    """What the entry's topic has under its key, whatever the caller's transaction sees of it."""
+    rows = models.QueueEntry.objects.using(using).filter(topic=entry.topic, key=entry.key)
+    with transaction.atomic(using=using):
+        return next(iter(ENTRIES.fetch(current(rows))), None)
+
+
+def cursor_of_repeat(entry: NewEntry, stored: QueueEntry) -> str:
+    """The cursor of what is stored under the key of `entry`, which must be the same.
+
+    Raises:
+        AlreadyExists: it is something else.
+    """
+    for name in ("event", "user_id"):
+        if codec.canonical(getattr(entry, name)) != codec.canonical(getattr(stored, name)):
+            raise AlreadyExists(f"the key {entry.key!r} was given on {entry.topic!r} before, with another {name}")
+    return stored.cursor
 
 
 def _advance(using: str, topic: str, count: int) -> int:
@@ -109,10 +132,10 @@ def _advance(using: str, topic: str, count: int) -> int:
     return row.values_list("seq_num", flat=True).get()
 
 
-def append_one(using: str, entry: QueueEntry, channel: str) -> None:
+def append_one(using: str, entry: NewEntry, channel: str) -> None:
     """`append` of one entry on PostgreSQL: in one statement, which tells the channel of it."""
     entry.created_at = entry.created_at or records.now()
-    parameters = [entry.topic, document(entry), entry.user_id, str(entry.created_at), channel]
+    parameters = [entry.topic, document(entry), entry.user_id, str(entry.created_at), entry.key, channel]
     with connections[using].cursor() as cursor:
         cursor.execute(_APPEND_ONE, parameters)
         entry.cursor = cursor_of(cursor.fetchone()[0])
@@ -125,8 +148,8 @@ _APPEND_ONE = f"""
         ON CONFLICT (name) DO UPDATE SET seq_num = topic.seq_num + 1
         RETURNING name, seq_num
     ), entry AS (
-        INSERT INTO {_ENTRY} (topic, seq_num, event, user_id, created_at)
-        SELECT name, seq_num, %s::json, %s::text, %s::timestamptz FROM head
+        INSERT INTO {_ENTRY} (topic, seq_num, event, user_id, created_at, key)
+        SELECT name, seq_num, %s::json, %s::text, %s::timestamptz, %s::text FROM head
         RETURNING topic, seq_num
     )
     SELECT seq_num, pg_notify(%s::text, topic) FROM entry"""

@@ -19,7 +19,7 @@ from ..forks import PerProcess
 from ..records import QueueEntry
 from .base import HARD_LIMIT, RETENTION, SILENCE, EventQueue, Handler, age_of
 from .cursors import cursor_of, number_of
-from .entries import named, new_entry, topic_name
+from .entries import NewEntry, cursor_of_repeat, named, new_entry, topic_name
 from .subscriptions import Subscription
 
 _PAGE = 100
@@ -31,7 +31,9 @@ class _Topic:
 
     last: int = 0
     base: int = 0
-    entries: deque[QueueEntry] = field(default_factory=deque)
+    entries: deque[NewEntry] = field(default_factory=deque)
+    #: Those that have a key, by it.
+    keyed: dict[str, NewEntry] = field(default_factory=dict)
     #: How far each consumer has acknowledged, and when it was last heard of.
     consumers: dict[str, tuple[int, datetime]] = field(default_factory=dict)
 
@@ -46,7 +48,8 @@ class _Topic:
         """Remove the entries up to and including a number; returns how many."""
         count = max(0, through - self.base)
         for _ in range(count):
-            self.entries.popleft()
+            if (key := self.entries.popleft().key) is not None:
+                del self.keyed[key]
         self.base += count
         return count
 
@@ -109,10 +112,14 @@ class MemoryQueue(EventQueue):
         #: Another one after each `close`.
         self._era = object()
 
-    def publish(self, topic: str, event: Any, *, user_id: str = "") -> str:
-        entry = new_entry(topic, event, user_id)
+    def publish(self, topic: str, event: Any, *, user_id: str = "", key: str | None = None) -> str:
+        entry = new_entry(topic, event, user_id, key)
         with self._topics.lock:
             kept = self._topics.named.setdefault(entry.topic, _Topic())
+            if entry.key is not None:
+                if stored := kept.keyed.get(entry.key):
+                    return cursor_of_repeat(entry, stored)
+                kept.keyed[entry.key] = entry
             kept.last += 1
             entry.cursor, entry.created_at = cursor_of(kept.last), records.now()
             kept.entries.append(entry)
@@ -135,7 +142,7 @@ class MemoryQueue(EventQueue):
             stop = None if limit is None else min(start + limit, codec.MAX_INTEGER)
             found = list(islice(kept.entries, start, stop))
         # A reader may do with its copy what it likes.
-        return [replace(entry, event=codec.json_value(entry.event, "event")) for entry in found]
+        return [replace(QueueEntry.of(entry, "entry"), event=codec.json_value(entry.event, "event")) for entry in found]
 
     def last_cursor(self, topic: str) -> str:
         with self._topics.lock:

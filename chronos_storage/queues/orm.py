@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from django.db import connections, router, transaction
+from django.db import IntegrityError, connections, router, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Greatest
 from django.db.models.query import QuerySet
@@ -20,13 +20,14 @@ from ..aliases import known_alias
 from ..backends.orm.pages import fetch_page
 from ..exceptions import ConfigurationError, CursorExpired, InvalidRecord
 from ..forks import PerProcess
+from ..ids import new_id
 from ..records import QueueEntry
 from ..snapshots import current, refuse_unseen
 from ..transactions import attempt, retried
 from . import entries
 from .base import RETENTION, EventQueue, Handler, age_of
 from .cursors import cursor_of, number_of
-from .entries import ENTRIES, named
+from .entries import ENTRIES, NewEntry, named
 from .readers import Readers
 from .retention import Retention
 from .subscriptions import DELAY, FAILURES, Subscription
@@ -78,18 +79,25 @@ class OrmQueue(EventQueue, PerProcess):
 
     # Publishing
 
-    def publish(self, topic: str, event: Any, *, user_id: str = "") -> str:
-        entry = entries.new_entry(topic, event, user_id)
-        entry.created_at = records.now()
-        attempt(self.alias, partial(self.append, [entry]), again=partial(self._append_once, entry))
-        return entry.cursor
+    def publish(self, topic: str, event: Any, *, user_id: str = "", key: str | None = None) -> str:
+        # A key that nobody else has yet needs no savepoint: it is taken only if an attempt's answer was lost.
+        needs_savepoint = key is not None and connections[self.alias].in_atomic_block
+        entry = entries.new_entry(topic, event, user_id, new_id() if key is None else key)
 
-    def _append_once(self, entry: QueueEntry) -> None:
-        """Store a checked entry, unless it is there: by its microsecond, which a repeat knows it by."""
-        if not entries.is_stored(self.alias, entry):
-            self.append([entry])
+        def append_once() -> str:
+            try:
+                with transaction.atomic(using=self.alias) if needs_savepoint else nullcontext():
+                    self.append([entry])
+            except IntegrityError:
+                # What was done before its answer was lost, too, even if the server came to it only now.
+                if (stored := entries.find(self.alias, entry)) is None:
+                    raise
+                return entries.cursor_of_repeat(entry, stored)
+            return entry.cursor
 
-    def append(self, new: Sequence[QueueEntry]) -> None:
+        return attempt(self.alias, append_once)
+
+    def append(self, new: Sequence[NewEntry]) -> None:
         """Store checked entries, all or none, give them their cursors, and have those who wait for them woken."""
         if len(new) == 1 and self._waker.channel:
             entries.append_one(self.alias, new[0], self._waker.channel)

@@ -14,8 +14,9 @@ from django.db.models import F
 
 from .. import conf, models
 from ..exceptions import ConfigurationError
-from ..records import Event, QueueEntry
+from ..records import Event
 from .base import EventQueue
+from .entries import NewEntry
 from .handler import queue_handler
 from .orm import OrmQueue
 
@@ -41,7 +42,7 @@ def store(using: str, events: Sequence[Event]) -> None:
     queue: Any = queue_handler.only
     if not shares_transactions(queue, using):
         raise ConfigurationError(mismatch(using))
-    queue.append([QueueEntry(topic=session_topic(event.session_id), event=as_json(event)) for event in events])
+    queue.append([NewEntry(topic=session_topic(event.session_id), event=as_json(event)) for event in events])
 
 
 def as_json(event: Event) -> dict[str, Any]:

@@ -150,6 +150,27 @@ def test_a_repeated_creation_returns_what_is_stored(staff: Api) -> None:
             staff.post(path, first, 400, Idempotency_Key="")
 
 
+def test_a_repeated_publishing_returns_its_cursor(staff: Api) -> None:
+    path, body = "topics/news/entries", {"event": {"a": 1, "b": [1.5]}}
+    created = staff.ask("POST", path, body, Idempotency_Key="one")
+    assert (created.status_code, "Idempotent-Replayed" in created) == (201, False)
+    again = staff.ask("POST", path, {"event": {"b": [1.5], "a": 1}}, Idempotency_Key="one")
+    assert (again.status_code, again.json(), again["Idempotent-Replayed"]) == (201, created.json(), "true")
+    for other in ({"event": {"a": 1}}, {**body, "user_id": "ada"}):
+        problem = staff.post(path, other, 409, Idempotency_Key="one")
+        assert problem["type"] == "urn:chronos-storage:problem:already-exists"
+    others = [
+        staff.ask("POST", path, body, Idempotency_Key="two"),
+        signed_in("second", staff=True, permissions=True).ask("POST", path, body, Idempotency_Key="one"),
+        staff.ask("POST", path, body),
+        staff.ask("POST", "topics/other/entries", body, Idempotency_Key="one"),
+    ]
+    assert not any("Idempotent-Replayed" in each for each in others)
+    assert len({each.json()["cursor"] for each in (created, *others[:3])}) == 4
+    assert len(staff.get(path)["results"]) == 4
+    staff.post(path, body, 400, Idempotency_Key="")
+
+
 @once
 def test_what_is_created_says_where_it_is(staff: Api) -> None:
     with_checkpoints(staff)

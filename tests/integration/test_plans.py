@@ -156,6 +156,7 @@ TABLES = {
         "seq_num": NUMBER,
         "event": "'{}'",
         "created_at": TIME,
+        "key": "'k' || n",
     },
     "consumer": {"topic": "'p' || n / 3", "name": "'c' || n % 3", "seq_num": "50", "seen_at": TIME},
     "trace": {
@@ -384,7 +385,11 @@ CALLS: dict[str, list[Call]] = {
 }
 #: The same of the queue.
 QUEUE_CALLS: dict[str, list[Callable[[OrmQueue], Any]]] = {
-    "publish": [lambda queue: queue.publish("p500", {}), lambda queue: queue.publish("new", {})],
+    "publish": [
+        lambda queue: queue.publish("p500", {}),
+        lambda queue: queue.publish("new", {}),
+        lambda queue: [queue.publish("p500", {}, key="again") for _ in "12"],
+    ],
     "recover": [
         lambda queue: queue.recover("p500"),
         lambda queue: queue.recover("p500", cursor_of(50)),

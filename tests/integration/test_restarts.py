@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 
 from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.exceptions import RetryTransaction
@@ -289,6 +292,41 @@ def test_what_was_done_before_its_answer_was_lost_is_not_done_again(name: str, r
         queue.close()
         connections[alias].close()
         cutter.close()
+
+
+def test_what_the_server_does_when_its_client_is_gone_already_is_not_done_again(postgres: servers.Server) -> None:
+    """A statement that waits for a lock goes on without its client, who makes the call again meanwhile."""
+    url = urlsplit(postgres.url)
+    cutter = Cutter(url.port)
+    alias = migrated(url._replace(netloc=f"{url.username}@127.0.0.1:{cutter.port}").geturl())
+    direct = hand_written(postgres.url)
+    queue, topic = OrmQueue(alias), secrets.token_hex(8)
+
+    def publish() -> str:
+        try:
+            return queue.publish(topic, "news")
+        finally:
+            connections[alias].close()
+
+    def wait_for(waiting: int) -> None:
+        until = time.monotonic() + PATIENCE
+        while observer.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone() != (waiting,):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres.url, autocommit=True) as observer:
+        with transaction.atomic(using=direct):
+            OrmQueue(direct).publish(topic, "held")
+            published = pool.submit(publish)
+            wait_for(1)
+            cutter.cut()
+            wait_for(2)
+        cursor = published.result(PATIENCE)
+    assert [entry.event for entry in queue.recover(topic)] == ["held", "news"]
+    assert queue.last_cursor(topic) == cursor
+    queue.close()
+    connections[direct].close()
+    cutter.close()
 
 
 def counts(storage: OrmStorage, queue: OrmQueue, id: str) -> list[int]:

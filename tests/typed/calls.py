@@ -42,7 +42,7 @@ async def tasks() -> None:
     appended = asyncio.create_task(storage.aappend_event(Event(session_id="s", type="t", payload={}), expected_seq=0))
     found = asyncio.create_task(storage.aget_session("s", include_deleted=True))
     searched = asyncio.create_task(vector_store.asearch("docs", [1.0], top_k=1, filter={"lang": "en"}))
-    published = asyncio.create_task(queue.apublish("topic", {"any": "JSON"}, user_id="u"))
+    published = asyncio.create_task(queue.apublish("topic", {"any": "JSON"}, user_id="u", key="k"))
     atomic = asyncio.create_task(storage.arun_atomic(storage.delete_session, "s", hard=True))
     assert_type(await appended, Event)
     assert_type(await found, Session | None)

@@ -64,7 +64,7 @@ class BadQueueInputContract:
 
     def test_subclasses_of_plain_types(self, event_queue: EventQueue) -> None:
         topic, consumer = odd("t"), odd("c")
-        cursor = event_queue.publish(topic, odd({"n": [1, 1.5]}), user_id=odd("u"))
+        cursor = event_queue.publish(topic, odd({"n": [1, 1.5]}), user_id=odd("u"), key=odd("k"))
         [entry] = event_queue.recover(topic, limit=odd(1))
         check_plain([entry.cursor, entry.topic, entry.event, entry.user_id])
         assert (entry.cursor, entry.topic, entry.event, entry.user_id) == (cursor, "t", {"n": [1, 1.5]}, "u")
@@ -86,6 +86,12 @@ class BadQueueInputContract:
             event = [event]
         event_queue.publish("t", event)
         refused("event", event_queue.publish, "t", [event])
+
+    def test_keys(self, event_queue: EventQueue) -> None:
+        for key in (*NO_STRINGS[1:], "", "k" * 256):
+            with case(key):
+                refused("key", event_queue.publish, "t", {}, key=key)
+        assert event_queue.recover("t") == []
 
     def test_users_limits_and_handlers(self, event_queue: EventQueue) -> None:
         for user_id in (None, 1, "u" * 256, "\x00"):

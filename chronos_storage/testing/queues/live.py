@@ -134,7 +134,8 @@ class StreamContract:
         queue = event_queue_committed
 
         async def use() -> None:
-            cursor = await queue.apublish("t", {"n": 1}, user_id="u")
+            cursor = await queue.apublish("t", {"n": 1}, user_id="u", key="k")
+            assert await queue.apublish("t", {"n": 1}, user_id="u", key="k") == cursor
             await queue.aack("c", "t", cursor)
             assert await queue.aget_cursor("c", "t") == await queue.alast_cursor("t") == cursor
             assert await queue.aunread_count("c", "t") == 0

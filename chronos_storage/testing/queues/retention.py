@@ -58,6 +58,17 @@ class RetentionContract:
             event_queue.recover("t", cursors[3])
         assert event_queue.recover("t", cursors[4]) == []
 
+    def test_a_key_is_known_as_long_as_its_entry_is_kept(self, event_queue: EventQueue, clock: Clock) -> None:
+        first = event_queue.publish("t", 1, key="one")
+        clock.move(hours=23)
+        event_queue.cleanup()
+        assert event_queue.publish("t", 1, key="one") == first
+        clock.move(hours=2)
+        event_queue.cleanup()
+        second = event_queue.publish("t", 2, key="one")
+        assert second > first
+        assert events(event_queue.recover("t", first)) == [2]
+
     def test_cursors_go_on_when_all_is_gone(self, event_queue: EventQueue, clock: Clock) -> None:
         first = publish(event_queue, "t", 3)
         clock.move(hours=25)

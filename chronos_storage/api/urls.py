@@ -14,6 +14,7 @@ from ..exceptions import ConfigurationError
 from .access import access_for
 from .audit_logs import AuditLogViewSet
 from .checkpoints import CheckpointViewSet
+from .event_streams import EventStreamView, SessionsStreamView
 from .events import EventViewSet
 from .images import ContainerViewSet, ImageViewSet
 from .memory import MemoryViewSet
@@ -21,7 +22,7 @@ from .messages import MessageViewSet
 from .root import Root, SchemaView, Unknown
 from .sessions import SessionViewSet
 from .store import served
-from .streams import EventStreamView, TopicStreamView
+from .streams import TopicStreamView
 from .topics import ConsumerViewSet, EntryViewSet
 from .traces import SessionTraceViewSet, TraceViewSet
 from .usage import UsageView
@@ -97,6 +98,7 @@ urlpatterns = [
     ),
     path("schema", SchemaView.as_view(), name="schema"),
     path("usage", UsageView.as_view(), name="usage"),
+    path("sessions/stream", SessionsStreamView.as_view(), name="sessions-stream"),
     path("sessions/<str:session_id>/events/stream", EventStreamView.as_view(), name="event-stream"),
     path("topics/<str:topic>/stream", TopicStreamView.as_view(), name="topic-stream"),
     *router.urls,

@@ -178,7 +178,7 @@ class ApiMixin(GenericAPIView[Any]):
         return reverse(f"{match.namespace}:{self.basename}-detail", kwargs=path, request=self.request)
 
 
-def check_session(access: AccessRule, id: str) -> None:
-    """Raise `NotFound` if the session isn't there for the user."""
-    if not access.has_session(id):
-        raise NotFound(f"there is no session {id!r}")
+def check_sessions(access: AccessRule, *ids: str) -> None:
+    """Raise `NotFound` if one of these sessions isn't there for the user."""
+    if missing := access.missing(ids):
+        raise NotFound(f"there is no session {', '.join(map(repr, missing))}")

@@ -20,7 +20,7 @@ from .etags import version_of, write_if_match
 from .pagination import KeysetPagination
 from .query import names
 from .store import served
-from .views import ApiMixin, check_session
+from .views import ApiMixin, check_sessions
 
 #: The orders of a list by number.
 FORWARD: Mapping[str, tuple[str, ...]] = {"asc": ("seq_num",), "desc": ("-seq_num",)}
@@ -70,7 +70,7 @@ class RecordViewSet(ApiMixin, GenericViewSet[Any]):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if (session_id := self.kwargs.get("session_id")) is not None:
-            check_session(self.access, session_id)
+            check_sessions(self.access, session_id)
 
     def get_queryset(self) -> QuerySet[Any]:
         if getattr(self, "swagger_fake_view", False):

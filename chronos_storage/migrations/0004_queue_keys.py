@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="queueentry",
             name="key",
-            field=chronos_storage.fields.IdField(default=None, null=True),
+            field=chronos_storage.fields.IdField(default=None, null=True),  # type: ignore[misc]
         ),
         migrations.AddConstraint(
             model_name="queueentry",

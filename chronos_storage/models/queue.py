@@ -42,7 +42,7 @@ class QueueEntry(models.Model):
     user_id: IdField = IdField()
     created_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
     #: What a repeated publishing finds it by; NULL for what is part of a larger call, as the ledger's events are.
-    key: IdField = IdField(null=True, default=None)
+    key: IdField = IdField(null=True, default=None)  # type: ignore[misc]  # it gives None too
 
     class Meta:
         db_table = "chronos_storage_queueentry"

@@ -19,8 +19,8 @@ _INTERVAL = 0.25
 READERS = Readers()
 
 
-def hearing(using: str, session_id: str, wake: Wake) -> AbstractContextManager[None]:
-    """Within the block, have `wake` called when a session may have new events.
+def hearing(using: str, session_ids: list[str], wake: Wake) -> AbstractContextManager[None]:
+    """Within the block, have `wake` called when one of the sessions may have new events.
 
     Args:
         using: the alias of the ledger's database.
@@ -29,9 +29,10 @@ def hearing(using: str, session_id: str, wake: Wake) -> AbstractContextManager[N
     if outbox.is_on():
         queue: Any = queue_handler.only
         if outbox.shares_transactions(queue, using):
-            heard: AbstractContextManager[None] = queue.hearing(outbox.session_topic(session_id), wake)
+            topics = [outbox.session_topic(session_id) for session_id in session_ids]
+            heard: AbstractContextManager[None] = queue.hearing(topics, wake)
             return heard
-    return poller(using).waiting(session_id, wake)
+    return poller(using).waiting(session_ids, wake)
 
 
 @cache

@@ -70,19 +70,21 @@ class _Topics(PerProcess):
         return self.named.get(name) or _Topic()
 
     @contextmanager
-    def waiting(self, topic: str, wake: Callable[[], object]) -> Iterator[None]:
-        """Within the block, have `wake` called when something is published on the topic."""
+    def waiting(self, topics: list[str], wake: Callable[[], object]) -> Iterator[None]:
+        """Within the block, have `wake` called when something is published on one of the topics."""
         with self.lock:
-            self._waiting.setdefault(topic, []).append(wake)
+            for topic in topics:
+                self._waiting.setdefault(topic, []).append(wake)
         try:
             yield
         finally:
             with self.lock:
-                wakes = self._waiting.get(topic, [])
-                with suppress(ValueError):  # this process is a fork of the one that waited
-                    wakes.remove(wake)
-                if not wakes:
-                    self._waiting.pop(topic, None)
+                for topic in topics:
+                    wakes = self._waiting.get(topic, [])
+                    with suppress(ValueError):  # this process is a fork of the one that waited
+                        wakes.remove(wake)
+                    if not wakes:
+                        self._waiting.pop(topic, None)
 
     def wake(self, topic: str) -> None:
         """Call those who wait for the topic. The lock is held, so that none leaves meanwhile."""
@@ -156,7 +158,7 @@ class MemoryQueue(EventQueue):
         wake = partial(asyncio.get_running_loop().call_soon_threadsafe, news.set)
         self._streams.add(wake)
         try:
-            with self._topics.waiting(topic, wake):
+            with self._topics.waiting([topic], wake):
                 while self._era is era:
                     news.clear()
                     page, after = self._page(topic, after)

@@ -162,13 +162,12 @@ class OrmQueue(EventQueue, PerProcess):
 
     async def _stream(self, topic: str, after: int | None) -> AsyncGenerator[QueueEntry, None]:
         era, news, has_read = self._era, asyncio.Event(), False
-        with self._waker.waiting(topic, partial(asyncio.get_running_loop().call_soon_threadsafe, news.set)):
+        with self._waker.waiting([topic], partial(asyncio.get_running_loop().call_soon_threadsafe, news.set)):
             while self._era is era:
                 news.clear()
                 # Not Django's own threads: each request has one of its own under ASGI, and so a connection.
                 try:
-                    read = self._readers.submit(partial(self._page, topic, after))
-                    page, after = await asyncio.wrap_future(read)
+                    page, after = await asyncio.wrap_future(self._readers.submit(partial(self._page, topic, after)))
                 except FAILURES as error:
                     logger.warning("A stream of %r can't read; trying again: %s", topic, error)
                     with suppress(TimeoutError):
@@ -194,9 +193,9 @@ class OrmQueue(EventQueue, PerProcess):
             return page, number_of(page[-1].cursor, "cursor")
         return page, self._head(topic)[1] if after is None else after
 
-    def hearing(self, topic: str, wake: Wake) -> AbstractContextManager[None]:
-        """Within the block, have `wake` called, in any thread, when there may be something new on the topic."""
-        return self._waker.waiting(entries.topic_name(topic), wake)
+    def hearing(self, topics: list[str], wake: Wake) -> AbstractContextManager[None]:
+        """Within the block, have `wake` called, in any thread, when there may be something new on one of the topics."""
+        return self._waker.waiting([*map(entries.topic_name, topics)], wake)
 
     def subscribe(self, topic: str, handler: Handler) -> Callable[[], None]:
         topic = entries.topic_name(topic)

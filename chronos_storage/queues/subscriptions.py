@@ -29,8 +29,8 @@ Read = Callable[[int | None], tuple[list[QueueEntry], int]]
 class Waiting(Protocol):
     """What wakes a subscription, such as a `Waker`."""
 
-    def waiting(self, topic: str, wake: Wake) -> AbstractContextManager[None]:
-        """Within the block, have `wake` called when there may be something new on the topic."""
+    def waiting(self, topics: list[str], wake: Wake) -> AbstractContextManager[None]:
+        """Within the block, have `wake` called when there may be something new on one of the topics."""
 
 
 class Subscription:
@@ -58,7 +58,7 @@ class Subscription:
 
     def _run(self, waker: Waiting) -> None:
         after: int | None = self._after
-        with waker.waiting(self._topic, self._news.set):
+        with waker.waiting([self._topic], self._news.set):
             while not self._over:
                 self._news.clear()
                 try:

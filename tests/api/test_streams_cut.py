@@ -21,6 +21,8 @@ from tests.api.serving import ROOT, SECONDS, Network, Site, network
 from tests.databases import PLACES, new_databases
 
 EVENTS = 1_200
+#: Of another session, which a second reader follows too.
+OTHERS = 200
 WRITERS, WORKERS = 4, 2
 #: How often a reader is cut off. A browser waits for a second each time.
 CUTS, BROWSER_CUTS = 20, 3
@@ -40,6 +42,8 @@ for (const type of ["0", "1", "2", "3"]) {
   source.addEventListener(type, (event) => received.push([event.type, event.lastEventId, JSON.parse(event.data)]));
 }
 """
+#: The same.
+PATH = "s/events/stream?after=0"
 #: Appends the event that the README's example waits for.
 APPEND = """
 import django
@@ -67,7 +71,7 @@ def site(
 ) -> Iterator[Site]:
     name, settings_module = request.param
     with django_db_blocker.unblock(), new_databases(name, tmp_path_factory.mktemp("cut")) as (url,):
-        yield Site(url, settings_module, "s", "readme")
+        yield Site(url, settings_module, "s", "t", "readme")
 
 
 #: The names, ids and data of events.
@@ -79,7 +83,7 @@ def messages(block: str) -> dict[str, str]:
     return {name: value.removeprefix(" ") for name, _, value in (line.partition(":") for line in block.split("\n"))}
 
 
-def follow(port: int, site: Site, session_id: str, count: int) -> Received:
+def follow(port: int, site: Site, path: str, count: int) -> Received:
     """Read so many events, again and again, from behind the last one."""
     received: Received = []
     last = ""
@@ -87,7 +91,7 @@ def follow(port: int, site: Site, session_id: str, count: int) -> Received:
     while len(received) < count:
         assert time.monotonic() < until, f"{len(received)} of {count} events were received"
         try:
-            for block in blocks(port, site, session_id, last):
+            for block in blocks(port, site, path, last):
                 fields = messages(block)
                 last = fields.get("id", last)
                 if "data" in fields:
@@ -99,12 +103,12 @@ def follow(port: int, site: Site, session_id: str, count: int) -> Received:
     return received
 
 
-def blocks(port: int, site: Site, session_id: str, last: str) -> Iterator[str]:
+def blocks(port: int, site: Site, path: str, last: str) -> Iterator[str]:
     headers = {"Cookie": f"sessionid={site.key}", "Accept": "text/event-stream"}
     if last:
         headers["Last-Event-ID"] = last
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)) as connection:
-        connection.request("GET", f"/api/sessions/{session_id}/events/stream?after=0", headers=headers)
+        connection.request("GET", f"/api/sessions/{path}", headers=headers)
         response = connection.getresponse()
         assert response.status == 200, response.read()
         rest = b""
@@ -155,10 +159,24 @@ def appenders(site: Site, folder: Path) -> AbstractContextManager[None]:
 
 
 @pytest.mark.parametrize("site", [POLLED] if HAS_BROWSER else [POLLED, PUBLISHED], indirect=True)
-def test_a_reader_that_is_cut_off(site: Site, tmp_path: Path) -> None:
-    with killed_once(site, 1) as proxy, appenders(site, tmp_path):
-        received = follow(proxy.port, site, "s", EVENTS)
-    assert_each_once_in_order(received, tmp_path)
+def test_readers_of_one_session_and_of_two_that_are_cut_off(site: Site, tmp_path: Path) -> None:
+    folder, other_folder = tmp_path / "s", tmp_path / "t"
+    for each in (folder, other_folder):
+        each.mkdir()
+    with (
+        killed_once(site, 1) as proxy,
+        cutting(site, CUTS) as other_proxy,
+        ThreadPoolExecutor(1) as pool,
+        appenders(site, folder),
+        site.appenders("t", other_folder, OTHERS),
+    ):
+        following = pool.submit(follow, other_proxy.port, site, "stream?ids=s,t&after=0", EVENTS + OTHERS)
+        received = follow(proxy.port, site, PATH, EVENTS)
+        received_of_both = following.result(SECONDS)
+    assert_each_once_in_order(received, folder)
+    for session_id, count in (("s", EVENTS), ("t", OTHERS)):
+        numbers = [event["seq_num"] for _, _, event in received_of_both if event["session_id"] == session_id]
+        assert numbers == list(range(1, count + 1))
 
 
 @pytest.mark.skipif(not HAS_BROWSER, reason=f"there is no {CHROMIUM}")
@@ -172,7 +190,7 @@ def test_such_a_reader_and_a_browsers_event_source(site: Site, tmp_path: Path) -
     ):
         with appenders(site, tmp_path):
             page.evaluate(f"{{ {SCRIPT} }}")
-            following = pool.submit(follow, proxy.port, site, "s", EVENTS)
+            following = pool.submit(follow, proxy.port, site, PATH, EVENTS)
             page.wait_for_function(f"received.length >= {EVENTS}", timeout=SECONDS * 1000)
         for received in (page.evaluate("received"), following.result(SECONDS)):
             assert_each_once_in_order(received, tmp_path)

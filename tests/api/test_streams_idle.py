@@ -16,6 +16,8 @@ from tests.api.serving import Site
 from tests.databases import PLACES, new_databases
 
 STREAMS = 200
+#: What every fifth of them follows, the last of them the session that the others follow.
+SEVERAL = [*(f"s{number}" for number in range(19)), "s"]
 SECONDS = 100
 #: Of the worker's memory, for each stream.
 MAX_BYTES = 200 * 1024
@@ -73,16 +75,16 @@ def read_until(stream: socket.socket, end: bytes) -> bytes:
     return read
 
 
-def opened(site: Site) -> socket.socket:
+def opened(site: Site, path: str = "s/events/stream") -> socket.socket:
     """A stream of what comes, which has begun."""
     stream = socket.create_connection(("127.0.0.1", site.port), timeout=SECONDS)
-    request = f"GET /api/sessions/s/events/stream HTTP/1.1\r\nHost: localhost\r\nCookie: sessionid={site.key}\r\n\r\n"
+    request = f"GET /api/sessions/{path} HTTP/1.1\r\nHost: localhost\r\nCookie: sessionid={site.key}\r\n\r\n"
     stream.sendall(request.encode())
     return stream
 
 
 def test_two_hundred_idle_streams(url: str, tmp_path: Path) -> None:
-    site = Site(url, "tests.api.crowded", "s")
+    site = Site(url, "tests.api.crowded", *SEVERAL)
     folder = tmp_path / "acknowledged"
     folder.mkdir()
     with site.served(1), psycopg.connect(url, autocommit=True) as database:
@@ -95,15 +97,16 @@ def test_two_hundred_idle_streams(url: str, tmp_path: Path) -> None:
         memory, threads, files = worker.status("VmRSS"), worker.status("Threads"), worker.files()
 
         with ExitStack() as open_streams:
-            streams = [open_streams.enter_context(opened(site)) for _ in range(STREAMS)]
+            paths = [f"stream?ids={','.join(SEVERAL)}", *["s/events/stream"] * 4] * (STREAMS // 5)
+            streams = [open_streams.enter_context(opened(site, path)) for path in paths]
             for stream in streams:
-                assert b" 200 " in read_until(stream, b"id: 0\n\n")
+                assert b" 200 " in read_until(stream, b"0\n\n")
             most = worker.connections()
             with site.appenders("s", folder, 1):
                 for number, stream in enumerate(streams):
                     if number % 20 == 0:
                         most = max(most, worker.connections())
-                    assert b"id: 1\n" in read_until(stream, b"}\n\n")
+                    assert b'"seq_num":1,' in read_until(stream, b"}\n\n")
             grown = (worker.status("VmRSS") - memory) * 1024
             assert grown < STREAMS * MAX_BYTES
             assert most <= MAX_CONNECTIONS

@@ -86,10 +86,11 @@ class Waker(PerProcess):
         """Listen, within the block: after it was entered, nothing that is announced goes unheard."""
 
     @contextmanager
-    def waiting(self, topic: str, wake: Wake) -> Iterator[None]:
-        """Within the block, have `wake` called when there may be something new on the topic."""
+    def waiting(self, topics: list[str], wake: Wake) -> Iterator[None]:
+        """Within the block, have `wake` called when there may be something new on one of the topics."""
         with self._lock:
-            self._waiting.setdefault(topic, []).append(wake)
+            for topic in topics:
+                self._waiting.setdefault(topic, []).append(wake)
             if self._bell is None:
                 self._bell = Bell()
                 self._thread = threading.Thread(
@@ -99,15 +100,16 @@ class Waker(PerProcess):
         try:
             yield
         finally:
-            self._remove(topic, wake)
+            self._remove(topics, wake)
 
-    def _remove(self, topic: str, wake: Wake) -> None:
+    def _remove(self, topics: list[str], wake: Wake) -> None:
         with self._lock:
-            wakes = self._waiting.get(topic, [])
-            with suppress(ValueError):  # the queue was closed
-                wakes.remove(wake)
-            if not wakes:
-                self._waiting.pop(topic, None)
+            for topic in topics:
+                wakes = self._waiting.get(topic, [])
+                with suppress(ValueError):  # the queue was closed
+                    wakes.remove(wake)
+                if not wakes:
+                    self._waiting.pop(topic, None)
             if not self._waiting:
                 self._stop()
 
@@ -126,7 +128,7 @@ class Waker(PerProcess):
                 try:
                     wake()
                 except RuntimeError:  # its event loop was closed under it
-                    self._remove(topic, wake)
+                    self._remove([topic], wake)
 
     def close(self) -> None:
         """Wake everyone for the last time, and end the thread."""

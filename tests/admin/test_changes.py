@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+import pytest
+
 from chronos_storage.records import MemoryRecord
 from chronos_storage.testing.conformance.helpers import case, everything
 from tests.admin.pages import EDITABLE, act, errors, first, listed, populate, post, url
-from tests.conftest import SQLITE_AND_POSTGRES, alias_of
+from tests.conftest import ONLY_SQLITE, SQLITE_AND_POSTGRES, alias_of
 
 alias = alias_of(SQLITE_AND_POSTGRES)
 
@@ -110,6 +112,7 @@ def test_containers_and_images_are_changed_and_deleted(site, superuser) -> None:
         assert first(name) is None
 
 
+@pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)
 def test_what_cannot_be_kept_is_refused_by_the_form(site, superuser) -> None:
     populate(site)
     before = everything(site)

@@ -338,6 +338,8 @@ def test_json_leaves_out_what_go_would() -> None:
 
 
 SERVERS = [place for place in PLACES if place.startswith("postgres")]
+#: For pools, which are the same on any server, and for pgvector, which the oldest is without.
+on_the_newest = pytest.mark.parametrize("url", [place for place in SERVERS if place == "postgres"], indirect=True)
 
 
 @pytest.fixture(params=SERVERS)
@@ -367,6 +369,7 @@ def ask(service: Service, sql: str, *parameters: Any) -> Any:
     return value
 
 
+@on_the_newest
 def test_a_database_and_the_size_of_its_pool(url: str) -> None:
     service = ago.new(Config(database_url=url, max_conns=20))
     service.create_session(Session(id="s", user_id="ada"))
@@ -380,7 +383,7 @@ def test_a_database_and_the_size_of_its_pool(url: str) -> None:
     again.close()
 
 
-@pytest.mark.parametrize("url", ["postgres"], indirect=True)
+@on_the_newest
 def test_the_size_of_the_pool_may_stand_in_the_address(url: str) -> None:
     sized = f"{url}?pool_max_conns=3&pool_min_conns=1&application_name=x"
     for config, sizes in (
@@ -395,6 +398,7 @@ def test_the_size_of_the_pool_may_stand_in_the_address(url: str) -> None:
         service.close()
 
 
+@on_the_newest
 def test_threads_share_no_more_connections_than_the_pool_has(url: str) -> None:
     service = ago.new(Config(database_url=url, max_conns=3, min_conns=2))
     service.create_session(Session(id="s"))
@@ -410,7 +414,7 @@ def test_threads_share_no_more_connections_than_the_pool_has(url: str) -> None:
         )
 
     def observe() -> None:
-        while not over.is_set():
+        while not over.wait(0.005):
             most.append(count())
 
     until = time.monotonic() + 30
@@ -454,7 +458,7 @@ def test_a_schema_is_made_and_used(url: str) -> None:
     again.close()
 
 
-@pytest.mark.parametrize("url", [place for place in SERVERS if place == "postgres"], indirect=True)
+@on_the_newest
 @pytest.mark.parametrize("home", ["public", "extensions"])
 def test_the_schema_s_search_path_still_finds_pgvector(url: str, home: str) -> None:
     plain = ago.new(Config(database_url=url))

@@ -15,7 +15,7 @@ from chronos_storage.queues.orm import OrmQueue
 from chronos_storage.testing.queues.helpers import events
 from tests.integration.test_processes import ROOT, environment_for, lines
 
-PUBLISHERS, CONSUMERS, EACH = 4, 4, 120
+PUBLISHERS, CONSUMERS, EACH = 4, 4, 60
 KILLED = {"p0", "c0"}
 
 

@@ -33,6 +33,7 @@ pytestmark = [
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[PgVectorStore]:
     monkeypatch.setattr(builds, "_POLL_SECONDS", 0.02)
+    monkeypatch.setattr(builds, "_TIDYING_SECONDS", 0.2)
     store = PgVectorStore(using="postgres")
     yield store
     for collection in store.list_collections():

@@ -196,11 +196,11 @@ class SubscriptionContract:
         handlers = [Collector() for _ in range(50)]
         for handler in handlers:
             queue.subscribe("t", handler)
-        publish(queue, "t", 200)
+        publish(queue, "t", 100)
         for handler in handlers:
-            assert handler.wait(200) == list(range(200))
+            assert handler.wait(100) == list(range(100))
         queue.close()
-        assert {len(handler.entries) for handler in handlers} == {200}
+        assert {len(handler.entries) for handler in handlers} == {100}
 
     def test_a_failing_handler_goes_on(
         self, event_queue_committed: EventQueue, caplog: pytest.LogCaptureFixture

@@ -121,7 +121,3 @@ class PublishContract:
         assert len(event_queue.recover("t", limit=None)) == 10
         assert event_queue.recover("unheard of") == []
         assert event_queue.recover("unheard of", event_queue.last_cursor("unheard of")) == []
-
-    def test_recovery_gives_a_thousand_at_most(self, event_queue: EventQueue) -> None:
-        publish(event_queue, "t", 1001)
-        assert events(event_queue.recover("t")) == list(range(1000))

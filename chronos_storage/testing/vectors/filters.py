@@ -161,8 +161,8 @@ class FilterContract:
     def test_filters_match_what_the_grammar_says(self, vector_store: VectorStore) -> None:
         vector_store.create_collection("c", 1, metric="l2")
 
-        @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-        @given(st.lists(_METADATA, min_size=1, max_size=8), st.lists(_FILTERS, min_size=1, max_size=6))
+        @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(st.lists(_METADATA, min_size=4, max_size=8), st.lists(_FILTERS, min_size=4, max_size=8))
         def check(rows: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> None:
             vector_store.delete("c", [str(place) for place in range(8)])
             vector_store.upsert(

@@ -1,4 +1,4 @@
-"""Stores on new databases, one on each server."""
+"""Stores on new databases, on each server."""
 
 from __future__ import annotations
 
@@ -27,6 +27,18 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path, django_db_blocker: Dja
     """A store on a database without tables."""
     with django_db_blocker.unblock(), new_databases(request.param, tmp_path) as [address]:
         yield _opened(address)
+
+
+@pytest.fixture(params=PLACES, scope="module")
+def migrated(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker
+) -> Iterator[OrmStorage]:
+    """A store on a database with its tables, shared by a module's tests; each leaves tables and triggers as found."""
+    folder = tmp_path_factory.mktemp("migrated")
+    with django_db_blocker.unblock(), new_databases(request.param, folder) as [address]:
+        store = _opened(address)
+        store.migrate()
+        yield store
 
 
 def _opened(address: str) -> OrmStorage:

@@ -75,20 +75,18 @@ def test_migrations_can_be_reversed(empty: OrmStorage) -> None:
     empty.create_session(SessionRecord(id="s"))
 
 
-def test_strings_are_compared_bytewise(empty: OrmStorage) -> None:
-    migrate(empty)
-    collations = BYTEWISE[connections[empty.alias].vendor]
+def test_strings_are_compared_bytewise(migrated: OrmStorage) -> None:
+    collations = BYTEWISE[connections[migrated.alias].vendor]
     for model in MODELS:
-        found = columns(empty, model._meta.db_table)
+        found = columns(migrated, model._meta.db_table)
         for field in model._meta.concrete_fields:
             target = field.target_field if isinstance(field, models.ForeignKey) else field
             if isinstance(target, IdField | TextField):
                 assert found[str(field.column)].collation in collations, field
 
 
-def test_each_table_has_its_declared_indexes_and_no_other(empty: OrmStorage) -> None:
+def test_each_table_has_its_declared_indexes_and_no_other(migrated: OrmStorage) -> None:
     """No second index for LIKE, none for a foreign key that a unique constraint begins with."""
-    migrate(empty)
     for model in MODELS:
         declared = {index.name: column_names(model, index.fields) for index in model._meta.indexes}
         unique = {
@@ -96,7 +94,7 @@ def test_each_table_has_its_declared_indexes_and_no_other(empty: OrmStorage) -> 
             for constraint in model._meta.constraints
             if isinstance(constraint, models.UniqueConstraint)
         }
-        found = constraints(empty, model._meta.db_table)
+        found = constraints(migrated, model._meta.db_table)
         keys = [each for each in found.values() if each["primary_key"]]
         assert [each["columns"] for each in keys] == [[model._meta.pk.column]]
         others = {name: each for name, each in found.items() if not each["primary_key"]}
@@ -108,10 +106,9 @@ def test_each_table_has_its_declared_indexes_and_no_other(empty: OrmStorage) -> 
         assert [name for name, each in others.items() if each["check"]] == []
 
 
-@pytest.mark.parametrize("empty", POSTGRESQL, indirect=True)
-def test_postgresql_has_no_index_that_django_does_not_list(empty: OrmStorage) -> None:
-    migrate(empty)
-    with connections[empty.alias].cursor() as cursor:
+@pytest.mark.parametrize("migrated", POSTGRESQL, indirect=True)
+def test_postgresql_has_no_index_that_django_does_not_list(migrated: OrmStorage) -> None:
+    with connections[migrated.alias].cursor() as cursor:
         cursor.execute("SELECT indexname FROM pg_indexes WHERE schemaname = 'public' AND tablename LIKE 'chronos%'")
         names = {name for (name,) in cursor.fetchall()}
     declared = {each.name for model in MODELS for each in (*model._meta.indexes, *model._meta.constraints)}

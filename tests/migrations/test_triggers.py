@@ -80,12 +80,11 @@ def check(storage: OrmStorage) -> str:
     return ""
 
 
-def test_they_are_there_after_migrate(empty: OrmStorage) -> None:
-    migrate(empty)
-    assert_guarded(empty)
-    assert set(trigger_names(empty).values()) == set(TABLES)
-    assert "W003" not in check(empty)
-    assert empty.health().ok
+def test_they_are_there_after_migrate(migrated: OrmStorage) -> None:
+    assert_guarded(migrated)
+    assert set(trigger_names(migrated).values()) == set(TABLES)
+    assert "W003" not in check(migrated)
+    assert migrated.health().ok
 
 
 def test_they_are_there_after_going_back_to_zero_and_again(empty: OrmStorage) -> None:
@@ -106,12 +105,11 @@ def test_they_are_there_in_a_database_made_without_migrations(empty: OrmStorage,
     assert "W003" not in check(empty)
 
 
-def test_migrate_again_leaves_them_as_they_are(empty: OrmStorage) -> None:
-    migrate(empty)
-    before = trigger_names(empty)
-    migrate(empty)
-    assert trigger_names(empty) == before
-    assert_guarded(empty)
+def test_migrate_again_leaves_them_as_they_are(migrated: OrmStorage) -> None:
+    before = trigger_names(migrated)
+    migrate(migrated)
+    assert trigger_names(migrated) == before
+    assert_guarded(migrated)
 
 
 def test_they_are_made_again_after_their_table_was(empty: OrmStorage) -> None:
@@ -132,43 +130,40 @@ def test_they_are_made_again_after_their_table_was(empty: OrmStorage) -> None:
     assert_guarded(empty)
 
 
-def test_each_that_is_missing_is_named_and_made_again(empty: OrmStorage) -> None:
-    migrate(empty)
-    installed = trigger_names(empty)
+def test_each_that_is_missing_is_named_and_made_again(migrated: OrmStorage) -> None:
+    installed = trigger_names(migrated)
     assert len(installed) >= len(TABLES)
     for name, table in installed.items():
-        drop(empty, name, table)
-        complaint = check(empty)
+        drop(migrated, name, table)
+        complaint = check(migrated)
         assert "W003" in complaint
         assert name in complaint
         assert [other for other in installed if other != name and other in complaint] == []
-        [problem] = empty.health().problems
+        [problem] = migrated.health().problems
         assert name in problem
-        migrate(empty, skip_checks=False)  # as the command line does: no check keeps it from running
-        assert "W003" not in check(empty)
-    assert trigger_names(empty) == installed
-    assert_guarded(empty)
+        migrate(migrated, skip_checks=False)  # as the command line does: no check keeps it from running
+        assert "W003" not in check(migrated)
+    assert trigger_names(migrated) == installed
+    assert_guarded(migrated)
 
 
-@pytest.mark.parametrize("empty", POSTGRESQL, indirect=True)
-def test_one_that_is_disabled_is_missing(empty: OrmStorage) -> None:
-    migrate(empty)
-    execute(empty, "ALTER TABLE chronos_storage_event DISABLE TRIGGER USER")
-    assert "chronos_storage_event" in check(empty)
-    migrate(empty)
-    assert_guarded(empty)
+@pytest.mark.parametrize("migrated", POSTGRESQL, indirect=True)
+def test_one_that_is_disabled_is_missing(migrated: OrmStorage) -> None:
+    execute(migrated, "ALTER TABLE chronos_storage_event DISABLE TRIGGER USER")
+    assert "chronos_storage_event" in check(migrated)
+    migrate(migrated)
+    assert_guarded(migrated)
 
 
-@pytest.mark.parametrize("empty", POSTGRESQL, indirect=True)
-def test_a_function_that_is_missing_is_made_again(empty: OrmStorage) -> None:
-    migrate(empty)
-    functions = execute(empty, "SELECT proname FROM pg_proc WHERE proname LIKE 'chronos%append%'")
+@pytest.mark.parametrize("migrated", POSTGRESQL, indirect=True)
+def test_a_function_that_is_missing_is_made_again(migrated: OrmStorage) -> None:
+    functions = execute(migrated, "SELECT proname FROM pg_proc WHERE proname LIKE 'chronos%append%'")
     assert functions
     for (name,) in functions:
-        execute(empty, f"DROP FUNCTION {name}")
-        assert name in check(empty)
-        migrate(empty)
-    assert_guarded(empty)
+        execute(migrated, f"DROP FUNCTION {name}")
+        assert name in check(migrated)
+        migrate(migrated)
+    assert_guarded(migrated)
 
 
 def test_a_database_without_the_tables_lacks_nothing(empty: OrmStorage) -> None:

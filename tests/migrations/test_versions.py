@@ -20,7 +20,7 @@ from tests import servers
 from tests.databases import PLACES
 from tests.migrations.test_triggers import assert_guarded, check, execute, migrate, trigger_names, vendor_of
 
-EACH_VENDOR = pytest.mark.parametrize("empty", [place for place in PLACES if place != "postgres15"], indirect=True)
+EACH_VENDOR = [place for place in PLACES if place != "postgres15"]
 
 #: Bodies that let everything pass, by vendor.
 HARMLESS = {
@@ -70,49 +70,47 @@ def objects(storage: OrmStorage) -> list[Any]:
     return [name for name in names if not name.startswith("django_migrations")]
 
 
-@EACH_VENDOR
-def test_one_whose_body_was_changed_is_found_and_put_right(empty: OrmStorage) -> None:
-    migrate(empty)
-    before = {**trigger_names(empty), **functions(empty)}
-    changed = weaken(empty)
-    complaint = check(empty)
+@pytest.mark.parametrize("migrated", EACH_VENDOR, indirect=True)
+def test_one_whose_body_was_changed_is_found_and_put_right(migrated: OrmStorage) -> None:
+    before = {**trigger_names(migrated), **functions(migrated)}
+    changed = weaken(migrated)
+    complaint = check(migrated)
     assert "W003" in complaint
-    [problem] = empty.health().problems
+    [problem] = migrated.health().problems
     for name in changed:
         assert name in complaint
         assert name in problem
-    migrate(empty)
-    assert {**trigger_names(empty), **functions(empty)} == before
-    assert "W003" not in check(empty)
-    assert_guarded(empty)
+    migrate(migrated)
+    assert {**trigger_names(migrated), **functions(migrated)} == before
+    assert "W003" not in check(migrated)
+    assert_guarded(migrated)
 
 
-@pytest.mark.parametrize("empty", ["postgres"], indirect=True)
-def test_a_changed_append_function_is_put_right(empty: OrmStorage) -> None:
-    migrate(empty)
-    before = functions(empty)
+@pytest.mark.parametrize("migrated", ["postgres"], indirect=True)
+def test_a_changed_append_function_is_put_right(migrated: OrmStorage) -> None:
+    before = functions(migrated)
     names = [name for name in before if "append" in name]
     assert len(names) == 2
     for name in names:
-        execute(empty, f"UPDATE pg_proc SET prosrc = replace(prosrc, 'RETURN;', 'NULL;') WHERE proname = '{name}'")
-        assert name in check(empty)
-    migrate(empty)
-    assert functions(empty) == before
+        execute(migrated, f"UPDATE pg_proc SET prosrc = replace(prosrc, 'RETURN;', 'NULL;') WHERE proname = '{name}'")
+        assert name in check(migrated)
+    migrate(migrated)
+    assert functions(migrated) == before
 
 
-@EACH_VENDOR
-def test_what_another_version_made_is_replaced(empty: OrmStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("migrated", EACH_VENDOR, indirect=True)
+def test_what_another_version_made_is_replaced(migrated: OrmStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as other:
         other.setattr(triggers, "MESSAGE", "chronos_storage: ledger rows were append-only")
-        migrate(empty)
-    before = trigger_names(empty)
-    complaint = check(empty)
+        migrate(migrated)
+    before = trigger_names(migrated)
+    complaint = check(migrated)
     assert "W003" in complaint
-    migrate(empty)
-    assert set(before).isdisjoint(trigger_names(empty))
-    assert len(trigger_names(empty)) == len(before)
-    assert len([name for name in functions(empty) if "refuse" in name]) <= 1
-    assert_guarded(empty)
+    migrate(migrated)
+    assert set(before).isdisjoint(trigger_names(migrated))
+    assert len(trigger_names(migrated)) == len(before)
+    assert len([name for name in functions(migrated) if "refuse" in name]) <= 1
+    assert_guarded(migrated)
 
 
 @contextmanager
@@ -143,7 +141,7 @@ def hammered(storage: OrmStorage, statement: str) -> Iterator[list[str]]:
         thread.join()
 
 
-@EACH_VENDOR
+@pytest.mark.parametrize("empty", EACH_VENDOR, indirect=True)
 def test_no_moment_is_without_a_guard_while_they_are_replaced(
     empty: OrmStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,7 +181,7 @@ def test_a_worker_of_the_version_before_appends_by_its_own_function(empty: OrmSt
     assert empty.verify_events("s").intact
 
 
-@EACH_VENDOR
+@pytest.mark.parametrize("empty", EACH_VENDOR, indirect=True)
 def test_without_the_tables_nothing_is_left(empty: OrmStorage) -> None:
     for app in ("chronos_storage", "chronos_vectors"):
         call_command("migrate", app, database=empty.alias, verbosity=0)

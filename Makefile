@@ -11,6 +11,9 @@ JOBS ?= logical --maxprocesses 4
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# The tests start dozens of interpreters: what images for containers set would have each compile all it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: test lint pytest otherwise soak demo bench
 
 test: lint pytest otherwise

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 import io
 import json
 import os
 import re
-import secrets
 import signal
 import socket
 import sqlite3
@@ -18,7 +18,7 @@ import tokenize
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from http.cookiejar import CookieJar
 from importlib import import_module
@@ -28,40 +28,16 @@ from typing import Any, cast
 import django
 import pytest
 from django.conf import settings
-from django.db import connections
 from pytest_django import DjangoDbBlocker
 
+from chronos_storage import connect
+from project.demo.agent import AGENT_ID
 from project.demo.embedding import embed
 from project.demo.questions import QUESTIONS
+from tests.databases import new_databases
 
 ROOT = Path(__file__).resolve().parents[2]
 DJANGO = Path(django.__file__).parent
-
-#: Prints, as one JSON object, the sessions of the demo's agent with all that belongs to them, through the facade.
-INSPECT = """
-import dataclasses, json
-import django
-django.setup()
-from chronos_storage import storage
-from project.demo.agent import AGENT_ID
-
-def plain(records):
-    return [dataclasses.asdict(record) for record in records]
-
-sessions = [
-    {
-        **dataclasses.asdict(session),
-        "messages": plain(storage.list_messages(session.id)),
-        "events": plain(storage.list_events(session.id)),
-        "checkpoints": plain(storage.list_checkpoints(session.id))[::-1],
-        "traces": plain(storage.list_traces(session.id)),
-        "audit_logs": plain(storage.list_audit_logs(session.id, limit=None))[::-1],
-        "intact": storage.verify_events(session.id).intact and storage.verify_audit_logs(session.id).intact,
-    }
-    for session in storage.list_sessions(AGENT_ID, limit=None)
-]
-print(json.dumps({"sessions": sessions, "memory": plain(storage.list_memory(AGENT_ID))}, default=str))
-"""
 
 Stored = dict[str, Any]
 
@@ -70,6 +46,7 @@ class Demo:
     """The demo on one database."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self.environment = os.environ | {
             "DATABASE_URL": url,
             "DJANGO_SECRET_KEY": "for these tests alone",
@@ -103,13 +80,38 @@ class Demo:
         return process.returncode, stderr
 
     def stored(self) -> Stored:
-        done = self.python("-c", INSPECT)
-        assert done.returncode == 0, done.stderr
-        return cast(Stored, json.loads(done.stdout))
+        """The sessions of the demo's agent with all that belongs to them, and its memory, as plain JSON."""
+        storage = connect(self.url)
+        sessions = [
+            {
+                **dataclasses.asdict(session),
+                "messages": plain(storage.list_messages(session.id)),
+                "events": plain(storage.list_events(session.id)),
+                "checkpoints": plain(storage.list_checkpoints(session.id))[::-1],
+                "traces": plain(storage.list_traces(session.id)),
+                "audit_logs": plain(storage.list_audit_logs(session.id, limit=None))[::-1],
+                "intact": storage.verify_events(session.id).intact and storage.verify_audit_logs(session.id).intact,
+            }
+            for session in storage.list_sessions(AGENT_ID, limit=None)
+        ]
+        found = {"sessions": sessions, "memory": plain(storage.list_memory(AGENT_ID))}
+        storage.close()
+        return cast(Stored, json.loads(json.dumps(found, default=str)))
 
     def session(self) -> Stored:
         (session,) = self.stored()["sessions"]
         return cast(Stored, session)
+
+
+def plain(records: Sequence[Any]) -> list[dict[str, Any]]:
+    return [dataclasses.asdict(record) for record in records]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unblocked(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """What a demo has stored may be looked at."""
+    with django_db_blocker.unblock():
+        yield
 
 
 @pytest.fixture
@@ -118,17 +120,10 @@ def demo(tmp_path: Path) -> Demo:
 
 
 @pytest.fixture(params=[alias for alias in settings.DATABASES if alias not in ("default", "postgres15")])
-def demo_on_server(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Iterator[Demo]:
+def demo_on_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Demo]:
     """A demo on a database of its own, on each server that keeps vectors."""
-    alias = request.param
-    database = f"chronos_demo_{secrets.token_hex(4)}"
-    url = urllib.parse.urlsplit(os.environ[f"TEST_{alias.upper()}_URL"])
-    with django_db_blocker.unblock():
-        with connections[alias]._nodb_cursor() as cursor:
-            cursor.execute(f"CREATE DATABASE {database}")
-        yield Demo(url._replace(path=f"/{database}").geturl())
-        with connections[alias]._nodb_cursor() as cursor:
-            cursor.execute(f"DROP DATABASE {database}")
+    with new_databases(request.param, tmp_path) as [address]:
+        yield Demo(address)
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +137,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 @pytest.fixture(scope="module")
 def session(finished: Demo) -> Stored:
     return finished.session()
+
+
+@pytest.fixture
+def finished_too(finished: Demo, demo: Demo) -> Demo:
+    """Another with the same in its database, which a test may change."""
+    one, other = (sqlite3.connect(each.url.removeprefix("sqlite:///")) for each in (finished, demo))
+    one.backup(other)
+    for connection in (one, other):
+        connection.close()
+    return demo
 
 
 # What it found out, found out in another way
@@ -381,10 +386,9 @@ def test_a_finished_session_is_left_as_it_is(finished: Demo, session: Stored) ->
     assert finished.session() == session
 
 
-def test_again_begins_a_new_session(demo: Demo) -> None:
-    demo.run()
-    demo.run("--again")
-    newest, oldest = demo.stored()["sessions"]
+def test_again_begins_a_new_session(finished_too: Demo) -> None:
+    finished_too.run("--again")
+    newest, oldest = finished_too.stored()["sessions"]
     assert lasting(newest) == lasting(oldest)
     assert newest["id"] != oldest["id"]
 
@@ -424,12 +428,15 @@ class Browser:
             return response.url, response.read().decode()
 
 
+Serve = Callable[[Demo, int], tuple[subprocess.Popen[str], str]]
+
+
 @pytest.fixture
-def serve(demo: Demo) -> Iterator[Callable[[int], tuple[subprocess.Popen[str], str]]]:
+def serve() -> Iterator[Serve]:
     """Starts a demo that serves; gives it, and what it printed up to there."""
     processes = []
 
-    def start(port: int) -> tuple[subprocess.Popen[str], str]:
+    def start(demo: Demo, port: int) -> tuple[subprocess.Popen[str], str]:
         process = demo.start("--port", str(port))
         processes.append(process)
         assert process.stdout
@@ -446,8 +453,8 @@ def serve(demo: Demo) -> Iterator[Callable[[int], tuple[subprocess.Popen[str], s
         process.communicate()
 
 
-def test_the_site_shows_what_it_says(serve: Callable[[int], tuple[subprocess.Popen[str], str]]) -> None:
-    process, printed = serve(0)
+def test_the_site_shows_what_it_says(demo: Demo, serve: Serve) -> None:
+    process, printed = serve(demo, 0)
     site, password, page = (
         match[1]
         for pattern in (r"The admin: +(\S+)/admin/", r"admin, password (\S+)", r"The session: +(\S+)")
@@ -481,10 +488,10 @@ def test_the_site_shows_what_it_says(serve: Callable[[int], tuple[subprocess.Pop
     assert stdout.endswith("Stopped.\n")
 
 
-def test_a_port_in_use_is_passed_over(serve: Callable[[int], tuple[subprocess.Popen[str], str]]) -> None:
+def test_a_port_in_use_is_passed_over(finished_too: Demo, serve: Serve) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        _, printed = serve(port)
+        _, printed = serve(finished_too, port)
     found = re.search(r":(\d+)/admin/", printed)
     assert found
     assert port < int(found[1]) < port + 100
@@ -494,7 +501,7 @@ def test_a_port_in_use_is_passed_over(serve: Callable[[int], tuple[subprocess.Po
 
 
 def test_sqlite_is_set_up_for_several_processes(finished: Demo) -> None:
-    file = finished.environment["DATABASE_URL"].removeprefix("sqlite:///")
+    file = finished.url.removeprefix("sqlite:///")
     with sqlite3.connect(file) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 

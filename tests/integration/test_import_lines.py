@@ -12,6 +12,7 @@ from chronos_storage.importing import lines, openai_chat
 from chronos_storage.importing.lines import parse, read_lines
 from chronos_storage.records import Message, Session, TokenUsage
 from chronos_storage.testing.conformance.samples import ODD_JSON
+from tests.conftest import STRICTEST
 from tests.conversations import assert_stored, conversation, on_sqlite_alone, write
 
 # Where the parts of a line go
@@ -110,6 +111,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.parametrize("alias", STRICTEST, indirect=True)
 def test_broken_lines_are_named_and_the_rest_goes_in(storage, command, tmp_path) -> None:
     path = tmp_path / "file"
     good = [conversation(number, 2) for number in range(len(BROKEN) + 1)]
@@ -160,7 +162,7 @@ def test_no_more_of_a_line_is_read_than_may_be_kept(tmp_path) -> None:
 @on_sqlite_alone
 @pytest.mark.parametrize("damage", ["cut off", "overwritten", "followed by something else"])
 def test_a_damaged_gzip_file_gives_what_it_can(storage, command, tmp_path, damage: str) -> None:
-    good = [conversation(number, 50) for number in range(60)]
+    good = [conversation(number) for number in range(60)]
     text = write(tmp_path / "plain", good).read_bytes()
     packed = gzip.compress(text)
     damaged = {

@@ -78,8 +78,8 @@ def test_a_generator_is_taken():
 
 @pytest.mark.parametrize("ring", [False, True], ids=["chain", "ring"])
 @pytest.mark.parametrize("backwards", [False, True], ids=["parents first", "children first"])
-def test_a_hundred_thousand_spans_in_a_row_take_no_quadratic_time(ring, backwards):
-    count = 100_000
+def test_many_spans_in_a_row_take_no_quadratic_time(ring, backwards):
+    count = 25_000
     traces = [Trace(id=str(number), parent_id=str(number - 1)) for number in range(count)]
     if ring:
         traces[0].parent_id = str(count - 1)
@@ -87,6 +87,6 @@ def test_a_hundred_thousand_spans_in_a_row_take_no_quadratic_time(ring, backward
         traces.reverse()
     started = time.process_time()
     tree = span_tree(traces)
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 2  # quadratic, it would be many times that
     assert len(tree) == 1
     assert sum(1 for _ in walk(tree)) == count

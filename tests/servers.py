@@ -219,7 +219,8 @@ def _make_postgres(home: Path, folder: Path, user: str, locale: Sequence[str], w
         "shared_buffers": "256MB",
     }
     if not waits_for_disk:
-        settings |= {"fsync": "off", "full_page_writes": "off"}
+        # what is in each other's way on purpose need not wait a second until it is found out
+        settings |= {"fsync": "off", "full_page_writes": "off", "deadlock_timeout": "100ms"}
     return Server(
         f"postgres://postgres@127.0.0.1:{port}/postgres",
         [str(home / "bin" / "postgres"), "-D", str(data), *(f"--{name}={value}" for name, value in settings.items())],

@@ -36,7 +36,7 @@ from chronos_storage.records import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-PROCESSES, EVENTS, VICTIMS = 16, 100, (3, 11)
+PROCESSES, EVENTS, VICTIMS = 16, 40, (3, 11)
 
 
 def environment_for(alias: str) -> dict[str, str]:
@@ -60,7 +60,7 @@ def test_killed_processes_leave_no_gap_and_lose_nothing(storage_committed: OrmSt
     storage = storage_committed
     storage.create_session(Session(id="s"))
     # the victims would go on for long
-    counts = [str(50 * EVENTS if number in VICTIMS else EVENTS) for number in range(PROCESSES)]
+    counts = [str(100 * EVENTS if number in VICTIMS else EVENTS) for number in range(PROCESSES)]
     with subprocess.Popen(
         [sys.executable, "-m", "tests.appenders", storage.alias, "s", str(tmp_path), *counts],
         cwd=ROOT,
@@ -184,7 +184,7 @@ def test_outside_a_transaction_the_facade_survives_a_deadlock(contested: OrmStor
         with suppress(RetryTransaction), transaction.atomic(using=storage.alias):
             append([batched(record, "b")])
             host_has_b.set()
-            time.sleep(0.3)  # until the other waits for "b", and has "a"
+            time.sleep(0.1)  # until the other waits for "b", and has "a"
             append([batched(record, "a")])
 
     def facade() -> Any:
@@ -307,6 +307,8 @@ class OneFile:
         self.patient.create_session(Session(id="s"))
         self.hasty = self._connect(path, 0.01)
         self.deferred = self._connect(path, 0.01, transaction_mode="DEFERRED")
+        #: Ends what keeps the file busy before its time.
+        self.over = threading.Event()
 
     def _connect(self, path: Path, timeout: float, **options: Any) -> OrmStorage:
         store = connect(str(path), options={"timeout": timeout, **options})
@@ -314,14 +316,15 @@ class OneFile:
         return store
 
     def keep_busy(self, seconds: float) -> threading.Thread:
-        """A thread that has begun to write, and does not end before so many seconds."""
+        """A thread that has begun to write, and does not end before so many seconds, or until it is over."""
         begun = threading.Event()
+        self.over.clear()
 
         def hold() -> None:
             with self.patient.atomic():
                 self.patient.put_memory(MemoryRecord(agent_id="holder", key="k"))
                 begun.set()
-                time.sleep(seconds)
+                self.over.wait(seconds)
             self.patient.close()
 
         thread = threading.Thread(target=hold)
@@ -392,10 +395,11 @@ def test_what_can_be_read_only_once_is_written_once_and_whole(one_file: OneFile)
 
 
 def test_a_file_that_stays_busy_ends_the_attempts(one_file: OneFile) -> None:
-    thread = one_file.keep_busy(1.3)
+    thread = one_file.keep_busy(30)
     with pytest.raises(RetryTransaction):
         one_file.hasty.append_event(Event(session_id="s"))
     assert thread.is_alive()
+    one_file.over.set()
     thread.join()
     assert one_file.hasty.append_event(Event(session_id="s")).seq_num == 1
 
@@ -409,9 +413,10 @@ def test_a_transaction_on_a_busy_file_can_be_run_again(one_file: OneFile) -> Non
         with one_file.hasty.purge_permit(reason="r") as permit:
             permit.purge_events("s")
 
-    thread = one_file.keep_busy(1.3)  # and one that is busy for less is waited for
+    thread = one_file.keep_busy(30)  # and one that is busy for less is waited for
     with pytest.raises(RetryTransaction):
         work()
+    one_file.over.set()
     thread.join()
     work()
     assert one_file.hasty.last_seq("s") == 1
@@ -423,7 +428,7 @@ def test_a_transaction_on_a_busy_file_can_be_run_again(one_file: OneFile) -> Non
 
 def test_inside_a_host_s_transaction_a_busy_file_is_said_at_once(one_file: OneFile) -> None:
     """Where the host's transactions are deferred, the first write meets the other writer."""
-    thread = one_file.keep_busy(0.3)
+    thread = one_file.keep_busy(30)
     attempts = 0
 
     def work() -> None:
@@ -434,6 +439,7 @@ def test_inside_a_host_s_transaction_a_busy_file_is_said_at_once(one_file: OneFi
 
     with pytest.raises(RetryTransaction):
         work()
+    one_file.over.set()
     thread.join()
     work()
     assert attempts == 2

@@ -142,10 +142,7 @@ def novice(site: OrmStorage) -> Api:
 
 @pytest.fixture
 def superuser(site: OrmStorage) -> Api:
-    user = User.objects.create_superuser("root")
-    client = Client()
-    client.force_login(user)
-    return Api(client, user)
+    return signed_in("root", staff=True, superuser=True)
 
 
 @pytest.fixture

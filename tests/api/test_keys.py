@@ -55,12 +55,12 @@ def with_key(made: str, user: User | None = None) -> Api:
     return Api(Client(headers={"Authorization": f"Api-Key {made}"}), user)
 
 
-def test_every_route_holds_the_scopes(alias: str, cursor: str, staff: Api, subtests: Any) -> None:
+def test_every_route_holds_the_scopes(alias: str, cursor: str, staff: Api) -> None:
     """With those that it needs alone a key does what its owner does, and with all others nothing."""
     for route in ROUTES:
         wanted = needed(route)
         others = set(SCOPES) - {"read", "write"} - wanted
-        with subtests.test(route.name), transaction.atomic(using=alias):
+        with case(route.name), transaction.atomic(using=alias):
             for lacking in wanted:
                 answer = key(staff, *others, *wanted - {lacking}).ask(route.method, route.path(), route.body(cursor))
                 assert answer.status_code == 403, answer.content
@@ -81,10 +81,10 @@ def test_a_session_is_removed_for_good_by_who_may_write_all_that_goes(staff: Api
     assert site.get_session("s", include_deleted=True) is None
 
 
-def test_a_key_gives_no_more_than_its_owner_may(alias: str, cursor: str, bob: Api, subtests: Any) -> None:
+def test_a_key_gives_no_more_than_its_owner_may(alias: str, cursor: str, bob: Api) -> None:
     keyed = key(bob, "read", "write")
     for route in ROUTES:
-        with subtests.test(route.name), transaction.atomic(using=alias):
+        with case(route.name), transaction.atomic(using=alias):
             answer = keyed.ask(route.method, route.path(), route.body(cursor))
             assert answer.status_code == route.without_asgi(route.other)
             body_of(answer)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.core.cache import cache
 from django.db import transaction
 
-from chronos_storage.testing.conformance.helpers import cases
+from chronos_storage.testing.conformance.helpers import case, cases
 from tests.api.conftest import Api, body_of, connections_kept
 from tests.api.routes import MOST, RATES, ROUTES, Route, check_declared
 from tests.api.test_streams import ask
@@ -35,16 +34,13 @@ def test_every_limit_is_one_of_those_that_are_explained() -> None:
             assert ("body" in route.limits) == ("requestBody" in route.operation), route.name
 
 
-@pytest.mark.parametrize("rate", sorted(RATES))
-def test_a_request_counts_by_its_rate(
-    rate: str, alias: str, staff: Api, cursor: str, settings: Any, subtests: Any
-) -> None:
+def test_a_request_counts_by_its_rate(alias: str, staff: Api, cursor: str, settings: Any) -> None:
     """And by no other: none of those lets a single one through."""
-    rates = {f"chronos_{each}": "1/hour" if each == rate else "0/hour" for each in RATES}
-    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": rates}
-    for route in cases(route for route in ROUTES if rate in route.limits):
+    for rate, route in cases((rate, route) for rate in RATES for route in ROUTES if rate in route.limits):
+        rates = {f"chronos_{each}": "1/hour" if each == rate else "0/hour" for each in RATES}
+        settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": rates}
         cache.clear()
-        with subtests.test(route.name), transaction.atomic(using=alias):
+        with case(route.name), transaction.atomic(using=alias):
             allowed = staff.ask(route.method, route.path(), route.body(cursor))
             assert allowed.status_code == route.without_asgi(route.staff)
             body_of(allowed)
@@ -54,13 +50,13 @@ def test_a_request_counts_by_its_rate(
             transaction.set_rollback(True, using=alias)
 
 
-def test_bodies(staff: Api, cursor: str, settings: Any, subtests: Any) -> None:
+def test_bodies(staff: Api, cursor: str, settings: Any) -> None:
     for size, status in ((MOST["body"], 400), (MOST["body"] + 1, 413)):
         assert staff.ask("POST", "sessions", raw=b" " * size).status_code == status
     settings.CHRONOS_STORAGE = {"API": {"MAX_BODY": 1}}
     for route in limited("body"):
         body = json.dumps(route.body(cursor)).encode()
-        with subtests.test(route.name):
+        with case(route.name):
             chunked = {"Transfer-Encoding": "chunked"}
             for answer, status in (
                 (staff.ask(route.method, route.path(), raw=body), 413),
@@ -71,21 +67,21 @@ def test_bodies(staff: Api, cursor: str, settings: Any, subtests: Any) -> None:
                 check_declared(route, answer)
 
 
-def test_pages(staff: Api, cursor: str, subtests: Any) -> None:
+def test_pages(staff: Api, cursor: str) -> None:
     for limit, parameter in (("page", "page_size"), ("entries", "limit")):
         for route in limited(limit):
-            with subtests.test(route.name):
+            with case(route.name):
                 staff.get(f"{route.path()}?{parameter}={MOST[limit]}")
                 problem = staff.get(f"{route.path()}?{parameter}={MOST[limit] + 1}", 400)
                 assert [each["field"] for each in problem["errors"]] == [parameter]
 
 
-def test_batches(alias: str, staff: Api, cursor: str, subtests: Any) -> None:
+def test_batches(alias: str, staff: Api, cursor: str) -> None:
     for route in limited("batch"):
         body = route.body(cursor)
         [name] = (name for name, value in body.items() if isinstance(value, list))
         item = {field: value for field, value in body[name][0].items() if field != "id"}
-        with subtests.test(route.name), transaction.atomic(using=alias):
+        with case(route.name), transaction.atomic(using=alias):
             for count, status in ((MOST["batch"] + 1, 400), (MOST["batch"], 201)):
                 staff.post(route.path(), {**body, name: [item] * count}, status)
             transaction.set_rollback(True, using=alias)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from django.db import transaction
 from chronos_storage.api import urls
 from chronos_storage.api.ids import OWN_NAMES
 from chronos_storage.api.scopes import DATA_TYPES
+from chronos_storage.testing.conformance.helpers import case, cases
 from tests.api.conftest import Api, body_of, connections_kept
 from tests.api.routes import ANSWERS, DOCUMENT, PAGE, ROUTES, Route, check_declared
 from tests.api.test_streams import ask
@@ -50,71 +52,73 @@ def test_the_names_of_routes_are_no_addresses_of_ids() -> None:
     assert f"({', '.join(f'`{name}`' for name in sorted(OWN_NAMES))})" in " ".join(PAGE.split())
 
 
-WHO = ["anonymous", "owner", "other", "staff", "superuser"]
-#: The stricter database sees all that can be asked; who else asks is of no concern to it.
-WHERE = [
-    pytest.param(who, *database.values, marks=database.marks, id=f"{who}-{database.id}")
-    for who in WHO
-    for database in (STRICTEST if who in ("owner", "staff") else ONLY_SQLITE)
-]
-
-
-@pytest.fixture(params=WHO)
-def who(request: pytest.FixtureRequest, ada: Api) -> str:
-    name: str = request.param
-    return name
-
-
 @pytest.fixture
-def asker(who: str, request: pytest.FixtureRequest) -> Api:
-    found: Api = request.getfixturevalue({"owner": "ada", "other": "bob"}.get(who, who))
-    return found
+def askers(anonymous: Api, ada: Api, bob: Api, staff: Api, superuser: Api) -> dict[str, Api]:
+    """Who asks about what is ada's, as the table calls them."""
+    return {"anonymous": anonymous, "owner": ada, "other": bob, "staff": staff, "superuser": superuser}
 
 
 def status_for(who: str, route: Route) -> int:
     """What the table says."""
-    return 401 if who == "anonymous" else getattr(route, "staff" if who == "superuser" else who)
+    status: int = 401 if who == "anonymous" else getattr(route, "staff" if who == "superuser" else who)
+    return status
 
 
-@pytest.mark.parametrize(("who", "alias"), WHERE, indirect=True)
-def test_who_is_answered_what(who: str, asker: Api, alias: str, cursor: str, subtests: Any) -> None:
-    for route in ROUTES:
-        with subtests.test(route.name), transaction.atomic(using=alias):
-            response = asker.ask(route.method, route.path(), route.body(cursor))
-            assert response.status_code == route.without_asgi(status_for(who, route)), response.content
+def asked_by(*askers: str, where: Any) -> Any:
+    return pytest.param(askers, *where.values, marks=where.marks, id=f"{'-'.join(askers)}-{where.id}")
+
+
+@pytest.mark.parametrize(
+    ("names", "alias"),
+    [
+        # these come to the database, the stricter one
+        *(asked_by("owner", "staff", where=where) for where in STRICTEST),
+        *(asked_by("anonymous", "other", "superuser", where=where) for where in ONLY_SQLITE),
+    ],
+    indirect=["alias"],
+)
+def test_who_is_answered_what(names: tuple[str, ...], askers: dict[str, Api], alias: str, cursor: str) -> None:
+    for who, route in cases(product(names, ROUTES)):
+        with case(who, route.name), transaction.atomic(using=alias):
+            response = askers[who].ask(route.method, route.path(), route.body(cursor))
+            assert response.status_code == route.without_asgi(status_for(who, route))
             check_declared(route, response)
+            body = body_of(response)
             if response.status_code >= 400:
                 assert response["Content-Type"] == "application/problem+json"
                 assert response.json()["status"] == response.status_code
-            elif route.method == "GET":
-                found = json.loads(body_of(response))
-                unchanged = asker.ask("GET", route.path(), If_None_Match=response.get("ETag", '"0"'))
-                assert (unchanged.status_code, bool(body_of(unchanged))) == (
-                    (304, False) if 304 in route.also else (200, True)
-                )
-                check_declared(route, unchanged)
-                if who == "other":
-                    assert not any(found.get(name) for name in ("results", "audit_logs", "total_tokens"))
+            elif who == "other" and route.method == "GET":
+                assert not any(json.loads(body).get(name) for name in ("results", "audit_logs", "total_tokens"))
             transaction.set_rollback(True, using=alias)
 
 
-def test_who_may_follow(who: str, asker: Api, cursor: str, subtests: Any) -> None:
+def test_what_is_unchanged_is_not_sent_again(cursor: str, staff: Api) -> None:
+    for route in cases(route for route in ROUTES if route.method == "GET" and "streams" not in route.limits):
+        with case(route.name):
+            first = staff.ask("GET", route.path())
+            body_of(first)
+            again = staff.ask("GET", route.path(), If_None_Match=first.get("ETag", '"0"'))
+            assert again.status_code == (304 if 304 in route.also else 200)
+            assert bool(body_of(again)) == (304 not in route.also)
+            check_declared(route, again)
+
+
+def test_who_may_follow(askers: dict[str, Api], cursor: str) -> None:
     """Under ASGI."""
 
-    async def status(path: str) -> int:
+    async def status(asker: Api, path: str) -> int:
         response: Any = await ask(asker, path)
         if response.streaming:
             with connections_kept():
                 await sync_to_async(response.close)()
         return int(response.status_code)
 
-    for route in ROUTES:
-        if 501 in route.also:
-            with subtests.test(route.name):
-                assert async_to_sync(status)(route.path()) == status_for(who, route)
+    for who, route in cases(product(askers, (route for route in ROUTES if 501 in route.also))):
+        with case(who, route.name):
+            assert async_to_sync(status)(askers[who], route.path()) == status_for(who, route)
 
 
-def test_what_staff_need(alias: str, cursor: str, novice: Api, subtests: Any) -> None:
+def test_what_staff_need(alias: str, cursor: str, novice: Api) -> None:
     """Each of the permissions, and no more."""
     assert novice.user
     labels = {name: label.split(".") for label, name in MODELS.items()}
@@ -126,7 +130,7 @@ def test_what_staff_need(alias: str, cursor: str, novice: Api, subtests: Any) ->
         for verb, what in route.needs:
             app, model = labels[what.replace(" ", "-")]
             needed.append(known[app, f"{verb}_{model}"])
-        with subtests.test(route.name), transaction.atomic(using=alias):
+        with case(route.name), transaction.atomic(using=alias):
             for lacking in needed:
                 novice.user.user_permissions.set(each for each in needed if each != lacking)
                 answer = novice.ask(route.method, route.path(), route.body(cursor))
@@ -138,23 +142,23 @@ def test_what_staff_need(alias: str, cursor: str, novice: Api, subtests: Any) ->
             transaction.set_rollback(True, using=alias)
 
 
-def test_what_has_a_version_is_written_under_a_condition(alias: str, cursor: str, staff: Api, subtests: Any) -> None:
+def test_what_has_a_version_is_written_under_a_condition(alias: str, cursor: str, staff: Api) -> None:
     for route in ROUTES:
         if route.method in ("PATCH", "PUT", "DELETE"):
-            with subtests.test(route.name), transaction.atomic(using=alias):
+            with case(route.name), transaction.atomic(using=alias):
                 answer = staff.ask(route.method, route.path(), route.body(cursor), If_Match='"0"')
                 assert answer.status_code == (412 if 412 in route.also else route.staff), answer.content
                 check_declared(route, answer)
                 transaction.set_rollback(True, using=alias)
 
 
-def test_what_is_sent_again_says_so(alias: str, cursor: str, staff: Api, subtests: Any) -> None:
+def test_what_is_sent_again_says_so(alias: str, cursor: str, staff: Api) -> None:
     for route in ROUTES:
         keyed = any(each["name"] == "Idempotency-Key" for each in (route.operation or {}).get("parameters", ()))
         if keyed and route.staff == 201:
             body = route.body(cursor)
             body.pop("id", None)  # the key makes it
-            with subtests.test(route.name), transaction.atomic(using=alias):
+            with case(route.name), transaction.atomic(using=alias):
                 for replayed in (None, "true"):
                     answer = staff.ask("POST", route.path(), body, Idempotency_Key="first")
                     assert (answer.status_code, answer.get("Idempotent-Replayed")) == (201, replayed)
@@ -182,18 +186,19 @@ def test_the_openapi_document_says_the_same() -> None:
     }
 
 
-def test_there_is_nothing_else(ada: Api, anonymous: Api, subtests: Any) -> None:
+def test_there_is_nothing_else(ada: Api, anonymous: Api) -> None:
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
         assert ada.ask(method, "no/such/thing").status_code == 404
         assert anonymous.ask(method, "no/such/thing").status_code == 401
 
 
-def test_other_methods_are_not_allowed(ada: Api, cursor: str, subtests: Any) -> None:
+def test_other_methods_are_not_allowed(ada: Api, cursor: str) -> None:
     known = {f"{route.method} {route.pattern}" for route in ROUTES}
-    for route in ROUTES:
-        for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
-            if "?" not in route.name and f"{method} {route.pattern}" not in known:
-                with subtests.test(f"{method} {route.pattern}"):
-                    status = ada.ask(method, route.path(), {}).status_code
-                    # who may not even look is told so first
-                    assert status in ((403, 405) if route.owner == 403 else (405,))
+    methods = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+    firsts = {route.pattern: route for route in reversed(ROUTES)}.values()  # which are without what only some take
+    for route, method in cases(product(firsts, methods)):
+        if f"{method} {route.pattern}" not in known:
+            with case(method, route.pattern):
+                status = ada.ask(method, route.path(), {}).status_code
+                # who may not even look is told so first
+                assert status in ((403, 405) if route.owner == 403 else (405,))

@@ -11,7 +11,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
-from . import conf, reach
+from . import compat, conf, reach
 from .backends.handler import DEFAULT_ALIAS, AliasHandler, storages
 from .dsn import SHARED_MEMORY
 from .exceptions import ConfigurationError
@@ -41,8 +41,8 @@ def check_database_time_zones(**kwargs: Any) -> list[CheckMessage]:
             id="chronos_storage.W002",
         )
         for alias in connections
-        if (zone := connections[alias].settings_dict["TIME_ZONE"]) not in (None, "UTC")
-        and not connections[alias].features.supports_timezones
+        if (zone := compat.settings_of(connections[alias])["TIME_ZONE"]) not in (None, "UTC")
+        and connections[alias].vendor != "postgresql"
     ]
 
 
@@ -118,7 +118,7 @@ def check_autocommit(**kwargs: Any) -> list[CheckMessage]:
             id="chronos_storage.E009",
         )
         for database in dict.fromkeys(database for _, _, database, _ in reach.in_databases())
-        if database in connections and not connections[database].settings_dict["AUTOCOMMIT"]
+        if database in connections and not compat.settings_of(connections[database])["AUTOCOMMIT"]
     ]
 
 
@@ -169,7 +169,7 @@ def check_sqlite(**kwargs: Any) -> list[CheckMessage]:
         connection = connections[alias]
         if connection.vendor != "sqlite" or _in_memory(connection):
             continue
-        options = connection.settings_dict.get("OPTIONS", {})
+        options = compat.settings_of(connection)["OPTIONS"]
         lacking = []
         if "wal" not in str(options.get("init_command", "")).lower():
             lacking.append('"init_command": "PRAGMA journal_mode=WAL;"')
@@ -189,7 +189,7 @@ def check_sqlite(**kwargs: Any) -> list[CheckMessage]:
 
 
 def _in_memory(connection: Any) -> bool:
-    return connection.is_in_memory_db() or SHARED_MEMORY in str(connection.settings_dict["NAME"])
+    return compat.is_in_memory(connection) or SHARED_MEMORY in str(compat.settings_of(connection)["NAME"])
 
 
 @register(Tags.database)

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from . import codec
+from .compat import Column, is_mariadb
 
 if TYPE_CHECKING:
     # For type checkers alone Django's fields are generic: in what they are set to, and in what they give.
@@ -33,15 +34,15 @@ def bytewise_collation(connection: BaseDatabaseWrapper) -> str:
     """The collation under which two strings are equal, and sorted, as their UTF-8 bytes are."""
     if connection.vendor == "mysql":
         # utf8mb4_bin ignores trailing spaces; MariaDB and MySQL name the one that doesn't differently.
-        return "utf8mb4_nopad_bin" if connection.mysql_is_mariadb else "utf8mb4_0900_bin"  # type: ignore[attr-defined]
+        return "utf8mb4_nopad_bin" if is_mariadb(connection) else "utf8mb4_0900_bin"
     return {"postgresql": "C", "sqlite": "BINARY"}[connection.vendor]
 
 
-class _Bytewise(_StringField):
+class _Bytewise(Column, _StringField):
     """A string column that is compared bytewise."""
 
-    def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
-        return {**super().db_parameters(connection), "collation": bytewise_collation(connection)}
+    def collation(self, connection: BaseDatabaseWrapper) -> str:
+        return bytewise_collation(connection)
 
 
 class IdField(_Bytewise, _CharField):
@@ -104,7 +105,7 @@ class ExactMomentField(MomentField):
         return "" if value is None else value.isoformat()
 
 
-class JSONTextField(_AnyField):
+class JSONTextField(Column, _AnyField):
     """JSON that comes back as it was written, its keys in their order and its numbers as they were.
 
     It is kept as text: ``json`` on PostgreSQL, whose ``jsonb`` would rewrite it, and a plain text column elsewhere.
@@ -120,16 +121,12 @@ class JSONTextField(_AnyField):
     def db_type(self, connection: BaseDatabaseWrapper) -> str:
         return {"postgresql": "json", "mysql": "longtext", "sqlite": "text"}[connection.vendor]
 
-    def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
-        parameters = super().db_parameters(connection)
-        if connection.vendor == "mysql":
-            parameters = {**parameters, "collation": bytewise_collation(connection)}
-        return parameters
+    def collation(self, connection: BaseDatabaseWrapper) -> str | None:
+        return bytewise_collation(connection) if connection.vendor == "mysql" else None
 
-    def select_format(self, compiler: Any, sql: str, params: Any) -> Any:
+    def selected(self, connection: BaseDatabaseWrapper, sql: str) -> str:
         # The driver would parse PostgreSQL's json by itself.
-        outermost = compiler.connection.vendor == "postgresql" and not compiler.query.subquery
-        return (f"{sql}::text" if outermost else sql), params
+        return f"{sql}::text" if connection.vendor == "postgresql" else sql
 
     def from_db_value(self, value: str | None, expression: Any, connection: BaseDatabaseWrapper) -> Any:
         return None if value is None else codec.loads(value)
@@ -155,7 +152,7 @@ class JSONTextField(_AnyField):
         return super().formfield(**{"form_class": forms.JSONField, "required": False, **kwargs})
 
 
-class MetadataField(_JSONField):
+class MetadataField(Column, _JSONField):
     """A JSON object that can be filtered by its keys: ``jsonb`` on PostgreSQL, text elsewhere."""
 
     description: str = "JSON object to filter by"
@@ -167,14 +164,8 @@ class MetadataField(_JSONField):
         # MariaDB's json type has a check that refuses nesting over 31.
         return "longtext" if connection.vendor == "mysql" else super().db_type(connection)
 
-    def db_check(self, connection: BaseDatabaseWrapper) -> str | None:
-        return None
-
-    def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
-        parameters = super().db_parameters(connection)
-        if connection.vendor == "mysql":
-            parameters = {**parameters, "collation": bytewise_collation(connection)}
-        return parameters
+    def collation(self, connection: BaseDatabaseWrapper) -> str | None:
+        return bytewise_collation(connection) if connection.vendor == "mysql" else None
 
     def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> Any:
         # A driver may have parsed the value of a key transform already; whole columns come as text.

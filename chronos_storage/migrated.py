@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, Error, connections
-from django.db.migrations.executor import MigrationExecutor
+from django.db import DEFAULT_DB_ALIAS, Error
 
 from .aliases import is_connected
 from .exceptions import ConfigurationError
@@ -13,12 +12,6 @@ from .exceptions import ConfigurationError
 _SQLITE = ("no such table", "no such column", "has no column named")
 #: That there is no such table, column, type or function: PostgreSQL's states, and MariaDB's and MySQL's numbers.
 _CODES = {"42P01", "42703", "42704", "42883", 1054, 1146, 1305}
-
-
-def unapplied(using: str, app_label: str) -> int:
-    """How many of an app's migrations this database still lacks; raises the database's errors."""
-    executor = MigrationExecutor(connections[using])
-    return len(executor.migration_plan([node for node in executor.loader.graph.leaf_nodes() if node[0] == app_label]))
 
 
 def remedy(using: str) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from .compat import driver_connection
+
 logger = logging.getLogger(__name__)
 
 #: PostgreSQL's errors where a prepared statement is not there (invalid name), or one that is not ours (duplicate).
@@ -25,7 +27,7 @@ def is_off(connection: Any) -> bool:
 
 def turn_off(connection: Any) -> None:
     """Prepare nothing any more on the alias of Django's connection."""
-    connection.connection.prepare_threshold = None
+    driver_connection(connection).prepare_threshold = None
     if not is_off(connection):
         _off.add(connection.alias)
         logger.warning(

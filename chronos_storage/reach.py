@@ -10,6 +10,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 
 from .aliases import is_connected
 from .backends.handler import DEFAULT_ALIAS, AliasHandler, storages
+from .compat import settings_of, unapplied
 from .exceptions import ConfigurationError
 from .queues.handler import queue_handler
 from .vectors.handler import vector_stores
@@ -63,7 +64,7 @@ def _aliases(handler: AliasHandler[Any]) -> list[str]:
 def _found(handler: AliasHandler[Any], alias: str, database: str, app_label: str) -> Elsewhere:
     place, ways = database, [f"migrate --database {database}"]
     if is_connected(database):
-        place, ways = connections[database].settings_dict["NAME"], []
+        place, ways = settings_of(connections[database])["NAME"], []
     if handler is storages:
         ways.insert(0, "storage.migrate()" if alias == DEFAULT_ALIAS else f'storages["{alias}"].migrate()')
     text = f"{handler.where(alias)} keeps its tables in the database {place!r}"
@@ -89,8 +90,6 @@ def after_migration(using: str, verbosity: int, stdout: Any = None, **kwargs: An
 
 
 def _problem(found: Elsewhere) -> str:
-    from .migrated import unapplied
-
     try:
         count = unapplied(found.database, found.app_label)
     except DatabaseError as error:

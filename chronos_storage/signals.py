@@ -6,12 +6,12 @@ stops nothing. All carry `using`, the database alias; None where the store is no
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from django.db import transaction
 from django.dispatch import Signal
 
+from .compat import renew_lock
 from .forks import in_child
 from .transactions import nothing_under_way
 
@@ -25,7 +25,7 @@ ledger_purged: Signal = Signal()
 
 def _begin_anew() -> None:
     for signal in (records_written, session_deleted, ledger_purged):
-        signal.lock = threading.Lock()  # each sending takes it, in whichever thread
+        renew_lock(signal)  # each sending takes it, in whichever thread
 
 
 in_child(_begin_anew)

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 from django.db import DatabaseError, IntegrityError, connections, models, transaction
 from django.db.models.query import QuerySet
 
+from .compat import in_transaction
+
 M = TypeVar("M", bound=models.Model)
 
 
@@ -49,7 +51,7 @@ def refuse_unseen(using: str, row: models.Model) -> None:
 def _sees_only_its_snapshot(using: str) -> bool:
     """Whether the alias has a transaction open on PostgreSQL that does not see what is committed meanwhile."""
     connection = connections[using]
-    if connection.vendor != "postgresql" or not connection.in_atomic_block:
+    if connection.vendor != "postgresql" or not in_transaction(connection):
         return False
     with connection.cursor() as cursor:
         cursor.execute("SHOW transaction_isolation")

@@ -21,6 +21,8 @@ from weakref import WeakKeyDictionary
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
+from .compat import close_anywhere, settings_of
+
 #: Seconds that the end of the process waits for other processes that read or write a file.
 _PATIENCE = 2
 
@@ -50,7 +52,7 @@ def _opened(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
         atexit.register(_finish)
         if multiprocessing.parent_process() is not None:  # it may end by os._exit, after its own finalizers
             Finalize(None, _finish, exitpriority=0)
-    _files.add(str(connection.settings_dict["NAME"]))
+    _files.add(str(settings_of(connection)["NAME"]))
     _connections[connection] = threading.current_thread()
 
 
@@ -60,8 +62,7 @@ def _finish() -> None:
     for connection, thread in list(_connections.items()):
         # What a thread that still runs is using can't be closed under it.
         if thread is threading.current_thread() or not thread.is_alive():
-            connection.inc_thread_sharing()
-            connection.close()
+            close_anywhere(connection)
     for name in _files:
         _checkpoint(name)
 

@@ -16,6 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from django.db import Error, connections
 
 from . import preparing
+from .compat import in_transaction, pool_of
 from .database_errors import failure, has_waited, is_lost, sqlstate, worth_retrying
 from .exceptions import RetryTransaction
 from .migrated import not_migrated
@@ -49,10 +50,10 @@ def nothing_under_way() -> Iterator[None]:
 
 def _let_go(connection: Any) -> None:
     """Have the next statement make a new connection, where Django does not do so as its transaction ends."""
-    if not connection.in_atomic_block:
+    if not in_transaction(connection):
         with suppress(Error):
             connection.close()
-    if pool := getattr(connection, "pool", None):
+    if pool := pool_of(connection):
         pool.check()  # the others that wait there were lost too
 
 
@@ -104,7 +105,7 @@ def attempt(using: str, function: Callable[[], T], again: Callable[[], T] | None
                 if is_lost(connection, error):
                     function = again or function
                     _let_go(connection)
-                if delay is None or connection.in_atomic_block or has_waited(error):
+                if delay is None or in_transaction(connection) or has_waited(error):
                     raise retry from (error.__cause__ if retry is error else error)
             time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
     finally:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import connections, models
 from django.db.models import Count, Q, Sum
 from django.db.models.functions import TruncDate
 
+from ..compat import quoted, statement
 from ..models import Event, Message, Session, Trace
 from .summaries import ERRORS, TOKENS
 
@@ -74,8 +76,8 @@ def _by_agent(using: str, grouped: Any, owner: str, names: list[str]) -> Any:
     """
     if owner == "agent_id":
         return grouped.values_list("day", owner, *names)
-    inner, parameters = grouped.values_list("day", owner, *names).query.get_compiler(using).as_sql()
-    quote = connections[using].ops.quote_name
+    inner, parameters = statement(grouped.values_list("day", owner, *names))
+    quote = partial(quoted, connections[using])
     columns = ", ".join(quote(name) for name in ("day", owner, *names))
     sums = ", ".join(f"SUM({quote(name)})" for name in names)
     # A join would make PostgreSQL read all sessions for a day's few. The text is of our own names only; all values are

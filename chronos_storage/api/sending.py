@@ -10,11 +10,11 @@ from contextlib import aclosing
 from typing import Any
 
 from asgiref.sync import async_to_sync
-from django.db import connections
 from django.http import StreamingHttpResponse
 from rest_framework.exceptions import APIException
 
 from .. import conf
+from ..compat import in_transaction, open_connections
 from ..forks import PerProcess
 
 #: Seconds after which a reader that takes nothing is cut off, where the server is ASGI's.
@@ -125,6 +125,6 @@ async def unless_stalled(
 
 def close_connections() -> None:
     """Give back what this thread has opened so far, before it waits for a reader."""
-    for connection in connections.all(initialized_only=True):
-        if not connection.in_atomic_block:
+    for connection in open_connections():
+        if not in_transaction(connection):
             connection.close()

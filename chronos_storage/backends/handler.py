@@ -7,10 +7,9 @@ from threading import RLock
 from typing import Any, Generic, TypeVar, cast
 
 from django.core.signals import setting_changed
-from django.utils.connection import ConnectionProxy
 from django.utils.module_loading import import_string
 
-from .. import conf
+from .. import compat, conf
 from ..exceptions import ConfigurationError
 from ..extras import advice
 from ..forks import PerProcess
@@ -96,4 +95,4 @@ def _not_imported(where: str, name: Any, error: ImportError) -> ConfigurationErr
 
 storages: AliasHandler[Storage] = AliasHandler("STORAGES", conf.ORM_BACKEND)
 #: The storage with the alias "default".
-storage: Storage = cast(Storage, ConnectionProxy(cast(Any, storages), DEFAULT_ALIAS))
+storage: Storage = compat.alias_proxy(storages, DEFAULT_ALIAS)

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from .. import compat
 from ..dsn import connect_read_only
 from ..exceptions import ConfigurationError
 
@@ -27,9 +28,8 @@ class Tables:
 
     def require(self, table: str, *columns: str) -> None:
         """Raise `ConfigurationError` unless there is such a table with these columns, in any case of letters."""
-        with self._connection.cursor() as cursor:
-            if table not in self._connection.introspection.table_names(cursor):
-                raise ConfigurationError(f"the database has no table {table!r}")
+        if table not in compat.table_names(self._connection):
+            raise ConfigurationError(f"the database has no table {table!r}")
         there = self._columns(table)
         if lacking := [column for column in columns if column.lower() not in there]:
             raise ConfigurationError(f"the database's table {table!r} has no column {lacking[0]!r}")
@@ -47,7 +47,7 @@ class Tables:
         where = " AND ".join(f"{self._quote(columns[name])} = %s" for name in equal) or "1 = 1"
         tie = _WRITTEN.get(self._connection.vendor, self._quote(columns["id"]))
         chosen = ", ".join(map(self._quote, columns.values()))
-        with self._connection.chunked_cursor() as cursor:
+        with compat.streaming_cursor(self._connection) as cursor:
             cursor.execute(
                 f"SELECT {chosen} FROM {self._quote(table)} WHERE {where}"
                 f" ORDER BY {self._quote(columns[order])}, {tie}",
@@ -59,12 +59,10 @@ class Tables:
 
     def _columns(self, table: str) -> dict[str, str]:
         """A table's columns by their names in small letters, as PostgreSQL makes them of unquoted ones."""
-        with self._connection.cursor() as cursor:
-            described = self._connection.introspection.get_table_description(cursor, table)
-        return {column.name.lower(): column.name for column in described}
+        return {name.lower(): name for name in compat.column_names(self._connection, table)}
 
     def _quote(self, name: str) -> str:
-        return self._connection.ops.quote_name(name)
+        return compat.quoted(self._connection, name)
 
 
 @contextmanager
@@ -77,7 +75,7 @@ def opened(url: str) -> Iterator[Tables]:
     connection = connect_read_only(url)
     try:
         try:
-            connection.ensure_connection()
+            compat.connect(connection)
         except DatabaseError as error:
             raise ConfigurationError(f"the database can't be used: {error}") from error
         yield Tables(connection)

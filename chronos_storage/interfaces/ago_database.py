@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from django.db import DatabaseError, connections
 
+from ..compat import quoted, settings_of, table_names
 from ..dsn import connect
 from ..exceptions import ConfigurationError
 
@@ -54,11 +55,11 @@ def open_database(config: Config) -> OrmStorage:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema])
             if config.auto_migrate and cursor.fetchone() is None:
-                cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {connection.ops.quote_name(schema)}")
+                cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(connection, schema)}")
         if config.auto_migrate:
             bare.migrate()
         with connection.cursor() as cursor:
-            if _TABLE not in connection.introspection.table_names(cursor):
+            if _TABLE not in table_names(connection):
                 raise ConfigurationError(f"the schema {schema!r} lacks the tables, and auto_migrate is off")
             cursor.execute(
                 "SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace"
@@ -81,7 +82,7 @@ def _schema(config: Config) -> str:
 
 def _pool(config: Config) -> dict[str, int]:
     storage = cast("OrmStorage", connect(config.database_url))
-    given = connections[storage.alias].settings_dict["OPTIONS"].get("pool", {})
+    given = settings_of(connections[storage.alias])["OPTIONS"].get("pool", {})
     largest = config.max_conns or given.get("max_size", 10)
     smallest = config.min_conns or min(given.get("min_size", 2), largest)
     if not 0 <= smallest <= largest:

@@ -32,8 +32,8 @@ M = TypeVar("M", bound=models.Model)
 def locked(rows: QuerySet[M]) -> list[M]:
     """The rows of a queryset, in its order, kept from other writers until the transaction ends."""
     connection = connections[rows.db]
-    if connection.features.has_select_for_update:
-        return list(rows.select_for_update(no_key=connection.features.has_select_for_no_key_update))
+    if connection.vendor != "sqlite":
+        return list(rows.select_for_update(no_key=connection.vendor == "postgresql"))
     # SQLite has one lock for all writers, which a transaction that has read first may not get any more. A statement
     # that writes takes it though it changes no row, and so need not look at all that refers to one.
     table, column = rows.model._meta.db_table, rows.model._meta.pk.column
@@ -96,7 +96,7 @@ def sessions_of(kind: str, owners: Iterable[str]) -> list[str]:
 
 def _make(using: str, heads: list[Head]) -> None:
     """Make heads that are not there yet. Another writer's is locked: MariaDB would share what it only ignores."""
-    by_target = connections[using].features.supports_update_conflicts_with_target
+    by_target = connections[using].vendor != "mysql"
     Head.objects.using(using).bulk_create(
         heads,
         update_conflicts=True,

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import starmap
 from typing import Any, Generic, TypeVar
 
-from django.core.exceptions import EmptyResultSet
-from django.db import connections, models
+from django.db import models
 from django.db.models.query import QuerySet
 
 from .. import records
 from ..chains.numbering import audit_chain
+from ..compat import fetch_values
 from ..models import AuditLog, Checkpoint, Container, Event, Image, MemoryRecord, Message, Session, Trace
 from ..models.memory import natural_key
 
@@ -69,38 +69,7 @@ class Table(Generic[R]):
 
     def fetch(self, rows: QuerySet[Any]) -> list[R]:
         """The records of a queryset of the model, in its order."""
-        return list(starmap(self._build, self.fetch_values(rows)))
-
-    def fetch_values(self, rows: QuerySet[Any]) -> Iterator[tuple[Any, ...]]:
-        """What `columns` hold, as ``rows.values_list(*columns)`` gives it, in half the time.
-
-        Django's converters are the same, but are called a column at a time, not row by row, and PostgreSQL's times
-        come as ISO 8601, which Python reads six times as fast as Django's loader does.
-        """
-        connection = connections[rows.db]
-        compiler = rows.values_list(*self.columns).query.get_compiler(using=rows.db)
-        try:
-            sql, parameters = compiler.as_sql()
-        except EmptyResultSet:
-            return iter(())
-        with connection.cursor() as cursor:
-            if connection.vendor == "postgresql":
-                _take_times_as_text(cursor)
-            cursor.execute(sql, parameters)
-            columns = list(zip(*cursor.fetchall(), strict=True))
-        if not columns:
-            return iter(())
-        for position, (converters, expression) in compiler.get_converters([c[0] for c in compiler.select]).items():
-            for convert in converters:
-                columns[position] = [convert(value, expression, connection) for value in columns[position]]
-        return zip(*columns, strict=True)
-
-
-def _take_times_as_text(cursor: Any) -> None:
-    from django.db.backends.postgresql import psycopg_any  # it needs the driver
-
-    if psycopg_any.is_psycopg3:
-        cursor.adapters.register_loader("timestamptz", psycopg_any.TextLoader)
+        return list(starmap(self._build, fetch_values(rows, self.columns)))
 
 
 def _constructor(record: type[R], names: tuple[str, ...]) -> Callable[..., R]:
@@ -132,7 +101,7 @@ class _MessageTable(Table[records.Message]):
         before, after = self._at, self._at + len(self._USAGE)
         nothing = (None,) * len(self._USAGE)
         found = []
-        for row in self.fetch_values(rows):
+        for row in fetch_values(rows, self.columns):
             counts = row[before:after]
             usage = None if counts == nothing else self._build_usage(*counts)
             found.append(self._build(*row[:before], usage, *row[after:]))

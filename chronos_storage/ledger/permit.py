@@ -14,6 +14,7 @@ from django.db.models.query import QuerySet
 from .. import codec, records, signals
 from ..chains.numbering import ACTOR, chain_of
 from ..chains.permit import PurgePermit, purge_reason
+from ..compat import delete_unseen
 from ..exceptions import AppendOnlyError
 from ..models import Event, Head
 from ..models.permits import opened
@@ -81,7 +82,7 @@ class LedgerPermit(PurgePermit):
                 )
             newest_hash = first.values_list("hash", flat=True).get(seq_num=through)
             with deletion_permitted(self.using):
-                QuerySet._raw_delete(first, self.using)
+                delete_unseen(first, self.using)
             heads.filter(owner=name).update(base_seq=through, base_hash=newest_hash)
             gone.append({"kind": series.kind.value, "chain": name, "rows": count, "through_seq": through})
         return gone

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connections
 
 from .. import codec
+from ..compat import database_errors
 from ..fields import JSONTextField
 from ..models import Head, Session
 from .definitions import versioned
@@ -142,6 +143,6 @@ def copy(using: str, series: ChainSeries[Any], sealed: Iterable[tuple[Any, str]]
     columns = [table.id if name == "id" else name for name in names] + [*table.derived, series.document]
     plain, derived = attrgetter(*names), list(table.derived.values())
     statement = f"COPY {table.model._meta.db_table} ({', '.join(columns)}) FROM STDIN"
-    with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as copy:
+    with database_errors(connection), connection.cursor() as cursor, cursor.copy(statement) as copy:
         for record, document in sealed:
             copy.write_row((*plain(record), *(derive(record) for derive in derived), document))

@@ -14,8 +14,10 @@ from typing import Any, Protocol
 from django.core.management.base import CommandError
 from django.db import DatabaseError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import UniqueConstraint
 from django.db.models.options import Options
 
+from ..compat import table_names
 from ..exceptions import ConfigurationError
 from ..models.append_only import LedgerModel
 from . import triggers_mysql, triggers_postgresql, triggers_sqlite
@@ -61,10 +63,10 @@ _VENDORS: dict[str, Triggers] = {
 
 def _tables(connection: BaseDatabaseWrapper) -> dict[str, list[list[str]]]:
     """The ledger's tables that are there, each with the columns of its unique keys."""
-    there = set(connection.introspection.table_names())
+    there = set(table_names(connection))
     found = {}
     for meta in (model._meta for model in SERIES if model._meta.db_table in there):
-        unique = [["pk"], *(constraint.fields for constraint in meta.total_unique_constraints)]
+        unique = [["pk"], *(each.fields for each in meta.constraints if isinstance(each, UniqueConstraint))]
         found[meta.db_table] = [[_column(meta, field) for field in fields] for fields in unique]
     return found
 

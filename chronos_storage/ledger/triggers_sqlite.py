@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary, ref
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ..compat import driver_connection
 from .definitions import Installed, Wanted, outdated, versioned
 
 PERMIT_ENDS_WITH_ROLLBACK = False
@@ -61,4 +62,4 @@ def register_function(sender: Any, connection: BaseDatabaseWrapper, **kwargs: An
         alive = wrapper()
         return alive is not None and _permitted.get(alive, False)
 
-    connection.connection.create_function(_FUNCTION, 0, is_permitted)
+    driver_connection(connection).create_function(_FUNCTION, 0, is_permitted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, ClassVar, NoReturn, Self, TypeVar
@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NoReturn, Self, TypeVar
 from django.db import connections, models
 from django.db.models import ProtectedError
 
+from ..compat import GuardedModel, GuardedQuerySet, for_writing, looking_at_few
 from ..exceptions import AppendOnlyError
 from ..fields import ExactMomentField, IdField
 from .permits import current_permit
@@ -24,14 +25,11 @@ class ProtectedLedgerError(AppendOnlyError, ProtectedError):
         ProtectedError.__init__(self, type(self).__doc__ or "", protected_objects)
 
 
+@looking_at_few
 def refuse_cascade(collector: Any, field: Any, sub_objs: Any, using: str) -> None:
     """An ``on_delete`` that refuses to delete what a ledger row points to."""
     if protecting := set(sub_objs[:10]):
         raise ProtectedLedgerError(protecting)
-
-
-# Otherwise Django would load all the ledger rows, to see whether there are any.
-refuse_cascade.lazy_sub_objs = True  # type: ignore[attr-defined]
 
 
 @contextmanager
@@ -45,7 +43,7 @@ def cascade_refused() -> Iterator[None]:
         raise
 
 
-class LedgerQuerySet(models.QuerySet[M]):
+class LedgerQuerySet(GuardedQuerySet[M]):
     """Reads like any queryset. `delete` works under `purge_permit` alone, and nothing else writes."""
 
     def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
@@ -67,38 +65,34 @@ class LedgerQuerySet(models.QuerySet[M]):
     append_rows.alters_data = True  # type: ignore[attr-defined]
 
     def delete(self) -> tuple[int, dict[str, int]]:
-        rows = self._chain()  # type: ignore[attr-defined]
-        rows._for_write = True  # or a router would say where to read
+        rows = for_writing(self)
         permit = current_permit(rows.db)
         if permit is None:
-            self._refuse_removal()
+            self.refuse_removal()
         count = permit.delete(rows)
         return count, {self.model._meta.label: count}
 
     delete.alters_data = True  # type: ignore[attr-defined]
     delete.queryset_only = True  # type: ignore[attr-defined]
 
-    def _raw_delete(self, using: str | None) -> NoReturn:
-        self._refuse_removal()
-
-    def _refuse_removal(self) -> NoReturn:
+    def refuse_removal(self) -> NoReturn:
         raise AppendOnlyError(
             f"{self.model.__name__} rows are append-only: remove them inside chronos_storage.ledger.purge_permit()"
         )
 
-    def _update(self, values: Any, returning_fields: Any = None) -> Any:
+    def changed(self, values: Iterable[tuple[Any, Any]]) -> int:
         # Only a fixture comes here, for a row that may be stored already: the same row is no change.
         stored = list(self)
         connection = connections[self.db]
         for row in stored:
-            for field, _, value in values:
+            for field, value in values:
                 known = getattr(row, field.attname)
                 if field.get_db_prep_save(known, connection) != field.get_db_prep_save(value, connection):
                     self._refuse()
-        return len(stored) if returning_fields is None else [()] * len(stored)
+        return len(stored)
 
 
-class LedgerModel(models.Model):
+class LedgerModel(GuardedModel, models.Model):
     """A row of a hash chain, numbered and hashed by the store."""
 
     #: The method of `Storage` that adds rows.
@@ -117,10 +111,6 @@ class LedgerModel(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> NoReturn:
         type(self).objects.all()._refuse()
-
-    def save_base(self, *args: Any, **kwargs: Any) -> NoReturn:
-        # Fixtures are loaded by Model.save_base itself, and checked by their signal (see ledger.fixtures).
-        self.save()
 
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         return type(self).objects.using(using or self._state.db).filter(pk=self.pk).delete()

@@ -16,6 +16,7 @@ from django.db.models import F, Value
 from django.db.models.query import QuerySet
 
 from .. import codec, models, records
+from ..compat import fetch_values
 from ..exceptions import AlreadyExists, InvalidRecord
 from ..ledger.mapping import Table
 from ..records import QueueEntry
@@ -64,7 +65,7 @@ class _EntryTable(Table[QueueEntry]):
 
     def fetch(self, rows: QuerySet[Any]) -> list[QueueEntry]:
         at = self._at
-        return [self._build(*row[:at], cursor_of(row[at]), *row[at + 1 :]) for row in self.fetch_values(rows)]
+        return [self._build(*row[:at], cursor_of(row[at]), *row[at + 1 :]) for row in fetch_values(rows, self.columns)]
 
 
 ENTRIES = _EntryTable()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-from django.utils.connection import ConnectionProxy
-
-from .. import conf
+from .. import compat, conf
 from ..backends.handler import DEFAULT_ALIAS, AliasHandler
 from ..exceptions import ConfigurationError
 from .base import EventQueue
@@ -37,4 +35,4 @@ class QueueHandler(AliasHandler[EventQueue]):
 
 queue_handler: QueueHandler = QueueHandler("QUEUE", conf.QUEUE_BACKEND)
 #: The event queue.
-queue: EventQueue = cast(EventQueue, ConnectionProxy(cast(Any, queue_handler), DEFAULT_ALIAS))
+queue: EventQueue = compat.alias_proxy(queue_handler, DEFAULT_ALIAS)

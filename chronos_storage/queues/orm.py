@@ -18,6 +18,7 @@ from django.db.models.query import QuerySet
 from .. import codec, models, records
 from ..aliases import known_alias
 from ..backends.orm.pages import fetch_page
+from ..compat import in_transaction
 from ..exceptions import ConfigurationError, CursorExpired, InvalidRecord
 from ..forks import PerProcess
 from ..ids import new_id
@@ -270,5 +271,5 @@ class OrmQueue(EventQueue, PerProcess):
         self._waker.close()
         self._readers.close()
         connection = connections[self.alias]
-        if not connection.in_atomic_block:
+        if not in_transaction(connection):
             connection.close()

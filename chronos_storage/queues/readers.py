@@ -8,8 +8,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from django.db import InterfaceError, OperationalError, connections, reset_queries
+from django.db import InterfaceError, OperationalError, reset_queries
 
+from ..compat import close_connections
 from ..forks import PerProcess
 
 T = TypeVar("T")
@@ -60,7 +61,7 @@ class Readers(PerProcess):
                 if future.set_running_or_notify_cancel():
                     _run(future, job)
         finally:
-            connections.close_all()
+            close_connections()
 
     def _next(self) -> tuple[Future[Any], Callable[[], Any]] | None:
         """The next job; None where none comes for a while."""
@@ -79,7 +80,7 @@ def _run(future: Future[Any], job: Callable[[], Any]) -> None:
         try:
             result = job()
         except (InterfaceError, OperationalError):
-            connections.close_all()  # it may have been lost since it was last used
+            close_connections()  # it may have been lost since it was last used
             result = job()
     except BaseException as error:
         future.set_exception(error)

@@ -13,6 +13,7 @@ from django.db.models.query import QuerySet
 
 from ... import codec, records, signals
 from ...aliases import known_alias
+from ...compat import in_transaction
 from ...exceptions import AlreadyExists, AmbiguousId, NotFound
 from ...ledger.mapping import Table
 from ...models import Session
@@ -56,7 +57,7 @@ class OrmBase(Storage):
     @contextmanager
     def unless_taken(self, what: str) -> Iterator[None]:
         """Around one statement: a broken unique constraint becomes `AlreadyExists`, the transaction stays usable."""
-        guard = self.transaction() if connections[self.alias].in_atomic_block else nullcontext()
+        guard = self.transaction() if in_transaction(connections[self.alias]) else nullcontext()
         try:
             with guard:
                 yield
@@ -130,7 +131,7 @@ class OrmBase(Storage):
 
     def conflict_target(self, *fields: str) -> dict[str, Any]:
         """The argument of bulk_create that MariaDB and MySQL don't take: there every unique key is a target."""
-        if connections[self.alias].features.supports_update_conflicts_with_target:
+        if connections[self.alias].vendor != "mysql":
             return {"unique_fields": fields}
         return {}
 

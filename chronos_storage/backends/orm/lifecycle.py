@@ -11,11 +11,11 @@ from django.core.management import CommandError, call_command
 from django.db import Error, connections, router
 from django.db.models.query import QuerySet
 
-from ... import codec, records
+from ... import codec, compat, records
 from ...exceptions import ConfigurationError, StoreFailure
 from ...ledger import triggers
 from ...ledger.mapping import TABLES, Table
-from ...migrated import remedy, unapplied
+from ...migrated import remedy
 from ...models import Session
 from ...records import Health, Record
 from ...transactions import attempt
@@ -105,7 +105,7 @@ class LifecycleMethods(OrmBase):
 
     def close(self) -> None:
         connection = connections[self.alias]
-        if not connection.in_atomic_block:
+        if not compat.in_transaction(connection):
             connection.close()
 
     def health(self) -> Health:
@@ -117,21 +117,20 @@ class LifecycleMethods(OrmBase):
 
     def _health(self, backend: str) -> Health:
         connection = connections[self.alias]
-        connection.ensure_connection()
+        compat.connect(connection)
         start = time.perf_counter()
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         latency = time.perf_counter() - start
-        version = ".".join(map(str, connection.get_database_version()))
         return Health(
             backend=backend,
-            store=f"{connection.display_name} {version}",
+            store=compat.server(connection),
             latency=latency,
             problems=tuple(self._problems()),
         )
 
     def _problems(self) -> Iterator[str]:
-        if count := unapplied(self.alias, _APP):
+        if count := compat.unapplied(self.alias, _APP):
             yield f"{count} migrations are not applied: {remedy(self.alias)}"
         elif missing := triggers.missing(self.alias):
             names = ", ".join(missing)

@@ -13,6 +13,7 @@ from django.db.models.functions import Cast, Coalesce, Length
 from django.db.models.query import QuerySet
 
 from ... import records
+from ...compat import statement
 from ...fields import JSONTextField, MetadataField
 from ...keyset import Behind
 from ...ledger.mapping import Table
@@ -74,7 +75,7 @@ def _within_bounds(rows: QuerySet[Any], order: Sequence[str], size: int) -> Quer
     places = {f"place{number}": F(name.removeprefix("-")) for number, name in enumerate(order)}
     first = rows.annotate(width=_width(rows.model), **places).values("pk", "width", *places)[:size]
     try:
-        sql, parameters = first.query.get_compiler(using=rows.db).as_sql()
+        sql, parameters = statement(first)
     except EmptyResultSet:  # a filter that nothing can match
         return rows.none()
     direction = "DESC" if order[0].startswith("-") else "ASC"

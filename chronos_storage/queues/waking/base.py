@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
-from django.db import connections, reset_queries
+from django.db import reset_queries
 
+from ...compat import close_connections
 from ...forks import PerProcess
 
 logger = logging.getLogger("chronos_storage.queue")
@@ -164,7 +165,7 @@ class Waker(PerProcess):
                     bell.wait(delay)
                     delay = min(2 * delay, _LONGEST)
         finally:
-            connections.close_all()
+            close_connections()
             bell.close()
 
     def _follow(self, bell: Bell, listen: Listen, known: dict[str, int]) -> None:
@@ -182,12 +183,12 @@ class Waker(PerProcess):
         try:
             numbers = self._numbers(topics)
         except Exception:
-            connections.close_all()
+            close_connections()
             raise
         finally:
             reset_queries()  # which Django keeps under DEBUG
             if not self.keeps_connection:
-                connections.close_all()
+                close_connections()
         moved = [topic for topic, number in numbers.items() if known.get(topic) != number]
         known.clear()
         known.update(numbers)

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from typing import Any
 
 from django.db import connections
 
+from ...compat import unwrapped_connection
 from .base import Bell, Listen, Numbers, Waker
 
 _CHANNEL = "chronos_queue"
@@ -35,9 +35,7 @@ class PostgresWaker(Waker):
     @contextmanager
     def listening(self, bell: Bell) -> Iterator[Listen]:
         # Django's own settings, but neither its wrapper nor its pool, which are for connections that come and go.
-        wrapper: Any = connections.create_connection(self._using)
-        parameters = {**_KEEPALIVE, **wrapper.get_connection_params(), "autocommit": True}
-        with closing(wrapper.Database.connect(**parameters)) as connection:
+        with closing(unwrapped_connection(self._using, **_KEEPALIVE)) as connection:
             session = connection.execute("SELECT pg_backend_pid()").fetchone()[0]
             # Where another session answers than the one that greeted us, a pooler is in between.
             is_own = session == connection.info.backend_pid

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from django.contrib.admin.utils import quote
 from django.urls import reverse
 from django.utils.http import urlencode
+
+from .compat import quote
 
 
 def address(row: Any, page: str, *more: str) -> str:

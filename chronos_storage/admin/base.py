@@ -7,12 +7,9 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin.utils import unquote
-from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models, router
 from django.db.models.query import QuerySet
-from django.forms.fields import InvalidJSONInput
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
@@ -29,6 +26,7 @@ from ..records import Record
 from ..text import visible
 from .access import note_look
 from .columns import LABELS, column
+from .compat import JSONAsTyped, unquote
 from .lists import KeysetChangeList, LookupForm
 from .previews import JSON_FIELDS, large_fields, previewed, readable, whole
 
@@ -37,13 +35,6 @@ def plain(text: str) -> HttpResponse:
     """A text that no browser takes for anything else."""
     headers = {"X-Content-Type-Options": "nosniff"}
     return HttpResponse(text, content_type="text/plain; charset=utf-8", headers=headers)
-
-
-class JSONInput(forms.JSONField):
-    """After a mistake it shows what was typed, not what Python made of it."""
-
-    def bound_data(self, data: Any, initial: Any) -> Any:
-        return InvalidJSONInput(data) if isinstance(data, str) else data
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -93,7 +84,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).using(self.alias)
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
         return KeysetChangeList
 
     def get_list_display(self, request: HttpRequest) -> Any:
@@ -222,7 +213,7 @@ class EditableAdmin(ReadOnlyAdmin):
 
     table: Table[Any]
     actions = ()
-    formfield_overrides: ClassVar[Any] = {field: {"form_class": JSONInput} for field in JSON_FIELDS}
+    formfield_overrides: ClassVar[Any] = {field: {"form_class": JSONAsTyped} for field in JSON_FIELDS}
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = type("RecordForm", (RecordForm,), {"record": self.table.record})

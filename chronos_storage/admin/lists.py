@@ -9,8 +9,6 @@ from operator import and_
 from typing import Any, ClassVar
 
 from django import forms
-from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.db.models.query import QuerySet
@@ -21,6 +19,7 @@ from .. import codec
 from ..backends.orm.base import starts_with
 from ..keyset import Behind
 from .columns import LABELS
+from .compat import IncorrectLookupParameters, PagedChangeList
 from .previews import column_of, previewed, shorten
 
 AFTER, BEFORE = "after", "before"
@@ -91,12 +90,11 @@ class LookupForm(forms.Form):
         return reduce(and_, parts, Q())
 
 
-class KeysetChangeList(ChangeList):
+class KeysetChangeList(PagedChangeList):
     """A list that pages by the last row shown, and leaves in the database what may be large."""
 
     #: The parameters that are not lookups of Django's own.
     ours: ClassVar[tuple[str, ...]] = (AFTER, BEFORE)
-    model_admin: Any
     lookup_form: LookupForm
     next_page: str | None = None
     previous_page: str | None = None
@@ -106,30 +104,27 @@ class KeysetChangeList(ChangeList):
         """The names of the columns shown."""
         return [name if isinstance(name, str) else name.__name__ for name in self.list_display]
 
-    def get_filters_params(self, params: Any = None) -> dict[str, Any]:
+    def own_parameters(self) -> set[str]:
         form = self.model_admin.lookup_form_class
-        ours = {*self.ours, *form.columns, PREFIX, *([SINCE, UNTIL] if form.moment else [])}
-        return {name: value for name, value in super().get_filters_params(params).items() if name not in ours}
+        return {*self.ours, *form.columns, PREFIX, *([SINCE, UNTIL] if form.moment else [])}
 
-    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+    def chosen(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
         self.lookup_form = self.model_admin.lookup_form_class(request.GET)
         #: All rows that the list shows on its pages.
-        self.rows = super().get_queryset(request, exclude_parameters).filter(self.lookup_form.condition)
+        self.rows = rows.filter(self.lookup_form.condition)
         return previewed(self.rows, self.list_names)
 
-    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+    def total_order(self, first: str) -> list[str]:
         # One column and the primary key, in one direction: an order that one condition can go on from.
-        first = str(super().get_ordering(request, queryset)[0])
         sign = "-" if first.startswith("-") else ""
-        names = [name for name in (first.removeprefix("-"), "pk") if name not in ("id", self.lookup_opts.pk.name)]
+        names = [name for name in (first.removeprefix("-"), "pk") if name not in ("id", self.key)]
         return [f"{sign}{name}" for name in dict.fromkeys(names)]
 
-    def get_results(self, request: HttpRequest) -> None:
-        order = self.get_ordering(request, self.queryset)
+    def page(self, request: HttpRequest, rows: QuerySet[Any]) -> list[Any]:
+        order = self.get_ordering(request, rows)
         columns = [name.removeprefix("-") for name in order]
         ways = ("lt", "gt") if order[0].startswith("-") else ("gt", "lt")
         after, before = (self._position(request, name, columns) for name in (AFTER, BEFORE))
-        rows = self.queryset
         if before is not None:
             rows = rows.filter(Behind(columns, before, ways[1])).reverse()
         elif after is not None:
@@ -144,11 +139,7 @@ class KeysetChangeList(ChangeList):
             self.next_page = self._link(AFTER, columns, page[-1])
         if page and (after is not None or (before is not None and more)):
             self.previous_page = self._link(BEFORE, columns, page[0])
-        self.result_list = page
-        self.result_count = self.full_result_count = len(page)
-        self.show_full_result_count = self.can_show_all = self.multi_page = False
-        self.show_admin_actions = bool(page)
-        self.paginator = None
+        return page
 
     def _position(self, request: HttpRequest, name: str, columns: list[str]) -> list[Any] | None:
         text = request.GET.get(name)
@@ -166,17 +157,15 @@ class KeysetChangeList(ChangeList):
     def _link(self, name: str, columns: list[str], row: Any) -> str:
         values = [getattr(row, column) for column in columns]
         text = json.dumps([value.isoformat() if isinstance(value, datetime) else value for value in values])
-        link: str = self.get_query_string({name: text}, remove=[AFTER, BEFORE])
-        return link
+        return self.link({name: text}, remove=[AFTER, BEFORE])
 
     @property
     def first_page(self) -> str:
         """The address of the list's beginning."""
-        link: str = self.get_query_string(remove=[AFTER, BEFORE])
-        return link
+        return self.link(remove=[AFTER, BEFORE])
 
     @property
     def kept(self) -> list[tuple[str, str]]:
         """What the form above the list does not ask for, and is to stay as it is."""
         form = {*self.ours, "q", "p", "e", "_facets", *self.lookup_form.fields}
-        return [(name, value) for name, values in self.filter_params.items() if name not in form for value in values]
+        return [(name, value) for name, values in self.given.items() if name not in form for value in values]

@@ -14,7 +14,6 @@ from typing import Any
 
 from django.db.models.query import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils.cache import get_conditional_response
 from rest_framework.request import Request
 
 from .. import codec
@@ -22,6 +21,7 @@ from ..exceptions import NotFound
 from ..ledger.heads import locked
 from ..ledger.mapping import Table
 from ..records import Record
+from .compat import conditional_response
 from .problems import PreconditionFailed
 from .store import served, transacted
 
@@ -51,7 +51,7 @@ def add_etag(request: HttpRequest, version: str, response: HttpResponse) -> Http
     """
     etag = f'"{version and version + "."}{_hash(response.content)}"'
     response["ETag"] = etag
-    return get_conditional_response(request, etag, response=response) if request.method in ("GET", "HEAD") else None
+    return conditional_response(request, etag, response) if request.method in ("GET", "HEAD") else None
 
 
 def write_if_match(request: Request, table: Table[Any], rows: QuerySet[Any], write: Callable[[], Any]) -> Any:

@@ -19,6 +19,7 @@ from ..ledger.mapping import AUDIT_LOGS, CHECKPOINTS, EVENTS, MEMORY, MESSAGES, 
 from . import serializers
 from .access import AccessRule
 from .bodies import encode
+from .compat import http_request
 from .sending import Places, SentResponse, close_connections
 from .streaming import reading
 
@@ -63,7 +64,7 @@ def _streamed(request: Request, access: AccessRule, pieces: Iterator[str]) -> Ht
     release = _PLACES.take(access.user_id)
     chunks = _chunks(pieces)
     # Under ASGI Django would read a synchronous iterator to its end before it sends anything.
-    content = _in_threads(chunks) if isinstance(request._request, ASGIRequest) else _in_this_thread(chunks)
+    content = _in_threads(chunks) if isinstance(http_request(request), ASGIRequest) else _in_this_thread(chunks)
     return SentResponse(content, release, content_type="application/json")
 
 

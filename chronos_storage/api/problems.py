@@ -12,10 +12,11 @@ from django.http import Http404
 from rest_framework import status
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 from rest_framework.response import Response
-from rest_framework.views import exception_handler, set_rollback
+from rest_framework.views import exception_handler
 
 from .. import codec, exceptions
 from ..database_errors import worth_retrying
+from .compat import roll_back
 from .store import served
 
 MEDIA_TYPE = "application/problem+json"
@@ -83,7 +84,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
         error = worth_retrying(connections[served().alias], error) or error
     for kind, (code, name, title) in _PROBLEMS.items():
         if isinstance(error, kind):
-            set_rollback()
+            roll_back()
             response = problem(code, name, title, str(error), **_details(error))
             if code == status.HTTP_503_SERVICE_UNAVAILABLE:
                 response["Retry-After"] = str(RETRY_AFTER)

@@ -19,6 +19,7 @@ from rest_framework.views import APIView
 
 from ..exceptions import InvalidRecord, NotSupported
 from ..queues.handler import queue
+from .compat import http_request
 from .schema import documented
 from .sending import Places
 from .serializers import EntrySerializer
@@ -81,7 +82,7 @@ class StreamView(ApiMixin):
 
     def stream(self) -> StreamingHttpResponse:
         """The response, from where the request has it begin."""
-        if not isinstance(self.request._request, ASGIRequest):
+        if not isinstance(http_request(self.request), ASGIRequest):
             raise NotSupported("live streams need ASGI, and this site runs under WSGI: serve it by uvicorn, say")
         release = _PLACES.take(self.access.user_id)
         try:
@@ -109,7 +110,7 @@ class StreamView(ApiMixin):
 
     def check_again(self) -> None:
         """Raise an error if the same request would now be refused."""
-        self.request: Request = self.initialize_request(_as_of_now(self.request._request))
+        self.request: Request = self.initialize_request(_as_of_now(http_request(self.request)))
         APIView.perform_authentication(self, self.request)  # whoever else fails to at the same address
         self.check_permissions(self.request)
         self.check_there()

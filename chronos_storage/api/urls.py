@@ -6,14 +6,14 @@ from typing import Any
 
 from django.apps import apps
 from django.core.checks import CheckMessage, Error
-from django.urls import URLPattern, path
-from django.urls.resolvers import RoutePattern
+from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from ..exceptions import ConfigurationError
 from .access import access_for
 from .audit_logs import AuditLogViewSet
 from .checkpoints import CheckpointViewSet
+from .compat import checked_path
 from .event_streams import EventStreamView, SessionsStreamView
 from .events import EventViewSet
 from .images import ContainerViewSet, ImageViewSet
@@ -61,26 +61,23 @@ if apps.is_installed("chronos_storage.vectors"):
     router.register("collections/<str:collection>/embeddings", EmbeddingViewSet, "embedding")
 
 
-class _CheckedPattern(RoutePattern):
-    """A pattern whose system check also says whether what is mounted here can be served."""
-
-    def check(self) -> list[CheckMessage]:
-        messages = super().check()
-        try:
-            served()
-            access_for(None)
-        except ConfigurationError as error:
-            messages.append(Error(f"{error}.", id="chronos_storage.E007"))
-        messages += [
-            Error(
-                f'The REST API is mounted, and "{name}" is not in INSTALLED_APPS.',
-                hint="Add it there: its pages and messages are needed.",
-                id="chronos_storage.E008",
-            )
-            for name in ("rest_framework", "django_filters")
-            if not apps.is_installed(name)
-        ]
-        return messages
+def _check() -> list[CheckMessage]:
+    """Whether what is mounted here can be served."""
+    messages: list[CheckMessage] = [
+        Error(
+            f'The REST API is mounted, and "{name}" is not in INSTALLED_APPS.',
+            hint="Add it there: its pages and messages are needed.",
+            id="chronos_storage.E008",
+        )
+        for name in ("rest_framework", "django_filters")
+        if not apps.is_installed(name)
+    ]
+    try:
+        served()
+        access_for(None)
+    except ConfigurationError as error:
+        messages.insert(0, Error(f"{error}.", id="chronos_storage.E007"))
+    return messages
 
 
 #: The lists that the front page names.
@@ -91,11 +88,7 @@ _LISTS = {
 }
 
 urlpatterns = [
-    URLPattern(
-        _CheckedPattern("", name="root", is_endpoint=True),
-        Root.as_view(lists=_LISTS),
-        name="root",
-    ),
+    checked_path(_check, Root.as_view(lists=_LISTS), name="root"),
     path("schema", SchemaView.as_view(), name="schema"),
     path("usage", UsageView.as_view(), name="usage"),
     path("sessions/stream", SessionsStreamView.as_view(), name="sessions-stream"),

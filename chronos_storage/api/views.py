@@ -25,6 +25,7 @@ from ..exceptions import NotFound
 from . import problems
 from .access import AccessRule, Verb, access_for
 from .bodies import JSONParser, JSONRenderer, require_length
+from .compat import http_request
 from .etags import add_etag
 from .idempotency import REPLAYED
 from .ids import address, read_address
@@ -68,7 +69,7 @@ class ApiMixin(GenericAPIView[Any]):
     version = ""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        require_length(request._request)  # first, as signing in may look for a token in the body
+        require_length(http_request(request))  # first, as signing in may look for a token in the body
         super().initial(request, *args, **kwargs)
         for name in request.query_params.keys() - {api_settings.URL_FORMAT_OVERRIDE}:
             if any(fnmatchcase(name, known) for known in self.query_parameters()):
@@ -140,7 +141,7 @@ class ApiMixin(GenericAPIView[Any]):
             if response.exception:
                 response.content_type = problems.MEDIA_TYPE
             elif self.version or request.method in ("GET", "HEAD"):
-                response.add_post_render_callback(partial(add_etag, request._request, self.version))
+                response.add_post_render_callback(partial(add_etag, http_request(request), self.version))
         return response
 
     def validated(self, serializer: type[serializers.Serializer[Any]] | None = None, **options: Any) -> Any:

@@ -82,7 +82,7 @@ class OrmQueue(EventQueue, PerProcess):
 
     def publish(self, topic: str, event: Any, *, user_id: str = "", key: str | None = None) -> str:
         # A key that nobody else has yet needs no savepoint: it is taken only if an attempt's answer was lost.
-        needs_savepoint = key is not None and connections[self.alias].in_atomic_block
+        needs_savepoint = key is not None and in_transaction(connections[self.alias])
         entry = entries.new_entry(topic, event, user_id, new_id() if key is None else key)
 
         def append_once() -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import connections
-from django.db.models import F, Value
-from django.db.models.expressions import CombinedExpression
+from django.db.models import F, Func, Value
 from django.db.models.query import QuerySet
 
 from ... import codec
@@ -21,7 +20,8 @@ def merge_metadata(row: QuerySet[Any], changes: dict[str, Any], **also: Any) -> 
     """
     changes = codec.filterable_object(changes, "changes")
     if connections[row.db].vendor == "postgresql":
-        merged = CombinedExpression(F("metadata"), "||", Value(changes, MetadataField()), output_field=MetadataField())
+        both = (F("metadata"), Value(changes, MetadataField()))
+        merged = Func(*both, template="(%(expressions)s)", arg_joiner=" || ", output_field=MetadataField())
         row.update(metadata=merged, **also)
         return
     for found in locked(row.only("metadata")):

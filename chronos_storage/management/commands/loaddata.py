@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.commands import loaddata
+from django.db import transaction
 
 from ...ledger.fixtures import checked
 
 
 class Command(loaddata.Command):
-    def loaddata(self, fixture_labels: Any) -> None:
-        # Django calls this in a transaction.
-        with checked(self.using):
-            super().loaddata(fixture_labels)
+    def handle(self, *fixture_labels: Any, **options: Any) -> None:
+        using = options["database"]
+        with transaction.atomic(using=using), checked(using):
+            super().handle(*fixture_labels, **options)

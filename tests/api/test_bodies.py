@@ -24,6 +24,7 @@ from chronos_storage.queues.cursors import cursor_of
 from chronos_storage.records import Event, Message, Session
 from chronos_storage.testing.conformance.helpers import case
 from tests.api.conftest import Api
+from tests.api.routes import ROUTES, check_declared
 from tests.conftest import ONLY_SQLITE, SQLITE_AND_POSTGRES, alias_of
 
 alias = alias_of(SQLITE_AND_POSTGRES)
@@ -306,6 +307,8 @@ def test_a_busy_database_says_when_to_try_again(ada: Api, site: OrmStorage, monk
     monkeypatch.setattr(OrmStorage, "create_session", busy)
     response = ada.ask("POST", "sessions", {})
     assert (response.status_code, response["Retry-After"]) == (503, "1")
+    [route] = (route for route in ROUTES if route.name == "POST sessions")
+    check_declared(route, response)
 
 
 def test_nothing_of_a_request_is_logged(ada: Api, caplog: pytest.LogCaptureFixture) -> None:

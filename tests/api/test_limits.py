@@ -9,9 +9,16 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.core.cache import cache
 from django.db import transaction
 
+from chronos_storage.api.ids import MAX_NAMES
+from chronos_storage.api.pagination import PAGE_SIZE
+from chronos_storage.api.problems import MAX_ERRORS
+from chronos_storage.api.sending import STALL_TIMEOUT
+from chronos_storage.api.streaming import HEARTBEAT
+from chronos_storage.api.traces import MAX_TREE
+from chronos_storage.backends.orm.pages import MAX_PAGE
 from chronos_storage.testing.conformance.helpers import case, cases
 from tests.api.conftest import Api, body_of, connections_kept
-from tests.api.routes import MOST, RATES, ROUTES, Route, check_declared
+from tests.api.routes import MOST, PAGE, RATES, ROUTES, Route, check_declared
 from tests.api.test_streams import ask
 from tests.conftest import ONLY_SQLITE, alias_of
 
@@ -32,6 +39,20 @@ def test_every_limit_is_one_of_those_that_are_explained() -> None:
             assert ("page" in route.limits) == ("page_size" in names), route.name
             assert ("entries" in route.limits) == ("limit" in names), route.name
             assert ("body" in route.limits) == ("requestBody" in route.operation), route.name
+
+
+def test_the_text_has_the_numbers_of_the_code() -> None:
+    text = " ".join(PAGE.split())
+    for said in (
+        f"reads up to {MAX_NAMES} by their ids",
+        f"`errors`, the first {MAX_ERRORS} of them",
+        f"({PAGE_SIZE} unless `PAGE_SIZE` says otherwise)",
+        f"they come to about {MAX_PAGE // 2**20} MiB",
+        f"`STALL_TIMEOUT` seconds ({STALL_TIMEOUT})",
+        f"A tree of more than {MAX_TREE:,} spans",
+        f"Every {HEARTBEAT} seconds",
+    ):
+        assert said in text, said
 
 
 def test_a_request_counts_by_its_rate(alias: str, staff: Api, cursor: str, settings: Any) -> None:

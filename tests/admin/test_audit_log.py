@@ -168,6 +168,7 @@ def looks() -> list[tuple[str, str, str, Any]]:
     return [(row.actor, row.action, row.resource, row.detail) for row in rows]
 
 
+@on_sqlite_alone
 def test_looking_is_written_down_where_that_is_on(site, viewer, superuser, settings) -> None:
     a_night(site, 0)
     message = MessageRow.objects.filter(session_id=BAD).first()

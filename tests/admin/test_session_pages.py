@@ -18,7 +18,10 @@ from chronos_storage.models import Message as MessageRow
 from chronos_storage.records import Checkpoint, Event, Message, Session, TokenUsage, Trace
 from tests.admin.night import BAD, a_night
 from tests.admin.pages import url
-from tests.conftest import STRICTEST
+from tests.conftest import ONLY_SQLITE, STRICTEST
+
+#: For what is asked of the facade, or done with what was read.
+once = pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)
 
 SUBPAGES = ("spans", "tokens", "checkpoints", "verdict")
 
@@ -76,6 +79,7 @@ def test_a_result_on_another_page_is_linked(site, viewer) -> None:
     assert viewer.get(there[0].caller[1]).context["items"][0].number == 100
 
 
+@once
 def test_ids_of_calls_that_come_again_are_told_apart(site, viewer) -> None:
     site.create_session(Session(id="s"))
     for number in range(3):
@@ -107,6 +111,7 @@ def test_long_content_stays_in_the_database_until_it_is_asked_for(site, viewer) 
     assert viewer.get(url("message", "content", 0, "content")).status_code == 404
 
 
+@once
 def test_two_states_are_compared(site, viewer) -> None:
     a_night(site, 0)
     one, two, three, _four = (
@@ -124,6 +129,7 @@ def test_two_states_are_compared(site, viewer) -> None:
         assert viewer.get(url("session", "compare", BAD), wrong).status_code == 404
 
 
+@once
 def test_a_fork_takes_a_post_and_the_permission_to_add(site, superuser, viewer, staff) -> None:
     a_night(site, 0)
     row = CheckpointRow.objects.get(session_id=BAD, seq_num=2)
@@ -196,6 +202,7 @@ def test_spans_nest_and_errors_have_a_word(site, viewer) -> None:
     assert escape(bad.error) in page(viewer, "spans")
 
 
+@once
 def test_many_spans_and_checkpoints_come_in_pages(site, viewer, monkeypatch) -> None:
     monkeypatch.setattr(session_pages, "SPANS", 20)
     monkeypatch.setattr(session_pages, "CHECKPOINTS", 10)
@@ -238,6 +245,7 @@ def test_pages_take_the_same_few_queries_however_much_there_is(site, viewer, ali
     assert max(many.values()) <= 30
 
 
+@once
 def test_what_belongs_to_a_deleted_session_is_still_looked_at(site, viewer, superuser) -> None:
     a_night(site, 0)
     site.delete_session(BAD)

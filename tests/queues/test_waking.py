@@ -20,7 +20,7 @@ from chronos_storage.queues.orm import OrmQueue
 from chronos_storage.queues.waking.base import Waker
 from chronos_storage.testing.queues.helpers import PATIENCE, Collector, events, publish, read, take
 from tests import servers
-from tests.conftest import each_database
+from tests.conftest import ONLY_SQLITE, each_database
 
 on_postgresql = pytest.mark.parametrize(
     "alias", each_database(without=["default", "postgres15", "mariadb"]), indirect=True
@@ -156,6 +156,7 @@ def through_redis(alias: str, settings, transactional_db: None, monkeypatch) -> 
 
 
 @pytest.mark.skipif(redis_url is None, reason="there is no Redis")
+@pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)
 def test_redis_tells(through_redis: OrmQueue, alias: str) -> None:
     from django_redis import get_redis_connection
 

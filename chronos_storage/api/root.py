@@ -42,6 +42,7 @@ class SchemaView(ApiMixin, SpectacularAPIView):
     urlconf: Any = "chronos_storage.api.urls"
     custom_settings: Any = SETTINGS
     schema = None
+    throttle_scope = "chronos_export"  # it is made anew each time, from all views
 
 
 class Unknown(ApiMixin):

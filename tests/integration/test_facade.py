@@ -420,13 +420,13 @@ def test_memory_is_read_and_written_by_many_threads() -> None:
 @pytest.mark.parametrize("place", [place for place in PLACES if place != "sqlite"])
 def test_a_server(place: str, tmp_path: Path) -> None:
     with new_databases(place, tmp_path) as [address]:
-        spellings = [address, address.replace("postgres:", "postgresql:"), address.replace("mysql:", "mariadb:")]
+        spellings = [address, address.replace("postgres:", "postgresql:").replace("mysql:", "mariadb:")]
         for number, spelling in enumerate(spellings):
             store = connect(spelling, migrate=True, conn_max_age=number)
             assert store.health().ok
             write_everything(store, f"s{number}")
         written = list(store.scan("session"))
-        assert [session.id for session in written] == ["s0", "s1", "s2"]
+        assert [session.id for session in written] == ["s0", "s1"]
         assert in_thread(lambda: closed_after(store))["session"] == written
 
 

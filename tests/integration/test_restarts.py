@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from django.db import connections, transaction
 
+from chronos_storage import transactions
 from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.exceptions import RetryTransaction
 from chronos_storage.ids import new_id
@@ -160,12 +161,13 @@ def test_a_thread_goes_on(place: Place, storage: OrmStorage, session: str) -> No
 
 
 def test_while_the_server_is_down_each_call_says_so_in_our_words(
-    place: Place, storage: OrmStorage, session: str
+    place: Place, storage: OrmStorage, session: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def in_a_transaction() -> None:
         with storage.atomic():
             storage.get_session(session)
 
+    monkeypatch.setattr(transactions, "_DELAYS", (0.01, 0.01))  # nothing is to come back meanwhile
     place.stop()
     pool = getattr(connections[place.alias], "pool", None)
     if pool:

@@ -184,7 +184,7 @@ class ConcurrentChangeContract:
         needs_transactions(storage)
         open_session(storage, "a")
         open_session(storage, "b")
-        both_hold_one = threading.Barrier(2, timeout=1)
+        both_hold_one = threading.Barrier(2, timeout=0.3)
 
         def cross(first: str, second: str) -> bool:
             try:

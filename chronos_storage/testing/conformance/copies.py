@@ -23,16 +23,16 @@ def all_of(storage: Storage) -> list[Any]:
 
 
 class ScanContract:
-    @pytest.mark.parametrize("kind", KINDS)
-    def test_a_walk_that_was_broken_off_goes_on(self, storage: Storage, kind: str) -> None:
+    def test_a_walk_that_was_broken_off_goes_on(self, storage: Storage) -> None:
         for number in (2, 1, 3):
             populate(storage, f"s{number}")
             write(storage, bare("container"))
             write(storage, bare("image"))
-        whole = list(storage.scan(kind))
-        assert len(whole) >= 3
-        for position, record in enumerate(whole):
-            assert list(storage.scan(kind, after=record)) == whole[position + 1 :]
+        for kind, whole in everything(storage).items():
+            with case(kind):
+                assert len(whole) >= 3
+                for position, record in enumerate(whole):
+                    assert list(storage.scan(kind, after=record)) == whole[position + 1 :]
 
     def test_a_walk_goes_by_id_bytewise(self, storage: Storage) -> None:
         """Against: a result list that differs between backends."""
@@ -54,18 +54,19 @@ class ScanContract:
         storage.delete_session("b", hard=True)
         assert column(storage.scan("session", after=reached), "id") == ["c"]
 
-    @pytest.mark.parametrize("kind", OWNED)
-    def test_only_what_is_a_users(self, storage: Storage, kind: str) -> None:
+    def test_only_what_is_a_users(self, storage: Storage) -> None:
         populate(storage, "s1", "u1")
         populate(storage, "s2", "u2")
         populate(storage, "s3", "u1")
-        of = "id" if kind == "session" else "session_id"
-        whole = list(storage.scan(kind))
-        theirs = [record for record in whole if getattr(record, of) in ("s1", "s3")]
-        assert 0 < len(theirs) < len(whole)
-        assert list(storage.scan(kind, user_id="u1")) == theirs
-        assert list(storage.scan(kind, user_id="u1", after=theirs[0])) == theirs[1:]
-        assert list(storage.scan(kind, user_id="nobody")) == []
+        for kind in OWNED:
+            with case(kind):
+                of = "id" if kind == "session" else "session_id"
+                whole = list(storage.scan(kind))
+                theirs = [record for record in whole if getattr(record, of) in ("s1", "s3")]
+                assert 0 < len(theirs) < len(whole)
+                assert list(storage.scan(kind, user_id="u1")) == theirs
+                assert list(storage.scan(kind, user_id="u1", after=theirs[0])) == theirs[1:]
+                assert list(storage.scan(kind, user_id="nobody")) == []
 
     @pytest.mark.parametrize("kind", ["memory", "audit_log"])
     def test_what_names_a_user_or_is_in_a_session_of_theirs(self, storage: Storage, kind: str) -> None:
@@ -264,9 +265,9 @@ class LoadContract:
 
     def test_a_large_copy(self, storage: Storage) -> None:
         moment = datetime(2026, 1, 1, tzinfo=UTC)
-        given = [complete_session(), *[full("message") for _ in range(2_500)]]
-        for number, message in enumerate(given[1:], 1):
-            message.id, message.seq_num, message.created_at = f"{number:05}", number, moment
-        assert storage.load(given) == 2_501
+        message = dataclasses.replace(full("message"), created_at=moment)
+        messages = [dataclasses.replace(message, id=f"{number:05}", seq_num=number) for number in range(1, 1_101)]
+        given = [complete_session(), *messages]
+        assert storage.load(given) == 1_101
         assert storage.list_messages("s") == given[1:]
         assert storage.load(given) == 0

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ...backends.base import Storage
+from ...backends.document import MemoryStorage
 from ...exceptions import InvalidRecord
 from ...records import AuditLog, Event
 from .helpers import Unasked, case, column, open_session, write
@@ -51,8 +52,10 @@ def fill(storage: Storage, kind: str, count: int) -> None:
     if kind == "event":
         storage.append_events([Event(id=id, session_id="s", created_at=moment) for _, id, moment in places])
     elif kind == "audit_log":
+        source = MemoryStorage()
         for _, id, moment in places:
-            storage.append_audit_log(AuditLog(id=id, agent_id="agent", created_at=moment))
+            source.append_audit_log(AuditLog(id=id, agent_id="agent", created_at=moment))
+        storage.load(source.scan("audit_log"))
     else:
         times = {
             "session": ("created_at", "updated_at", "last_activity_at"),
@@ -138,22 +141,17 @@ class ListContract(Unasked):
         whole = listed(storage, kind, **({"limit": None} if kind in LIMITED else {}))
         assert len(whole) == MORE_THAN_A_PAGE
         assert list(iterated(storage, kind)) == whole
-
-    def test_sessions_page_by_page_in_their_other_order(self, storage: Storage) -> None:
-        fill(storage, "session", MORE_THAN_A_PAGE)
-        order = {"order": "-last_activity_at"}
-        assert list(iterated(storage, "session", **order)) == listed(storage, "session", limit=None, **order)
-
-    def test_messages_page_by_page_with_every_filter(self, storage: Storage) -> None:
-        fill(storage, "message", MORE_THAN_A_PAGE)
-        filters = {"roles": ["user"], "since": at(1), "until": at(2), "order": "desc"}
-        whole = listed(storage, "message", **filters)
-        assert MORE_THAN_A_PAGE // 2 < len(whole) < MORE_THAN_A_PAGE
-        assert list(iterated(storage, "message", **filters)) == whole
-
-    def test_events_page_by_page_from_a_number_on(self, storage: Storage) -> None:
-        fill(storage, "event", MORE_THAN_A_PAGE)
-        assert column(storage.iter_events("s", 7), "seq_num") == list(range(8, MORE_THAN_A_PAGE + 1))
+        match kind:
+            case "session":  # in their other order
+                order = {"order": "-last_activity_at"}
+                assert list(iterated(storage, kind, **order)) == listed(storage, kind, limit=None, **order)
+            case "message":  # with every filter
+                filters = {"roles": ["user"], "since": at(1), "until": at(2), "order": "desc"}
+                whole = listed(storage, kind, **filters)
+                assert MORE_THAN_A_PAGE // 2 < len(whole) < MORE_THAN_A_PAGE
+                assert list(iterated(storage, kind, **filters)) == whole
+            case "event":  # from a number on
+                assert column(storage.iter_events("s", 7), "seq_num") == list(range(8, MORE_THAN_A_PAGE + 1))
 
     @pytest.mark.parametrize("kind", FILTERS)
     def test_a_filter_gives_what_is_bytewise_equal(self, storage: Storage, kind: str) -> None:
@@ -170,7 +168,8 @@ class ListContract(Unasked):
                 value = [odd] if name in ("roles", "types") else odd
                 with case(field, odd):
                     assert column(listed(storage, kind, **{name: value}), field) == [odd]
-                    if kind in ITERATED:
+                    # each string and each field once, as an iterator has the list's own filters
+                    if kind in ITERATED and (field == fields[0] or odd == ODD_STRINGS[0]):
                         assert column(iterated(storage, kind, **{name: value}), field) == [odd]
 
     @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
-"""Where the next page begins: behind the last row of the one before, at its place in the order's index."""
+"""Where the next page begins: after the last row of the one before, at its place in the order's index."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 from django.db.models import BooleanField, F, Func, Lookup, Value
@@ -10,8 +11,8 @@ from django.db.models import BooleanField, F, Func, Lookup, Value
 _OPERATORS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
-class Behind(Lookup):
-    """A condition for `filter`: rows behind these values, in an order of columns that are unique together.
+class After(Lookup):
+    """A condition for `filter`: rows after these values, in an order of columns that are unique together.
 
     It is a comparison of rows, ``(a, b) > (x, y)``, for which PostgreSQL and SQLite go to one place in an index of
     these columns. MariaDB and MySQL do so only where it is spelled out, for which PostgreSQL reads all rows with the
@@ -24,12 +25,13 @@ class Behind(Lookup):
     prepare_rhs = False
 
     def __init__(self, columns: Sequence[str], values: Sequence[Any], comparison: str) -> None:
-        super().__init__(Func(*map(F, columns), output_field=BooleanField()), tuple(values))
-        self.comparison = comparison
+        # Both on the right, as two that differ in either are not the same.
+        super().__init__(Func(*map(F, columns), output_field=BooleanField()), (comparison, *values))
 
     @property
-    def identity(self) -> tuple[Any, ...]:
-        return (*super().identity, self.comparison)
+    def comparison(self) -> str:
+        """As it was given."""
+        return str(self.rhs[0])
 
     def get_source_expressions(self) -> list[Any]:
         # Column by column: one that is a window is put in its place by itself.
@@ -37,13 +39,13 @@ class Behind(Lookup):
         return columns
 
     def set_source_expressions(self, exprs: Sequence[Any]) -> None:
-        self.lhs = self.lhs.copy()
+        self.lhs = copy(self.lhs)
         self.lhs.set_source_expressions(exprs)
 
     def _compiled(self, compiler: Any) -> list[tuple[str, str, Any]]:
         """Each column and its value in SQL, with the value as its parameter."""
         pairs = []
-        for column, value in zip(self.lhs.get_source_expressions(), self.rhs, strict=True):
+        for column, value in zip(self.lhs.get_source_expressions(), self.rhs[1:], strict=True):
             sql, _ = compiler.compile(column)
             value_sql, parameters = compiler.compile(Value(value, output_field=column.output_field))
             pairs.append((sql, value_sql, tuple(parameters)))

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import codec
 from ..backends.orm.base import starts_with
-from ..keyset import Behind
+from ..keyset import After
 from .columns import LABELS
 from .compat import IncorrectLookupParameters, PagedChangeList
 from .previews import column_of, previewed, shorten
@@ -126,9 +126,9 @@ class KeysetChangeList(PagedChangeList):
         ways = ("lt", "gt") if order[0].startswith("-") else ("gt", "lt")
         after, before = (self._position(request, name, columns) for name in (AFTER, BEFORE))
         if before is not None:
-            rows = rows.filter(Behind(columns, before, ways[1])).reverse()
+            rows = rows.filter(After(columns, before, ways[1])).reverse()
         elif after is not None:
-            rows = rows.filter(Behind(columns, after, ways[0]))
+            rows = rows.filter(After(columns, after, ways[0]))
         found = list(rows[: self.list_per_page + 1])
         more, page = len(found) > self.list_per_page, found[: self.list_per_page]
         if before is not None:

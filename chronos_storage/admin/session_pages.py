@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 
 from .. import codec
 from ..exceptions import ChronosError
-from ..keyset import Behind
+from ..keyset import After
 from ..models import AuditLog, Checkpoint, Event, Message, Trace
 from ..text import name as shown
 from . import timeline
@@ -147,7 +147,7 @@ class SessionPages(Base):
         rows = Trace.objects.using(self.storage.alias).filter(session_id=session.pk).order_by(*order)
         place = timeline.from_text(request.GET.get("from", "")).get("span")
         if place:
-            rows = rows.filter(Behind(order, place, "gt"))
+            rows = rows.filter(After(order, place, "gt"))
         found = list(previewed(rows, ["error"])[: SPANS + 1])
         last = found[SPANS - 1] if len(found) > SPANS else None
         following = timeline.as_text({"span": (last.started_at, last.pk)}) if last else None
@@ -204,7 +204,7 @@ class SessionPages(Base):
         rows = self._checkpoints(session).order_by(*(f"-{name}" for name in order))
         place = timeline.from_text(request.GET.get("from", "")).get("checkpoint")
         if place:
-            rows = rows.filter(Behind(order, place[1:], "lt"))
+            rows = rows.filter(After(order, place[1:], "lt"))
         found = list(rows[: CHECKPOINTS + 1])
         last = found[CHECKPOINTS - 1] if len(found) > CHECKPOINTS else None
         following = last and timeline.as_text({"checkpoint": (last.created_at, last.namespace, last.seq_num)})

@@ -21,7 +21,7 @@ from django.db.models.query import QuerySet
 from django.utils.dateparse import parse_datetime
 
 from ..chains.numbering import audit_chain
-from ..keyset import Behind
+from ..keyset import After
 from ..models import AuditLog, Checkpoint, Event, Message, Trace
 from .previews import column_of
 
@@ -159,7 +159,7 @@ class Timeline:
         for each in self._streams:
             rows = self._ordered(each, descending=True)
             if each is stream:
-                rows = rows.filter(Behind(each.order, found.place, "lt"))
+                rows = rows.filter(After(each.order, found.place, "lt"))
             else:
                 rows = rows.filter(**{f"{each.time}__lt": found.moment})
             if before := self._first(each, rows):
@@ -185,7 +185,7 @@ class Timeline:
         for stream in self._streams:
             rows = self._ordered(stream)
             if stream.kind in start:
-                rows = rows.filter(Behind(stream.order, start[stream.kind], "gt"))
+                rows = rows.filter(After(stream.order, start[stream.kind], "gt"))
             heads.append(self._found(stream, _up_to(stream, rows, end)))
         return heads
 
@@ -213,7 +213,7 @@ def _up_to(stream: Stream, rows: QuerySet[Any], end: Place | None) -> QuerySet[A
     if end is None:
         return rows
     # A place that says nothing of a stream is before its first item.
-    return rows.filter(Behind(stream.order, end[stream.kind], "lte")) if stream.kind in end else rows.none()
+    return rows.filter(After(stream.order, end[stream.kind], "lte")) if stream.kind in end else rows.none()
 
 
 def as_text(place: Mapping[str, Iterable[Any]]) -> str:

@@ -14,7 +14,7 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
 from .. import records
-from ..backends.orm.pages import beyond, fetch_page
+from ..backends.orm.pages import fetch_page, rows_after
 from ..ledger.mapping import AUDIT_LOGS, CHECKPOINTS, EVENTS, MEMORY, MESSAGES, TRACES, Table
 from . import serializers
 from .access import AccessRule
@@ -96,7 +96,7 @@ def _within_bounds(table: Table[Any], rows: QuerySet[Any], order: Sequence[str])
         page, more = fetch_page(table, following, order, _PAGE)
         yield from page
         if more:
-            following = beyond(table, rows, order, page[-1])
+            following = rows_after(table, rows, order, page[-1])
 
 
 def _chunks(pieces: Iterator[str]) -> Iterator[bytes]:

@@ -20,7 +20,7 @@ from rest_framework.utils.urls import replace_query_param
 from .. import codec, conf
 from ..backends.orm.pages import fetch_page
 from ..exceptions import InvalidRecord
-from ..keyset import Behind
+from ..keyset import After
 from ..ledger.mapping import Table
 from .query import flag, whole_number
 
@@ -55,7 +55,7 @@ class KeysetPagination(BasePagination):
         backwards, position = self._position(table, request)
         descending = order[0].startswith("-") != backwards
         if position is not None:
-            rows = rows.filter(Behind(self._columns, position, "lt" if descending else "gt"))
+            rows = rows.filter(After(self._columns, position, "lt" if descending else "gt"))
         sign = "-" if descending else ""
         page, more = fetch_page(table, rows, [f"{sign}{name}" for name in self._columns], size)
         if backwards:

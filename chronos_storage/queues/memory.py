@@ -131,9 +131,9 @@ class MemoryQueue(EventQueue):
     def recover(self, topic: str, after: str | None = None, limit: int | None = 1000) -> list[QueueEntry]:
         topic = topic_name(topic)
         number = None if after is None else number_of(after, "after")
-        return self._behind(topic, number, None if limit is None else codec.integer(limit, "limit"))
+        return self._entries_after(topic, number, None if limit is None else codec.integer(limit, "limit"))
 
-    def _behind(self, topic: str, after: int | None, limit: int | None) -> list[QueueEntry]:
+    def _entries_after(self, topic: str, after: int | None, limit: int | None) -> list[QueueEntry]:
         with self._topics.lock:
             kept = self._topics.get(topic)
             if after is not None and after > kept.last:
@@ -172,7 +172,7 @@ class MemoryQueue(EventQueue):
     def _page(self, topic: str, after: int | None) -> tuple[list[QueueEntry], int]:
         """The next entries, and the number to go on behind."""
         with self._topics.lock:
-            page = self._behind(topic, after, _PAGE)
+            page = self._entries_after(topic, after, _PAGE)
             behind = self._topics.get(topic).last if after is None else after
         return page, number_of(page[-1].cursor, "cursor") if page else behind
 

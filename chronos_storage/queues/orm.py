@@ -113,22 +113,22 @@ class OrmQueue(EventQueue, PerProcess):
     def recover(self, topic: str, after: str | None = None, limit: int | None = 1000) -> list[QueueEntry]:
         topic = entries.topic_name(topic)
         number = None if after is None else number_of(after, "after")
-        return self._behind(topic, number, None if limit is None else codec.integer(limit, "limit"))
+        return self._entries_after(topic, number, None if limit is None else codec.integer(limit, "limit"))
 
     @retried
     def recover_page(self, topic: str, after: str | None = None, limit: int = 1000) -> tuple[list[QueueEntry], bool]:
         topic = entries.topic_name(topic)
         number = None if after is None else number_of(after, "after")
-        found, more = fetch_page(ENTRIES, self._rows_behind(topic, number), ["seq_num"], codec.integer(limit, "limit"))
+        found, more = fetch_page(ENTRIES, self._rows_after(topic, number), ["seq_num"], codec.integer(limit, "limit"))
         self._require_kept(topic, number, found)
         return found, more
 
-    def _behind(self, topic: str, after: int | None, limit: int | None) -> list[QueueEntry]:
-        found = ENTRIES.fetch(self._rows_behind(topic, after).order_by("seq_num")[:limit])
+    def _entries_after(self, topic: str, after: int | None, limit: int | None) -> list[QueueEntry]:
+        found = ENTRIES.fetch(self._rows_after(topic, after).order_by("seq_num")[:limit])
         self._require_kept(topic, after, found)
         return found
 
-    def _rows_behind(self, topic: str, after: int | None) -> QuerySet[models.QueueEntry]:
+    def _rows_after(self, topic: str, after: int | None) -> QuerySet[models.QueueEntry]:
         rows = models.QueueEntry.objects.using(self.alias).filter(topic=topic)
         return rows if after is None else rows.filter(seq_num__gt=after)
 
@@ -189,7 +189,7 @@ class OrmQueue(EventQueue, PerProcess):
     @retried
     def _page(self, topic: str, after: int | None) -> tuple[list[QueueEntry], int]:
         """The next entries, and the number to go on behind."""
-        page = self._behind(topic, after, _PAGE)
+        page = self._entries_after(topic, after, _PAGE)
         if page:
             return page, number_of(page[-1].cursor, "cursor")
         return page, self._head(topic)[1] if after is None else after

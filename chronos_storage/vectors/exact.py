@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 from django.db import connections, transaction
 
 from .. import codec, records
+from ..compat import delete_unseen
 from ..exceptions import NotFound
 from ..ids import new_id
 from ..transactions import retried
@@ -65,7 +66,7 @@ class ExactVectorStore(OrmVectorStore):
     @retried
     def _write(self, row: models.Collection, stored: Checked) -> None:
         # MariaDB and MySQL take every unique key for the one that is meant.
-        names_target = connections[self.alias].features.supports_update_conflicts_with_target
+        names_target = connections[self.alias].vendor != "mysql"
         with transaction.atomic(using=self.alias):
             self._change(row)
             for batch in stored.batches(_PARAMETERS):
@@ -84,7 +85,7 @@ class ExactVectorStore(OrmVectorStore):
         with transaction.atomic(using=self.alias):
             self._change(row)
             for some in _some_at_a_time(wanted):
-                deleted += self._embeddings(row).filter(embedding_id__in=some)._raw_delete(self.alias)
+                deleted += delete_unseen(self._embeddings(row).filter(embedding_id__in=some), self.alias)
         return deleted
 
     def _change(self, row: models.Collection) -> None:

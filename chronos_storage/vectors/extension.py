@@ -8,6 +8,8 @@ from django.core.management.base import CommandError
 from django.db import Error, router, transaction
 from django.db.migrations.operations.base import Operation
 
+from ..compat import quoted, settings_of
+
 
 class CreateVectorExtension(Operation):
     """``CREATE EXTENSION vector`` where it is missing; nothing on other databases. Taken back, it stays.
@@ -42,7 +44,7 @@ class CreateVectorExtension(Operation):
             cursor.execute(
                 "SELECT CASE WHEN 'public' = ANY (current_schemas(false)) THEN 'public' ELSE current_schema() END"
             )
-            place = connection.ops.quote_name(cursor.fetchone()[0])
+            place = quoted(connection, cursor.fetchone()[0])
             statement = f"CREATE EXTENSION IF NOT EXISTS vector SCHEMA {place}"
             try:
                 with transaction.atomic(using=connection.alias):
@@ -51,7 +53,7 @@ class CreateVectorExtension(Operation):
                 raise CommandError(
                     f"The database {connection.alias!r} has no extension vector yet, and making it failed: {error}"
                     f"Let a superuser run {statement} in the database"
-                    f" {connection.settings_dict['NAME']!r}, then migrate again."
+                    f" {settings_of(connection)['NAME']!r}, then migrate again."
                 ) from error
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .. import codec
+from ..compat import Column
 
 if TYPE_CHECKING:
     # For type checkers alone Django's fields are generic: in what they are set to, and in what they give.
@@ -67,12 +68,11 @@ class VectorField(_VectorField):
         return codec.dumps(list(self.value_from_object(obj)))
 
 
-class ContentField(_TextField):
+class ContentField(Column, _TextField):
     """A text whose words are searched for, in any case: on MariaDB and MySQL that takes a collation."""
 
     def get_internal_type(self) -> str:
         return "TextField"
 
-    def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
-        parameters = super().db_parameters(connection)
-        return {**parameters, "collation": "utf8mb4_unicode_ci"} if connection.vendor == "mysql" else parameters
+    def collation(self, connection: BaseDatabaseWrapper) -> str | None:
+        return "utf8mb4_unicode_ci" if connection.vendor == "mysql" else None

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ..compat import table_names
 from . import schema_mysql, schema_postgresql, schema_sqlite
 from .models import Embedding
 
@@ -37,7 +38,7 @@ def install(using: str) -> None:
     connection = connections[using]
     if (vendor := _VENDORS.get(connection.vendor)) is None:
         return
-    if Embedding._meta.db_table in connection.introspection.table_names():
+    if Embedding._meta.db_table in table_names(connection):
         vendor.install(connection)
     else:
         vendor.remove(connection)

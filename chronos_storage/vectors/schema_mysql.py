@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ..compat import constraint_names
+
 _TABLE = "chronos_vectors_embedding"
 _INDEX = "chronos_vectors_words"
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
-    with connection.cursor() as cursor:
-        if _INDEX not in connection.introspection.get_constraints(cursor, _TABLE):
+    if _INDEX not in constraint_names(connection, _TABLE):
+        with connection.cursor() as cursor:
             cursor.execute(f"CREATE FULLTEXT INDEX {_INDEX} ON {_TABLE} (content)")
 
 

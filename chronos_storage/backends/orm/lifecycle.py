@@ -93,7 +93,7 @@ class LifecycleMethods(OrmBase):
         return count
 
     def migrate(self) -> None:
-        if not router.allow_migrate_model(self.alias, Session):
+        if not router.allow_migrate(self.alias, _APP, model_name="session", model=Session):
             raise ConfigurationError(f"a database router forbids to make the tables in {self.alias!r}")
         try:
             call_command("migrate", _APP, database=self.alias, interactive=False, verbosity=0)

@@ -15,7 +15,7 @@ from django.db.models.query import QuerySet
 from ... import records
 from ...compat import statement
 from ...fields import JSONTextField, MetadataField
-from ...keyset import Behind
+from ...keyset import After
 from ...ledger.mapping import Table
 from ...transactions import attempt
 
@@ -44,7 +44,7 @@ def fetch_page(table: Table[R], rows: QuerySet[Any], order: Sequence[str], size:
     if len(found) > size:
         return found[:size], True
     # In their order, so that it is looked for in the same index; `exists` has none.
-    return found, bool(found and beyond(table, rows, order, found[-1]).values_list("pk")[:1])
+    return found, bool(found and rows_after(table, rows, order, found[-1]).values_list("pk")[:1])
 
 
 def fetch_first(table: Table[R], rows: QuerySet[Any], ids: Sequence[str]) -> list[R]:
@@ -89,12 +89,12 @@ def _within_bounds(rows: QuerySet[Any], order: Sequence[str], size: int) -> Quer
     return found.order_by(*order)
 
 
-def beyond(table: Table[R], rows: QuerySet[Any], order: Sequence[str], after: R) -> QuerySet[Any]:
-    """Those of the rows that come behind a record."""
+def rows_after(table: Table[R], rows: QuerySet[Any], order: Sequence[str], after: R) -> QuerySet[Any]:
+    """Those of the rows that come after a record."""
     columns = [name.removeprefix("-") for name in order]
     position = table.values(after)
     values = [position[column] for column in columns]
-    return rows.filter(Behind(columns, values, "lt" if order[0].startswith("-") else "gt"))
+    return rows.filter(After(columns, values, "lt" if order[0].startswith("-") else "gt"))
 
 
 def iterate(table: Table[R], rows: QuerySet[Any], *order: str, after: R | None = None) -> Iterator[R]:
@@ -105,7 +105,7 @@ def iterate(table: Table[R], rows: QuerySet[Any], *order: str, after: R | None =
         after: the record to begin behind.
     """
     while True:
-        following = rows if after is None else beyond(table, rows, order, after)
+        following = rows if after is None else rows_after(table, rows, order, after)
         # Page by page, so that a walk whose connection is lost goes on where it is.
         page = attempt(rows.db, partial(table.fetch, following.order_by(*order)[:_PAGE]))
         yield from page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,8 @@ METRICS = ("cosine", "l2", "inner_product")
 _SHORTEST, _LONGEST = 1e-15, 1e18
 #: What a product in float32 may lose by being small, and a length below which it might be lost.
 _TINY, _SHORT = np.float32(1.2e-38), np.float32(1e-30)
+#: More than an inner product in float32 loses by being small.
+_NOTHING = 1e-30
 
 
 def as_matrix(vectors: Sequence[array[float]], dimension: int, metric: str, field: str) -> Any:
@@ -24,15 +27,34 @@ def as_matrix(vectors: Sequence[array[float]], dimension: int, metric: str, fiel
         InvalidRecord: naming `field`, where one can't be compared.
     """
     for vector in vectors:
-        if len(vector) != dimension:
-            raise InvalidRecord(field, f"has {len(vector)} dimensions; the collection's have {dimension}")
+        _refuse_other_dimension(vector, dimension, field)
     matrix = np.frombuffer(b"".join(vectors), dtype=np.float32).reshape(len(vectors), dimension)
     squares = np.einsum("ij,ij->i", matrix, matrix)
-    if (longest := squares.max()) > _LONGEST**2:
-        raise InvalidRecord(field, f"has the length {longest**0.5:g}; at most {_LONGEST:g} can be compared")
-    if metric == "cosine" and squares.min() < _SHORTEST**2:
-        raise InvalidRecord(field, "has no direction, being of length 0, which the metric cosine compares by")
+    _refuse_incomparable(squares.min(), squares.max(), metric, field)
     return matrix
+
+
+def as_row(vector: array[float], dimension: int, metric: str, field: str) -> Any:
+    """As `as_matrix`, of one vector; an array of float32."""
+    _refuse_other_dimension(vector, dimension, field)
+    row = np.frombuffer(vector, dtype=np.float32)
+    wide = row.astype(np.float64)  # in which no square overflows
+    square = float(wide.dot(wide))
+    _refuse_incomparable(square, square, metric, field)
+    return row
+
+
+def _refuse_other_dimension(vector: array[float], dimension: int, field: str) -> None:
+    if len(vector) != dimension:
+        raise InvalidRecord(field, f"has {len(vector)} dimensions; the collection's have {dimension}")
+
+
+def _refuse_incomparable(least: float, most: float, metric: str, field: str) -> None:
+    """Refuse vectors by the squares of their lengths."""
+    if most > _LONGEST**2:
+        raise InvalidRecord(field, f"has the length {most**0.5:g}; at most {_LONGEST:g} can be compared")
+    if metric == "cosine" and least < _SHORTEST**2:
+        raise InvalidRecord(field, "has no direction, being of length 0, which the metric cosine compares by")
 
 
 def scores(metric: str, query: Any, vectors: Any) -> list[float]:
@@ -43,25 +65,28 @@ def scores(metric: str, query: Any, vectors: Any) -> list[float]:
 
     Args:
         query: an array of float32.
-        vectors: a matrix of float32, a vector a row.
+        vectors: a matrix of float32, or of those as float64, a vector a row.
     """
-    rows, wanted = vectors.astype(np.float64), query.astype(np.float64)
+    rows, wanted = vectors.astype(np.float64, copy=False), query.astype(np.float64)
+    # In few calls of NumPy's, each of which takes longer than the arithmetic of a few rows.
     if metric == "l2":
-        rows -= wanted
-        similar = 1 / (1 + np.sqrt(_products(rows, rows)))
-    else:
-        similar = _products(rows, wanted)
-        if metric == "cosine":
-            similar /= np.sqrt(_products(rows, rows) * _products(wanted[np.newaxis], wanted))
-            np.minimum(similar, 1, out=similar)
-            np.maximum(similar, -1, out=similar)
-    found: list[float] = similar.tolist()
-    return found
+        rows = rows - wanted
+        return [1 / (1 + math.sqrt(square)) for square in _products(rows, rows)]
+    products = _products(rows, wanted)
+    if metric == "inner_product":
+        return products
+    square = float(np.vecdot(wanted, wanted))
+    # Rounding may take it beyond.
+    return [
+        max(-1.0, min(1.0, product / math.sqrt(own * square)))
+        for product, own in zip(products, _products(rows, rows), strict=True)
+    ]
 
 
-def _products(rows: Any, others: Any) -> Any:
+def _products(rows: Any, others: Any) -> list[float]:
     """The inner products of rows, each added up alike: a matrix product's last bits depend on the row's place."""
-    return (rows * others).sum(axis=1)
+    products: list[float] = np.vecdot(rows, others).tolist()
+    return products
 
 
 def lengths(matrix: Any) -> Any:
@@ -86,23 +111,26 @@ def rough_scores(metric: str, query: Any, block: Any, lengths: Any) -> tuple[Any
         apart = block - query
         squares = np.einsum("ij,ij->i", apart, apart)
         return -squares, off * squares + least
-    similar, length = block @ query, np.sqrt(float(_products(query[np.newaxis].astype(np.float64), query)[0]))
+    similar, length = block @ query, float(np.linalg.norm(query.astype(np.float64)))
     if metric == "cosine":
         return similar / lengths, np.float32(off * length)
     return similar, np.float32(off * length) * np.maximum(lengths, _SHORT) + least
 
 
-def indistinct(metric: str, query: Any, vectors: Any, score: float) -> float:
-    """How much lower than this score another may be that float32 takes for as high.
+def beyond(metric: str, query: Any, vectors: Any, similar: list[float]) -> float:
+    """The highest score that another vector may have which float32 takes for no nearer than any of these.
 
     Args:
         query: an array of float32.
-        vectors: what it is compared with, a matrix of float32.
+        vectors: a matrix of float32, or of those as float64, a vector a row.
+        similar: their scores.
     """
-    scale = {"cosine": 1.0, "l2": score}.get(metric)
-    if scale is None:
-        scale = float(lengths(query[np.newaxis])[0] * lengths(vectors).max())
-    return 2 * relative_error(len(query)) * scale
+    error = 2 * relative_error(len(query))
+    if metric == "inner_product":
+        off = error * float(lengths(query[np.newaxis])[0]) * lengths(vectors).astype(np.float64)
+        return float((similar + off).min()) + _NOTHING
+    lowest = min(similar)
+    return lowest + error * (lowest if metric == "l2" else 1)
 
 
 def relative_error(dimension: int) -> float:

@@ -19,7 +19,7 @@ from ..transactions import retried
 from . import filters, models
 from .base import Metric, VectorStore
 from .filters import And
-from .metrics import METRICS, as_matrix
+from .metrics import METRICS, as_matrix, as_row
 
 #: Bytes of one statement, below MariaDB's default limit of 16 MiB even where each byte takes two.
 _STATEMENT_BYTES = 4 * 1024 * 1024
@@ -200,7 +200,7 @@ def checked(given: Iterable[records.Embedding], dimension: int, metric: str) -> 
     except InvalidRecord:
         for place, copy in enumerate(cleaned):
             try:
-                as_matrix([copy.vector], dimension, metric, "vector")
+                as_row(copy.vector, dimension, metric, "vector")
             except InvalidRecord as error:
                 raise _named(error, place, copy) from None
         raise
@@ -229,8 +229,9 @@ class Question:
     """A search's arguments, checked."""
 
     def __init__(self, dimension: int, metric: str, query: Any, top_k: int, filter: Any, text: str | None) -> None:  # noqa: A002
+        self.metric: str = metric
         #: The query as an array of float32.
-        self.vector: Any = as_matrix([codec.vector(query, "query")], dimension, metric, "query")[0]
+        self.vector: Any = as_row(codec.vector(query, "query"), dimension, metric, "query")
         self.top_k: int = min(codec.integer(top_k, "top_k"), _ALL)
         self.filter: And = filters.parse(filter)
         self.text: str | None = None if text is None else codec.string(text, "text", codec.MAX_TEXT)

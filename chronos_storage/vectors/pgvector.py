@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from array import array
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -18,14 +17,15 @@ from . import builds, fusion, indexes, models, statements, wire
 from .base import Progress
 from .indexes import MAX_HALF, MAX_VECTOR, Shape
 from .jsonb import condition
-from .metrics import first_beyond, indistinct, scores
+from .metrics import beyond, first_beyond, scores
 from .orm import Checked, OrmVectorStore, Question, checked
 from .statements import Nearest, Part, by_index, exactly
 
 #: The smallest and largest of each parameter of an index, as pgvector has them.
 _PARAMETERS = {"m": (2, 100), "ef_construction": (4, 1_000), "ef_search": (1, 1_000)}
-#: Rows that a search by the index fetches beside the nearest, whose order it knows only roughly; the deeper the less.
-_SPARE, _SPARE_FILTERED = 8, 24
+#: Rows that a search fetches beside the nearest, whose order pgvector knows only in float32: so many, and where even
+#: the last of them is too near to tell, so many more. A filtered scan of the index knows it the less, the deeper it is.
+_SPARE, _SPARE_FILTERED = (2, 40, 1_000), (24, 1_000)
 #: For how long a search need not look whether a collection's index or its ef_search are others now.
 _FRESH_SECONDS = 1.0
 #: For how long, and of how many filters, it is remembered whether few rows match: which plan a search takes, not what
@@ -127,18 +127,17 @@ class PgVectorStore(OrmVectorStore):
             # If rows come back, the collection is the one that was known: its number is never given to another.
             with suppress(InvalidRecord):
                 question = Question(shape.dimension, shape.metric, query, top_k, filter, text)
-                if rows := self._answer(shape, question):
-                    return _results(shape, question, rows)
+                if (found := self._answer(shape, question)).rows:
+                    return found.results()
         shape = self._shape(collection)
         question = Question(shape.dimension, shape.metric, query, top_k, filter, text)
-        return _results(shape, question, self._answer(shape, question))
+        return self._answer(shape, question).results()
 
-    def _answer(self, shape: Shape, question: Question) -> list[Any]:
-        """The rows that answer a question, see `statements.search`; by the index, some more and roughly in order."""
+    def _answer(self, shape: Shape, question: Question) -> _Found:
         if _too_large(shape, question.vector[None]) is not None:
             raise InvalidRecord("query", _TOO_LARGE)
         if question.top_k == 0:
-            return []
+            return _Found(question, [])
         matching = condition(question.filter, "metadata")
         if not shape.indexed:
             return self._exactly(shape, question, matching)
@@ -146,15 +145,14 @@ class PgVectorStore(OrmVectorStore):
             few = statements.few(shape, question.top_k)
             known, until = self._known.get(key := (self.alias, shape.id, matching[0], *matching[1]), (False, 0.0))
             if until < time.monotonic():
-                rows = self._exactly(shape, question, matching, at_most=few)
-                known = not rows or rows[0][0] <= few
+                found = self._exactly(shape, question, matching, at_most=few)
+                known = found.matched <= few
                 self._remember(key, known)
                 if known:
-                    return rows
+                    return found
             elif known:
                 return self._exactly(shape, question, matching, prepare=True)
-        by_scan = self._by_index(shape, question, matching)
-        return self._exactly(shape, question, matching) if by_scan is None else by_scan
+        return self._by_index(shape, question, matching) or self._exactly(shape, question, matching)
 
     def _remember(self, key: tuple[Any, ...], few: bool) -> None:
         if len(self._known) >= _KNOWN_FILTERS:
@@ -163,39 +161,44 @@ class PgVectorStore(OrmVectorStore):
 
     def _exactly(
         self, shape: Shape, question: Question, matching: Part, *, at_most: int | None = None, prepare: bool = False
-    ) -> list[Any]:
+    ) -> _Found:
         query = wire.Vector(question.vector)
-        if question.text is None:
-            statement = statements.search(shape, query, matching, question.top_k, at_most=at_most)
-            return wire.execute(self.alias, *statement, prepare=prepare)
-        nearest = exactly(shape, query, matching, fusion.depth(question.top_k), at_most=at_most)
-        return self._fused(shape, question, nearest, matching)
+        if question.text is not None:
+            nearest = exactly(shape, query, matching, fusion.depth(question.top_k), at_most=at_most)
+            return self._fused(shape, question, nearest, matching)
+        for spare in _SPARE:
+            count = question.top_k + spare
+            statement = statements.search(shape, query, matching, count, at_most=at_most)
+            found = _Found(question, wire.execute(self.alias, *statement, prepare=prepare))
+            is_all = len(found.rows) < count
+            if is_all or (at_most is not None and found.matched > at_most) or found.ends_clearly():
+                break
+        return found
 
-    def _by_index(self, shape: Shape, question: Question, matching: Part) -> list[Any] | None:
-        """The rows that a scan of the index finds, or None where it ends before there are enough of them.
+    def _by_index(self, shape: Shape, question: Question, matching: Part) -> _Found | None:
+        """What a scan of the index finds, or None where it ends before that is enough.
 
         What it has found last is rough: of few rows that match there, the nearest may be missing.
         """
         query = wire.Vector(question.vector)
         if question.text is not None:
             count = fusion.depth(question.top_k)
-            rows = self._fused(shape, question, by_index(shape, query, matching, count), matching)
-            return rows if rows and rows[0][0] >= count else None
-        rows = []
-        for more in (_SPARE_FILTERED if question.filter.parts else _SPARE, statements.TIES):
-            count = question.top_k + more
+            found = self._fused(shape, question, by_index(shape, query, matching, count), matching)
+            return found if found.matched >= count else None
+        for spare in _SPARE_FILTERED if question.filter.parts else _SPARE:
+            count = question.top_k + spare
             statement = statements.search_index(shape, query, matching, count)
             # Which plan is right for a filter depends on its values.
-            rows = wire.execute(self.alias, *statement, prepare=not question.filter.parts)
-            if len(rows) < count:
+            found = _Found(question, wire.execute(self.alias, *statement, prepare=not question.filter.parts))
+            if len(found.rows) < count:
                 return None
-            if _ends_clearly(shape, question, rows):
+            if found.ends_clearly():
                 break
-        return rows
+        return found
 
-    def _fused(self, shape: Shape, question: Question, nearest: Nearest, matching: Part) -> list[Any]:
+    def _fused(self, shape: Shape, question: Question, nearest: Nearest, matching: Part) -> _Found:
         statement = statements.hybrid(shape, nearest, matching, question.text or "", question.top_k)
-        return wire.execute(self.alias, *statement)
+        return _Found(question, wire.execute(self.alias, *statement))
 
     @retried
     def stats(self, collection: str) -> records.CollectionStats:
@@ -237,8 +240,8 @@ class PgVectorStore(OrmVectorStore):
         found = wanted = 0
         for vector in vectors[: codec.integer(sample, "sample", 1)]:
             question = Question(shape.dimension, shape.metric, vector, codec.integer(top_k, "top_k", 1), None, None)
-            rows = self._exactly(shape, question, condition(question.filter, "metadata"))
-            truth = {result.id for result in _results(shape, question, rows)}
+            exact = self._exactly(shape, question, condition(question.filter, "metadata"))
+            truth = {result.id for result in exact.results()}
             found += len(truth & {result.id for result in self.search(collection, vector, top_k)})
             wanted += len(truth)
         return found / wanted if wanted else 1.0
@@ -264,35 +267,43 @@ def _too_large(shape: Shape, matrix: Any) -> int | None:
     return first_beyond(matrix, MAX_HALF) if shape.kind == "halfvec" else None
 
 
-def _scores(shape: Shape, question: Question, rows: list[Any]) -> tuple[Any, list[float]]:
-    vectors = wire.unpack([row[2] for row in rows])
-    return vectors, scores(shape.metric, question.vector, vectors)
+class _Found:
+    """The rows that answer a question, see `statements.search`; with some more than it asks for, and roughly in order.
 
+    Attributes:
+        matched: how many rows were found to match the filter, where the statement tells.
+    """
 
-def _ends_clearly(shape: Shape, question: Question, rows: list[Any]) -> bool:
-    """Whether of more rows than were asked for the last are so far off that none which is as near can be missing."""
-    vectors, similar = _scores(shape, question, rows)
-    last = sorted(similar, reverse=True)[question.top_k - 1]
-    return min(similar) < last - indistinct(shape.metric, question.vector, vectors, last)
+    def __init__(self, question: Question, rows: list[Any]) -> None:
+        self.rows = rows
+        self.matched: int = rows[0][5] if rows and len(rows[0]) > 5 else len(rows)
+        self._question = question
+        self._scores: list[float]
+        if question.text is not None:
+            self._scores = [row[6] for row in rows]
+            self._order = [*range(len(rows))]
+        elif rows:
+            self._vectors: Any = wire.unpack([row[1] for row in rows])
+            self._scores = scores(question.metric, question.vector, self._vectors)
+            self._order = sorted(range(len(rows)), key=lambda place: (-self._scores[place], rows[place][0]))
 
+    def ends_clearly(self) -> bool:
+        """Whether the last are so far off that none which is missing can be among the nearest."""
+        last = self._scores[self._order[self._question.top_k - 1]]
+        return beyond(self._question.metric, self._question.vector, self._vectors, self._scores) < last
 
-def _results(shape: Shape, question: Question, rows: list[Any]) -> list[records.SearchResult]:
-    if not rows:
-        return []
-    if question.text is None:
-        vectors, similar = _scores(shape, question, rows)
-        best = sorted(range(len(rows)), key=lambda place: (-similar[place], rows[place][1]))[: question.top_k]
-    else:
-        vectors, similar = wire.unpack([row[2] for row in rows]), [row[6] for row in rows]
-        best = [*range(len(rows))]
-    return [
-        records.SearchResult(
-            id=rows[place][1],
-            vector=array("f", vectors[place].tobytes()),
-            content=rows[place][3],
-            metadata=codec.loads(rows[place][4]),
-            user_id=rows[place][5],
-            score=similar[place],
-        )
-        for place in best
-    ]
+    def results(self) -> list[records.SearchResult]:
+        """The nearest, best first, ties by id."""
+        if not self.rows:
+            return []
+        return [
+            records.SearchResult(
+                id=row[0],
+                vector=wire.unpack_one(row[1]),
+                content=row[2],
+                metadata=codec.loads(row[3]),
+                user_id=row[4],
+                score=self._scores[place],
+            )
+            for place, row in ((place, self.rows[place]) for place in self._order[: self._question.top_k])
+        ]

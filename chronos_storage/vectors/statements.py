@@ -14,7 +14,6 @@ A partial index is used only where the collection's number stands in the stateme
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,17 +24,6 @@ from .metrics import relative_error
 #: A statement, or a part of one, and the parameters of its placeholders.
 Part = tuple[str, list[Any]]
 
-#: How many rows beside the nearest a search looks at for the sake of their order, where float32 can't tell it.
-TIES = 1_000
-#: By metric: the most by which pgvector's distance may be off, and the parameters of that.
-_ERRORS: dict[str, Callable[[Shape, Any], Part]] = {
-    "cosine": lambda shape, query: (f"{relative_error(shape.dimension)!r}::float8", []),
-    "l2": lambda shape, query: (f"distance * {relative_error(shape.dimension)!r} + 1e-20", []),
-    "inner_product": lambda shape, query: (
-        f"vector_norm(vector) * vector_norm(%s) * {relative_error(shape.dimension)!r} + 1e-30",
-        [query],
-    ),
-}
 #: A filter that no more rows match is answered by sorting them, however small the collection.
 _FEW = 1_000
 #: What pgvector may look at in a scan, and take for it in multiples of work_mem: more than it needs.
@@ -116,34 +104,41 @@ _COLUMNS = "e.embedding_id, e.vector, e.content, e.metadata::text, e.user_id"
 
 def search_index(shape: Shape, query: Any, matching: Part, top_k: int) -> Part:
     """A search by vector alone, by the index; its rows are those of `search`, in the index's rough order."""
-    columns = f"NULL::bigint, {_COLUMNS}, NULL::float8"
-    return _candidates(shape, query, matching, top_k, columns)
+    return _candidates(shape, query, matching, top_k, _COLUMNS)
 
 
-def search(shape: Shape, query: Any, matching: Part, top_k: int, *, at_most: int | None = None) -> Part:
+def search(shape: Shape, query: Any, matching: Part, count: int, *, at_most: int | None = None) -> Part:
     """A search by vector alone of all rows that match; with `at_most`, of so many of them and one more.
 
-    Its rows, in no order: how many matched, then the embedding's columns, and NULL. They are the `top_k` nearest, and
-    those that may be among them for all that pgvector, which computes in float32, can tell.
+    Its rows, in no order: the embedding's columns, and with `at_most`, how many matched. They are the `count` nearest
+    as far as pgvector can tell, which computes in float32; see `metrics.beyond`.
     """
     condition, parameters = matching
-    bound = "" if at_most is None else f" LIMIT {at_most + 1}"
-    error, error_parameters = _ERRORS[shape.metric](shape, query)
-    # Narrow rows: to sort whole ones would take longer than to fetch the winners again.
+    least, least_parameters = _least(shape, query)
+    kept, bound, matched = "NOT MATERIALIZED", "", ""
+    if at_most is not None:
+        kept, bound, matched = "MATERIALIZED", f" LIMIT {at_most + 1}", ", (SELECT count(*) FROM matching)"
+    # Narrow rows: to sort whole ones would take longer than to fetch the winners again, by their place in the table.
     sql = (
-        f"WITH matching AS MATERIALIZED (SELECT id, embedding_id, distance, {error} AS error"
-        f" FROM (SELECT id, embedding_id, vector, vector {shape.operator} %s AS distance FROM {TABLE}"
-        f" WHERE collection_id = {shape.id} AND {condition}{bound}) AS compared),"
-        f" last AS (SELECT distance + error AS most FROM matching ORDER BY most LIMIT 1 OFFSET {top_k - 1}),"
-        " nearest AS (SELECT id FROM matching WHERE distance - error <= coalesce((SELECT most FROM last), 'Infinity')"
-        f" ORDER BY distance, embedding_id LIMIT {top_k + TIES})"
-        f" SELECT (SELECT count(*) FROM matching), {_COLUMNS}, NULL::float8 FROM nearest JOIN {TABLE} AS e USING (id)"
+        f"WITH matching AS {kept} (SELECT ctid AS place, embedding_id, {least} AS least FROM {TABLE}"
+        f" WHERE collection_id = {shape.id} AND {condition}{bound}),"
+        f" nearest AS (SELECT place FROM matching ORDER BY least, embedding_id LIMIT {count})"
+        f" SELECT {_COLUMNS}{matched} FROM nearest JOIN {TABLE} AS e ON e.ctid = nearest.place"
     )
-    return sql, [*error_parameters, query, *parameters]
+    return sql, [*least_parameters, *parameters]
+
+
+def _least(shape: Shape, query: Any) -> Part:
+    """The distance, or something that no farther row has less of, even where float32 can't tell which is farther."""
+    if shape.metric != "inner_product":
+        return f"vector {shape.operator} %s", [query]
+    # The error of this one grows with the vector's length, and not with the distance.
+    error = relative_error(shape.dimension)
+    return f"(vector {shape.operator} %s) - vector_norm(vector) * vector_norm(%s) * {error!r}", [query, query]
 
 
 def hybrid(shape: Shape, nearest: Nearest, matching: Part, text: str, top_k: int) -> Part:
-    """A search by vector and words; its rows: how many matched, the embedding's columns, the fused score."""
+    """A search by vector and words; its rows: the embedding's columns, how many matched, the fused score."""
     condition, parameters = matching
     # Without an index the words of every row are worked out, once; with one, those of the rows it finds.
     texts = "NOT MATERIALIZED" if shape.indexed else "MATERIALIZED"
@@ -160,7 +155,7 @@ def hybrid(shape: Shape, nearest: Nearest, matching: Part, text: str, top_k: int
         " UNION ALL (SELECT id, row_number() OVER (ORDER BY rank DESC, embedding_id) AS place"
         f" FROM worded ORDER BY place LIMIT {depth(top_k)})),"
         f" fused AS (SELECT id, sum(1.0::float8 / ({CONSTANT} + place)) AS score FROM places GROUP BY id)"
-        f" SELECT {nearest.matched}, {_COLUMNS}, fused.score FROM fused JOIN {TABLE} AS e ON e.id = fused.id"
+        f" SELECT {_COLUMNS}, {nearest.matched}, fused.score FROM fused JOIN {TABLE} AS e ON e.id = fused.id"
         f" ORDER BY fused.score DESC, e.embedding_id LIMIT {top_k}"
     )
     return sql, [*nearest.parameters, text, *parameters]

@@ -7,6 +7,8 @@ array has a header of its dimensions and element type, then each element behind 
 from __future__ import annotations
 
 import struct
+import sys
+from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -66,10 +68,22 @@ class _VectorsDumper(Dumper):
         return struct.pack(">iiIii", 1, 0, self.element_type, count, 1) + elements.tobytes()
 
 
+#: The numbers of a vector, as they are sent.
+_SENT = np.dtype(">f4")
+
+
 def unpack(vectors: list[bytes]) -> Any:
-    """The vectors that pgvector sent, a row each, in an array of float32."""
-    matrix = np.frombuffer(b"".join(vectors), dtype=">f4").reshape(len(vectors), -1)
-    return matrix[:, 1:].astype(np.float32)  # before the numbers stand as many bytes as one takes
+    """The vectors that pgvector sent, a row each, in an array of float64."""
+    matrix = np.frombuffer(b"".join(vectors), dtype=_SENT).reshape(len(vectors), -1)
+    return matrix[:, 1:].astype(np.float64)  # before the numbers stand as many bytes as one takes
+
+
+def unpack_one(vector: bytes) -> array[float]:
+    """A vector that pgvector sent."""
+    numbers = array("f", vector[4:])
+    if sys.byteorder == "little":
+        numbers.byteswap()
+    return numbers
 
 
 #: The driver's connections that know our parameters.

@@ -89,7 +89,7 @@ def explained(store: PgVectorStore) -> str:
     plans = []
 
     def explain(execute, sql, parameters, many, context):
-        if sql.lstrip().startswith(("SELECT NULL", "WITH")):
+        if "FROM chronos_vectors_embedding" in sql:
             execute(f"EXPLAIN {sql}", parameters, many, context)
             plans.extend(row[0].decode() if isinstance(row[0], bytes) else row[0] for row in context["cursor"])
         return execute(sql, parameters, many, context)

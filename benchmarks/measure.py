@@ -54,7 +54,16 @@ class Figure:
         return None if self.at_most is None else self.ratio <= self.at_most
 
 
-def rate(name: str, count: int, ours: Side, other: Side, *, rounds: int, at_least: float | None = None) -> Figure:
+def rate(
+    name: str,
+    count: int,
+    ours: Side,
+    other: Side,
+    *,
+    rounds: int,
+    at_least: float | None = None,
+    against: str = BARE,
+) -> Figure:
     """How many a second, where each side does `count` at a time; a ratio of 1 is as fast as the other."""
     pairs = interleaved(ours, other, rounds)
     return Figure(
@@ -63,6 +72,7 @@ def rate(name: str, count: int, ours: Side, other: Side, *, rounds: int, at_leas
         ours=median(count / mine for mine, _ in pairs),
         other=median(count / theirs for _, theirs in pairs),
         ratio=median(theirs / mine for mine, theirs in pairs),
+        against=against,
         at_least=at_least,
         rounds=pairs,
     )

@@ -153,7 +153,37 @@ def _postgres(vendor: Vendor, database: Database, store: VectorStore, sample: Sa
         _each(ours, sample, 5),
         rounds=2,
     )
+    yield from _wire(store, bare, sample, rounds)
     bare.close()
+
+
+def _wire(store: VectorStore, bare: BareVectors, sample: Sample, rounds: int) -> Iterator[Figure]:
+    """What is gained by writing and reading many vectors at once, where pgvector's package takes one by one."""
+    from chronos_storage.vectors import wire
+
+    alias: str = store.alias  # type: ignore[attr-defined]
+    vectors = sample.vectors[:250]
+    write = "SELECT cardinality(%s::vector[])"
+    read = f"SELECT vector FROM bare LIMIT {len(vectors)}"
+    sides = {
+        "write": (
+            lambda: wire.execute(alias, write, [wire.Vectors(vectors)]),
+            lambda: bare.rows(write, [Vector(vector) for vector in vectors]),
+        ),
+        "read": (
+            lambda: wire.unpack([row[0] for row in wire.execute(alias, read, [])]),
+            lambda: np.array([row[0].to_numpy() for row in bare.rows(read)], np.float64),
+        ),
+    }
+    for name, (ours, other) in sides.items():
+        yield rate(
+            f"{name} {len(vectors)} vectors in a statement",
+            20 * len(vectors),
+            always(ours, 20),
+            always(other, 20),
+            rounds=rounds,
+            against="pgvector's own",
+        )
 
 
 def _each(search: Callable[[Any], object], sample: Sample, step: int = 1) -> Side:
@@ -228,8 +258,12 @@ class BareVectors:
         searches = [lambda query, plan=plan: self._ids(plan, sample.rare, Vector(query)) for plan in plans]
         return min(searches, key=lambda search: min(timed(_each(search, sample)) for _ in range(3)))
 
+    def rows(self, sql: str, *parameters: Any) -> list[Any]:
+        """What a prepared statement gives, in binary."""
+        return self._connection.execute(sql, parameters, prepare=True, binary=True).fetchall()
+
     def _ids(self, sql: str, *parameters: Any) -> list[str]:
-        return [row[0] for row in self._connection.execute(sql, parameters, prepare=True, binary=True).fetchall()]
+        return [row[0] for row in self.rows(sql, *parameters)]
 
     def close(self) -> None:
         """Disconnect."""

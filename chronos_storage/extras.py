@@ -13,6 +13,7 @@ _EXTRAS = {
     "django_redis": "redis",
     "drf_spectacular": "rest",
     "numpy": "vectors",
+    "pgvector": "vectors",
     "psycopg": "postgres",
     "rest_framework": "rest",
     "rest_framework_api_key": "keys",

@@ -19,8 +19,9 @@ from typing import Any
 
 from django.db import DatabaseError, connections, transaction
 
+from . import indexes
 from .base import Progress
-from .indexes import INDEXED_FROM, LOCK, TABLE, Shape, definitions
+from .indexes import INDEXED_FROM, LOCK, TABLE, Shape
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ _NEEDLESS = f"""
 _CANCEL = """
     SELECT pg_cancel_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND state = 'active' AND (
-        query LIKE 'CREATE INDEX CONCURRENTLY chronos_vectors_%%'
+        query ~ '^CREATE INDEX CONCURRENTLY "?chronos_vectors_'
         OR (query LIKE 'DROP INDEX CONCURRENTLY IF EXISTS chronos_vectors_%%'
             AND query_start < clock_timestamp() - make_interval(secs => %s)))
 """
@@ -137,9 +138,9 @@ class _Work(threading.Thread):
     def _work(self, cursor: Any) -> None:
         _end_orphans(cursor)
         if self.shape and _exists(cursor, self.shape):  # not dropped meanwhile
-            for name, definition in definitions(self.shape).items():
-                if self.anew or not _is_valid(cursor, name):
-                    self._make(cursor, name, definition)
+            for index, new in zip(indexes.of(self.shape), indexes.of(self.shape, "_new"), strict=True):
+                if self.anew or not _is_valid(cursor, index.name):
+                    self._make(cursor, index.name, indexes.create(self.alias, new))
                 if self._cancelled.is_set():
                     return
             _let_planner_know(cursor, self.shape)
@@ -147,13 +148,13 @@ class _Work(threading.Thread):
         for [name] in cursor.fetchall():
             _drop(cursor, name)
 
-    def _make(self, cursor: Any, name: str, definition: str) -> None:
+    def _make(self, cursor: Any, name: str, statement: str) -> None:
         for leftover in (f"{name}_new", f"{name}_old"):  # of work that was broken off
             _drop(cursor, leftover)
         if self._cancelled.is_set():
             return
         try:
-            cursor.execute(f"CREATE INDEX CONCURRENTLY {name}_new ON {TABLE} {definition}")
+            cursor.execute(statement)
         except DatabaseError:
             # Half an index answers no search, and every write would have to keep it.
             _drop(cursor, f"{name}_new")

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     _VectorField = models.Field[Any, array[float]]
     _TextField = models.TextField[str, str]
 else:
-    _VectorField, _TextField = models.Field, models.TextField
+    _TextField = models.TextField
+    try:
+        from pgvector.django import VectorField as _VectorField
+    except ImportError:  # it needs psycopg, which a host without PostgreSQL need not have
+        _VectorField = models.Field
 
 
 def pack(vector: array[float]) -> bytes:
@@ -37,7 +41,11 @@ def unpack(data: bytes) -> array[float]:
 
 
 class VectorField(_VectorField):
-    """A vector of float32, of any dimension: pgvector's ``vector`` on PostgreSQL, packed bytes elsewhere."""
+    """A vector of float32, of any dimension: pgvector's ``vector`` on PostgreSQL, packed bytes elsewhere.
+
+    Where psycopg and pgvector's package are installed, it is a subclass of the package's field; migrations have it by
+    the same name and arguments with and without.
+    """
 
     description: str = "Vector of float32"
     empty_strings_allowed = False
@@ -52,17 +60,21 @@ class VectorField(_VectorField):
         if value is None:
             return None
         if connection.vendor == "postgresql":
-            return codec.vector([float(number) for number in value.strip("[]").split(",")], self.name)
+            parent: Any = super()
+            return codec.vector(parent.from_db_value(value, expression, connection), self.name)
         return unpack(value)
 
     def to_python(self, value: Any) -> Any:
         return codec.vector(codec.loads(value) if isinstance(value, str) else value, self.name)
 
+    def get_prep_value(self, value: Any) -> Any:
+        return value  # what its database takes is made of it below
+
     def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
         if value is None or hasattr(value, "as_sql"):
             return value
         vector = codec.vector(value, self.name)
-        return codec.dumps(vector.tolist()) if connection.vendor == "postgresql" else pack(vector)
+        return super().get_prep_value(vector.tolist()) if connection.vendor == "postgresql" else pack(vector)
 
     def value_to_string(self, obj: models.Model) -> str:
         return codec.dumps(list(self.value_from_object(obj)))

@@ -7,8 +7,19 @@ Small collections have none: each costs every search of the table some planning.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
+from django.contrib.postgres.indexes import GinIndex, OpClass, PostgresIndex
 from django.db import connections
+from django.db.models import F, Q, Value
+from django.db.models.expressions import OrderBy, RawSQL
+from django.db.models.functions import Cast, Collate
+from django.db.models.indexes import IndexExpression
+from django.db.models.sql import Query
+from pgvector.django import CosineDistance, HalfVectorField, HnswIndex, L2Distance, MaxInnerProduct, VectorField
+
+from .models import Embedding
 
 #: From so many embeddings on a collection has its indexes.
 INDEXED_FROM = 10_000
@@ -18,8 +29,12 @@ MAX_VECTOR, MAX_HALFVEC = 2_000, 4_000
 MAX_HALF = 65_504
 #: The content as an index holds its words: a ``tsvector`` can't be larger than a megabyte.
 WORDS = "to_tsvector('english', left(content, 100000))"
-#: By metric: pgvector's operator of its distance, and the end of its operator classes' names.
-OPERATORS = {"cosine": ("<=>", "cosine_ops"), "l2": ("<->", "l2_ops"), "inner_product": ("<#>", "ip_ops")}
+#: By metric: the expression of its distance, and the end of its operator classes' names.
+_DISTANCES: dict[str, tuple[Any, str]] = {
+    "cosine": (CosineDistance, "cosine_ops"),
+    "l2": (L2Distance, "l2_ops"),
+    "inner_product": (MaxInnerProduct, "ip_ops"),
+}
 
 TABLE = "chronos_vectors_embedding"
 #: The key of the advisory lock that all work on the indexes takes: any number of our own, of 31 bits.
@@ -40,10 +55,12 @@ class Shape:
     """What a statement has to know of a collection.
 
     Attributes:
+        using: the alias of its database.
         indexed: whether its HNSW index is there and complete.
         rows: how many rows the index has, about.
     """
 
+    using: str
     id: int
     dimension: int
     metric: str
@@ -59,26 +76,50 @@ class Shape:
         return "vector" if self.dimension <= MAX_VECTOR else "halfvec"
 
     @property
-    def operator(self) -> str:
-        """The operator that gives the distance."""
-        return OPERATORS[self.metric][0]
+    def distance(self) -> str:
+        """The distance of a row's vector to a parameter."""
+        return _distance(self.using, self.metric, None)
 
     @property
-    def expression(self) -> str:
-        """What the index is on."""
-        return f"(vector::{self.kind}({self.dimension}))"
+    def indexed_distance(self) -> str:
+        """The same as the index has it, of the type and dimension that it is on."""
+        return _distance(self.using, self.metric, self.dimension)
 
 
-def definitions(shape: Shape) -> dict[str, str]:
-    """By name: what each index is on, and how."""
-    where = f"WHERE collection_id = {shape.id}"
-    operators = f"{shape.kind}_{OPERATORS[shape.metric][1]}"
-    parameters = f"m = {shape.m}, ef_construction = {shape.ef_construction}"
-    return {
-        f"chronos_vectors_{shape.id}_words": f"USING gin ({WORDS}) {where}",
+def _of_dimension(expression: Any, dimension: int) -> Any:
+    """A vector as HNSW takes it: by its dimension, of one type or the other."""
+    kind: Any = VectorField if dimension <= MAX_VECTOR else HalfVectorField
+    return Cast(expression, kind(dimensions=dimension))
+
+
+@cache
+def _distance(using: str, metric: str, dimension: int | None) -> str:
+    vectors = [F("vector"), Value("")]
+    if dimension is not None:
+        vectors = [_of_dimension(vector, dimension) for vector in vectors]
+    query = Query(Embedding, alias_cols=False)
+    expression = _DISTANCES[metric][0](*vectors).resolve_expression(query)
+    return str(query.get_compiler(using).compile(expression)[0])
+
+
+def of(shape: Shape, ending: str = "") -> list[PostgresIndex]:
+    """A collection's indexes, and how each is built, with this behind their names."""
+    name, on_it = f"chronos_vectors_{shape.id}", Q(collection_id=shape.id)
+    operators = OpClass(_of_dimension(F("vector"), shape.dimension), f"{shape.kind}_{_DISTANCES[shape.metric][1]}")
+    return [
+        GinIndex(RawSQL(WORDS, ()), name=f"{name}_words{ending}", condition=on_it),  # noqa: S611  (of our own words)
         # Last: a search takes its being there for the sign that both are.
-        f"chronos_vectors_{shape.id}_hnsw": f"USING hnsw ({shape.expression} {operators}) WITH ({parameters}) {where}",
-    }
+        HnswIndex(
+            operators, name=f"{name}_hnsw{ending}", m=shape.m, ef_construction=shape.ef_construction, condition=on_it
+        ),
+    ]
+
+
+def create(using: str, index: PostgresIndex) -> str:
+    """The statement that builds an index beside the work of others."""
+    # As the app django.contrib.postgres does, which a host need not have, so that an operator class stands last.
+    IndexExpression.register_wrappers(OrderBy, OpClass, Collate)
+    return str(index.create_sql(Embedding, connections[using].schema_editor(), concurrently=True))
 
 
 def state(alias: str, collection_id: int) -> tuple[str, int]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from django.db import connections, transaction
+from pgvector import Vector
 
 from .. import codec, records
 from ..exceptions import InvalidRecord, NotFound, NotSupported
@@ -162,7 +163,7 @@ class PgVectorStore(OrmVectorStore):
     def _exactly(
         self, shape: Shape, question: Question, matching: Part, *, at_most: int | None = None, prepare: bool = False
     ) -> _Found:
-        query = wire.Vector(question.vector)
+        query = Vector(question.vector)
         if question.text is not None:
             nearest = exactly(shape, query, matching, fusion.depth(question.top_k), at_most=at_most)
             return self._fused(shape, question, nearest, matching)
@@ -180,7 +181,7 @@ class PgVectorStore(OrmVectorStore):
 
         What it has found last is rough: of few rows that match there, the nearest may be missing.
         """
-        query = wire.Vector(question.vector)
+        query = Vector(question.vector)
         if question.text is not None:
             count = fusion.depth(question.top_k)
             found = self._fused(shape, question, by_index(shape, query, matching, count), matching)
@@ -257,7 +258,7 @@ class PgVectorStore(OrmVectorStore):
         found = wire.execute(self.alias, indexes.SHAPE, [name])
         if not found:
             raise NotFound(f"there is no collection {name!r}")
-        shape = Shape(*found[0])
+        shape = Shape(self.alias, *found[0])
         self._shapes[self.alias, name] = shape, time.monotonic() + _FRESH_SECONDS
         return shape
 
@@ -289,7 +290,7 @@ class _Found:
 
     def ends_clearly(self) -> bool:
         """Whether the last are so far off that none which is missing can be among the nearest."""
-        last = self._scores[self._order[self._question.top_k - 1]]
+        last: float = self._scores[self._order[self._question.top_k - 1]]
         return beyond(self._question.metric, self._question.vector, self._vectors, self._scores) < last
 
     def results(self) -> list[records.SearchResult]:

@@ -50,7 +50,7 @@ def exactly(shape: Shape, query: Any, matching: Part, count: int, *, at_most: in
     condition, parameters = matching
     bound = "" if at_most is None else f" LIMIT {at_most + 1}"
     return Nearest(
-        f"matching AS MATERIALIZED (SELECT id, embedding_id, vector {shape.operator} %s AS distance"
+        f"matching AS MATERIALIZED (SELECT id, embedding_id, {shape.distance} AS distance"
         f" FROM {TABLE} WHERE collection_id = {shape.id} AND {condition}{bound}),"
         f" nearest AS (SELECT * FROM matching ORDER BY distance, embedding_id LIMIT {count})",
         [query, *parameters],
@@ -63,7 +63,7 @@ def by_index(shape: Shape, query: Any, matching: Part, count: int) -> Nearest:
     candidates, parameters = _candidates(shape, query, matching, count, "id, embedding_id, vector")
     return Nearest(
         f"candidates AS MATERIALIZED ({candidates}),"
-        f" nearest AS (SELECT id, embedding_id, vector {shape.operator} %s AS distance"
+        f" nearest AS (SELECT id, embedding_id, {shape.distance} AS distance"
         f" FROM candidates ORDER BY distance, embedding_id LIMIT {count})",
         [*parameters, query],
         "(SELECT count(*) FROM nearest)",
@@ -84,8 +84,7 @@ def _candidates(shape: Shape, query: Any, matching: Part, count: int, columns: s
         f" || set_config('hnsw.scan_mem_multiplier', '{_MEMORY_FACTOR}', true)"
         " || set_config('hnsw.iterative_scan', 'relaxed_order', true)) IS NOT NULL"
     )
-    order = f"ORDER BY {shape.expression} {shape.operator} %s::{shape.kind}({shape.dimension})"
-    rows = f"{TABLE} AS e WHERE collection_id = {shape.id} AND {settings} {order}"
+    rows = f"{TABLE} AS e WHERE collection_id = {shape.id} AND {settings} ORDER BY {shape.indexed_distance}"
     if condition != "TRUE":
         # Among so many of the nearest enough match, if those that match are anywhere; if they are far, the caller sorts
         # all of them, which is sooner done than a deep scan, and finds the nearest.
@@ -131,10 +130,10 @@ def search(shape: Shape, query: Any, matching: Part, count: int, *, at_most: int
 def _least(shape: Shape, query: Any) -> Part:
     """The distance, or something that no farther row has less of, even where float32 can't tell which is farther."""
     if shape.metric != "inner_product":
-        return f"vector {shape.operator} %s", [query]
+        return shape.distance, [query]
     # The error of this one grows with the vector's length, and not with the distance.
     error = relative_error(shape.dimension)
-    return f"(vector {shape.operator} %s) - vector_norm(vector) * vector_norm(%s) * {error!r}", [query, query]
+    return f"{shape.distance} - vector_norm(vector) * vector_norm(%s) * {error!r}", [query, query]
 
 
 def hybrid(shape: Shape, nearest: Nearest, matching: Part, text: str, top_k: int) -> Part:

@@ -1,4 +1,7 @@
-"""PostgreSQL's binary formats for vectors, and a cursor that speaks them: text would cost more than the search.
+"""Vectors in PostgreSQL's binary formats, and a cursor that speaks them: text would cost more than the search.
+
+A single vector is written by pgvector's package. Many at once, written as an array and read as a matrix, are ours:
+``python -m benchmarks vectors`` shows what that gains over one by one.
 
 A vector is its dimension and a zero as 16-bit integers, then float32, all big-endian (pgvector, ``vector_send``); an
 array has a header of its dimensions and element type, then each element behind its length (``array_send``).
@@ -12,26 +15,18 @@ from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import psycopg
 from django.db import connections
-from psycopg.adapt import Dumper
+from pgvector.psycopg.vector import register_vector_info
+from psycopg.adapt import AdaptersMap, Dumper
 from psycopg.pq import Format
+from psycopg.types import TypeInfo
+from psycopg.types.string import ByteaBinaryLoader
 
 from .. import preparing
-
-
-@dataclass(frozen=True, slots=True)
-class Vector:
-    """A parameter of the type ``vector``.
-
-    Attributes:
-        numbers: an array of float32.
-    """
-
-    numbers: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +38,6 @@ class Vectors:
     """
 
     matrix: Any
-
-
-class _VectorDumper(Dumper):
-    format = Format.BINARY
-
-    def dump(self, value: Vector) -> bytes:
-        numbers: bytes = value.numbers.astype(">f4").tobytes()
-        return struct.pack(">HH", len(value.numbers), 0) + numbers
 
 
 class _VectorsDumper(Dumper):
@@ -86,24 +73,26 @@ def unpack_one(vector: bytes) -> array[float]:
     return numbers
 
 
-#: The driver's connections that know our parameters.
-_adapted: WeakSet[psycopg.Connection[Any]] = WeakSet()
+#: By the driver's connection: what our statements on it know of vectors, and those of the host don't.
+_adapters: WeakKeyDictionary[psycopg.Connection[Any], AdaptersMap] = WeakKeyDictionary()
 
 
-def _adapt(wrapper: Any) -> None:
-    """Tell a connection of our parameters; each database has numbers of its own for an extension's types."""
+def _adapt(wrapper: Any) -> AdaptersMap:
+    """The adapters of a connection; each database has numbers of its own for an extension's types."""
     connection: psycopg.Connection[Any] = wrapper.connection
     query = "SELECT 'vector'::regtype::oid, 'vector[]'::regtype::oid, pg_backend_pid()"
     vector, vectors, session = connection.execute(query).fetchone() or (0, 0, 0)
-    one: Any = type("VectorDumper", (_VectorDumper,), {"oid": vector})
+    adapters: Any = AdaptersMap(connection.adapters)
+    register_vector_info(adapters, TypeInfo("vector", vector, vectors))
+    adapters.register_loader(vector, ByteaBinaryLoader)
     several: Any = type("VectorsDumper", (_VectorsDumper,), {"oid": vectors, "element_type": vector})
-    connection.adapters.register_dumper(Vector, one)
-    connection.adapters.register_dumper(Vectors, several)
-    _adapted.add(connection)
+    adapters.register_dumper(Vectors, several)
+    _adapters[connection] = adapters
     if session != connection.info.backend_pid and not _host_decides(wrapper):
         # Not the server itself has greeted us. A statement of the same name, prepared by somebody else in the session
         # that we are given, would be taken for ours without an error.
         preparing.turn_off(wrapper)
+    return _adapters[connection]
 
 
 def _host_decides(wrapper: Any) -> bool:
@@ -112,13 +101,18 @@ def _host_decides(wrapper: Any) -> bool:
 
 
 class _Cursor(psycopg.Cursor[Any]):
-    """A cursor that prepares its statements from their first use on, or never, whatever Django has for its own."""
+    """A cursor with adapters of its own, which prepares its statements as it says, whatever Django has for its own.
 
-    prepares = False
+    Attributes:
+        threshold: the driver's `prepare_threshold` while it executes: 0 prepares from the first use on, None never.
+    """
+
+    adapters: Any = None
+    threshold: int | None = None
 
     def execute(self, *arguments: Any, **options: Any) -> Any:
         connection = self.connection
-        threshold, connection.prepare_threshold = connection.prepare_threshold, 0 if self.prepares else None
+        threshold, connection.prepare_threshold = connection.prepare_threshold, self.threshold
         try:
             return super().execute(*arguments, **options)
         finally:
@@ -147,23 +141,25 @@ def execute_each(using: str, sql: str, parameters: Iterable[list[Any]]) -> list[
 
 
 def _connected(using: str) -> Any:
-    """Django's connection, whose driver knows our parameters."""
+    """Django's connection, made where it isn't."""
     connection: Any = connections[using]
     connection.close_if_health_check_failed()
     connection.ensure_connection()
-    if connection.connection not in _adapted:
-        with connection.wrap_database_errors:
-            _adapt(connection)
     return connection
 
 
 def _begun(connection: Any, sql: str, parameters: list[Any], prepare: bool) -> Any:
-    if _host_decides(connection) and not preparing.is_off(connection):
-        cursor = psycopg.Cursor(connection.connection)
-    else:
-        cursor = _Cursor(connection.connection)
-        disabled = connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS") or preparing.is_off(connection)
-        cursor.prepares = prepare and not disabled
+    if (adapters := _adapters.get(connection.connection)) is None:
+        with connection.wrap_database_errors:
+            adapters = _adapt(connection)
+    cursor = _Cursor(connection.connection)
+    cursor.adapters = adapters
+    if preparing.is_off(connection):
+        cursor.threshold = None
+    elif _host_decides(connection):
+        cursor.threshold = connection.connection.prepare_threshold
+    elif prepare and not connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
+        cursor.threshold = 0
     cursor.format = Format.BINARY
     # Django's wrapper translates errors and tells whoever logs or forbids queries.
     wrapped = connection._prepare_cursor(cursor)

@@ -71,6 +71,29 @@ def test_a_missing_library_is_named_with_its_extra() -> None:
     assert check == "chronos_vectors.E001: chronos_storage.vectors needs NumPy. Install chronos-storage[vectors]."
 
 
+@pytest.mark.parametrize("absent", ["", "pgvector", "psycopg psycopg2"])
+def test_vectors_on_sqlite_need_no_driver_of_postgresql(absent: str) -> None:
+    """pgvector's field is the base of ours where it can be imported; migrations are the same with and without."""
+    base, field, nothing, found, store = project(
+        "from chronos_storage.vectors.fields import VectorField; raise Exception(VectorField.__base__.__module__)",
+        "raise Exception(VectorField().deconstruct()[1:])",
+        "from django.core.management import call_command; call_command('migrate', 'chronos_vectors', verbosity=0);"
+        " call_command('makemigrations', check_changes=True, dry_run=True, verbosity=0)",
+        "from chronos_storage import vector_store as vectors; from chronos_storage.records import Embedding;"
+        " vectors.create_collection('c', 2);"
+        " vectors.upsert('c', [Embedding(id='far', vector=[0, 1]), Embedding(id='near', vector=[1, 0])]);"
+        " raise Exception([each.id for each in vectors.search('c', [1, 0])], vectors.get('c', 'near').vector)",
+        "import chronos_storage.vectors.pgvector",
+        absent=absent,
+        apps="chronos_storage chronos_storage.vectors",
+    )
+    assert base == f"Exception: {'django.db.models.fields' if absent else 'pgvector.django.vector'}"
+    assert field == "Exception: ('chronos_storage.vectors.fields.VectorField', [], {})"
+    assert nothing == "nothing"
+    assert found == "Exception: (['near', 'far'], array('f', [1.0, 0.0]))"
+    assert store.partition(":")[0] == ("ModuleNotFoundError" if absent else "nothing")
+
+
 def test_a_missing_app_is_named() -> None:
     lines = project(
         "from chronos_storage import storage; storage.list_sessions()",

@@ -1,9 +1,9 @@
-"""The asynchronous twin of a synchronous method, made once for all of them.
+"""The asynchronous variant of a synchronous method, made once for all of them.
 
-A twin is written as a declaration without a body, so that type checkers and readers find its name, and takes its
+A variant is written as a declaration without a body, so that type checkers and readers find its name, and takes its
 parameters and its result from its method::
 
-    @twin(get_session)
+    @async_variant(get_session)
     def aget_session(self) -> Any: ...
 
 What a coroutine yields to the event loop is nobody's business: it is typed as None and not as Any, with which mypy
@@ -41,7 +41,7 @@ async def hop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     return result
 
 
-def twin(
+def async_variant(
     method: Callable[Concatenate[S, P], T],
 ) -> Callable[[Declaration], Callable[Concatenate[S, P], Coroutine[None, None, T]]]:
     """`method` for asynchronous callers."""
@@ -54,7 +54,7 @@ def twin(
     return _as_declared(call, name)
 
 
-def iterator_twin(
+def async_iterator(
     method: Callable[Concatenate[S, P], Iterator[T]],
 ) -> Callable[[Declaration], Callable[Concatenate[S, P], AsyncGenerator[T, None]]]:
     """`method`, an iterator, for asynchronous callers: one hop to the thread for every 200 items."""
@@ -80,7 +80,7 @@ def _as_declared(call: C, name: str) -> Callable[[Declaration], C]:
     def named(declaration: Declaration) -> C:
         for attribute in ("__module__", "__name__", "__qualname__"):
             setattr(call, attribute, getattr(declaration, attribute))
-        call.__doc__ = f"The asynchronous twin of `{name}`."
+        call.__doc__ = f"The asynchronous variant of `{name}`."
         return call
 
     return named

@@ -1,6 +1,6 @@
 """`Storage`: the interface of every backend.
 
-Each method is written once, synchronously; its asynchronous twin, with the prefix ``a``, is made here. All take and
+Each method is written once, synchronously; its asynchronous variant, with the prefix ``a``, is made here. All take and
 return the records of `chronos_storage.records`, refuse what no backend can keep with `InvalidRecord`, and never
 change the caller's object. What each call means is the same on every backend; `chronos_storage.testing` has the tests.
 
@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, ClassVar, Literal, ParamSpec, TypeVar
 
-from ..async_variants import hop, iterator_twin, twin
+from ..async_variants import async_iterator, async_variant, hop
 from ..chains.permit import PurgePermit as PurgePermit
 from ..records import (
     AuditLog,
@@ -60,7 +60,7 @@ class Storage(ABC):
             AlreadyExists: the id is taken, be it by a soft-deleted session; the error then says so.
         """
 
-    @twin(create_session)
+    @async_variant(create_session)
     def acreate_session(self) -> Any: ...
 
     @abstractmethod
@@ -71,14 +71,14 @@ class Storage(ABC):
             NotFound: the session is soft-deleted.
         """
 
-    @twin(save_session)
+    @async_variant(save_session)
     def asave_session(self) -> Any: ...
 
     @abstractmethod
     def get_session(self, id: str, *, include_deleted: bool = False) -> Session | None:
         """The session, or None."""
 
-    @twin(get_session)
+    @async_variant(get_session)
     def aget_session(self) -> Any: ...
 
     @abstractmethod
@@ -89,7 +89,7 @@ class Storage(ABC):
             NotFound: no such session, or it is soft-deleted.
         """
 
-    @twin(update_session)
+    @async_variant(update_session)
     def aupdate_session(self) -> Any: ...
 
     @abstractmethod
@@ -101,7 +101,7 @@ class Storage(ABC):
             NotFound: no such session, or it is soft-deleted.
         """
 
-    @twin(patch_session)
+    @async_variant(patch_session)
     def apatch_session(self) -> Any: ...
 
     @abstractmethod
@@ -112,7 +112,7 @@ class Storage(ABC):
             NotFound: no such session, or it is soft-deleted.
         """
 
-    @twin(patch_session_metadata)
+    @async_variant(patch_session_metadata)
     def apatch_session_metadata(self) -> Any: ...
 
     @abstractmethod
@@ -131,7 +131,7 @@ class Storage(ABC):
     ) -> list[Session]:
         """Sessions that match every filter given, newest first by the time that `order` names."""
 
-    @twin(list_sessions)
+    @async_variant(list_sessions)
     def alist_sessions(self) -> Any: ...
 
     @abstractmethod
@@ -148,7 +148,7 @@ class Storage(ABC):
     ) -> Iterator[Session]:
         """`list_sessions`, page by page."""
 
-    @iterator_twin(iter_sessions)
+    @async_iterator(iter_sessions)
     def aiter_sessions(self) -> Any: ...
 
     @abstractmethod
@@ -162,7 +162,7 @@ class Storage(ABC):
             Whether something was deleted: False for an unknown session and for a second soft delete.
         """
 
-    @twin(delete_session)
+    @async_variant(delete_session)
     def adelete_session(self) -> Any: ...
 
     @abstractmethod
@@ -173,7 +173,7 @@ class Storage(ABC):
             NotFound: no session of this id is soft-deleted.
         """
 
-    @twin(restore_session)
+    @async_variant(restore_session)
     def arestore_session(self) -> Any: ...
 
     # Messages
@@ -182,7 +182,7 @@ class Storage(ABC):
     def add_message(self, message: Message) -> Message:
         """Append a message to its session; see `add_messages`."""
 
-    @twin(add_message)
+    @async_variant(add_message)
     def aadd_message(self) -> Any: ...
 
     @abstractmethod
@@ -198,7 +198,7 @@ class Storage(ABC):
             SequenceConflict: a message that came with a number which is not the next one.
         """
 
-    @twin(add_messages)
+    @async_variant(add_messages)
     def aadd_messages(self) -> Any: ...
 
     @abstractmethod
@@ -209,7 +209,7 @@ class Storage(ABC):
             AmbiguousId: without `session_id`, when several sessions have a message of this id.
         """
 
-    @twin(get_message)
+    @async_variant(get_message)
     def aget_message(self) -> Any: ...
 
     @abstractmethod
@@ -218,7 +218,7 @@ class Storage(ABC):
         where there is one. They come in the order of the ids; what no session has is left out.
         """
 
-    @twin(find_messages)
+    @async_variant(find_messages)
     def afind_messages(self) -> Any: ...
 
     @abstractmethod
@@ -238,7 +238,7 @@ class Storage(ABC):
         ``order="desc", limit=50`` is the latest fifty, newest first.
         """
 
-    @twin(list_messages)
+    @async_variant(list_messages)
     def alist_messages(self) -> Any: ...
 
     @abstractmethod
@@ -253,7 +253,7 @@ class Storage(ABC):
     ) -> Iterator[Message]:
         """`list_messages`, page by page."""
 
-    @iterator_twin(iter_messages)
+    @async_iterator(iter_messages)
     def aiter_messages(self) -> Any: ...
 
     @abstractmethod
@@ -265,14 +265,14 @@ class Storage(ABC):
             NotFound: the session is soft-deleted.
         """
 
-    @twin(delete_message)
+    @async_variant(delete_message)
     def adelete_message(self) -> Any: ...
 
     @abstractmethod
     def delete_messages(self, session_id: str) -> int:
         """Remove all messages of a session; returns how many. `NotFound` if it is soft-deleted."""
 
-    @twin(delete_messages)
+    @async_variant(delete_messages)
     def adelete_messages(self) -> Any: ...
 
     @abstractmethod
@@ -283,14 +283,14 @@ class Storage(ABC):
             NotFound: no such message in that session, or the session is soft-deleted.
         """
 
-    @twin(truncate_messages)
+    @async_variant(truncate_messages)
     def atruncate_messages(self) -> Any: ...
 
     @abstractmethod
     def count_messages(self, session_id: str) -> int:
         """How many messages a session has."""
 
-    @twin(count_messages)
+    @async_variant(count_messages)
     def acount_messages(self) -> Any: ...
 
     @abstractmethod
@@ -301,7 +301,7 @@ class Storage(ABC):
         reported its prompt and completion but no total counts with their sum.
         """
 
-    @twin(token_usage)
+    @async_variant(token_usage)
     def atoken_usage(self) -> Any: ...
 
     @abstractmethod
@@ -322,7 +322,7 @@ class Storage(ABC):
             until: the last one.
         """
 
-    @twin(usage)
+    @async_variant(usage)
     def ausage(self) -> Any: ...
 
     # Memory
@@ -337,7 +337,7 @@ class Storage(ABC):
             AlreadyExists: the id would move to a key that another row holds.
         """
 
-    @twin(put_memory)
+    @async_variant(put_memory)
     def aput_memory(self) -> Any: ...
 
     @abstractmethod
@@ -352,7 +352,7 @@ class Storage(ABC):
     ) -> MemoryRecord | None:
         """The most recently updated record that matches and has not expired, or None. None in a filter is "any"."""
 
-    @twin(get_memory)
+    @async_variant(get_memory)
     def aget_memory(self) -> Any: ...
 
     @abstractmethod
@@ -369,7 +369,7 @@ class Storage(ABC):
     ) -> list[MemoryRecord]:
         """What an agent remembers and has not expired, most recently updated first; `prefix` is the key's start."""
 
-    @twin(list_memory)
+    @async_variant(list_memory)
     def alist_memory(self) -> Any: ...
 
     @abstractmethod
@@ -384,14 +384,14 @@ class Storage(ABC):
     ) -> Iterator[MemoryRecord]:
         """`list_memory`, page by page."""
 
-    @iterator_twin(iter_memory)
+    @async_iterator(iter_memory)
     def aiter_memory(self) -> Any: ...
 
     @abstractmethod
     def delete_memory(self, id: str) -> bool:
         """Forget one record; whether it was there."""
 
-    @twin(delete_memory)
+    @async_variant(delete_memory)
     def adelete_memory(self) -> Any: ...
 
     # Audit logs
@@ -405,14 +405,14 @@ class Storage(ABC):
             SequenceConflict: the entry came with a number which is not the next one.
         """
 
-    @twin(append_audit_log)
+    @async_variant(append_audit_log)
     def aappend_audit_log(self) -> Any: ...
 
     def insert_audit_log(self, log: AuditLog) -> AuditLog:
         """`append_audit_log`, by its other name."""
         return self.append_audit_log(log)
 
-    @twin(insert_audit_log)
+    @async_variant(insert_audit_log)
     def ainsert_audit_log(self) -> Any: ...
 
     @abstractmethod
@@ -432,7 +432,7 @@ class Storage(ABC):
     ) -> list[AuditLog]:
         """Entries that match every filter given, newest first; `since` and `until` are inclusive."""
 
-    @twin(list_audit_logs)
+    @async_variant(list_audit_logs)
     def alist_audit_logs(self) -> Any: ...
 
     @abstractmethod
@@ -450,7 +450,7 @@ class Storage(ABC):
     ) -> Iterator[AuditLog]:
         """`list_audit_logs`, page by page."""
 
-    @iterator_twin(iter_audit_logs)
+    @async_iterator(iter_audit_logs)
     def aiter_audit_logs(self) -> Any: ...
 
     # Traces
@@ -463,7 +463,7 @@ class Storage(ABC):
             AlreadyExists: the id is taken by other content.
         """
 
-    @twin(insert_trace)
+    @async_variant(insert_trace)
     def ainsert_trace(self) -> Any: ...
 
     @abstractmethod
@@ -478,28 +478,28 @@ class Storage(ABC):
             NotFound: no such span.
         """
 
-    @twin(end_trace)
+    @async_variant(end_trace)
     def aend_trace(self) -> Any: ...
 
     @abstractmethod
     def get_trace(self, id: str) -> Trace | None:
         """The span, or None."""
 
-    @twin(get_trace)
+    @async_variant(get_trace)
     def aget_trace(self) -> Any: ...
 
     @abstractmethod
     def list_traces(self, session_id: str, *, kind: str | None = None) -> list[Trace]:
         """A session's spans in the order they started, then by id."""
 
-    @twin(list_traces)
+    @async_variant(list_traces)
     def alist_traces(self) -> Any: ...
 
     @abstractmethod
     def iter_traces(self, session_id: str, *, kind: str | None = None) -> Iterator[Trace]:
         """`list_traces`, page by page."""
 
-    @iterator_twin(iter_traces)
+    @async_iterator(iter_traces)
     def aiter_traces(self) -> Any: ...
 
     def trace_tree(self, session_id: str) -> list[TraceNode]:
@@ -509,7 +509,7 @@ class Storage(ABC):
         """
         return span_tree(self.list_traces(session_id))
 
-    @twin(trace_tree)
+    @async_variant(trace_tree)
     def atrace_tree(self) -> Any: ...
 
     # Events
@@ -530,7 +530,7 @@ class Storage(ABC):
             AlreadyExists: the id is taken by other content.
         """
 
-    @twin(append_event)
+    @async_variant(append_event)
     def aappend_event(self) -> Any: ...
 
     @abstractmethod
@@ -540,7 +540,7 @@ class Storage(ABC):
         With `expected_seq` they are all of one session.
         """
 
-    @twin(append_events)
+    @async_variant(append_events)
     def aappend_events(self) -> Any: ...
 
     @abstractmethod
@@ -551,7 +551,7 @@ class Storage(ABC):
             AmbiguousId: without `session_id`, when several sessions have an event of this id.
         """
 
-    @twin(get_event)
+    @async_variant(get_event)
     def aget_event(self) -> Any: ...
 
     @abstractmethod
@@ -565,7 +565,7 @@ class Storage(ABC):
     ) -> list[Event]:
         """A session's events with a number above `after_seq`, ascending."""
 
-    @twin(list_events)
+    @async_variant(list_events)
     def alist_events(self) -> Any: ...
 
     @abstractmethod
@@ -574,28 +574,28 @@ class Storage(ABC):
     ) -> Iterator[Event]:
         """`list_events`, page by page."""
 
-    @iterator_twin(iter_events)
+    @async_iterator(iter_events)
     def aiter_events(self) -> Any: ...
 
     @abstractmethod
     def get_recent_events(self, session_id: str, limit: int | None) -> list[Event]:
         """The last `limit` events, oldest first."""
 
-    @twin(get_recent_events)
+    @async_variant(get_recent_events)
     def aget_recent_events(self) -> Any: ...
 
     @abstractmethod
     def count_events(self, session_id: str) -> int:
         """How many events a session has."""
 
-    @twin(count_events)
+    @async_variant(count_events)
     def acount_events(self) -> Any: ...
 
     @abstractmethod
     def last_seq(self, session_id: str) -> int:
         """The number of a session's last event; 0 before the first. A purge does not lower it."""
 
-    @twin(last_seq)
+    @async_variant(last_seq)
     def alast_seq(self) -> Any: ...
 
     # Checkpoints
@@ -609,7 +609,7 @@ class Storage(ABC):
             AlreadyExists: its id is taken by other content, or its number by another checkpoint.
         """
 
-    @twin(save_checkpoint)
+    @async_variant(save_checkpoint)
     def asave_checkpoint(self) -> Any: ...
 
     @abstractmethod
@@ -620,7 +620,7 @@ class Storage(ABC):
             AmbiguousId: without `session_id`, when several sessions have a checkpoint of this id, as copies do.
         """
 
-    @twin(get_checkpoint)
+    @async_variant(get_checkpoint)
     def aget_checkpoint(self) -> Any: ...
 
     @abstractmethod
@@ -629,7 +629,7 @@ class Storage(ABC):
     ) -> Checkpoint | None:
         """The checkpoint with the highest number, or None."""
 
-    @twin(get_latest_checkpoint)
+    @async_variant(get_latest_checkpoint)
     def aget_latest_checkpoint(self) -> Any: ...
 
     @abstractmethod
@@ -644,7 +644,7 @@ class Storage(ABC):
     ) -> list[Checkpoint]:
         """Checkpoints with a number below `before_seq`, the latest first."""
 
-    @twin(list_checkpoints)
+    @async_variant(list_checkpoints)
     def alist_checkpoints(self) -> Any: ...
 
     @abstractmethod
@@ -653,7 +653,7 @@ class Storage(ABC):
     ) -> Iterator[Checkpoint]:
         """`list_checkpoints`, page by page."""
 
-    @iterator_twin(iter_checkpoints)
+    @async_iterator(iter_checkpoints)
     def aiter_checkpoints(self) -> Any: ...
 
     @abstractmethod
@@ -665,14 +665,14 @@ class Storage(ABC):
             NotFound: the session is soft-deleted.
         """
 
-    @twin(delete_checkpoint)
+    @async_variant(delete_checkpoint)
     def adelete_checkpoint(self) -> Any: ...
 
     @abstractmethod
     def delete_checkpoints(self, session_id: str, *, keep_last: int) -> int:
         """Remove all but the last `keep_last` checkpoints of each of a session's namespaces; returns how many."""
 
-    @twin(delete_checkpoints)
+    @async_variant(delete_checkpoints)
     def adelete_checkpoints(self) -> Any: ...
 
     @abstractmethod
@@ -693,7 +693,7 @@ class Storage(ABC):
             AlreadyExists: the new session's id is taken.
         """
 
-    @twin(fork_session)
+    @async_variant(fork_session)
     def afork_session(self) -> Any: ...
 
     # Containers and images
@@ -702,49 +702,49 @@ class Storage(ABC):
     def save_container(self, container: Container) -> Container:
         """Store a container, new or known; a known one keeps its created_at. An updated_at of None is now."""
 
-    @twin(save_container)
+    @async_variant(save_container)
     def asave_container(self) -> Any: ...
 
     @abstractmethod
     def get_container(self, id: str) -> Container | None:
         """The container, or None."""
 
-    @twin(get_container)
+    @async_variant(get_container)
     def aget_container(self) -> Any: ...
 
     @abstractmethod
     def list_containers(self, *, limit: int | None = None, offset: int = 0) -> list[Container]:
         """Containers, newest first."""
 
-    @twin(list_containers)
+    @async_variant(list_containers)
     def alist_containers(self) -> Any: ...
 
     @abstractmethod
     def container_exists(self, id: str) -> bool:
         """Whether the container is there."""
 
-    @twin(container_exists)
+    @async_variant(container_exists)
     def acontainer_exists(self) -> Any: ...
 
     @abstractmethod
     def delete_container(self, id: str) -> bool:
         """Remove a container and nothing else; whether it was there."""
 
-    @twin(delete_container)
+    @async_variant(delete_container)
     def adelete_container(self) -> Any: ...
 
     @abstractmethod
     def save_image(self, image: Image) -> Image:
         """Store an image, new or known; a known one keeps its created_at. An updated_at of None is now."""
 
-    @twin(save_image)
+    @async_variant(save_image)
     def asave_image(self) -> Any: ...
 
     @abstractmethod
     def get_image(self, id: str) -> Image | None:
         """The image, or None."""
 
-    @twin(get_image)
+    @async_variant(get_image)
     def aget_image(self) -> Any: ...
 
     @abstractmethod
@@ -753,14 +753,14 @@ class Storage(ABC):
     ) -> list[Image]:
         """Images that match every filter given, newest first."""
 
-    @twin(list_images)
+    @async_variant(list_images)
     def alist_images(self) -> Any: ...
 
     @abstractmethod
     def image_exists(self, id: str) -> bool:
         """Whether the image is there."""
 
-    @twin(image_exists)
+    @async_variant(image_exists)
     def aimage_exists(self) -> Any: ...
 
     @abstractmethod
@@ -771,21 +771,21 @@ class Storage(ABC):
             NotFound: no such image.
         """
 
-    @twin(patch_image_metadata)
+    @async_variant(patch_image_metadata)
     def apatch_image_metadata(self) -> Any: ...
 
     @abstractmethod
     def delete_image(self, id: str) -> bool:
         """Remove an image and nothing else; whether it was there."""
 
-    @twin(delete_image)
+    @async_variant(delete_image)
     def adelete_image(self) -> Any: ...
 
     @abstractmethod
     def get_image_session(self, image_id: str) -> Session | None:
         """The most recently created session that names this image, or None."""
 
-    @twin(get_image_session)
+    @async_variant(get_image_session)
     def aget_image_session(self) -> Any: ...
 
     # The ledger
@@ -794,21 +794,21 @@ class Storage(ABC):
     def verify_events(self, session_id: str) -> Verdict:
         """Whether a session's events are as they were appended, or the first that is not."""
 
-    @twin(verify_events)
+    @async_variant(verify_events)
     def averify_events(self) -> Any: ...
 
     @abstractmethod
     def verify_audit_logs(self, session_id: str | None = None, *, agent_id: str | None = None) -> Verdict:
         """Whether a session's audit entries, or those of an agent without a session, are as they were appended."""
 
-    @twin(verify_audit_logs)
+    @async_variant(verify_audit_logs)
     def averify_audit_logs(self) -> Any: ...
 
     @abstractmethod
     def verify_all(self) -> Iterator[Verdict]:
         """The verdict of every chain in the store, one after the other."""
 
-    @iterator_twin(verify_all)
+    @async_iterator(verify_all)
     def averify_all(self) -> Any: ...
 
     @abstractmethod
@@ -828,7 +828,7 @@ class Storage(ABC):
             after: the last record of a walk that was broken off.
         """
 
-    @iterator_twin(scan)
+    @async_iterator(scan)
     def ascan(self) -> Any: ...
 
     @abstractmethod
@@ -843,7 +843,7 @@ class Storage(ABC):
             NotFound: a message, event or checkpoint whose session isn't there.
         """
 
-    @twin(load)
+    @async_variant(load)
     def aload(self) -> Any: ...
 
     @abstractmethod
@@ -855,14 +855,14 @@ class Storage(ABC):
             StoreFailure: the database can't be reached, or refuses it.
         """
 
-    @twin(migrate)
+    @async_variant(migrate)
     def amigrate(self) -> Any: ...
 
     @abstractmethod
     def close(self) -> None:
         """Release connections; again, no change. The storage can still be used: it opens new ones."""
 
-    @twin(close)
+    @async_variant(close)
     def aclose(self) -> Any: ...
 
     @abstractmethod
@@ -886,5 +886,5 @@ class Storage(ABC):
     def health(self) -> Health:
         """Whether the store can be reached and is ready for use; does not raise."""
 
-    @twin(health)
+    @async_variant(health)
     def ahealth(self) -> Any: ...

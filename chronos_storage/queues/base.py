@@ -1,6 +1,6 @@
 """`EventQueue`: the interface of every queue.
 
-As in `Storage`, each method is written once, synchronously, and has an asynchronous twin with the prefix ``a``; only
+As in `Storage`, each method is written once, synchronously, and has an asynchronous variant with the prefix ``a``; only
 `stream` is asynchronous from the start. `chronos_storage.testing.EventQueueConformance` has the tests of what each
 call means.
 
@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Callable
 from datetime import timedelta
 from typing import Any
 
-from ..async_variants import twin
+from ..async_variants import async_variant
 from ..exceptions import InvalidRecord
 from ..records import QueueEntry
 
@@ -61,7 +61,7 @@ class EventQueue(ABC):
             AlreadyExists: the key was given on this topic before, with another event or user.
         """
 
-    @twin(publish)
+    @async_variant(publish)
     def apublish(self) -> Any: ...
 
     @abstractmethod
@@ -77,7 +77,7 @@ class EventQueue(ABC):
             handler itself calls it; afterwards there is none.
         """
 
-    @twin(subscribe)
+    @async_variant(subscribe)
     def asubscribe(self) -> Any: ...
 
     @abstractmethod
@@ -100,7 +100,7 @@ class EventQueue(ABC):
             CursorExpired: retention has removed entries behind the cursor.
         """
 
-    @twin(recover)
+    @async_variant(recover)
     def arecover(self) -> Any: ...
 
     def recover_page(self, topic: str, after: str | None = None, limit: int = 1000) -> tuple[list[QueueEntry], bool]:
@@ -108,14 +108,14 @@ class EventQueue(ABC):
         found = self.recover(topic, after, limit + 1)
         return found[:limit], len(found) > limit
 
-    @twin(recover_page)
+    @async_variant(recover_page)
     def arecover_page(self) -> Any: ...
 
     @abstractmethod
     def last_cursor(self, topic: str) -> str:
         """The cursor of the newest entry; if nothing was published yet, one that all entries come after."""
 
-    @twin(last_cursor)
+    @async_variant(last_cursor)
     def alast_cursor(self) -> Any: ...
 
     @abstractmethod
@@ -126,21 +126,21 @@ class EventQueue(ABC):
         and the consumer's first one is when the queue first knows of it.
         """
 
-    @twin(ack)
+    @async_variant(ack)
     def aack(self) -> Any: ...
 
     @abstractmethod
     def get_cursor(self, consumer: str, topic: str) -> str | None:
         """The cursor that a consumer has acknowledged, or None."""
 
-    @twin(get_cursor)
+    @async_variant(get_cursor)
     def aget_cursor(self) -> Any: ...
 
     @abstractmethod
     def unread_count(self, consumer: str, topic: str) -> int:
         """How many of the topic's entries come after what the consumer has acknowledged; all, if it has nothing."""
 
-    @twin(unread_count)
+    @async_variant(unread_count)
     def aunread_count(self) -> Any: ...
 
     @abstractmethod
@@ -151,7 +151,7 @@ class EventQueue(ABC):
         acknowledged nothing for 24 hours is not live.
         """
 
-    @twin(cleanup)
+    @async_variant(cleanup)
     def acleanup(self) -> Any: ...
 
     @abstractmethod
@@ -161,5 +161,5 @@ class EventQueue(ABC):
         The queue can still be used. Called by a handler, it does not wait for that handler's own call.
         """
 
-    @twin(close)
+    @async_variant(close)
     def aclose(self) -> Any: ...

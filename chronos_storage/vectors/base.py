@@ -1,6 +1,6 @@
 """`VectorStore`: the interface of every vector store.
 
-As in `Storage`, each method is written once, synchronously, and has an asynchronous twin with the prefix ``a``. All
+As in `Storage`, each method is written once, synchronously, and has an asynchronous variant with the prefix ``a``. All
 take and return the records of `chronos_storage.records`, refuse what no store can keep with `InvalidRecord`, and never
 change the caller's objects. `chronos_storage.testing.VectorStoreConformance` has the tests of what each call means.
 """
@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
-from ..async_variants import twin
+from ..async_variants import async_variant
 from ..exceptions import NotSupported
 from ..records import Collection, CollectionStats, Embedding, SearchResult
 
@@ -39,21 +39,21 @@ class VectorStore(ABC):
             InvalidRecord: a dimension that the store can't keep or index.
         """
 
-    @twin(create_collection)
+    @async_variant(create_collection)
     def acreate_collection(self) -> Any: ...
 
     @abstractmethod
     def drop_collection(self, name: str) -> bool:
         """Remove a collection and all its embeddings; whether it was there."""
 
-    @twin(drop_collection)
+    @async_variant(drop_collection)
     def adrop_collection(self) -> Any: ...
 
     @abstractmethod
     def list_collections(self) -> list[Collection]:
         """All collections, by name."""
 
-    @twin(list_collections)
+    @async_variant(list_collections)
     def alist_collections(self) -> Any: ...
 
     @abstractmethod
@@ -68,7 +68,7 @@ class VectorStore(ABC):
                 ``cosine`` a vector of length 0.
         """
 
-    @twin(upsert)
+    @async_variant(upsert)
     def aupsert(self) -> Any: ...
 
     @abstractmethod
@@ -94,35 +94,35 @@ class VectorStore(ABC):
                 conditions or words than are taken.
         """
 
-    @twin(search)
+    @async_variant(search)
     def asearch(self) -> Any: ...
 
     @abstractmethod
     def get(self, collection: str, id: str) -> Embedding | None:
         """The embedding, or None."""
 
-    @twin(get)
+    @async_variant(get)
     def aget(self) -> Any: ...
 
     @abstractmethod
     def delete(self, collection: str, ids: Sequence[str]) -> int:
         """Remove the embeddings with these ids; returns how many were there."""
 
-    @twin(delete)
+    @async_variant(delete)
     def adelete(self) -> Any: ...
 
     @abstractmethod
     def count(self, collection: str) -> int:
         """How many embeddings a collection has."""
 
-    @twin(count)
+    @async_variant(count)
     def acount(self) -> Any: ...
 
     @abstractmethod
     def close(self) -> None:
         """Finish what is under way and release connections; again, no change. The store can still be used."""
 
-    @twin(close)
+    @async_variant(close)
     def aclose(self) -> Any: ...
 
     # Care of the index: what a store with an approximate index has besides
@@ -131,7 +131,7 @@ class VectorStore(ABC):
         """What the store knows of a collection and its index."""
         raise NotSupported("this vector store gives no statistics")
 
-    @twin(stats)
+    @async_variant(stats)
     def astats(self) -> Any: ...
 
     def reindex(self, collection: str, /, *, progress: Progress | None = None, **parameters: int) -> None:
@@ -142,7 +142,7 @@ class VectorStore(ABC):
         """
         raise NotSupported("this vector store has no index to build")
 
-    @twin(reindex)
+    @async_variant(reindex)
     def areindex(self) -> Any: ...
 
     def recall(self, collection: str, *, top_k: int = 10, sample: int = 100) -> float:
@@ -152,5 +152,5 @@ class VectorStore(ABC):
         """
         raise NotSupported("this vector store can't measure its recall")
 
-    @twin(recall)
+    @async_variant(recall)
     def arecall(self) -> Any: ...

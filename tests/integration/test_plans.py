@@ -508,12 +508,12 @@ def nodes(plan: Any) -> Iterator[Any]:
 
 def test_every_method_is_looked_at() -> None:
     methods = {name for name, _ in inspect.getmembers(Storage, inspect.isfunction) if not name.startswith("_")}
-    twins = {f"a{name}" for name in methods} | {"arun_atomic"}
-    assert set(CALLS) == methods - twins - NAMELESS
+    variants = {f"a{name}" for name in methods} | {"arun_atomic"}
+    assert set(CALLS) == methods - variants - NAMELESS
     methods = {name for name, _ in inspect.getmembers(EventQueue, inspect.isfunction) if not name.startswith("_")}
-    twins = {f"a{name}" for name in methods}
+    variants = {f"a{name}" for name in methods}
     # subscriptions and streams look, and read as `recover` does
-    assert set(QUEUE_CALLS) - {"look"} == methods - twins - {"subscribe", "stream", "close"}
+    assert set(QUEUE_CALLS) - {"look"} == methods - variants - {"subscribe", "stream", "close"}
 
 
 def test_no_method_reads_a_whole_table(plans: Plans, subtests: pytest.Subtests) -> None:

@@ -80,7 +80,7 @@ def methods() -> None:
 
 
 class Native(Storage):
-    """A backend that is asynchronous by nature overrides the twin."""
+    """A backend that is asynchronous by nature overrides the variant."""
 
     async def aget_session(self, id: str, *, include_deleted: bool = False) -> Session | None:
         return await super().aget_session(id, include_deleted=include_deleted)

@@ -23,7 +23,7 @@ def test_every_group_is_in_it():
     assert modules == {path.stem for path in folder.glob("*.py")} - {"__init__", "helpers", "samples"}
 
 
-def test_every_method_and_its_twin_is_put_to_work():
+def test_every_method_and_its_asynchronous_variant_is_put_to_work():
     source = "".join(path.read_text() for path in Path(conformance.__path__[0]).glob("*.py"))
     worked = {name for name in METHODS if f"storage.a{name}(" in source or f"storage_committed.a{name}(" in source}
     assert METHODS - worked - set(QUESTIONS) == set()

@@ -49,11 +49,11 @@ _RIGHT: dict[str, Any] = {
 
 
 def _parameters(kind: type[Any]) -> Iterator[tuple[str, list[inspect.Parameter]]]:
-    """The methods of an interface but their asynchronous twins, and what each takes."""
+    """The methods of an interface but their asynchronous variants, and what each takes."""
     methods = dict(inspect.getmembers(kind, inspect.isfunction))
     for name, method in methods.items():
-        is_twin = name.startswith("a") and name[1:] in methods
-        if not name.startswith("_") and not is_twin:
+        is_async_variant = name.startswith("a") and name[1:] in methods
+        if not name.startswith("_") and not is_async_variant:
             yield name, list(inspect.signature(method).parameters.values())[1:]
 
 

@@ -1,4 +1,4 @@
-"""The asynchronous twins: one for every method, doing the same."""
+"""The asynchronous variants: one for every method, doing the same."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from .samples import complete_session, full
 P = ParamSpec("P")
 T = TypeVar("T")
 
-WITHOUT_TWIN = {"atomic", "purge_permit"}
+WITHOUT_ASYNC_VARIANT = {"atomic", "purge_permit"}
 _NAMES = {name for name, member in vars(Storage).items() if inspect.isfunction(member) and not name.startswith("_")}
-TWINS = {name for name in _NAMES if name.startswith("a") and name[1:] in _NAMES}
-METHODS = _NAMES - TWINS - WITHOUT_TWIN - {"arun_atomic"}
+ASYNC_VARIANTS = {name for name in _NAMES if name.startswith("a") and name[1:] in _NAMES}
+METHODS = _NAMES - ASYNC_VARIANTS - WITHOUT_ASYNC_VARIANT - {"arun_atomic"}
 
 #: Every method that only reads, with arguments that find something in a store populated as "s".
 QUESTIONS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
@@ -82,13 +82,13 @@ async def collected(items: AsyncIterator[T]) -> list[T]:
 
 
 class AsynchronousContract:
-    def test_every_method_has_a_twin_but_those_that_hold_a_transaction(self, storage: Storage) -> None:
-        assert {name[1:] for name in TWINS} == METHODS
-        assert not any(hasattr(storage, f"a{name}") for name in WITHOUT_TWIN)
-        for name in TWINS:
+    def test_every_method_has_a_variant_but_those_that_hold_a_transaction(self, storage: Storage) -> None:
+        assert {name[1:] for name in ASYNC_VARIANTS} == METHODS
+        assert not any(hasattr(storage, f"a{name}") for name in WITHOUT_ASYNC_VARIANT)
+        for name in ASYNC_VARIANTS:
             iterates = name.startswith("aiter_") or name in ("averify_all", "ascan")
-            is_twin = inspect.isasyncgenfunction if iterates else inspect.iscoroutinefunction
-            assert is_twin(getattr(storage, name))
+            is_async_variant = inspect.isasyncgenfunction if iterates else inspect.iscoroutinefunction
+            assert is_async_variant(getattr(storage, name))
 
     def test_an_iterator_can_be_closed_before_its_end(self, storage: Storage) -> None:
         populate(storage)
@@ -101,7 +101,7 @@ class AsynchronousContract:
 
         run(work)
 
-    def test_a_twin_answers_as_its_method_does(self, storage: Storage) -> None:
+    def test_a_variant_answers_as_its_method_does(self, storage: Storage) -> None:
         populate(storage)
         for record in (full("container"), full("image"), Session(id="of an image", image_id="used")):
             write(storage, record)

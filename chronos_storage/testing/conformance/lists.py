@@ -1,4 +1,4 @@
-"""What all lists have in common: limit, offset, a total order, filters, and twins that go page by page."""
+"""What all lists have in common: limit, offset, a total order, filters, and iterators that go page by page."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ...compat import close_connections
 from ...exceptions import CursorExpired, InvalidRecord
 from ...queues.base import EventQueue
 from ...records import QueueEntry
@@ -130,7 +131,7 @@ class StreamContract:
         publish(queue, "t", 1, first=1)
         assert events(run(read(queue, "t", None, 2))) == [0, 1]
 
-    def test_twins(self, event_queue_committed: EventQueue) -> None:
+    def test_asynchronous_variants(self, event_queue_committed: EventQueue) -> None:
         queue = event_queue_committed
 
         async def use() -> None:
@@ -155,12 +156,11 @@ async def in_thread(function: Any, *arguments: Any) -> Any:
     """What the function returns, called in a thread of its own, whose connection is closed then."""
 
     def call() -> Any:
-        from django.db import connections
 
         try:
             return function(*arguments)
         finally:
-            connections.close_all()
+            close_connections()
 
     return await asyncio.to_thread(call)
 

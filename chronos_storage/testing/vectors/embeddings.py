@@ -216,7 +216,7 @@ class EmbeddingContract:
             with pytest.raises(InvalidRecord, match=r"\(in embeddings\[3\], whose id is 'bad'\)$"):
                 vector_store.upsert("c", [*good, Embedding(**{"id": "bad", "vector": [1, 1], **wrong})])
 
-    async def _twins(self, store: VectorStore) -> None:
+    async def _variants(self, store: VectorStore) -> None:
         await store.acreate_collection("c", 1)
         [stored] = await store.aupsert("c", [Embedding(vector=[1])])
         assert await store.aget("c", stored.id) == stored
@@ -226,7 +226,7 @@ class EmbeddingContract:
         assert await store.adelete("c", [stored.id]) == 1
         assert await store.adrop_collection("c") is True
 
-    def test_each_method_has_its_twin(self, vector_store: VectorStore) -> None:
+    def test_each_method_has_its_asynchronous_variant(self, vector_store: VectorStore) -> None:
         from asgiref.sync import async_to_sync
 
-        async_to_sync(self._twins)(vector_store)
+        async_to_sync(self._variants)(vector_store)

@@ -1,36 +1,45 @@
 """What takes minutes, for ``make soak`` alone: it collects the files that are named ``soak_*.py``.
 
-A soak prints how far it is, can be stopped with Ctrl-C, and at its end has a line for each part of it.
+A soak prints how far it is, can be stopped with Ctrl-C, and has a line of its own at the end.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
 from tests.admin.conftest import site as site
 
-_LINES = pytest.StashKey[dict[str, str]]()
+
+class Progress(Protocol):
+    """How far a soak is: as text, a line."""
+
+    def told(self) -> str:
+        """What it has found wrong."""
+
+
+_SOAKS = pytest.StashKey[dict[str, Progress]]()
 
 
 @pytest.fixture
-def say(request: pytest.FixtureRequest) -> Callable[[object], None]:
-    """Prints how far a soak is; the last time is kept for the end of the run."""
-    lines = request.config.stash.setdefault(_LINES, {})
+def say(request: pytest.FixtureRequest) -> Callable[[Progress], None]:
+    """Prints how far the soak is."""
+    soaks = request.config.stash.setdefault(_SOAKS, {})
 
-    def print_and_keep(progress: object) -> None:
-        lines[request.node.name] = str(progress)
+    def print_line(progress: Progress) -> None:
+        soaks[request.node.name] = progress
         print(f"{request.node.name}: {progress}", file=sys.stderr, flush=True)
 
-    return print_and_keep
+    return print_line
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    lines = config.stash.get(_LINES, {})
-    if lines:
-        terminalreporter.section("soaked")
-    for name, progress in lines.items():
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
+    soaks = config.stash.get(_SOAKS, {})
+    terminalreporter.section("soaked")
+    for name, progress in soaks.items():
         terminalreporter.line(f"{name}: {progress}")
+        if exitstatus == pytest.ExitCode.INTERRUPTED:  # else the failure has told it
+            terminalreporter.line(progress.told())

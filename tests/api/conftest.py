@@ -174,13 +174,15 @@ def filled(site: OrmStorage) -> dict[str, str]:
 
 
 def fill(site: OrmStorage, user_id: str = "", suffix: str = "") -> dict[str, str]:
-    """One of everything, which belongs to this user, and which ids in paths name it; each ends with the suffix."""
-    s, x, t = f"s{suffix}", f"x{suffix}", f"t{suffix}"
+    """One of everything, which belongs to this user, and what in paths and bodies names it; ids end with the suffix."""
+    s, x, gone, t = f"s{suffix}", f"x{suffix}", f"gone{suffix}", f"t{suffix}"
     site.create_session(Session(id=s, user_id=user_id))
     site.add_message(Message(id=x, session_id=s, role="user", content=[{"a": 1.5}]))
     site.append_event(Event(id=x, session_id=s, payload={"é": None}))
     site.save_checkpoint(Checkpoint(id=x, session_id=s))
     site.create_session(Session(id=x, user_id=user_id))
+    site.create_session(Session(id=gone, user_id=user_id))
+    site.delete_session(gone)
     site.insert_trace(Trace(id=x, session_id=s))
     site.put_memory(MemoryRecord(id=x, key="k", session_id=s, user_id=user_id))
     site.append_audit_log(AuditLog(id=x, user_id=user_id))
@@ -188,5 +190,5 @@ def fill(site: OrmStorage, user_id: str = "", suffix: str = "") -> dict[str, str
     site.save_image(Image(id=x))
     vector_store.create_collection(x, 2)
     vector_store.upsert(x, [Embedding(id=x, vector=[1, 0])])
-    queue.publish(t, {"n": 1})
-    return {"session_id": s, "id": x, "collection": x, "topic": t}
+    of_paths = {"session_id": s, "id": x, "collection": x, "topic": t, "gone": gone}
+    return {**of_paths, "checkpoint_id": x, "after_message_id": x, "cursor": queue.publish(t, {"n": 1})}

@@ -147,12 +147,17 @@ class Fuzz:
         if not self._there:
             self._there = fill(self.site, str(self.user.pk), f"-{self.cases}")
         there = dict(self._there)
+        if isinstance(case.body, dict):
+            for name in case.body.keys() & {"after_message_id", "checkpoint_id", "cursor"}:
+                case.body[name] = there[name]
+            if "vector" in case.body:
+                case.body["vector"] = [0.5, 0.5]
         if case.path.startswith("/sessions/{id}"):
-            there["id"] = there["session_id"]
+            there["id"] = there["gone" if case.path.endswith("/restore") else "session_id"]
         if not self.user.is_staff:
             there["topic"] = f"session:{there['session_id']}"
         case.path_parameters = {name: there.get(name, id) for name, id in case.path_parameters.items()}
-        if case.method == "DELETE" or case.path.endswith("/prune"):
+        if case.method == "DELETE" or case.path.endswith(("/prune", "/restore")):
             self._there = {}
 
     def _call(self, case: Any) -> Any:
@@ -176,6 +181,11 @@ class Fuzz:
                 self.faults.setdefault((failure.operation, failure.title), f"{failure}\n{group}")
         return response
 
+    @property
+    def succeeded(self) -> set[str]:
+        """The operations that something was sent to with success."""
+        return {operation for operation, status in self.answered if status < 300}
+
     def told(self) -> str:
         """The faults, for who mends them."""
         return "\n\n".join(self.faults.values())
@@ -184,8 +194,8 @@ class Fuzz:
         """What was counted, in a line."""
         succeeded = sum(number for (_, status), number in self.answered.items() if status < 300)
         return (
-            f"{self.cases:,} cases, {succeeded:,} with success, {self.followed.total():,} that followed "
-            f"{len(self.followed):,} links, {len(self.faults)} faults"
+            f"{self.cases:,} cases, {succeeded:,} of them with success, by {len(self.succeeded)} operations; "
+            f"{self.followed.total():,} along {len(self.followed)} links; {len(self.faults)} faults"
         )
 
 

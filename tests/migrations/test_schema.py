@@ -13,7 +13,6 @@ from pytest_django import Settings
 
 from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.fields import IdField, TextField
-from chronos_storage.records import Session as SessionRecord
 
 POSTGRESQL = [alias for alias in django_settings.DATABASES if alias.startswith("postgres")]
 MODELS = list(apps.get_app_config("chronos_storage").get_models())
@@ -63,16 +62,6 @@ def test_migrations_make_what_the_models_say(empty_pair: list[OrmStorage], setti
     for table in tables(migrated):
         assert columns(migrated, table) == columns(made, table)
         assert constraints(migrated, table) == constraints(made, table)
-
-
-def test_migrations_can_be_reversed(empty: OrmStorage) -> None:
-    migrate(empty)
-    empty.create_session(SessionRecord(id="s"))
-    migrate(empty, "zero")
-    assert tables(empty) == []
-    migrate(empty)
-    assert empty.get_session("s") is None
-    empty.create_session(SessionRecord(id="s"))
 
 
 def test_strings_are_compared_bytewise(migrated: OrmStorage) -> None:

@@ -92,6 +92,7 @@ def test_they_are_there_after_going_back_to_zero_and_again(empty: OrmStorage) ->
     assert_guarded(empty)
     migrate(empty, "zero")
     assert trigger_names(empty) == {}
+    assert connections[empty.alias].introspection.table_names() == ["django_migrations"]
     assert "W003" not in check(empty)
     migrate(empty)
     assert empty.get_session("s") is None

@@ -33,8 +33,7 @@ _M, _EF_CONSTRUCTION, _EF_SEARCH = 16, 64, 64
 
 def figures(vendor: Vendor, quick: bool) -> Iterator[Figure]:
     """The figures of this group, one by one."""
-    if not _DATA.exists():
-        print(f"  no figures of vectors: {_DATA} is not there", file=sys.stderr)
+    if not there_is_data():
         return
     sample = Sample(queries=100 if quick else _HELD_OUT)
     rounds = 2 if quick else 7
@@ -47,6 +46,13 @@ def figures(vendor: Vendor, quick: bool) -> Iterator[Figure]:
         else:
             yield from _exact(store, sample, rounds)
         store.close()
+
+
+def there_is_data() -> bool:
+    """Whether there are the embeddings that vectors are measured with; says so if not."""
+    if not _DATA.exists():
+        print(f"  no figures of vectors: {_DATA} is not there", file=sys.stderr)
+    return _DATA.exists()
 
 
 class Sample:

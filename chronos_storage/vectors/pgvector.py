@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import connections, transaction
@@ -16,9 +16,10 @@ from ..exceptions import InvalidRecord, NotFound, NotSupported
 from ..transactions import retried
 from . import builds, fusion, indexes, models, statements, wire
 from .base import Progress
+from .found import Found
 from .indexes import MAX_HALF, MAX_VECTOR, Shape
 from .jsonb import condition
-from .metrics import beyond, first_beyond, scores
+from .metrics import first_beyond
 from .orm import Checked, OrmVectorStore, Question, checked
 from .statements import Nearest, Part, by_index, exactly
 
@@ -60,8 +61,8 @@ class PgVectorStore(OrmVectorStore):
         self._auto_index = auto_index
         #: What is known of collections, by alias and name, and until when on `time.monotonic` that need not be read.
         self._shapes: dict[tuple[str, str], tuple[Shape, float]] = {}
-        #: By alias, collection and condition: whether few rows match, and until when that is taken for true.
-        self._known: dict[tuple[Any, ...], tuple[bool, float]] = {}
+        #: By alias, collection and condition.
+        self._known: dict[tuple[Any, ...], _Known] = {}
 
     @retried
     def drop_collection(self, name: str) -> bool:
@@ -134,35 +135,38 @@ class PgVectorStore(OrmVectorStore):
         question = Question(shape.dimension, shape.metric, query, top_k, filter, text)
         return self._answer(shape, question).results()
 
-    def _answer(self, shape: Shape, question: Question) -> _Found:
+    def _answer(self, shape: Shape, question: Question) -> Found:
         if _too_large(shape, question.vector[None]) is not None:
             raise InvalidRecord("query", _TOO_LARGE)
         if question.top_k == 0:
-            return _Found(question, [])
+            return Found(question, [])
         matching = condition(question.filter, "metadata")
         if not shape.indexed:
             return self._exactly(shape, question, matching)
         if question.filter.parts:
-            few = statements.few(shape, question.top_k)
-            known, until = self._known.get(key := (self.alias, shape.id, matching[0], *matching[1]), (False, 0.0))
-            if until < time.monotonic():
-                found = self._exactly(shape, question, matching, at_most=few)
-                known = found.matched <= few
-                self._remember(key, known)
-                if known:
-                    return found
-            elif known:
-                return self._exactly(shape, question, matching, prepare=True)
+            return self._filtered(shape, question, matching)
         return self._by_index(shape, question, matching) or self._exactly(shape, question, matching)
 
-    def _remember(self, key: tuple[Any, ...], few: bool) -> None:
+    def _filtered(self, shape: Shape, question: Question, matching: Part) -> Found:
         if len(self._known) >= _KNOWN_FILTERS:
             self._known.clear()
-        self._known[key] = few, time.monotonic() + _KNOWN_SECONDS
+        known = self._known.setdefault((self.alias, shape.id, matching[0], *matching[1]), _Known())
+        if known.until < time.monotonic():
+            few = statements.few(shape, question.top_k)
+            found = self._exactly(shape, question, matching, at_most=few)
+            known.few, known.until = found.matched <= few, time.monotonic() + _KNOWN_SECONDS
+            if known.few:
+                return found
+        if not known.few and known.is_worth_a_scan():
+            by_scan = self._by_index(shape, question, matching)
+            known.scanned(in_vain=by_scan is None)
+            if by_scan:
+                return by_scan
+        return self._exactly(shape, question, matching, prepare=True)
 
     def _exactly(
         self, shape: Shape, question: Question, matching: Part, *, at_most: int | None = None, prepare: bool = False
-    ) -> _Found:
+    ) -> Found:
         query = Vector(question.vector)
         if question.text is not None:
             nearest = exactly(shape, query, matching, fusion.depth(question.top_k), at_most=at_most)
@@ -170,13 +174,13 @@ class PgVectorStore(OrmVectorStore):
         for spare in _SPARE:
             count = question.top_k + spare
             statement = statements.search(shape, query, matching, count, at_most=at_most)
-            found = _Found(question, wire.execute(self.alias, *statement, prepare=prepare))
+            found = Found(question, wire.execute(self.alias, *statement, prepare=prepare))
             is_all = len(found.rows) < count
             if is_all or (at_most is not None and found.matched > at_most) or found.ends_clearly():
                 break
         return found
 
-    def _by_index(self, shape: Shape, question: Question, matching: Part) -> _Found | None:
+    def _by_index(self, shape: Shape, question: Question, matching: Part) -> Found | None:
         """What a scan of the index finds, or None where it ends before that is enough.
 
         What it has found last is rough: of few rows that match there, the nearest may be missing.
@@ -190,16 +194,16 @@ class PgVectorStore(OrmVectorStore):
             count = question.top_k + spare
             statement = statements.search_index(shape, query, matching, count)
             # Which plan is right for a filter depends on its values.
-            found = _Found(question, wire.execute(self.alias, *statement, prepare=not question.filter.parts))
+            found = Found(question, wire.execute(self.alias, *statement, prepare=not question.filter.parts))
             if len(found.rows) < count:
                 return None
             if found.ends_clearly():
                 break
         return found
 
-    def _fused(self, shape: Shape, question: Question, nearest: Nearest, matching: Part) -> _Found:
+    def _fused(self, shape: Shape, question: Question, nearest: Nearest, matching: Part) -> Found:
         statement = statements.hybrid(shape, nearest, matching, question.text or "", question.top_k)
-        return _Found(question, wire.execute(self.alias, *statement))
+        return Found(question, wire.execute(self.alias, *statement))
 
     @retried
     def stats(self, collection: str) -> records.CollectionStats:
@@ -268,43 +272,26 @@ def _too_large(shape: Shape, matrix: Any) -> int | None:
     return first_beyond(matrix, MAX_HALF) if shape.kind == "halfvec" else None
 
 
-class _Found:
-    """The rows that answer a question, see `statements.search`; with some more than it asks for, and roughly in order.
+@dataclass(slots=True)
+class _Known:
+    """What is known of a filter, which decides on the plan of a search, and not on what it finds.
 
     Attributes:
-        matched: how many rows were found to match the filter, where the statement tells.
+        few: whether few rows match.
+        until: on `time.monotonic`, until when that is taken for true.
     """
 
-    def __init__(self, question: Question, rows: list[Any]) -> None:
-        self.rows = rows
-        self.matched: int = rows[0][5] if rows and len(rows[0]) > 5 else len(rows)
-        self._question = question
-        self._scores: list[float]
-        if question.text is not None:
-            self._scores = [row[6] for row in rows]
-            self._order = [*range(len(rows))]
-        elif rows:
-            self._vectors: Any = wire.unpack([row[1] for row in rows])
-            self._scores = scores(question.metric, question.vector, self._vectors)
-            self._order = sorted(range(len(rows)), key=lambda place: (-self._scores[place], rows[place][0]))
+    few: bool = False
+    until: float = 0.0
+    _pause: int = 0
+    _left: int = 0
 
-    def ends_clearly(self) -> bool:
-        """Whether the last are so far off that none which is missing can be among the nearest."""
-        last: float = self._scores[self._order[self._question.top_k - 1]]
-        return beyond(self._question.metric, self._question.vector, self._vectors, self._scores) < last
+    def is_worth_a_scan(self) -> bool:
+        """Whether to try the index: after each scan in vain twice as many searches do without, from 8 to 64."""
+        self._left -= 1
+        return self._left < 0
 
-    def results(self) -> list[records.SearchResult]:
-        """The nearest, best first, ties by id."""
-        if not self.rows:
-            return []
-        return [
-            records.SearchResult(
-                id=row[0],
-                vector=wire.unpack_one(row[1]),
-                content=row[2],
-                metadata=codec.loads(row[3]),
-                user_id=row[4],
-                score=self._scores[place],
-            )
-            for place, row in ((place, self.rows[place]) for place in self._order[: self._question.top_k])
-        ]
+    def scanned(self, *, in_vain: bool) -> None:
+        """Say whether a scan of the index came to its end before it had enough: the rows that match are far then."""
+        self._pause = min(2 * self._pause or 8, 64) if in_vain else 0
+        self._left = self._pause

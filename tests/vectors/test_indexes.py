@@ -12,6 +12,8 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connections, transaction
+from pgvector import Vector
+from pgvector.psycopg import register_vector
 
 from chronos_storage import vector_stores
 from chronos_storage.exceptions import InvalidRecord
@@ -141,6 +143,18 @@ def test_rows_that_match_far_from_the_query(store: PgVectorStore) -> None:
         fused = fuse(matching[:100], sorted(matching)[:100])
         best = sorted(fused, key=lambda id: (-fused[id], id))[:10]
         assert len({each.id for each in found} & {*best}) >= 9, first
+    # What a scan is in vain for is sorted at once, but for a try from time to time.
+    scans = []
+
+    def note(execute, sql, parameters, many, context):
+        scans.append("hnsw.ef_search" in sql)
+        return execute(sql, parameters, many, context)
+
+    with connections["postgres"].execute_wrapper(note):
+        for _ in range(30):
+            found = store.search("c", query, 10, filter={"place": {"$gte": 2_400}})
+            assert [each.id for each in found] == [row.id for row in rows[2_400:2_410]]
+    assert 1 < sum(scans) <= 4
 
 
 @pytest.mark.usefixtures("indexed_early")
@@ -184,6 +198,24 @@ def test_statements_are_prepared_unless_a_pooler_is_in_between(
         [prepared] = cursor.fetchone()
     assert (prepared == 0) == behind_pooler
     assert connection.connection.prepare_threshold is None
+
+
+@pytest.mark.parametrize("registered", [False, True])
+def test_what_a_host_reads_itself_stays_as_it_was(store: PgVectorStore, registered: bool) -> None:
+    """Against: adapters of ours on the host's connection, or of the host's in our way."""
+    connection = connections["postgres"]
+    connection.ensure_connection()
+    if registered:
+        register_vector(connection.connection)
+    store.create_collection("c", 2)
+    [stored] = store.upsert("c", [Embedding(id="e", vector=[1, 2])])
+    [found] = store.search("c", [1, 2])
+    assert (store.get("c", "e"), found.vector) == (stored, stored.vector)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT vector FROM chronos_vectors_embedding")
+        [vector] = cursor.fetchone()
+    assert vector == (Vector([1.0, 2.0]) if registered else "[1,2]")
+    connection.close()
 
 
 def test_what_is_written_again_unchanged_is_not_rewritten(store: PgVectorStore) -> None:

@@ -13,7 +13,9 @@ from typing import Any, NoReturn, TypeVar
 from django.core.exceptions import EmptyResultSet
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.indexes import IndexExpression
 from django.db.models.query import QuerySet
+from django.db.models.sql import Query
 from django.dispatch import Signal
 from django.utils.connection import ConnectionProxy
 
@@ -160,6 +162,17 @@ def constraint_names(connection: BaseDatabaseWrapper, table: str) -> set[str]:
         return set(connection.introspection.get_constraints(cursor, table))
 
 
+def index_statement(using: str, model: type[models.Model], index: Any, wrappers: Sequence[type[Any]]) -> str:
+    """The statement that builds one of PostgreSQL's indexes beside the work of others.
+
+    Args:
+        wrappers: what stands around an index's expressions, in the order of SQL, as the app django.contrib.postgres
+            says it, which a host need not have.
+    """
+    IndexExpression.register_wrappers(*wrappers)
+    return str(index.create_sql(model, connections[using].schema_editor(), concurrently=True))
+
+
 # Queries
 
 
@@ -171,6 +184,12 @@ def statement(rows: QuerySet[Any]) -> tuple[str, Sequence[Any]]:
     """
     sql, parameters = rows.query.get_compiler(using=rows.db).as_sql()
     return sql, parameters
+
+
+def expression_sql(using: str, model: type[models.Model], expression: Any) -> str:
+    """The text of an expression over a model's columns, which have no table's name before them."""
+    query = Query(model, alias_cols=False)
+    return str(query.get_compiler(using).compile(expression.resolve_expression(query))[0])
 
 
 def fetch_values(rows: QuerySet[Any], columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
@@ -224,11 +243,11 @@ def delete_unseen(rows: QuerySet[Any], using: str) -> int:
 class GuardedQuerySet(models.QuerySet[M]):
     """A queryset that is asked before Django itself writes in the ways that `delete` and `update` don't see."""
 
-    def refuse_removal(self) -> NoReturn:
+    def _refuse_removal(self) -> NoReturn:
         """Raise an error, instead of deleting without a look."""
         raise NotImplementedError
 
-    def changed(self, values: Iterable[tuple[Any, Any]]) -> int:
+    def _changed(self, values: Iterable[tuple[Any, Any]]) -> int:
         """What becomes of the rows of a model that is saved and may be stored already; returns how many there are.
 
         Args:
@@ -237,10 +256,10 @@ class GuardedQuerySet(models.QuerySet[M]):
         raise NotImplementedError
 
     def _raw_delete(self, using: str | None) -> NoReturn:
-        self.refuse_removal()
+        self._refuse_removal()
 
     def _update(self, values: Any, returning_fields: Any = None) -> Any:
-        count = self.changed([(field, value) for field, _, value in values])
+        count = self._changed([(field, value) for field, _, value in values])
         return count if returning_fields is None else [()] * count
 
 

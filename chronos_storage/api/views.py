@@ -100,9 +100,9 @@ class ApiMixin(GenericAPIView[Any]):
     @property
     def access(self) -> AccessRule:
         """The rule for the user of this request."""
-        known: AccessRule | None = getattr(self.request, "_chronos_access", None)
+        known: AccessRule | None = getattr(self.request, "chronos_access", None)
         if known is None:
-            known = self.request._chronos_access = access_for(self.request.user)  # type: ignore[attr-defined]
+            known = self.request.chronos_access = access_for(self.request.user)  # type: ignore[attr-defined]
         return known
 
     @property

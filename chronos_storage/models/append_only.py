@@ -43,13 +43,16 @@ def cascade_refused() -> Iterator[None]:
         raise
 
 
+def refuse_change(model: type[LedgerModel]) -> NoReturn:
+    """Raise the error of whoever adds or changes a row in another way than the store's."""
+    raise AppendOnlyError(f"{model.__name__} rows are append-only: add one with storage.{model.append_method}()")
+
+
 class LedgerQuerySet(GuardedQuerySet[M]):
     """Reads like any queryset. `delete` works under `purge_permit` alone, and nothing else writes."""
 
     def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise AppendOnlyError(
-            f"{self.model.__name__} rows are append-only: add one with storage.{self.model.append_method}()"
-        )
+        refuse_change(self.model)
 
     create: Any = _refuse
     bulk_create: Any = _refuse
@@ -68,19 +71,19 @@ class LedgerQuerySet(GuardedQuerySet[M]):
         rows = for_writing(self)
         permit = current_permit(rows.db)
         if permit is None:
-            self.refuse_removal()
+            self._refuse_removal()
         count = permit.delete(rows)
         return count, {self.model._meta.label: count}
 
     delete.alters_data = True  # type: ignore[attr-defined]
     delete.queryset_only = True  # type: ignore[attr-defined]
 
-    def refuse_removal(self) -> NoReturn:
+    def _refuse_removal(self) -> NoReturn:
         raise AppendOnlyError(
             f"{self.model.__name__} rows are append-only: remove them inside chronos_storage.ledger.purge_permit()"
         )
 
-    def changed(self, values: Iterable[tuple[Any, Any]]) -> int:
+    def _changed(self, values: Iterable[tuple[Any, Any]]) -> int:
         # Only a fixture comes here, for a row that may be stored already: the same row is no change.
         stored = list(self)
         connection = connections[self.db]
@@ -110,7 +113,7 @@ class LedgerModel(GuardedModel, models.Model):
         default_permissions: ClassVar[tuple[str, ...]] = ("add", "view")
 
     def save(self, *args: Any, **kwargs: Any) -> NoReturn:
-        type(self).objects.all()._refuse()
+        refuse_change(type(self))
 
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         return type(self).objects.using(using or self._state.db).filter(pk=self.pk).delete()

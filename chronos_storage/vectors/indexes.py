@@ -15,10 +15,9 @@ from django.db import connections
 from django.db.models import F, Q, Value
 from django.db.models.expressions import OrderBy, RawSQL
 from django.db.models.functions import Cast, Collate
-from django.db.models.indexes import IndexExpression
-from django.db.models.sql import Query
 from pgvector.django import CosineDistance, HalfVectorField, HnswIndex, L2Distance, MaxInnerProduct, VectorField
 
+from ..compat import expression_sql, index_statement
 from .models import Embedding
 
 #: From so many embeddings on a collection has its indexes.
@@ -97,9 +96,7 @@ def _distance(using: str, metric: str, dimension: int | None) -> str:
     vectors = [F("vector"), Value("")]
     if dimension is not None:
         vectors = [_of_dimension(vector, dimension) for vector in vectors]
-    query = Query(Embedding, alias_cols=False)
-    expression = _DISTANCES[metric][0](*vectors).resolve_expression(query)
-    return str(query.get_compiler(using).compile(expression)[0])
+    return expression_sql(using, Embedding, _DISTANCES[metric][0](*vectors))
 
 
 def of(shape: Shape, ending: str = "") -> list[PostgresIndex]:
@@ -117,9 +114,7 @@ def of(shape: Shape, ending: str = "") -> list[PostgresIndex]:
 
 def create(using: str, index: PostgresIndex) -> str:
     """The statement that builds an index beside the work of others."""
-    # As the app django.contrib.postgres does, which a host need not have, so that an operator class stands last.
-    IndexExpression.register_wrappers(OrderBy, OpClass, Collate)
-    return str(index.create_sql(Embedding, connections[using].schema_editor(), concurrently=True))
+    return index_statement(using, Embedding, index, (OrderBy, OpClass, Collate))
 
 
 def state(alias: str, collection_id: int) -> tuple[str, int]:

@@ -12,6 +12,7 @@ from django.db import connections, router, transaction
 
 from .. import codec, records
 from ..aliases import known_alias
+from ..compat import delete_unseen, in_transaction
 from ..exceptions import AlreadyExists, ConfigurationError, InvalidRecord, NotFound
 from ..ids import new_id
 from ..snapshots import unless_unseen
@@ -83,10 +84,10 @@ class OrmVectorStore(VectorStore):
             if row is None:
                 return False
             embeddings = self._embeddings(row)
-            embeddings._raw_delete(self.alias)
+            delete_unseen(embeddings, self.alias)
             row.delete()
             # Those that were written since the transaction's snapshot are seen only after it.
-            transaction.on_commit(partial(embeddings._raw_delete, self.alias), using=self.alias, robust=True)
+            transaction.on_commit(partial(delete_unseen, embeddings, self.alias), using=self.alias, robust=True)
         return True
 
     @retried
@@ -114,7 +115,7 @@ class OrmVectorStore(VectorStore):
 
     def close(self) -> None:
         connection = connections[self.alias]
-        if not connection.in_atomic_block:
+        if not in_transaction(connection):
             connection.close()
 
     # For the stores

@@ -12,6 +12,7 @@ from django.db import connections, transaction
 from pgvector import Vector
 
 from .. import codec, records
+from ..compat import delete_unseen, in_transaction
 from ..exceptions import InvalidRecord, NotFound, NotSupported
 from ..transactions import retried
 from . import builds, fusion, indexes, models, statements, wire
@@ -110,7 +111,7 @@ class PgVectorStore(OrmVectorStore):
             # Locked in the order of an upsert, so that neither waits for the other in a ring.
             found = self._embeddings(row).filter(embedding_id__in=wanted).order_by("embedding_id").select_for_update()
             keys = list(found.values_list("pk", flat=True))
-            models.Embedding.objects.using(self.alias).filter(pk__in=keys)._raw_delete(self.alias)
+            delete_unseen(models.Embedding.objects.using(self.alias).filter(pk__in=keys), self.alias)
         return len(keys)
 
     @retried
@@ -226,7 +227,7 @@ class PgVectorStore(OrmVectorStore):
         Raises:
             NotSupported: inside a transaction, for whose end the build would wait.
         """
-        if connections[self.alias].in_atomic_block:
+        if in_transaction(connections[self.alias]):
             raise NotSupported("an index is built outside of transactions: call reindex() after atomic()")
         for name, value in parameters.items():
             if name not in _PARAMETERS:
@@ -252,7 +253,7 @@ class PgVectorStore(OrmVectorStore):
         return found / wanted if wanted else 1.0
 
     def close(self) -> None:
-        if not connections[self.alias].in_atomic_block:  # for whose end the work may be waiting
+        if not in_transaction(connections[self.alias]):  # for whose end the work may be waiting
             builds.wait(self.alias)
         super().close()
 

@@ -26,7 +26,7 @@ from psycopg.pq import Format
 from psycopg.types import TypeInfo
 from psycopg.types.string import ByteaBinaryLoader
 
-from .. import preparing
+from .. import compat, preparing
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ _adapters: WeakKeyDictionary[psycopg.Connection[Any], AdaptersMap] = WeakKeyDict
 
 def _adapt(wrapper: Any) -> AdaptersMap:
     """The adapters of a connection; each database has numbers of its own for an extension's types."""
-    connection: psycopg.Connection[Any] = wrapper.connection
+    connection: psycopg.Connection[Any] = compat.driver_connection(wrapper)
     query = "SELECT 'vector'::regtype::oid, 'vector[]'::regtype::oid, pg_backend_pid()"
     vector, vectors, session = connection.execute(query).fetchone() or (0, 0, 0)
     adapters: Any = AdaptersMap(connection.adapters)
@@ -97,7 +97,7 @@ def _adapt(wrapper: Any) -> AdaptersMap:
 
 def _host_decides(wrapper: Any) -> bool:
     """Whether the host says what is to be prepared."""
-    return "prepare_threshold" in wrapper.settings_dict["OPTIONS"]
+    return "prepare_threshold" in compat.settings_of(wrapper)["OPTIONS"]
 
 
 class _Cursor(psycopg.Cursor[Any]):
@@ -135,33 +135,33 @@ def execute(using: str, sql: str, parameters: list[Any], *, prepare: bool = Fals
 def execute_each(using: str, sql: str, parameters: Iterable[list[Any]]) -> list[Any]:
     """The rows of a statement for each of the parameters, sent while the server is still at work on those before."""
     connection = _connected(using)
-    with connection.wrap_database_errors, connection.connection.pipeline():
+    with compat.database_errors(connection), compat.driver_connection(connection).pipeline():
         cursors = [_begun(connection, sql, each, prepare=True) for each in parameters]
     return [row for cursor in cursors for row in cursor.fetchall()]
 
 
 def _connected(using: str) -> Any:
     """Django's connection, made where it isn't."""
-    connection: Any = connections[using]
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
+    connection = connections[using]
+    compat.connect(connection)
     return connection
 
 
 def _begun(connection: Any, sql: str, parameters: list[Any], prepare: bool) -> Any:
-    if (adapters := _adapters.get(connection.connection)) is None:
-        with connection.wrap_database_errors:
+    driver = compat.driver_connection(connection)
+    if (adapters := _adapters.get(driver)) is None:
+        with compat.database_errors(connection):
             adapters = _adapt(connection)
-    cursor = _Cursor(connection.connection)
+    cursor = _Cursor(driver)
     cursor.adapters = adapters
     if preparing.is_off(connection):
         cursor.threshold = None
     elif _host_decides(connection):
-        cursor.threshold = connection.connection.prepare_threshold
-    elif prepare and not connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS"):
+        cursor.threshold = driver.prepare_threshold
+    elif prepare and not compat.settings_of(connection).get("DISABLE_SERVER_SIDE_CURSORS"):
         cursor.threshold = 0
     cursor.format = Format.BINARY
     # Django's wrapper translates errors and tells whoever logs or forbids queries.
-    wrapped = connection._prepare_cursor(cursor)
+    wrapped = compat.wrapped_cursor(connection, cursor)
     wrapped.execute(sql, parameters)
     return wrapped

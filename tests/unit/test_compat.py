@@ -7,8 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.exceptions import EmptyResultSet
 from django.db import DatabaseError, connections, models, transaction
+from django.db.models import F, Q
+from django.db.models.expressions import OrderBy
+from django.db.models.functions import Collate, Lower
 from django.db.models.signals import post_delete
 from django.dispatch import Signal
 from django.test.utils import CaptureQueriesContext
@@ -17,7 +21,7 @@ from chronos_storage import compat
 from chronos_storage.exceptions import AppendOnlyError
 from chronos_storage.fields import bytewise_collation
 from chronos_storage.models import Container, Event, MemoryRecord, Session
-from tests.conftest import ONLY_SQLITE
+from tests.conftest import ONLY_SQLITE, STRICTEST
 
 ONCE = pytest.mark.parametrize("alias", ONLY_SQLITE)
 THEN = datetime(2025, 3, 4, 5, 6, 7, 89, UTC)
@@ -198,6 +202,21 @@ def test_a_statement_is_the_querysets(alias):
         compat.statement(rows.filter(id__in=[]))
 
 
+def test_an_expressions_text_names_no_table(alias):
+    lower = compat.expression_sql(alias, Session, Lower("title"))
+    assert lower == f"LOWER({compat.quoted(connections[alias], 'title')})"
+
+
+@pytest.mark.parametrize("alias", STRICTEST)
+def test_an_index_is_built_beside_the_work_of_others(alias):
+    index = GinIndex(OpClass(F("metadata"), "jsonb_path_ops"), name="made", condition=Q(id="s"))
+    statement = compat.index_statement(alias, Session, index, (OrderBy, OpClass, Collate))
+    assert statement == (
+        'CREATE INDEX CONCURRENTLY "made" ON "chronos_storage_session" USING gin ("metadata" jsonb_path_ops)'
+        """ WHERE "id" = 's'"""
+    )
+
+
 def test_values_are_those_of_values_list(alias):
     columns = ("id", "title", "metadata", "created_at", "deleted_at")
     session(alias, title="T", metadata={"a": [1, 1.5, None]}, created_at=THEN)
@@ -245,10 +264,10 @@ def test_rows_are_deleted_in_one_statement_and_unseen(alias):
 class Guarded(compat.GuardedQuerySet[Any]):
     asked: list[Any]
 
-    def refuse_removal(self) -> Any:
+    def _refuse_removal(self) -> Any:
         raise AppendOnlyError
 
-    def changed(self, values: Any) -> int:
+    def _changed(self, values: Any) -> int:
         type(self).asked = [(field.name, value) for field, value in values]
         return 1
 

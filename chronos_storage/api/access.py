@@ -108,7 +108,7 @@ class AccessRule:
         return not self.missing([id])
 
     def missing(self, session_ids: Sequence[str]) -> list[str]:
-        """Those of these sessions that are not there for the user, in one query."""
+        """Those of these sessions that are not there for the user, in one query; `has_session` asks this."""
         there = set(self.rows(Session).filter(pk__in=session_ids).values_list("pk", flat=True))
         return [id for id in session_ids if id not in there]
 

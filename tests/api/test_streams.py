@@ -22,7 +22,7 @@ from rest_framework.authtoken.models import Token
 from chronos_storage import queue
 from chronos_storage.api import streaming
 from chronos_storage.api.event_streams import EventStreamView
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.backends.orm import OrmStorage, pages
 from chronos_storage.models import Session as SessionModel
 from chronos_storage.queues import following, orm, readers
 from chronos_storage.records import Event, Session
@@ -153,13 +153,32 @@ def test_a_stream_of_some_types(committed: OrmStorage, ada: Api) -> None:
         assert refused(ada, f"{EVENTS}?types={wrong}", 400)["errors"][0]["field"] == "types"
 
 
-@once
-def test_events_of_other_types_are_passed_over_once(committed: OrmStorage, ada: Api) -> None:
+@pytest.fixture
+def view(ada: Api) -> EventStreamView:
+    """Of the session, for Ada."""
     request = RequestFactory().get("/")
     assert ada.user is not None
     request.user = ada.user
     view = EventStreamView(kwargs={"session_id": "s"})
     view.request = view.initialize_request(request)
+    return view
+
+
+@once
+def test_large_events_behind_many_small_ones_are_not_read_at_once(
+    session: OrmStorage, view: EventStreamView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "MAX_PAGE", 50_000)
+    append(session, *["large"] * 20, payload="x" * 10_000)
+    events, more = view.events("s", 0, 100)
+    assert (3 < len(events) < 10, more) == (True, True)
+    messages, after, following = view.page(0, 100)
+    assert (len(messages), after) == (len(events), len(events))
+    assert following
+
+
+@once
+def test_events_of_other_types_are_passed_over_once(committed: OrmStorage, view: EventStreamView) -> None:
     view.types = ["b", "z"]
     assert view.page(0, 10)[1:] == (3, 0)
     append(committed, *"aaa")

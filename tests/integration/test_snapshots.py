@@ -52,6 +52,8 @@ REPEATS: dict[str, Call] = {
         Checkpoint(id=x, session_id=x, seq_num=7, namespace="sub")
     ),
     "load": lambda store, x: store.load([Container(id=x, created_at=MOMENT, updated_at=MOMENT)]) * 0,
+    "publish": lambda store, x: OrmQueue(store.alias).publish("known", x, key=x),
+    "publish on a new topic": lambda store, x: OrmQueue(store.alias).publish(x, 1, key="k"),
     "create_collection": lambda store, x: database_store(using=store.alias).create_collection(x, 1),
     "upsert": lambda store, x: database_store(using=store.alias).upsert("known", [Embedding(id=x, vector=[1])]),
 }

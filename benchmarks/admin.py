@@ -96,7 +96,7 @@ def _fill(database: Database, conversations: Path, times: int) -> None:
         subprocess.run(
             [sys.executable, "manage.py", "chronos_import", str(conversations), f"--agent-id=agent-{number}"],
             cwd=PROJECT,
-            env=_environment(database),
+            env=environment(database),
             check=True,
             stdout=subprocess.DEVNULL,
         )
@@ -152,7 +152,7 @@ class Site:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.pages"],
             cwd=PROJECT,
-            env=_environment(database),
+            env=environment(database),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -181,6 +181,7 @@ class Site:
         return answer
 
 
-def _environment(database: Database) -> dict[str, str]:
+def environment(database: Database) -> dict[str, str]:
+    """The variables of the environment by which the demo's site is over a database."""
     ours = {"DATABASE_URL": database.url, "DJANGO_SECRET_KEY": "only for the benchmark"}
     return {**os.environ, **ours, "DJANGO_SETTINGS_MODULE": "project.settings"}

@@ -192,7 +192,25 @@ def expression_sql(using: str, model: type[models.Model], expression: Any) -> st
     return str(query.get_compiler(using).compile(expression.resolve_expression(query))[0])
 
 
-def fetch_values(rows: QuerySet[Any], columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+def selected(rows: QuerySet[Any]) -> tuple[str, Sequence[Any]]:
+    """The text of the one expression that a queryset's statement selects, and its parameters."""
+    compiler = rows.query.get_compiler(using=rows.db)
+    compiler.setup_query()
+    [(_, (sql, parameters), _)] = compiler.select
+    return sql, parameters
+
+
+#: Gives the rows of a cursor.
+Read = Callable[[Any], list[tuple[Any, ...]]]
+
+
+def read_all(cursor: Any) -> list[tuple[Any, ...]]:
+    """All that are left."""
+    found: list[tuple[Any, ...]] = cursor.fetchall()
+    return found
+
+
+def fetch_values(rows: QuerySet[Any], columns: Sequence[str], read: Read = read_all) -> Iterator[tuple[Any, ...]]:
     """What columns hold, as ``rows.values_list(*columns)`` gives it, in half the time.
 
     Django's converters are the same, but are called a column at a time, not row by row, and PostgreSQL's times come as
@@ -208,7 +226,7 @@ def fetch_values(rows: QuerySet[Any], columns: Sequence[str]) -> Iterator[tuple[
         if connection.vendor == "postgresql":
             _take_times_as_text(cursor)
         cursor.execute(sql, parameters)
-        found: list[Any] = list(zip(*cursor.fetchall(), strict=True))
+        found: list[Any] = list(zip(*read(cursor), strict=True))
     if not found:
         return iter(())
     for position, (converters, expression) in compiler.get_converters([c[0] for c in compiler.select]).items():

@@ -96,6 +96,14 @@ class AccessRule:
             return rows.filter(in_session, user_id=self.user_id)
         return rows.none()
 
+    def gives_with_session(self, model: type[Model]) -> bool:
+        """Whether the rows of a model that `rows` gives belong to sessions that it gives too.
+
+        Then it isn't asked for the session once more, where something of it was found.
+        """
+        ours = (type(self).rows, type(self).owned) == (AccessRule.rows, AccessRule.owned)
+        return ours and model in (Message, Event, Checkpoint)
+
     def _session_ids(self) -> QuerySet[Any]:
         return self.rows(Session).values("id")
 

@@ -15,6 +15,7 @@ from django.urls.resolvers import RoutePattern
 from django.utils.cache import get_conditional_response
 from rest_framework import views
 from rest_framework.request import Request
+from rest_framework.serializers import Serializer
 
 
 class _CheckedRoute(RoutePattern):
@@ -35,6 +36,12 @@ def conditional_response(request: HttpRequest, etag: str, response: HttpResponse
     """The response to a request whose If-None-Match is about this ETag: another than the one given, or that."""
     answer: HttpResponse | None = get_conditional_response(request, etag, response=response)
     return answer
+
+
+def declared_fields(serializer: type[Serializer[Any]]) -> dict[str, Any]:
+    """The fields of a class of serializers by name, which its objects have copies of."""
+    fields: dict[str, Any] = serializer._declared_fields
+    return fields
 
 
 def http_request(request: Request) -> HttpRequest:

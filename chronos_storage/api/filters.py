@@ -9,8 +9,10 @@ from typing import Any, Final
 import django_filters
 from django import forms
 from django.db.models.query import QuerySet
+from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.request import Request
 
 from .. import codec
 from ..backends.orm.having import MetadataHas, has_text, json_has_text
@@ -123,7 +125,33 @@ def _no_literal(text: str) -> Any:
     raise ValueError(text)
 
 
-class SessionFilter(django_filters.FilterSet):
+class Filters(DjangoFilterBackend):
+    """Filters by what the query asks for; where that is nothing, no form is made, which takes longer than the rows."""
+
+    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
+        filters: type[_Filters] | None = getattr(view, "filterset_class", None)
+        if filters is None:
+            return queryset
+        if not filters.asked(request.query_params):
+            return filters.unasked(queryset)
+        found: QuerySet[Any] = super().filter_queryset(request, queryset, view)
+        return found
+
+
+class _Filters(django_filters.FilterSet):
+    @classmethod
+    def asked(cls, given: Any) -> bool:
+        """Whether a query asks for any of the filters."""
+        filters: dict[str, Any] = cls.base_filters  # type: ignore[attr-defined]  # its metaclass makes it
+        return not filters.keys().isdisjoint(given)
+
+    @classmethod
+    def unasked(cls, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """What a list has where nothing is asked for."""
+        return rows
+
+
+class SessionFilter(_Filters):
     agent_id: Final = _string()
     user_id: Final = _string()
     status: Final = _string()
@@ -138,6 +166,14 @@ class SessionFilter(django_filters.FilterSet):
         model = Session
         fields: Final = ("agent_id", "user_id", "status", "container_id", "image_id")
 
+    @classmethod
+    def asked(cls, given: Any) -> bool:
+        return super().asked(given) or any(name.startswith(_METADATA) for name in given)
+
+    @classmethod
+    def unasked(cls, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.filter(deleted_at=None)
+
     def with_deleted(self, rows: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
         return rows  # filter_queryset does it
 
@@ -145,7 +181,7 @@ class SessionFilter(django_filters.FilterSet):
         rows = super().filter_queryset(rows)
         for condition in _metadata_conditions(self.data):
             rows = rows.filter(condition)
-        return rows if self.form.cleaned_data["include_deleted"] else rows.filter(deleted_at=None)
+        return rows if self.form.cleaned_data["include_deleted"] else self.unasked(rows)
 
 
 def unindexed(given: Any) -> list[str]:
@@ -157,7 +193,7 @@ def unindexed(given: Any) -> list[str]:
 NARROWING: Final = ("user_id", "agent_id", "container_id", "image_id")
 
 
-class MessageFilter(django_filters.FilterSet):
+class MessageFilter(_Filters):
     role: Final = _string()
     kind: Final = _string()
     since: Final = _since()
@@ -169,7 +205,7 @@ class MessageFilter(django_filters.FilterSet):
         fields: Final = ("role", "kind", "since", "until", "text")
 
 
-class EventFilter(django_filters.FilterSet):
+class EventFilter(_Filters):
     after_seq: Final = _number("gt", "Only events with a higher number.")
     types: Final = _one_of("type", "types")
     since: Final = _since()
@@ -180,7 +216,7 @@ class EventFilter(django_filters.FilterSet):
         fields: Final = ("after_seq", "types", "since", "until")
 
 
-class TraceFilter(django_filters.FilterSet):
+class TraceFilter(_Filters):
     kind: Final = _string()
     failed: Final = django_filters.BooleanFilter(
         method="with_error", help_text="Only spans with an error, or only those without."
@@ -194,7 +230,7 @@ class TraceFilter(django_filters.FilterSet):
         return rows.exclude(error="") if value else rows.filter(error="")
 
 
-class CheckpointFilter(django_filters.FilterSet):
+class CheckpointFilter(_Filters):
     namespace: Final = _string(method="of_namespace", help_text='The namespace; "" unless given.')
     run_id: Final = _string()
     before_seq: Final = _number("lt", "Only checkpoints with a lower number.")
@@ -202,6 +238,10 @@ class CheckpointFilter(django_filters.FilterSet):
     class Meta:
         model = Checkpoint
         fields: Final = ("run_id",)
+
+    @classmethod
+    def unasked(cls, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.filter(namespace="")
 
     def of_namespace(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         return rows  # filter_queryset does it
@@ -212,7 +252,7 @@ class CheckpointFilter(django_filters.FilterSet):
         return found.filter(namespace=self.form.cleaned_data["namespace"])
 
 
-class MemoryFilter(django_filters.FilterSet):
+class MemoryFilter(_Filters):
     agent_id: Final = _string()
     user_id: Final = _string()
     session_id: Final = _string()
@@ -223,7 +263,7 @@ class MemoryFilter(django_filters.FilterSet):
         fields: Final = ("agent_id", "user_id", "session_id", "key")
 
 
-class AuditLogFilter(django_filters.FilterSet):
+class AuditLogFilter(_Filters):
     session_id: Final = _string()
     agent_id: Final = _string()
     user_id: Final = _string()
@@ -236,7 +276,7 @@ class AuditLogFilter(django_filters.FilterSet):
         fields: Final = ("session_id", "agent_id", "user_id", "actor", "action", "resource")
 
 
-class ImageFilter(django_filters.FilterSet):
+class ImageFilter(_Filters):
     name: Final = _string()
     container_id: Final = _string()
 
@@ -245,7 +285,7 @@ class ImageFilter(django_filters.FilterSet):
         fields: Final = ("name", "container_id")
 
 
-class UsageFilter(django_filters.FilterSet):
+class UsageFilter(_Filters):
     agent_id: Final = _string("session__agent_id")
     user_id: Final = _string("session__user_id")
     since: Final = _since()

@@ -109,8 +109,8 @@ class KeysetPagination(BasePagination):
         ]
 
     def _link(self, table: Table[Any], page: list[Any], backwards: bool) -> str:
-        values = table.values(page[0] if backwards else page[-1])
-        position = [_plain(values[column]) for column in self._columns]
+        record = page[0] if backwards else page[-1]
+        position = [_plain(getattr(record, "id" if column == table.id else column)) for column in self._columns]
         text = json.dumps([int(backwards), *position], separators=(",", ":"))
         cursor = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
         return replace_query_param(self._request.build_absolute_uri(), "cursor", cursor)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Callable, Mapping
+from functools import cache
 from itertools import islice
+from operator import attrgetter
 from typing import Any, ClassVar, Final
 
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from .. import codec, records
+from .compat import declared_fields
 from .fields import CountField, JSONField, ListField, MomentField, ObjectField, StringField
 from .problems import MAX_ERRORS
 
@@ -32,6 +36,28 @@ class RecordSerializer(serializers.Serializer[Any]):
 
     staff_only: ClassVar[tuple[str, ...]] = ("id", "created_at")
     fixed: ClassVar[tuple[str, ...]] = ("id", "created_at")
+    #: The fields that are written of a record, where not all are.
+    only: frozenset[str] | None = None
+
+    def to_representation(self, instance: Any) -> Any:
+        if isinstance(instance, Mapping):
+            return super().to_representation(instance)
+        # As DRF does, but with the class's own fields: to copy them for each request takes as long as a query.
+        names, get, writes = _written(type(self))
+        written = dict(zip(names, get(instance), strict=True))
+        for name, write in writes:
+            if written[name] is not None:
+                written[name] = write(written[name])
+        return written if self.only is None else {name: written[name] for name in names if name in self.only}
+
+    def get_fields(self) -> dict[str, Any]:
+        # Of those that a body may leave out, only what it has is copied.
+        given = getattr(self, "initial_data", None)
+        return {
+            name: copy.deepcopy(field)
+            for name, field in declared_fields(type(self)).items()
+            if field.required or not isinstance(given, Mapping) or name in given
+        }
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
@@ -43,9 +69,9 @@ class RecordSerializer(serializers.Serializer[Any]):
 
     def _refused(self, name: str) -> str:
         """Why this field can't be set; empty if it can."""
-        field = self.fields.get(name)
+        field = declared_fields(type(self)).get(name)
         if field is None:
-            settable = [each for each, field in self.fields.items() if not field.read_only]
+            settable = [each for each, field in declared_fields(type(self)).items() if not field.read_only]
             return f"is no field here; there are {', '.join(settable)}"
         if field.read_only:
             return "is set by the store"
@@ -54,6 +80,19 @@ class RecordSerializer(serializers.Serializer[Any]):
         if name in self.staff_only and not self.context["view"].access.staff:
             return "is set by the server; only staff may set it"
         return ""
+
+
+@cache
+def _written(
+    serializer: type[RecordSerializer],
+) -> tuple[list[str], Callable[[Any], tuple[Any, ...]], list[tuple[str, Callable[[Any], Any]]]]:
+    """The names of the fields that are written of a record, what gets their values, and what makes JSON of some."""
+    fields: dict[str, Any] = {
+        name: field for name, field in declared_fields(serializer).items() if not field.write_only
+    }
+    plain = (StringField, serializers.IntegerField, JSONField, ListField, ObjectField)
+    writes = [(name, field.to_representation) for name, field in fields.items() if not isinstance(field, plain)]
+    return list(fields), attrgetter(*fields), writes
 
 
 class SessionSerializer(RecordSerializer):

@@ -39,14 +39,15 @@ class _Router(SimpleRouter):
 
 
 router = _Router()
-router.register("sessions", SessionViewSet, "session")
+# What is asked for most comes first, as each that comes before it is tried.
 for _prefix, _viewset, _name in (
-    ("messages", MessageViewSet, "message"),
     ("events", EventViewSet, "event"),
+    ("messages", MessageViewSet, "message"),
     ("checkpoints", CheckpointViewSet, "checkpoint"),
     ("traces", SessionTraceViewSet, "session-trace"),
 ):
     router.register(f"sessions/<str:session_id>/{_prefix}", _viewset, _name)
+router.register("sessions", SessionViewSet, "session")
 router.register("traces", TraceViewSet, "trace")
 router.register("memory", MemoryViewSet, "memory")
 router.register("audit-logs", AuditLogViewSet, "audit-log")

@@ -6,19 +6,20 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 from django.db.models.query import QuerySet
-from django_filters.rest_framework import DjangoFilterBackend
-from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from ..backends.orm.pages import fetch_row
 from ..exceptions import NotFound
 from ..ledger.mapping import Table
 from .access import Verb
 from .etags import version_of, write_if_match
+from .filters import Filters
 from .pagination import KeysetPagination
 from .query import names
+from .serializers import RecordSerializer
 from .store import served
 from .views import ApiMixin, check_sessions
 
@@ -61,7 +62,7 @@ class RecordViewSet(ApiMixin, GenericViewSet[Any]):
     paged: ClassVar[tuple[str, ...]] = ()
 
     pagination_class = KeysetPagination
-    filter_backends: Any = (DjangoFilterBackend,)
+    filter_backends: Any = (Filters,)
 
     def needed(self) -> list[tuple[Verb, Any]]:
         # Without an action the method isn't allowed; that there is something is told to who may look.
@@ -69,6 +70,11 @@ class RecordViewSet(ApiMixin, GenericViewSet[Any]):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        if not (self.action in ("list", "retrieve") and self.access.gives_with_session(self.table.model)):
+            self.check_session()
+
+    def check_session(self) -> None:
+        """Raise `NotFound` if the session that the address names, if it does, isn't there for the user."""
         if (session_id := self.kwargs.get("session_id")) is not None:
             check_sessions(self.access, session_id)
 
@@ -118,9 +124,11 @@ class RecordViewSet(ApiMixin, GenericViewSet[Any]):
 
     def record(self) -> Any:
         """The record that the address names."""
-        for record in self.table.fetch(self.row()[:1]):
-            return record
-        raise NotFound(f"there is no {self.table.record.__name__.lower()} {self.kwargs['id']!r}")
+        record = fetch_row(self.table, self.row())
+        if record is None:
+            self.check_session()
+            raise NotFound(f"there is no {self.table.record.__name__.lower()} {self.kwargs['id']!r}")
+        return record
 
     def answer(self, record: Any, status: int = 200) -> Response:
         if self.versioned:
@@ -150,6 +158,8 @@ class Listed(RecordViewSet):
         paginator = self.paginator
         assert isinstance(paginator, KeysetPagination)
         page = paginator.paginate_records(self.table, rows, self.get_order(), request)
+        if not page:
+            self.check_session()
         return paginator.get_paginated_response(self.get_serializer(page, many=True).data)
 
 
@@ -160,7 +170,7 @@ class Retrieved(RecordViewSet):
         return self.answer(self.record())
 
 
-def keep_fields(serializer: serializers.Serializer[Any], wanted: list[str]) -> None:
+def keep_fields(serializer: RecordSerializer, wanted: list[str]) -> None:
     """Leave out of what is answered all fields but these.
 
     Raises:
@@ -170,6 +180,4 @@ def keep_fields(serializer: serializers.Serializer[Any], wanted: list[str]) -> N
     for name in wanted:
         if name not in there:
             raise ValidationError({"fields": f"{name!r} is no field here; there are {', '.join(there)}"})
-    for name in there:
-        if name not in wanted:
-            del serializer.fields[name]
+    serializer.only = frozenset(wanted)

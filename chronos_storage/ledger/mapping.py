@@ -12,7 +12,7 @@ from django.db.models.query import QuerySet
 
 from .. import records
 from ..chains.numbering import audit_chain
-from ..compat import fetch_values
+from ..compat import Read, fetch_values, read_all
 from ..models import AuditLog, Checkpoint, Container, Event, Image, MemoryRecord, Message, Session, Trace
 from ..models.memory import natural_key
 
@@ -67,9 +67,13 @@ class Table(Generic[R]):
         if batch:
             write(batch)
 
-    def fetch(self, rows: QuerySet[Any]) -> list[R]:
-        """The records of a queryset of the model, in its order."""
-        return list(starmap(self._build, fetch_values(rows, self.columns)))
+    def fetch(self, rows: QuerySet[Any], read: Read = read_all) -> list[R]:
+        """The records of a queryset of the model, in its order.
+
+        Args:
+            read: gives the rows of a cursor.
+        """
+        return list(starmap(self._build, fetch_values(rows, self.columns, read)))
 
 
 def _constructor(record: type[R], names: tuple[str, ...]) -> Callable[..., R]:
@@ -97,11 +101,11 @@ class _MessageTable(Table[records.Message]):
         values = {self.id if name == "id" else name: getattr(record, name) for name in self.names if name != "usage"}
         return values | {name: getattr(usage, name) for name in self._USAGE}
 
-    def fetch(self, rows: QuerySet[Any]) -> list[records.Message]:
+    def fetch(self, rows: QuerySet[Any], read: Read = read_all) -> list[records.Message]:
         before, after = self._at, self._at + len(self._USAGE)
         nothing = (None,) * len(self._USAGE)
         found = []
-        for row in fetch_values(rows, self.columns):
+        for row in fetch_values(rows, self.columns, read):
             counts = row[before:after]
             usage = None if counts == nothing else self._build_usage(*counts)
             found.append(self._build(*row[:before], usage, *row[after:]))

@@ -16,7 +16,7 @@ from django.db.models import F, Value
 from django.db.models.query import QuerySet
 
 from .. import codec, models, records
-from ..compat import fetch_values
+from ..compat import Read, fetch_values, read_all
 from ..exceptions import AlreadyExists, InvalidRecord
 from ..ledger.mapping import Table
 from ..records import QueueEntry
@@ -63,9 +63,10 @@ class _EntryTable(Table[QueueEntry]):
             "key": getattr(record, "key", None),
         }
 
-    def fetch(self, rows: QuerySet[Any]) -> list[QueueEntry]:
+    def fetch(self, rows: QuerySet[Any], read: Read = read_all) -> list[QueueEntry]:
         at = self._at
-        return [self._build(*row[:at], cursor_of(row[at]), *row[at + 1 :]) for row in fetch_values(rows, self.columns)]
+        found = fetch_values(rows, self.columns, read)
+        return [self._build(*row[:at], cursor_of(row[at]), *row[at + 1 :]) for row in found]
 
 
 ENTRIES = _EntryTable()

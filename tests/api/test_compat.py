@@ -7,6 +7,7 @@ from django.core.checks import Error
 from django.db import connections, transaction
 from django.http import HttpResponse
 from django.test import RequestFactory
+from rest_framework import serializers
 from rest_framework.request import Request
 
 from chronos_storage.api import compat
@@ -30,6 +31,18 @@ def test_a_request_that_knows_the_etag_is_answered_without_a_body(tag, status):
     answer = compat.conditional_response(request, '"a"', response)
     assert answer.status_code == status
     assert (answer is response) == (status == 200)
+
+
+def test_a_class_of_serializers_says_what_its_fields_are():
+    class Inherited(serializers.Serializer):
+        a = serializers.CharField()
+
+    class Some(Inherited):
+        b = serializers.IntegerField(read_only=True)
+
+    fields = compat.declared_fields(Some)
+    assert list(fields) == list(Some().fields) == ["a", "b"]
+    assert (fields["b"].read_only, fields["b"].to_representation("1")) == (True, 1)
 
 
 def test_the_frameworks_request_stands_around_djangos():

@@ -11,7 +11,7 @@ from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.exceptions import EmptyResultSet
 from django.db import DatabaseError, connections, models, transaction
 from django.db.models import F, Q
-from django.db.models.expressions import OrderBy
+from django.db.models.expressions import OrderBy, RawSQL
 from django.db.models.functions import Collate, Lower
 from django.db.models.signals import post_delete
 from django.dispatch import Signal
@@ -226,8 +226,16 @@ def test_values_are_those_of_values_list(alias):
     assert found == list(rows.values_list(*columns))
     assert found[0] == ("s", "T", {"a": [1, 1.5, None]}, THEN, None)
     assert found[0][3].tzinfo is UTC
+    assert list(compat.fetch_values(rows, columns, lambda cursor: [cursor.fetchone()])) == found[:1]
     assert list(compat.fetch_values(rows.filter(id="none"), columns)) == []
     assert list(compat.fetch_values(rows.filter(id__in=[]), columns)) == []
+
+
+def test_an_expression_is_part_of_another_statement(alias):
+    session(alias, title="four")
+    rows = Session.objects.using(alias)
+    sql, parameters = compat.selected(rows.annotate(more=models.functions.Length("title") + 3).values("more"))
+    assert list(rows.annotate(again=RawSQL(sql, parameters)).values_list("again", flat=True)) == [7]
 
 
 # Models

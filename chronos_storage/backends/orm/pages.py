@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache, partial
 from typing import Any, TypeVar
 
 from django.core.exceptions import EmptyResultSet
-from django.db.models import F, Model, TextField, Value
+from django.db import connections
+from django.db.models import BigIntegerField, F, Model, TextField, Value
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast, Coalesce, Length
+from django.db.models.lookups import LessThanOrEqual
 from django.db.models.query import QuerySet
 
 from ... import records
-from ...compat import statement
+from ...compat import selected, statement
 from ...fields import JSONTextField, MetadataField
 from ...keyset import After
 from ...ledger.mapping import Table
@@ -23,33 +27,77 @@ R = TypeVar("R", bound=records.Record)
 
 #: Characters after which a page ends: it has at most these and one row more.
 MAX_PAGE = 4 * 1024 * 1024
+#: Characters that many may hold at once.
+LITTLE = 256 * 1024
+_BEFORE_MUCH: ContextVar[Callable[[], object]] = ContextVar("before_much", default=lambda: None)
 
 #: Rows of a page of `iterate`, at most.
 _PAGE = 500
 _WIDE = (JSONTextField, MetadataField, TextField)
 
 
-def fetch_page(table: Table[R], rows: QuerySet[Any], order: Sequence[str], size: int) -> tuple[list[R], bool]:
+def fetch_page(
+    table: Table[R], rows: QuerySet[Any], order: Sequence[str], size: int, most: int | None = None
+) -> tuple[list[R], bool]:
     """The first records of `rows`, and whether there are more.
 
     Args:
         order: model fields that are unique together, all ascending, or with a leading "-" all descending.
         size: how many, at most; fewer where they are large, but one at least.
+        most: characters after which the page ends, instead of `MAX_PAGE`.
     """
     rows = rows.order_by(*order)
-    if not _wide(table.model):
-        found = table.fetch(rows[: size + 1])
+    most = MAX_PAGE if most is None else most
+    found = _fetch_little(table, rows, size + 1, min(most, LITTLE))
+    if found is not None:
         return found[:size], len(found) > size
-    found = table.fetch(_within_bounds(rows, order, size + 1))
+    _BEFORE_MUCH.get()()
+    found = table.fetch(_within_bounds(rows, order, size + 1, most))
     if len(found) > size:
         return found[:size], True
     # In their order, so that it is looked for in the same index; `exists` has none.
     return found, bool(found and rows_after(table, rows, order, found[-1]).values_list("pk")[:1])
 
 
+@contextmanager
+def before_much(call: Callable[[], object]) -> Iterator[None]:
+    """Within the block, have `call` called before more is read than many may hold at once; it may refuse to."""
+    before = _BEFORE_MUCH.set(call)
+    try:
+        yield
+    finally:
+        _BEFORE_MUCH.reset(before)
+
+
+def fetch_row(table: Table[R], row: QuerySet[Any]) -> R | None:
+    """The one row as a record, or None."""
+    found = table.fetch(row.filter(LessThanOrEqual(_width(table.model, row.db), LITTLE)))
+    if not found and row.exists():
+        _BEFORE_MUCH.get()()
+        found = table.fetch(row)
+    return found[0] if found else None
+
+
+def _fetch_little(table: Table[R], rows: QuerySet[Any], count: int, most: int) -> list[R] | None:
+    """The first records of `rows`, so many; None where they hold more than so many characters."""
+    if connections[rows.db].vendor == "sqlite":  # which gives one row after the other, where others give all at once
+        try:
+            return table.fetch(rows[:count], partial(_read_little, most))
+        except _TooMuch:
+            return None
+    widths = rows.annotate(width=_width(table.model, rows.db)).values("width")[:count]
+    try:
+        sql, parameters = statement(widths)
+    except EmptyResultSet:  # a filter that nothing can match
+        return []
+    total = RawSQL(f"SELECT COALESCE(SUM(width), 0) FROM ({sql}) AS first", parameters, BigIntegerField())  # noqa: S611 - of our own names
+    found = table.fetch(rows.filter(LessThanOrEqual(total, most))[:count])
+    return found if found or not rows.values_list("pk")[:1] else None
+
+
 def fetch_first(table: Table[R], rows: QuerySet[Any], ids: Sequence[str]) -> list[R]:
     """The records of the first of these ids, in their order, up to the one with which they get too large."""
-    widths = dict(rows.filter(pk__in=ids).annotate(width=_width(table.model)).values_list("pk", "width"))
+    widths = dict(rows.filter(pk__in=ids).annotate(width=_width(table.model, rows.db)).values_list("pk", "width"))
     taken, total = [], 0
     for id in ids:
         if total >= MAX_PAGE:
@@ -60,20 +108,39 @@ def fetch_first(table: Table[R], rows: QuerySet[Any], ids: Sequence[str]) -> lis
     return [found[id] for id in taken if id in found]
 
 
-def _wide(model: type[Model]) -> list[str]:
-    """The columns that may hold much."""
-    return [field.name for field in model._meta.concrete_fields if isinstance(field, _WIDE)]
+class _TooMuch(Exception):
+    """Rows hold more characters than may be read."""
 
 
-def _width(model: type[Model]) -> Any:
+def _read_little(most: int, cursor: Any) -> list[tuple[Any, ...]]:
+    found = []
+    for row in cursor:
+        most -= sum(len(value) for value in row if type(value) is str)
+        if most < 0:
+            raise _TooMuch
+        found.append(row)
+    return found
+
+
+def _width(model: type[Model], using: str) -> RawSQL:
     """How many characters a row's wide columns hold."""
-    return sum((Coalesce(Length(Cast(name, TextField())), 0) for name in _wide(model)), Value(0))
+    sql, parameters = _width_sql(model, connections[using].vendor, using)
+    return RawSQL(sql, parameters, BigIntegerField())  # noqa: S611 - Django's own text
 
 
-def _within_bounds(rows: QuerySet[Any], order: Sequence[str], size: int) -> QuerySet[Any]:
+@cache
+def _width_sql(model: type[Model], vendor: str, using: str) -> tuple[str, tuple[Any, ...]]:
+    # Made once, as that takes longer than most of the statements that it is part of.
+    wide = [field.name for field in model._meta.concrete_fields if isinstance(field, _WIDE)]
+    width = sum((Coalesce(Length(Cast(name, TextField())), 0) for name in wide), Value(0))
+    sql, parameters = selected(model._default_manager.using(using).annotate(width=width).values("width"))
+    return sql, tuple(parameters)
+
+
+def _within_bounds(rows: QuerySet[Any], order: Sequence[str], size: int, most: int) -> QuerySet[Any]:
     """The first rows, up to the one with which they get too large: in one statement, which looks at no other."""
     places = {f"place{number}": F(name.removeprefix("-")) for number, name in enumerate(order)}
-    first = rows.annotate(width=_width(rows.model), **places).values("pk", "width", *places)[:size]
+    first = rows.annotate(width=_width(rows.model, rows.db), **places).values("pk", "width", *places)[:size]
     try:
         sql, parameters = statement(first)
     except EmptyResultSet:  # a filter that nothing can match
@@ -84,7 +151,7 @@ def _within_bounds(rows: QuerySet[Any], order: Sequence[str], size: int) -> Quer
         f"SELECT pk FROM (SELECT pk, width, SUM(width) OVER (ORDER BY {places_in_order} ROWS UNBOUNDED PRECEDING)"
         f" AS total FROM ({sql}) AS first) AS sized WHERE total - width < %s"
     )
-    pks = RawSQL(bounded, [*parameters, MAX_PAGE])  # noqa: S611 - the names are our own, the values parameters
+    pks = RawSQL(bounded, [*parameters, most])  # noqa: S611 - the names are our own, the values parameters
     found: QuerySet[Any] = rows.model._default_manager.using(rows.db).filter(pk__in=pks)
     return found.order_by(*order)
 

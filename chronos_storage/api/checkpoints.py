@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from .. import records
+from ..backends.orm.pages import fetch_page
 from ..exceptions import NotFound
 from ..ledger.mapping import CHECKPOINTS
 from .answers import DeletedSerializer, HistorySerializer
@@ -44,8 +45,8 @@ class CheckpointViewSet(Listed, Retrieved):
     @action(["get"], detail=False, pagination_class=None)
     def latest(self, request: Request, **kwargs: Any) -> Response:
         """The checkpoint with the highest number."""
-        rows = self.filter_queryset(self.get_queryset()).order_by("-seq_num")
-        for record in self.table.fetch(rows[:1]):
+        rows = self.filter_queryset(self.get_queryset())
+        for record in fetch_page(self.table, rows, ["-seq_num"], 1)[0]:
             return self.answer(record)
         raise NotFound("there is no such checkpoint")
 
@@ -58,7 +59,7 @@ class CheckpointViewSet(Listed, Retrieved):
         assert isinstance(paginator, KeysetPagination)
         page = paginator.paginate_records(self.table, rows, ("-seq_num",), request)
         earlier = rows.filter(seq_num__lt=page[-1].seq_num) if page else rows.none()
-        before = self.table.fetch(earlier.order_by("-seq_num")[:1])
+        before = fetch_page(self.table, earlier, ["-seq_num"], 1)[0]
         found = HistorySerializer(history(page, before[0] if before else None), many=True)
         return paginator.get_paginated_response(found.data)
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import IO, Any
 
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
@@ -19,7 +19,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from .. import records
-from ..backends.orm.pages import fetch_page
+from ..backends.orm.pages import before_much, fetch_page
 from ..exceptions import CursorExpired, InvalidRecord
 from ..ledger.mapping import EVENTS
 from ..models import Event, Head
@@ -28,16 +28,16 @@ from .access import Verb
 from .ids import LIST_PATTERN, MAX_NAMES
 from .query import names
 from .schema import documented
+from .sending import PART, kept
 from .serializers import EventSerializer
 from .store import served
 from .streaming import Part, message, reading
 from .streams import MEDIA_TYPE, StreamView, position_parameters
+from .turns import SENDING, Much, refuse_much
 from .views import check_sessions
 
-#: Events of a page at first, and at most. Where they are more than at first, they are measured before they are read.
+#: Events of a page at first, and at most.
 _FIRST_PAGE, _PAGE = 10, 100
-#: Bytes after which the rest of a page is left for the next one: what a slow reader holds.
-_CHUNK = 64 * 1024
 #: Seconds after which the ledger is read although nothing was heard of.
 _SAFETY = 30.0
 
@@ -106,18 +106,36 @@ class EventStreamView(StreamView):
         with hearing(served().alias, self.session_ids(), wake):
             while True:
                 news.clear()
-                messages, after, size = await reading(partial(self.page, after, size or _FIRST_PAGE))
-                if messages:
-                    yield b"".join(messages), after
+                read = partial(self.read, after, size or _FIRST_PAGE)
+                try:
+                    file, after, size = await reading(partial(read, refuse_much))
+                except Much:
+                    async with SENDING.aturn():
+                        file, after, size = await reading(read)
+                if file:
+                    yield file, after
+                    del file
                 if not size:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(news.wait(), _SAFETY)
+
+    def read(
+        self, after: Any, size: int, refuse: Callable[[], None] = lambda: None
+    ) -> tuple[IO[bytes] | None, Any, int]:
+        """A page, with its messages in a file if there are any.
+
+        Args:
+            refuse: called before large events are read.
+        """
+        with before_much(refuse):
+            messages, after, size = self.page(after, size)
+        return kept(messages) if messages else None, after, size
 
     def page(self, after: Any, size: int) -> Page:
         """What comes behind a position: so many events of a session at most, and about 64 KiB."""
         session_id = self.kwargs["session_id"]
         last = 0 if self.types is None else self.heads([session_id])[session_id][0]
-        return self.messages(session_id, after, size, last, _CHUNK, lambda number: number)
+        return self.messages(session_id, after, size, last, PART, lambda number: number)
 
     def messages(
         self, session_id: str, after: int, size: int, last: int, room: int, place: Callable[[int], object]
@@ -142,15 +160,11 @@ class EventStreamView(StreamView):
         return messages, after if self.types is None else max(after, last), 0
 
     def events(self, session_id: str, after: int, size: int) -> tuple[list[records.Event], bool]:
-        """The session's first events behind a number, and whether there may be more."""
+        """The session's first events behind a number, and whether there are more."""
         rows = self.access.rows(Event).filter(session_id=session_id, seq_num__gt=after)
         if self.types is not None:
             rows = rows.filter(type__in=self.types)
-        if size > _FIRST_PAGE:
-            events, more = fetch_page(EVENTS, rows, ["seq_num"], size)
-        else:
-            events = EVENTS.fetch(rows.order_by("seq_num")[:size])
-            more = len(events) == size
+        events, more = fetch_page(EVENTS, rows, ["seq_num"], size, PART)
         if not (events and events[0].seq_num == after + 1) and after < self.heads([session_id])[session_id][1]:
             raise _purged(session_id)
         return events, more
@@ -257,7 +271,7 @@ class SessionsStreamView(EventStreamView):
     def page(self, after: Positions, size: int) -> Page:
         heads = self.heads(self.turns)
         messages: list[bytes] = []
-        following, room = 0, _CHUNK
+        following, room = 0, PART
         for _ in heads:
             if room <= 0:
                 return messages, after, following or size

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -14,14 +15,15 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
 from .. import records
-from ..backends.orm.pages import fetch_page, rows_after
+from ..backends.orm.pages import LITTLE, before_much, fetch_page, rows_after
 from ..ledger.mapping import AUDIT_LOGS, CHECKPOINTS, EVENTS, MEMORY, MESSAGES, TRACES, Table
 from . import serializers
 from .access import AccessRule
 from .bodies import encode
 from .compat import http_request
-from .sending import Places, SentResponse, close_connections
+from .sending import PART, Places, SentResponse, close_connections, kept
 from .streaming import reading
+from .turns import SENDING, Much, refuse_much
 
 #: What belongs to a session: its name in the document, where it is kept, how it is written and in which order.
 PARTS: tuple[tuple[str, Table[Any], type[serializers.RecordSerializer], tuple[str, ...]], ...] = (
@@ -32,7 +34,6 @@ PARTS: tuple[tuple[str, Table[Any], type[serializers.RecordSerializer], tuple[st
     ("memory", MEMORY, serializers.MemorySerializer, ("id",)),
     ("audit_logs", AUDIT_LOGS, serializers.AuditLogSerializer, ("seq_num",)),
 )
-_CHUNK = 64 * 1024
 #: Rows that are read at once, at most.
 _PAGE = 500
 _PLACES = Places("exports", "MAX_EXPORTS", 4)
@@ -48,13 +49,17 @@ def export_audit_logs(
 ) -> HttpResponseBase:
     """A response that streams audit logs; see `_streamed`."""
     logs = _array("audit_logs", AUDIT_LOGS, serializers.AuditLogSerializer, rows, order)
-    return _streamed(request, access, chain("{", logs, "}"))
+    return _streamed(request, access, chain([b"{"], logs, [b"}"]))
 
 
-def _streamed(request: Request, access: AccessRule, pieces: Iterator[str]) -> HttpResponseBase:
+def _streamed(request: Request, access: AccessRule, pieces: Iterator[bytes | None]) -> HttpResponseBase:
     """A response that streams a document, or for HEAD has none.
 
-    The rows are read in pages while it is sent, so memory stays flat, and no connection waits for its reader.
+    The rows are read in pages while it is sent, so memory stays flat, and neither rows nor a connection wait for its
+    reader.
+
+    Args:
+        pieces: None before one that takes a turn.
 
     Raises:
         TooManyAtOnce: the user has others under way.
@@ -68,12 +73,12 @@ def _streamed(request: Request, access: AccessRule, pieces: Iterator[str]) -> Ht
     return SentResponse(content, release, content_type="application/json")
 
 
-def _session(access: AccessRule, session: records.Session) -> Iterator[str]:
-    yield '{"session":' + encode(serializers.SessionSerializer(session).data)
+def _session(access: AccessRule, session: records.Session) -> Iterator[bytes | None]:
+    yield b'{"session":' + encode(serializers.SessionSerializer(session).data).encode()
     for name, table, serializer, order in PARTS:
-        yield ","
+        yield b","
         yield from _array(name, table, serializer, access.rows(table.model).filter(session_id=session.id), order)
-    yield "}"
+    yield b"}"
 
 
 def _array(
@@ -82,42 +87,60 @@ def _array(
     serializer: type[serializers.RecordSerializer],
     rows: QuerySet[Any],
     order: tuple[str, ...],
-) -> Iterator[str]:
-    yield f'"{name}":['
-    for place, record in enumerate(_within_bounds(table, rows, order)):
-        yield ("," if place else "") + encode(serializer(record).data)
-    yield "]"
-
-
-def _within_bounds(table: Table[Any], rows: QuerySet[Any], order: Sequence[str]) -> Iterator[Any]:
-    """The records of `rows`, by pages that end before they get too large."""
-    following, more = rows, True
+) -> Iterator[bytes | None]:
+    yield f'"{name}":['.encode()
+    write = serializer().to_representation
+    following, more, comma = rows, True, ""
     while more:
-        page, more = fetch_page(table, following, order, _PAGE)
-        yield from page
+        fetch = partial(fetch_page, table, following, order, _PAGE, LITTLE)
+        try:
+            with before_much(refuse_much):
+                page, more = fetch()
+        except Much:
+            yield None
+            page, more = fetch()
         if more:
             following = rows_after(table, rows, order, page[-1])
+        written = ((("," if place else comma) + encode(write(record))).encode() for place, record in enumerate(page))
+        with kept(written) as file:
+            del page, written  # while their reader waits
+            while part := file.read(PART):
+                yield part
+        comma = ","
+    yield b"]"
 
 
-def _chunks(pieces: Iterator[str]) -> Iterator[bytes]:
-    waiting: list[str] = []
+def _chunks(pieces: Iterator[bytes | None]) -> Iterator[bytes | None]:
+    waiting: list[bytes] = []
     size = 0
     for piece in pieces:
+        if piece is None:
+            yield None
+            continue
         waiting.append(piece)
         size += len(piece)
-        if size >= _CHUNK:
-            yield "".join(waiting).encode()
+        if size >= PART:
+            yield b"".join(waiting)
             waiting, size = [], 0
-    yield "".join(waiting).encode()
+    yield b"".join(waiting)
 
 
-def _in_this_thread(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    for chunk in chunks:
+def _in_this_thread(chunks: Iterator[bytes | None]) -> Iterator[bytes]:
+    while (chunk := next(chunks, b"")) != b"":
+        if chunk is None:
+            with SENDING.turn():
+                chunk = next(chunks)
+        assert chunk is not None
         close_connections()
         yield chunk
 
 
-async def _in_threads(chunks: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
+async def _in_threads(chunks: Iterator[bytes | None]) -> AsyncGenerator[bytes, None]:
     await sync_to_async(close_connections)()
-    while chunk := await reading(lambda: next(chunks, b"")):
+    following = partial(next, chunks, b"")
+    while (chunk := await reading(following)) != b"":
+        if chunk is None:
+            async with SENDING.aturn():
+                chunk = await reading(following)
+        assert chunk is not None
         yield chunk

@@ -51,6 +51,7 @@ _TITLES = {
     413: "Body too large",
     415: "Unsupported media type",
     429: "Too many requests",
+    503: "Try again",
 }
 
 

@@ -95,7 +95,7 @@ _ANSWERS = {
     415: "The body must be JSON.",
     429: "Asked too often, or for too much at once.",
     501: "The site runs under WSGI, and live streams need ASGI.",
-    503: "The database is busy: try again.",
+    503: "The server or its database is busy: try again.",
 }
 _ALWAYS = {400, 401, 403, 404, 406, 429, 503}
 _WITH_BODY = {409, 411, 413, 415}

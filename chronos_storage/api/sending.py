@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import threading
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing
-from typing import Any
+from typing import IO, Any
 
 from asgiref.sync import async_to_sync
-from django.http import StreamingHttpResponse
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from rest_framework.exceptions import APIException
 
 from .. import conf
@@ -19,6 +21,8 @@ from ..forks import PerProcess
 
 #: Seconds after which a reader that takes nothing is cut off, where the server is ASGI's.
 STALL_TIMEOUT = 60
+#: Bytes that are sent at once, and that may wait in memory for their reader; what is more waits on the disk.
+PART = 64 * 1024
 #: Seconds after which it may be tried again.
 _RETRY_AFTER = 5
 
@@ -121,6 +125,43 @@ async def unless_stalled(
                 yield part
             finally:
                 timer.cancel()
+
+
+class _Kept(tempfile.SpooledTemporaryFile[bytes]):
+    def __del__(self) -> None:
+        self.close()  # whoever was to send it may be gone
+
+
+def kept(parts: Iterable[bytes]) -> IO[bytes]:
+    """A file, gone once it is closed, that has these parts, from its start on."""
+    file = _Kept(max_size=PART)
+    for part in parts:
+        file.write(part)
+    file.seek(0)
+    return file
+
+
+def let_go(request: HttpRequest, response: HttpResponse) -> SentResponse | None:
+    """What to send in the place of a rendered response that is so large that it may have to wait for its reader.
+
+    It waits without a database connection, and where the server is ASGI's not in memory, and not for ever.
+    """
+    size = len(response.content)
+    if size <= PART or request.method == "HEAD":
+        return None
+    close_connections()
+    if not isinstance(request, ASGIRequest):
+        return None
+    file = kept([response.content])
+    sent = SentResponse(_parts(file), file.close, status=response.status_code, headers=response.headers)
+    sent.cookies = response.cookies
+    sent["Content-Length"] = str(size)
+    return sent
+
+
+async def _parts(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
+    while part := file.read(PART):  # of what was written just now: it does not wait for the disk
+        yield part
 
 
 def close_connections() -> None:

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from asgiref.sync import sync_to_async
 
@@ -17,7 +17,7 @@ from ..exceptions import ChronosError
 from ..queues.following import READERS
 from ..queues.subscriptions import DELAY, FAILURES
 from .bodies import encode
-from .sending import SentResponse, close_connections
+from .sending import PART, SentResponse, close_connections
 
 logger = logging.getLogger("chronos_storage.api")
 
@@ -31,7 +31,7 @@ _NAME = re.compile(r"(?!(?:open|error|message)\Z)[A-Za-z0-9_.:-]+\Z")
 
 T = TypeVar("T")
 #: Messages, and the position behind them.
-Part = tuple[bytes, Any]
+Part = tuple[IO[bytes], Any]
 #: Gives what comes behind a position, as soon as it is there.
 Source = Callable[[Any], AsyncGenerator[Part, None]]
 
@@ -81,7 +81,7 @@ class _Stream:
         position = "" if self._position is None else f"id: {self._position}\n"
         yield f"retry: {RETRY}\n{position}\n".encode()
         async with aclosing(self._lasting()) as messages:
-            following: asyncio.Future[bytes | None] | None = None
+            following: asyncio.Future[IO[bytes] | None] | None = None
             due = time.monotonic() + self._beat
             try:
                 while True:
@@ -94,16 +94,18 @@ class _Stream:
                         if not following.done():
                             yield b":\n\n"
                     if following.done():
-                        part, following = following.result(), None
-                        if part is None:
+                        file, following = following.result(), None
+                        if file is None:
                             return
-                        yield part
+                        with file:
+                            while part := file.read(PART):
+                                yield part
             finally:
                 if following:
                     following.cancel()
                     await asyncio.wait([following])
 
-    async def _lasting(self) -> AsyncGenerator[bytes, None]:
+    async def _lasting(self) -> AsyncGenerator[IO[bytes], None]:
         """What the source gives, which is made again where the database fails; ends where something is lost."""
         position = self._position
         while True:

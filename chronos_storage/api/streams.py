@@ -21,7 +21,7 @@ from ..exceptions import InvalidRecord, NotSupported
 from ..queues.handler import queue
 from .compat import http_request
 from .schema import documented
-from .sending import Places
+from .sending import Places, kept
 from .serializers import EntrySerializer
 from .streaming import Part, message, stream_response
 from .topics import check_topic
@@ -165,4 +165,4 @@ class TopicStreamView(StreamView):
     async def follow(self, after: str | None) -> AsyncGenerator[Part, None]:
         async with aclosing(queue.stream(self.kwargs["topic"], after)) as entries:
             async for entry in entries:
-                yield message(entry.cursor, _ENTRY.to_representation(entry)), entry.cursor
+                yield kept([message(entry.cursor, _ENTRY.to_representation(entry))]), entry.cursor

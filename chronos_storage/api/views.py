@@ -4,10 +4,13 @@ and how often they may ask."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.functional import cached_property
 from rest_framework import serializers
@@ -21,8 +24,9 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.settings import api_settings
 
+from ..backends.orm.pages import LITTLE, before_much
 from ..exceptions import NotFound
-from . import problems
+from . import problems, turns
 from .access import AccessRule, Verb, access_for
 from .bodies import JSONParser, JSONRenderer, require_length
 from .compat import http_request
@@ -31,6 +35,7 @@ from .idempotency import REPLAYED
 from .ids import address, read_address
 from .schema import ApiSchema
 from .scopes import check_scopes
+from .sending import let_go
 from .throttling import Throttle, failures_counted
 
 
@@ -67,10 +72,33 @@ class ApiMixin(GenericAPIView[Any]):
     replayed = False
     #: The version of the record that is answered, where records have versions.
     version = ""
+    _took_turn = False
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        with ExitStack() as self._turn:
+            with before_much(self.take_turn):
+                response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+            if self._took_turn and isinstance(response, Response):
+                response = response.render()
+                # It and the request refer to one another, and would keep what was read until the garbage is collected.
+                vars(self).clear()
+        return response
+
+    def take_turn(self) -> None:
+        """Wait until the request may take much memory, once; it has its turn until its answer is written.
+
+        Raises:
+            Busy: it would wait for too long.
+        """
+        if not self._took_turn:
+            self._turn.enter_context(turns.REQUESTS.turn(turns.PATIENCE))
+            self._took_turn = True
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         require_length(http_request(request))  # first, as signing in may look for a token in the body
         super().initial(request, *args, **kwargs)
+        if int(request.META.get("CONTENT_LENGTH") or 0) > LITTLE:
+            self.take_turn()
         for name in request.query_params.keys() - {api_settings.URL_FORMAT_OVERRIDE}:
             if any(fnmatchcase(name, known) for known in self.query_parameters()):
                 continue
@@ -142,6 +170,8 @@ class ApiMixin(GenericAPIView[Any]):
                 response.content_type = problems.MEDIA_TYPE
             elif self.version or request.method in ("GET", "HEAD"):
                 response.add_post_render_callback(partial(add_etag, http_request(request), self.version))
+        if isinstance(response, Response):
+            response.add_post_render_callback(partial(let_go, http_request(request)))
         return response
 
     def validated(self, serializer: type[serializers.Serializer[Any]] | None = None, **options: Any) -> Any:

@@ -61,11 +61,12 @@ class Site:
         self.key = self.python("-c", _BEGIN, *session_ids).strip()
         self.process: subprocess.Popen[bytes] | None = None
 
-    def python(self, *arguments: str) -> str:
+    def python(self, *arguments: str, given: str | None = None) -> str:
         done = subprocess.run(
             [sys.executable, *arguments],
             cwd=ROOT,
             env=self.environment,
+            input=given,
             text=True,
             capture_output=True,
             timeout=SECONDS,

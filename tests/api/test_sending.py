@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -14,6 +16,8 @@ from django.core.asgi import get_asgi_application
 from django.db import connections
 
 from chronos_storage import queue
+from chronos_storage.api import turns
+from chronos_storage.api.turns import REQUESTS
 from chronos_storage.backends.orm import OrmStorage, pages
 from chronos_storage.queues import following
 from chronos_storage.records import Event, Message, Session, Trace
@@ -79,6 +83,42 @@ def test_an_export_holds_no_connection_while_its_reader_waits(large: Api, commit
 
 
 @once
+def test_a_large_page_holds_no_connection_while_its_reader_waits(large: Api, committed_site: OrmStorage) -> None:
+    large.ask("GET", "sessions/s/messages")
+    assert connections[committed_site.alias].connection is None
+
+
+@once
+def test_what_is_large_takes_turns(large: Api, committed_site: OrmStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "LITTLE", PAGE)
+    for id, content in (("small", "Hello"), ("one", MEGABYTE)):
+        committed_site.create_session(Session(id=id, user_id=large.user_id))
+        committed_site.add_message(Message(id="x", session_id=id, role="user", content=content))
+    asked: list[tuple[str, str, Any]] = [("GET", "sessions/s/messages", None), ("GET", "sessions/s/traces", None)]
+    asked += [("GET", "sessions/one/messages/x", None), ("GET", "sessions/one/messages", None)]
+    asked += [("POST", "sessions/small/messages", {"role": "user", "content": MEGABYTE})]
+    with ThreadPoolExecutor(1) as pool, REQUESTS.turn():
+        for path in ("sessions/small/messages", "sessions/small/messages/x", "sessions/small/traces"):
+            large.get(path)
+        waiting = pool.submit(lambda: large.ask("GET", "sessions/s/messages").status_code)
+        while not REQUESTS.waiting:
+            time.sleep(0.01)
+        monkeypatch.setattr(turns, "WAITING", 1)
+        for method, path, content in asked:
+            answer = large.ask(method, path, content)
+            assert (answer.status_code, answer.json()["type"]) == (503, "urn:chronos-storage:problem:busy")
+            assert int(answer["Retry-After"]) > 0
+        monkeypatch.setattr(turns, "PATIENCE", 0.01)
+        monkeypatch.setattr(turns, "WAITING", 2)
+        assert large.ask("GET", "sessions/s/messages").status_code == 503
+        assert REQUESTS.waiting == 1
+        assert not waiting.done()
+    assert waiting.result() == 200
+    for method, path, content in asked:
+        assert large.ask(method, path, content).status_code in (200, 201)
+
+
+@once
 def test_exports_at_once_are_limited(large: Api, committed_site: OrmStorage, settings: Any) -> None:
     settings.CHRONOS_STORAGE = {"API": {"MAX_EXPORTS": 2}}
     under_way = [large.ask("GET", "sessions/s/export") for _ in range(2)]
@@ -94,7 +134,7 @@ def test_exports_at_once_are_limited(large: Api, committed_site: OrmStorage, set
 
 
 @once
-@pytest.mark.parametrize("path", ["sessions/s/export", "sessions/s/events/stream?after=0"])
+@pytest.mark.parametrize("path", ["sessions/s/export", "sessions/s/events/stream?after=0", "sessions/s/messages"])
 def test_a_reader_who_takes_nothing_is_cut_off(
     path: str, large: Api, committed_site: OrmStorage, settings: Any
 ) -> None:

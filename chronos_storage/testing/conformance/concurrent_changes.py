@@ -140,6 +140,7 @@ class ConcurrentChangeContract:
                 except NotFound:
                     return written
                 written += 1
+                time.sleep(0.001)  # who closes it gets a turn
             return written
 
         def close() -> int:
@@ -167,6 +168,7 @@ class ConcurrentChangeContract:
                         storage.add_message(Message(session_id="s", role="user"))
                 except NotFound:
                     return
+                time.sleep(0.001)  # who removes it gets a turn
 
         def remove() -> None:
             while storage.count_events("s") < 15 and time.monotonic() < deadline:

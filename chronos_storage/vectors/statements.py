@@ -25,7 +25,7 @@ from .metrics import relative_error
 Part = tuple[str, list[Any]]
 
 #: A filter that no more rows match is answered by sorting them, however small the collection.
-_FEW = 1_000
+_FEW = 2_000
 #: What pgvector may look at in a scan, and take for it in multiples of work_mem: more than it needs.
 _MOST_TUPLES, _MEMORY_FACTOR = 1_000_000, 16
 #: The largest hnsw.ef_search that pgvector takes.

@@ -19,7 +19,7 @@ from chronos_storage import vector_stores
 from chronos_storage.exceptions import InvalidRecord
 from chronos_storage.records import Embedding
 from chronos_storage.testing.vectors.helpers import similarity
-from chronos_storage.vectors import builds, models
+from chronos_storage.vectors import builds, models, statements
 from chronos_storage.vectors.fusion import fuse
 from chronos_storage.vectors.pgvector import PgVectorStore
 
@@ -42,8 +42,9 @@ def store() -> Iterator[PgVectorStore]:
 
 @pytest.fixture
 def indexed_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Collections get an index from fewer rows on than they do, which makes what is found by it none the other."""
+    """Fewer rows than it takes get an index, and are searched by it, which makes what is found by it none the other."""
     monkeypatch.setattr(builds, "INDEXED_FROM", 2_000)
+    monkeypatch.setattr(statements, "_FEW", 1_000)
 
 
 def embeddings(count: int, dimension: int = 4, start: int = 0) -> list[Embedding]:
@@ -121,8 +122,9 @@ def test_filters_by_the_index(store: PgVectorStore) -> None:
     assert len(store.search("c", [0.0, 0, 0, 0], 3_000)) == 3_000
 
 
-def test_rows_that_match_far_from_the_query(store: PgVectorStore) -> None:
+def test_rows_that_match_far_from_the_query(store: PgVectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Against: what a scan of the index has seen when it comes to its end, for what is nearest."""
+    monkeypatch.setattr(statements, "_FEW", 1_000)
     store.create_collection("c", 8, metric="l2")
     rows = embeddings(4_000, 8)
     query = rows[0].vector

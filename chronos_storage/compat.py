@@ -319,6 +319,11 @@ class Column:
         return (sql if compiler.query.subquery else self.selected(compiler.connection, sql)), params
 
 
+def is_heard(signal: Signal, sender: type[Any]) -> bool:
+    """Whether there is a receiver for what this sender sends."""
+    return signal.has_listeners(sender)
+
+
 def renew_lock(signal: Signal) -> None:
     """Give a signal a new lock, in a forked child where another thread of its parent may have held it."""
     signal.lock = threading.Lock()

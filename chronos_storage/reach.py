@@ -48,8 +48,9 @@ def elsewhere(migrated: str = DEFAULT_DB_ALIAS) -> Iterator[Elsewhere]:
 
 def in_databases() -> Iterator[tuple[AliasHandler[Any], str, str, str]]:
     """The stores of the settings that have a database: the section, the store's alias, the database's, and the app."""
+    there = {app.label for app in apps.get_app_configs()}
     for handler, app_label in _SECTIONS:
-        for alias in _aliases(handler) if app_label in apps.app_configs else ():
+        for alias in _aliases(handler) if app_label in there else ():
             if (database := database_of(handler, alias)) is not None:
                 yield handler, alias, database, app_label
 

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.dispatch import Signal
 
-from .compat import renew_lock
+from .compat import is_heard, renew_lock
 from .forks import in_child
 from .transactions import nothing_under_way
 
@@ -38,5 +38,5 @@ def announce(signal: Signal, sender: type[Any], using: str, **details: Any) -> N
         with nothing_under_way():  # what receivers call is no part of the call that wrote
             signal.send_robust(sender, using=using, **details)
 
-    if signal.has_listeners(sender):
+    if is_heard(signal, sender):
         transaction.on_commit(send, using=using, robust=True)

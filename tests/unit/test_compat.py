@@ -336,6 +336,15 @@ def test_a_column_has_its_collation_and_no_check_and_is_selected_as_text(alias):
     assert "::text" not in inner
 
 
+def test_a_signal_is_heard_where_it_has_a_receiver():
+    signal, receiver = Signal(), lambda **kwargs: None
+    signal.connect(receiver, sender=Session)
+    assert compat.is_heard(signal, Session)
+    assert not compat.is_heard(signal, Event)
+    signal.disconnect(receiver, sender=Session)
+    assert not compat.is_heard(signal, Session)
+
+
 def test_a_signals_lock_is_new():
     signal = Signal()
     before = signal.lock

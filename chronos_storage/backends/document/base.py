@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from django.dispatch import Signal
 
 from ... import codec, records, signals
+from ...compat import is_heard
 from ...exceptions import AmbiguousId, NotSupported
 from ..arguments import span
 from ..base import Storage
@@ -58,7 +59,7 @@ class DocumentBase(Storage):
 
     def announce(self, work: Work, signal: Signal, sender: type[Any], **details: Any) -> None:
         """Send a signal once the work is committed."""
-        if signal.has_listeners(sender):
+        if is_heard(signal, sender):
             work.then.append(partial(signal.send_robust, sender, using=None, **details))
 
     def one(self, kind: type[R], *key: str) -> R | None:

@@ -22,7 +22,7 @@ from rest_framework.authtoken.models import Token
 from chronos_storage import queue
 from chronos_storage.api import streaming
 from chronos_storage.api.event_streams import EventStreamView
-from chronos_storage.backends.orm import OrmStorage, pages
+from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.models import Session as SessionModel
 from chronos_storage.queues import following, orm, readers
 from chronos_storage.records import Event, Session
@@ -165,11 +165,8 @@ def view(ada: Api) -> EventStreamView:
 
 
 @once
-def test_large_events_behind_many_small_ones_are_not_read_at_once(
-    session: OrmStorage, view: EventStreamView, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pages, "MAX_PAGE", 50_000)
-    append(session, *["large"] * 20, payload="x" * 10_000)
+def test_large_events_behind_many_small_ones_are_not_read_at_once(session: OrmStorage, view: EventStreamView) -> None:
+    append(session, *["large"] * 20, payload="x" * 20_000)
     events, more = view.events("s", 0, 100)
     assert (3 < len(events) < 10, more) == (True, True)
     messages, after, following = view.page(0, 100)

@@ -202,6 +202,8 @@ class ApiMixin(GenericAPIView[Any]):
 
     def address_of(self, record: Any) -> str:
         """Where one record of the view's is."""
+        if getattr(self, "action", "") == "create":  # below the list, whose address is the request's own
+            return self.request.build_absolute_uri(f"{self.request.path}/{address(getattr(record, self.named_by))}")
         match = self.request.resolver_match
         assert match is not None
         parts = {**self.kwargs, "id": getattr(record, self.named_by)}

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from chronos_storage import codec
 from chronos_storage.api.ids import address, read_address
+from chronos_storage.api.throttling import Throttle
 from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.models import Session as SessionModel
 from chronos_storage.queues.cursors import cursor_of
@@ -229,6 +230,19 @@ def test_how_often_one_may_ask_can_be_limited(ada: Api, settings: Any) -> None:
     assert response.status_code == 429
     assert int(response["Retry-After"]) == response.json()["retry_after"] > 0
     ada.get("sessions")
+    cache.clear()
+
+
+@once
+def test_a_rate_is_of_any_stretch_of_its_duration(ada: Api, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.clear()
+    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": {"chronos_read": "4/min"}}
+    for second, allowed, wait in ((0, 2, None), (30, 2, 31), (60, 0, 1), (61, 2, 30), (90, 0, 1), (91, 2, 31)):
+        monkeypatch.setattr(Throttle, "timer", lambda self, now=6000.0 + second: now)
+        for _ in range(allowed):
+            ada.get("sessions")
+        if wait:
+            assert ada.ask("GET", "sessions")["Retry-After"] == str(wait)
     cache.clear()
 
 

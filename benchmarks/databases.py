@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from chronos_storage.backends.base import Storage
 from chronos_storage.chains import hashing
+from chronos_storage.facade import Storage
 from chronos_storage.fields import JSONTextField, MetadataField
 from chronos_storage.ledger.mapping import EVENTS, Table
 from chronos_storage.ledger.series import EVENT_CHAIN

@@ -28,7 +28,7 @@ _EVENT = '{"n": 1, "text": "a short message of some thirty letters"}'
 def figures(vendor: Vendor, quick: bool) -> Iterator[Figure]:
     """The figures of this group, one by one."""
     with vendor.database() as database:
-        queue = OrmQueue(using=database.storage.alias)  # type: ignore[attr-defined]  # benchmarks are of the ORM's
+        queue = OrmQueue(using=database.storage.alias)  # benchmarks are of the ORM's
         execute, close = _bare(database.url)
         try:
             yield _publishing(queue, execute, 4 if quick else 20)

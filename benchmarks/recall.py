@@ -99,7 +99,7 @@ def measured(vendor: Vendor, queries: int) -> dict[tuple[str, float, int], Cell]
     bands = {f"q{number}": _bands(order) for number, order in enumerate(orders)} | {"random": _bands(shuffled)}
     cells = {(kind, part, top_k): Cell() for kind in KINDS for part in PARTS for top_k in TOP_KS}
     with vendor.database() as database:
-        alias: str = database.storage.alias  # type: ignore[attr-defined]
+        alias: str = database.storage.alias
         call_command("migrate", "chronos_vectors", database=alias, verbosity=0)
         store: Any = database_store(using=alias)
         store.create_collection("docs", vectors.shape[1])

@@ -38,7 +38,7 @@ def figures(vendor: Vendor, quick: bool) -> Iterator[Figure]:
     sample = Sample(queries=100 if quick else _HELD_OUT)
     rounds = 2 if quick else 7
     with vendor.database() as database:
-        alias: str = database.storage.alias  # type: ignore[attr-defined]
+        alias: str = database.storage.alias
         call_command("migrate", "chronos_vectors", database=alias, verbosity=0)
         store = database_store(using=alias)
         if database.url.startswith("postgres"):

@@ -11,10 +11,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .backends.base import Storage as Storage
-    from .backends.handler import storage as storage
-    from .backends.handler import storages as storages
+    from .backends.base import Backend as Backend
     from .dsn import connect as connect
+    from .facade import Storage as Storage
+    from .facade.stores import storage as storage
+    from .facade.stores import storages as storages
     from .queues.base import EventQueue as EventQueue
     from .queues.handler import queue as queue
     from .vectors.base import VectorStore as VectorStore
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .vectors.handler import vector_stores as vector_stores
 
 __all__ = [
+    "Backend",
     "EventQueue",
     "Storage",
     "VectorStore",
@@ -34,10 +36,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Storage": ".backends.base",
+    "Backend": ".backends.base",
+    "Storage": ".facade",
     "connect": ".dsn",
-    "storage": ".backends.handler",
-    "storages": ".backends.handler",
+    "storage": ".facade.stores",
+    "storages": ".facade.stores",
     "EventQueue": ".queues.base",
     "queue": ".queues.handler",
     "VectorStore": ".vectors.base",

@@ -12,9 +12,10 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
 from . import compat, conf, reach
-from .backends.handler import DEFAULT_ALIAS, AliasHandler, storages
+from .backends.handler import DEFAULT_ALIAS, AliasHandler
 from .dsn import SHARED_MEMORY
 from .exceptions import ConfigurationError
+from .facade.stores import storages
 from .queues.base import EventQueue
 from .queues.handler import queue_handler
 
@@ -91,7 +92,8 @@ def check_queue(**kwargs: Any) -> list[CheckMessage]:
 
 def _check_outbox(queue: EventQueue) -> list[CheckMessage]:
     """Whether each storage's events can be published in the transaction that appends them."""
-    from .backends.orm import OrmStorage
+    from .backends.orm import OrmBackend
+    from .facade import Storage
     from .queues import outbox
 
     return [
@@ -101,7 +103,8 @@ def _check_outbox(queue: EventQueue) -> list[CheckMessage]:
             id="chronos_storage.E006",
         )
         for alias in storages
-        if isinstance(found := _made(storages, alias), OrmStorage)
+        if isinstance(found := _made(storages, alias), Storage)
+        and isinstance(found.backend, OrmBackend)
         and not outbox.shares_transactions(queue, found.alias)
     ]
 
@@ -232,5 +235,5 @@ def check_admin(**kwargs: Any) -> list[CheckMessage]:
             id="chronos_storage.W004",
         )
         for handler in (storages, queue_handler)
-        if (found := _made(handler)) is not None and not hasattr(found, "alias")
+        if _made(handler) is not None and reach.database_of(handler, DEFAULT_ALIAS) is None
     ]

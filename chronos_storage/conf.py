@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 
 NAME = "CHRONOS_STORAGE"
-ORM_BACKEND = "chronos_storage.backends.orm.OrmStorage"
+ORM_BACKEND = "chronos_storage.backends.orm.OrmBackend"
 VECTOR_BACKEND = "chronos_storage.vectors.stores.database_store"
 QUEUE_BACKEND = "chronos_storage.queues.orm.OrmQueue"
 

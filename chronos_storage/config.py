@@ -13,7 +13,8 @@ A file names a storage for all agents, and one of its own for each agent that ha
           dsn: ${DATABASE_URL}
 
 Instead of ``defaults``, a file may have one ``storage``. What else it holds is not read. The backend ``none`` keeps
-nothing: its storage accepts every write, and finds nothing.
+nothing: its storage accepts every write, and finds nothing. A `Backend` of the project's own is named by its dotted
+path; it is given the ``dsn``, if there is one.
 """
 
 from __future__ import annotations
@@ -26,15 +27,18 @@ from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote, unquote, urlsplit
 
-from .backends.base import Storage
-from .backends.handler import DEFAULT_ALIAS, storages
+from .backends.handler import DEFAULT_ALIAS
 from .dsn import MEMORY, file_path, shown
 from .exceptions import ConfigurationError
+from .facade import Storage
+from .facade.stores import storages
 
 _CONNECT = "chronos_storage.dsn.connect"
-_NONE = "chronos_storage.backends.document.none.NoStorage"
+_NONE = "chronos_storage.backends.none.NoBackend"
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+#: The dotted path of a backend's class or function.
+_CUSTOM = re.compile(r"([A-Za-z_]\w*\.)+\w+")
 
 
 def _address(*schemes: str) -> Callable[[str], str | None]:
@@ -74,7 +78,7 @@ class Place:
 
     Attributes:
         backend: its name in the file.
-        dsn: the address as `connect` takes it; empty for ``none``.
+        dsn: the address as `connect` takes it; empty for ``none``, and whatever a backend of the project's own takes.
     """
 
     backend: str
@@ -88,6 +92,8 @@ class Place:
     @property
     def entry(self) -> dict[str, Any]:
         """Its entry among ``STORAGES`` in the settings."""
+        if _CUSTOM.fullmatch(self.backend):
+            return {"BACKEND": self.backend, "OPTIONS": {"DSN": self.dsn} if self.dsn else {}}
         return {"BACKEND": _CONNECT, "OPTIONS": {"DSN": self.dsn}} if self.dsn else {"BACKEND": _NONE}
 
     @property
@@ -204,8 +210,11 @@ class _File:
             if key not in ("backend", "dsn"):
                 self.refuse(f"{where}.{key}", "is not known; a storage has a backend and a dsn")
         backend = self._text(section.get("backend"), f"{where}.backend")
+        if _CUSTOM.fullmatch(backend):
+            return Place(backend, self._text(section["dsn"], f"{where}.dsn") if section.get("dsn") else "")
         if backend not in _BACKENDS:
-            self.refuse(f"{where}.backend", f"must be one of {', '.join(_BACKENDS)}, not {shown(backend)!r}")
+            known = f"{', '.join(_BACKENDS)} or a backend's dotted path"
+            self.refuse(f"{where}.backend", f"must be one of {known}, not {shown(backend)!r}")
         if not section.get("dsn") and backend in _WITHOUT_DSN:
             return Place(backend, _WITHOUT_DSN[backend])
         dsn = self._text(section.get("dsn"), f"{where}.dsn")

@@ -13,17 +13,18 @@ from urllib.parse import quote, unquote, urlsplit
 
 import dj_database_url
 from django.db import connections
+from django.utils.module_loading import import_string
 
 from .aliases import connected_alias
 from .exceptions import ConfigurationError
-from .extras import require
+from .extras import advice, require
 from .pools import move_pool
 from .sqlite_files import keep_whole
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-    from .backends.base import Storage
+    from .facade import Storage
 
 MEMORY = ":memory:"
 MEMORY_SCHEME = "memory://"
@@ -43,6 +44,8 @@ _HOST_AND_PORT = re.compile(r"[^/\\]*:[0-9]+(/.*)?")
 _STORES = frozenset(_SQL_SCHEMES) | {"memory", "redis", "mongo", "mongodb", "dynamo", "dynamodb", "filesystem", "none"}
 _REGION = re.compile("[a-z]{2}(-[a-z]+)+-[0-9]")
 _KEYWORDS = re.compile(r"(?i)([^/]*[\s;])?(host|hostaddr|server|dbname|user|password|pwd|service)\s*=")
+#: A class that is named by its dotted path, and no file: those rarely end with a capitalised word.
+_CLASS = re.compile(r"([A-Za-z_]\w*\.)+[A-Z]\w*")
 _USER = re.compile(r"[^/\\]*:[^/\\]*@")
 
 #: The driver's option that refuses writes, and what it has to hold.
@@ -68,7 +71,7 @@ def connect(dsn: str, *, migrate: bool = False, **options: Any) -> Storage:
             the file is in WAL mode); ``:memory:`` (SQLite in memory, a store of its own for each call, kept until the
             process ends); ``postgres://user:password@host:port/name``; ``mysql://user:password@host:port/name``. With
             ``?pool_max_size=20`` (and ``pool_min_size``) PostgreSQL's connections are a pool's, to which `close` gives
-            a thread's back at the end of its work.
+            a thread's back at the end of its work. The dotted path of a `Backend`, whose options are its arguments.
         migrate: bring the store's tables up to date first.
         options: the database alias's own settings, as in Django's DATABASES, in small letters (``conn_max_age``), and
             under ``options`` those of its driver.
@@ -85,7 +88,10 @@ def connect(dsn: str, *, migrate: bool = False, **options: Any) -> Storage:
         raise ConfigurationError(f"the address must be a string, not {type(dsn).__name__}")
     if dsn.startswith(MEMORY_SCHEME):
         return _memory(dsn.removeprefix(MEMORY_SCHEME), options)
-    from .backends.orm import OrmStorage
+    if _CLASS.fullmatch(dsn):
+        return _custom(dsn, migrate, options)
+    from .backends.orm import OrmBackend
+    from .facade import Storage
 
     settings = _settings(dsn)
     driver_options = options.pop("options", {})
@@ -94,7 +100,7 @@ def connect(dsn: str, *, migrate: bool = False, **options: Any) -> Storage:
     alias = connected_alias(settings)
     if settings["ENGINE"] == _SQLITE and SHARED_MEMORY not in str(settings["NAME"]):
         keep_whole(alias)
-    storage = OrmStorage(using=alias)
+    storage = Storage(OrmBackend(using=alias))
     if migrate:
         storage.migrate()
     return storage
@@ -141,11 +147,30 @@ def connect_read_only(dsn: str) -> BaseDatabaseWrapper:
 
 
 def _memory(name: str, options: dict[str, Any]) -> Storage:
-    from .backends.document import MemoryStorage
+    from .backends.document import MemoryBackend
+    from .facade import Storage
 
     if options:
         raise ConfigurationError(f"{MEMORY_SCHEME} knows no option {', '.join(options)}")
-    return MemoryStorage(unquote(name))
+    return Storage(MemoryBackend(unquote(name)))
+
+
+def _custom(name: str, migrate: bool, options: dict[str, Any]) -> Storage:
+    """A storage over the backend that a dotted path names."""
+    from .facade.stores import over
+
+    try:
+        made = import_string(name)(**options)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"{name!r} can't be imported: {error}{advice(error)}; write ./{name} if it is a file"
+        ) from error
+    except TypeError as error:
+        raise ConfigurationError(f"the options of {name!r} don't fit: {error}") from error
+    storage = over(made, repr(name))
+    if migrate:
+        storage.migrate()
+    return storage
 
 
 def _settings(dsn: str) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 
 from .aliases import is_connected
-from .backends.handler import DEFAULT_ALIAS, AliasHandler, storages
+from .backends.handler import DEFAULT_ALIAS, AliasHandler
 from .compat import settings_of, unapplied
 from .exceptions import ConfigurationError
+from .facade.stores import storages
 from .queues.handler import queue_handler
 from .vectors.handler import vector_stores
 
@@ -75,7 +76,8 @@ def _found(handler: AliasHandler[Any], alias: str, database: str, app_label: str
 def database_of(handler: AliasHandler[Any], alias: str) -> str | None:
     """The alias of the database of a configured store; None of one that has none, or can't be made."""
     try:
-        database: str | None = getattr(handler[alias], "alias", None)
+        store: Any = handler[alias]
+        database: str | None = store.backend.using if handler is storages else getattr(store, "alias", None)
     except ConfigurationError:  # which other checks say
         return None
     return database

@@ -15,10 +15,11 @@ import django
 
 
 def append(alias: str, session_id: str, path: Path, events: int) -> None:
-    from chronos_storage.backends.orm import OrmStorage
+    from chronos_storage.backends.orm import OrmBackend
+    from chronos_storage.facade import Storage
     from chronos_storage.records import Event
 
-    storage = OrmStorage(using=alias)
+    storage = Storage(OrmBackend(using=alias))
     with path.open("w", buffering=1) as acknowledged:
         for number in range(events):
             event = storage.append_event(Event(session_id=session_id, type=path.name, payload={"number": number}))

@@ -21,7 +21,7 @@ from django.db import connections
 from tests.routers import given
 
 if TYPE_CHECKING:
-    from chronos_storage.backends.orm import OrmStorage
+    from chronos_storage.facade import Storage
 
 
 def each_database(*, without: Iterable[str] = (), **options: Any) -> list[Any]:
@@ -59,15 +59,16 @@ ONLY_SQLITE = each_database(without=["postgres15", "mariadb", "postgres"])
 
 
 @pytest.fixture
-def storage(alias: str) -> OrmStorage:
+def storage(alias: str) -> Storage:
     """The facade over `alias`, in a transaction that is rolled back."""
-    from chronos_storage.backends.orm import OrmStorage
+    from chronos_storage.backends.orm import OrmBackend
+    from chronos_storage.facade import Storage
 
-    return OrmStorage(using=given(alias))
+    return Storage(OrmBackend(using=given(alias)))
 
 
 @pytest.fixture
-def storage_committed(storage: OrmStorage, transactional_db: None) -> OrmStorage:
+def storage_committed(storage: Storage, transactional_db: None) -> Storage:
     """The facade over `alias`, really committing, for threads and processes; the tables are flushed afterwards."""
     return storage
 

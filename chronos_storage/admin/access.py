@@ -10,7 +10,7 @@ from django.db import models
 from django.http import HttpRequest
 
 from .. import codec, conf
-from ..backends.orm import OrmStorage
+from ..facade import Storage
 from ..models import Session
 from ..records import AuditLog
 
@@ -29,7 +29,7 @@ def require(request: HttpRequest, action: str, *wanted: type[models.Model]) -> N
         raise PermissionDenied
 
 
-def note_look(request: HttpRequest, storage: OrmStorage, session_id: str, **detail: Any) -> None:
+def note_look(request: HttpRequest, storage: Storage, session_id: str, **detail: Any) -> None:
     """Write to the audit log that the user looks at a session's content, if the project wants that.
 
     The entry is in the chain of the session's agent, not of the session: who looked is known even when the session is
@@ -41,14 +41,14 @@ def note_look(request: HttpRequest, storage: OrmStorage, session_id: str, **deta
         _note(request, storage, "admin.view", f"session:{session_id}", detail, agent_id=agent_id, user_id=user_id)
 
 
-def note_export(request: HttpRequest, storage: OrmStorage, resource: str, **detail: Any) -> None:
+def note_export(request: HttpRequest, storage: Storage, resource: str, **detail: Any) -> None:
     """Write to the audit log that the user takes out what is stored, if the project wants that."""
     if conf.admin_option("AUDIT_VIEWS"):
         _note(request, storage, "admin.export", resource, detail)
 
 
 def _note(
-    request: HttpRequest, storage: OrmStorage, action: str, resource: str, detail: dict[str, Any], **about: Any
+    request: HttpRequest, storage: Storage, action: str, resource: str, detail: dict[str, Any], **about: Any
 ) -> None:
     user: Any = request.user
     if len(resource) > codec.MAX_INDEXED:

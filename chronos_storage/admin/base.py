@@ -17,9 +17,11 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from ..backends.handler import DEFAULT_ALIAS, AliasHandler, storages
-from ..backends.orm import OrmStorage
+from ..backends.handler import DEFAULT_ALIAS, AliasHandler
+from ..backends.orm import OrmBackend
 from ..exceptions import InvalidRecord
+from ..facade import Storage
+from ..facade.stores import storages
 from ..ledger.mapping import Table
 from ..reach import database_of
 from ..records import Record
@@ -72,9 +74,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return self.using or database_of(self.stores, DEFAULT_ALIAS) or router.db_for_write(self.model)
 
     @property
-    def storage(self) -> OrmStorage:
+    def storage(self) -> Storage:
         """The facade over the database that the pages show."""
-        return OrmStorage(using=self.alias)
+        return Storage(OrmBackend(using=self.alias))
 
     @property
     def lookup_form_class(self) -> type[LookupForm]:

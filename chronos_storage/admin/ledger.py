@@ -8,8 +8,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
 
-from ..backends.orm.audit_logs import ORDER
 from ..backends.orm.pages import iterate
+from ..facade.audit_logs import ORDER
 from ..ledger.mapping import AUDIT_LOGS
 from ..models import AuditLog, Event, Head
 from .access import note_export

@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from .. import codec
-from ..backends.orm.base import starts_with
+from ..backends.orm.conditions import starts_with
 from ..keyset import After
 from .columns import LABELS
 from .compat import IncorrectLookupParameters, PagedChangeList

@@ -5,31 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from ..backends.handler import DEFAULT_ALIAS, storages
-from ..backends.orm import OrmStorage
+from django.db import transaction
+
+from ..backends.handler import DEFAULT_ALIAS
+from ..backends.orm import OrmBackend
 from ..exceptions import ConfigurationError
-from ..transactions import retried
+from ..facade import Storage
+from ..facade.base import worded
+from ..facade.stores import storages
 
 T = TypeVar("T")
 
 
-@retried
-def transacted(storage: OrmStorage, work: Callable[[], T]) -> T:
+def transacted(storage: Storage, work: Callable[[], T]) -> T:
     """What `work` returns, in one transaction of the storage, which is attempted again as its own methods are."""
-    with storage.transaction():
-        return work()
+
+    def run() -> T:
+        with transaction.atomic(using=storage.alias):
+            return work()
+
+    with worded():
+        return storage.backend.run(run)
 
 
-def served() -> OrmStorage:
+def served() -> Storage:
     """The storage with the alias "default".
 
     Raises:
         ConfigurationError: it is not the ORM's, whose querysets the API reads.
     """
     storage = storages[DEFAULT_ALIAS]
-    if not isinstance(storage, OrmStorage):
+    if not isinstance(storage.backend, OrmBackend):
         raise ConfigurationError(
-            f'the REST API serves an OrmStorage, and CHRONOS_STORAGE["STORAGES"]["{DEFAULT_ALIAS}"] is a '
-            f"{type(storage).__name__}"
+            f'the REST API serves an OrmBackend, and CHRONOS_STORAGE["STORAGES"]["{DEFAULT_ALIAS}"] is a '
+            f"{type(storage.backend).__name__}"
         )
     return storage

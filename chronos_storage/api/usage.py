@@ -9,7 +9,7 @@ from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from ..backends.orm.messages import usage_of
+from ..backends.orm.reading import usage_of
 from ..models import Message
 from .access import Verb
 from .answers import TokenTotalsSerializer

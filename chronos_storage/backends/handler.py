@@ -9,11 +9,10 @@ from typing import Any, Generic, TypeVar, cast
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
-from .. import compat, conf
+from .. import conf
 from ..exceptions import ConfigurationError
 from ..extras import advice
 from ..forks import PerProcess
-from .base import Storage
 
 B = TypeVar("B")
 
@@ -73,11 +72,16 @@ class AliasHandler(PerProcess, Generic[B]):
             raise _not_imported(where, configured["BACKEND"], error) from error
         options = {name.lower(): value for name, value in configured.get("OPTIONS", {}).items()}
         try:
-            return cast(B, backend(**options))
+            made = backend(**options)
         except TypeError as error:
             raise ConfigurationError(f'{where}: its "OPTIONS" don\'t fit: {error}') from error
         except ImportError as error:
             raise _not_imported(where, configured["BACKEND"], error) from error
+        return self.finish(made, f'{where}: its "BACKEND" {configured["BACKEND"]!r}')
+
+    def finish(self, made: Any, where: str) -> B:
+        """What a backend's class or function made, as it is handed out; `where` is for errors."""
+        return cast(B, made)
 
     def reset(self) -> None:
         """Forget what was made, after the setting has changed."""
@@ -91,8 +95,3 @@ class AliasHandler(PerProcess, Generic[B]):
 
 def _not_imported(where: str, name: Any, error: ImportError) -> ConfigurationError:
     return ConfigurationError(f'{where}: its "BACKEND" {name!r} can\'t be imported: {error}{advice(error)}')
-
-
-storages: AliasHandler[Storage] = AliasHandler("STORAGES", conf.ORM_BACKEND)
-#: The storage with the alias "default".
-storage: Storage = compat.alias_proxy(storages, DEFAULT_ALIAS)

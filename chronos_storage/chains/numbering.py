@@ -7,6 +7,7 @@ has the last number as `seq_num`, and for a chain the hash it goes on from as `h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from typing import Any, Generic, TypeVar
 
 from .. import codec, records
@@ -149,20 +150,21 @@ def following(last: int) -> int:
     return codec.integer(last + 1, "seq_num")
 
 
-def not_stored(given: Iterable[R], known: dict[Any, R], key: Callable[[R], Any]) -> list[R]:
-    """Those of the complete records given that are not stored yet, each once.
+def not_stored(given: Iterable[R], known: dict[Any, R], key: Callable[[R], Any]) -> tuple[list[R], list[R]]:
+    """The records given as they will be stored, complete, and those of them that are not stored yet, each once.
 
     Raises:
         AlreadyExists: an id that is taken by other content.
     """
-    new = []
+    result, new = [], []
     for record in given:
-        if earlier := known.get(key(record)):
-            records.require_same(record, earlier)
-        else:
-            known[key(record)] = record
-            new.append(record)
-    return new
+        stored = known.get(key(record))
+        if stored is None:
+            stored = known[key(record)] = copy(record)
+            stored.complete()
+            new.append(stored)
+        result.append(records.require_same(record, stored))
+    return result, new
 
 
 def extend_chain(series: Numbered[R], new: Iterable[R], heads: Mapping[str, Any]) -> list[tuple[R, str]]:

@@ -6,23 +6,36 @@ from abc import ABC, abstractmethod
 
 from .. import codec
 from ..exceptions import InvalidRecord
+from ..records import AuditLog, Event, Record
+from .numbering import chain_of
 
 
 class PurgePermit(ABC):
     """What `Storage.purge_permit` gives for its one transaction: the way to remove ledger rows."""
 
-    @abstractmethod
+    #: The entry that says what went and why, once the block is over, where anything went.
+    audit_log: AuditLog | None = None
+
     def purge_events(self, session_id: str, *, through_seq: int | None = None) -> int:
         """Remove a session's events up to and including `through_seq`, or all; returns how many.
 
         The next event still gets the next number, and the chain verifies from where it now begins.
         """
+        return self._purge(Event, codec.string(session_id, "session_id"), _number(through_seq))
 
-    @abstractmethod
     def purge_audit_logs(
         self, session_id: str | None = None, *, agent_id: str | None = None, through_seq: int | None = None
     ) -> int:
         """Remove a session's audit entries, or those of an agent without a session; see `purge_events`."""
+        return self._purge(AuditLog, chain_of(session_id, agent_id), _number(through_seq))
+
+    @abstractmethod
+    def _purge(self, record: type[Record], chain: str, through_seq: int | None) -> int:
+        """Remove the first records of a chain of these, up to a number or all; returns how many."""
+
+
+def _number(through_seq: int | None) -> int | None:
+    return None if through_seq is None else codec.integer(through_seq, "through_seq")
 
 
 def purge_reason(reason: str) -> str:

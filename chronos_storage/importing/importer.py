@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from .. import codec
-from ..backends.base import Storage
 from ..exceptions import AlreadyExists, RetryTransaction
+from ..facade import Storage
 from ..records import Container, Event, Message, Record, Session
 from . import Format
 from .lines import parse

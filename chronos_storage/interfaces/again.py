@@ -9,9 +9,9 @@ from typing import TypeVar
 
 from django.db import connections
 
-from ..backends.base import Storage
 from ..compat import in_transaction
 from ..exceptions import RetryTransaction
+from ..facade import Storage
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ def again(storage: Storage, work: Callable[[], T]) -> T:
         try:
             return work()
         except RetryTransaction:
-            alias: str | None = getattr(storage, "alias", None)  # where there are Django's connections
+            alias: str | None = storage.backend.using  # where there are Django's connections
             if delay is None or (alias is not None and in_transaction(connections[alias])):
                 raise
         time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from .. import codec
 from ..async_variants import hop
-from ..backends.base import Storage
-from ..backends.handler import storage as default_storage
 from ..exceptions import AlreadyExists, InvalidRecord, NotFound, NotInitialized
+from ..facade import Storage
+from ..facade.stores import storage as default_storage
 from ..records import Message, TokenUsage
 from .agentos_records import (
     Conversation,

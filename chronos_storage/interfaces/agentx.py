@@ -14,9 +14,9 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 
-from ..backends.base import Storage
 from ..dsn import connect
 from ..exceptions import ConfigurationError
+from ..facade import Storage
 from .agentx_originals import refuse_original, refuse_original_folder
 from .agentx_queue import Queue, QueueEntry, create_queue
 from .agentx_records import ContainerRecord, ImageRecord, Message, SessionRecord

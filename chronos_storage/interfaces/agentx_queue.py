@@ -16,12 +16,13 @@ from asgiref.sync import sync_to_async
 from django.db import DatabaseError, InterfaceError
 
 from .. import codec, records
-from ..backends.base import Storage
-from ..backends.document import MemoryStorage
-from ..backends.handler import DEFAULT_ALIAS, storages
-from ..backends.handler import storage as default_storage
+from ..backends.document import MemoryBackend
+from ..backends.handler import DEFAULT_ALIAS
 from ..dsn import MEMORY, connect
 from ..exceptions import ConfigurationError, CursorExpired, InvalidRecord
+from ..facade import Storage
+from ..facade.stores import storage as default_storage
+from ..facade.stores import storages
 from ..queues.base import EventQueue
 from .agentx_originals import refuse_original
 from .exchange import milliseconds
@@ -188,19 +189,20 @@ async def create_queue(
 
 
 def _open(path: str | Path | Storage) -> tuple[EventQueue, Storage]:
-    from ..backends.orm import OrmStorage
+    from ..backends.orm import OrmBackend
+    from ..facade import Storage
     from ..queues.memory import MemoryQueue
     from ..queues.orm import OrmQueue
 
     if path == MEMORY:
-        storage: Storage = MemoryStorage()
+        storage: Storage = Storage(MemoryBackend())
     else:
         storage = _open_address(path) if isinstance(path, str | Path) else path
     if storage is default_storage:  # which only stands for it
         storage = storages[DEFAULT_ALIAS]
-    if isinstance(storage, MemoryStorage):
-        return MemoryQueue(storage.name), storage
-    if not isinstance(storage, OrmStorage):
+    if isinstance(storage.backend, MemoryBackend):
+        return MemoryQueue(storage.backend.name), storage
+    if not isinstance(storage.backend, OrmBackend):
         raise ConfigurationError(f"a queue needs a database or the process's memory, not {type(storage).__name__}")
     return OrmQueue(using=storage.alias), storage
 

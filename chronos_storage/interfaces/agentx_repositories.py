@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from .. import codec
-from ..backends.base import Storage
 from ..exceptions import AlreadyExists, NotFound
+from ..facade import Storage
 from .agentx_records import (
     ContainerRecord,
     ImageRecord,

@@ -13,9 +13,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from django.db import connections
 
 from .. import codec
-from ..backends.base import Storage
-from ..backends.document import MemoryStorage
+from ..backends.document import MemoryBackend
 from ..exceptions import InvalidRecord
+from ..facade import Storage
 from .ago_database import Config, open_database
 from .ago_records import METADATA, Event, Session, ago_session_of, event_of, message_of, session_of
 from .unique import add_unique
@@ -33,7 +33,7 @@ def new(config: Config | None = None) -> Service:
         ConfigurationError: the configuration can't be right, or its database can't be used.
     """
     if config is None or not config.database_url:
-        return Service(MemoryStorage())
+        return Service(Storage(MemoryBackend()))
     return Service(open_database(config), pooled=True)
 
 
@@ -146,5 +146,5 @@ class Service:
         """Release connections, the pool's too; again, no change."""
         self._storage.close()
         if self._pooled:
-            connection: Any = connections[self._storage.alias]  # type: ignore[attr-defined]
+            connection: Any = connections[self._storage.alias]
             connection.close_pool()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from django.db import DatabaseError, connections
@@ -13,7 +13,7 @@ from ..dsn import connect
 from ..exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from ..backends.orm import OrmStorage
+    from ..facade import Storage
 
 _PUBLIC = "public"
 _TABLE = "chronos_storage_session"
@@ -39,7 +39,7 @@ class Config:
     auto_migrate: bool = True
 
 
-def open_database(config: Config) -> OrmStorage:
+def open_database(config: Config) -> Storage:
     """The storage in PostgreSQL that a configuration describes.
 
     Raises:
@@ -81,7 +81,7 @@ def _schema(config: Config) -> str:
 
 
 def _pool(config: Config) -> dict[str, int]:
-    storage = cast("OrmStorage", connect(config.database_url))
+    storage = connect(config.database_url)
     given = settings_of(connections[storage.alias])["OPTIONS"].get("pool", {})
     largest = config.max_conns or given.get("max_size", 10)
     smallest = config.min_conns or min(given.get("min_size", 2), largest)
@@ -90,9 +90,8 @@ def _pool(config: Config) -> dict[str, int]:
     return {"min_size": smallest, "max_size": largest}
 
 
-def _connect(url: str, schemas: list[str], *, pool: dict[str, int] | None) -> OrmStorage:
+def _connect(url: str, schemas: list[str], *, pool: dict[str, int] | None) -> Storage:
     path = ",".join(f'"{name}"' for name in dict.fromkeys(schemas))
     given = parse_qs(urlsplit(url).query).get("options", [""])[-1]
     escaped = path.replace("\\", "\\\\").replace(" ", "\\ ")
-    storage = connect(url, options={"options": f"{given} -c search_path={escaped}".strip(), "pool": pool})
-    return cast("OrmStorage", storage)
+    return connect(url, options={"options": f"{given} -c search_path={escaped}".strip(), "pool": pool})

@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import partial
 
 from ..async_variants import hop
-from ..backends.base import Storage
 from ..exceptions import AlreadyExists, NotFound
+from ..facade import Storage
 from ..records import Session
 from .again import again
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .. import codec
-from ..backends.base import Storage
 from ..exceptions import AlreadyExists
+from ..facade import Storage
 from ..records import Message
 
 

@@ -20,10 +20,11 @@ from typing import Any, TypeVar
 from django.db import connections, models
 from django.db.models.query import QuerySet
 
+from .. import records
 from ..chains.hashing import ZERO
 from ..chains.numbering import session_of
-from ..exceptions import NotFound
 from ..models import Head, Session
+from ..refusals import Reason, Refused
 from ..snapshots import refuse_unseen
 
 M = TypeVar("M", bound=models.Model)
@@ -54,7 +55,7 @@ def lock_heads(
     """The heads of these series by owner, locked behind their sessions, made where they are not there yet.
 
     Raises:
-        NotFound: a session isn't there (a chain of audit logs needs none) or, unless `deleted_too`, is soft-deleted.
+        Refused: MISSING, a session (a chain of audit logs needs none), or unless `deleted_too`, DELETED.
     """
     names = sorted(set(owners))
     sessions = lock_sessions(using, sessions_of(kind, names))
@@ -62,7 +63,7 @@ def lock_heads(
         for name in names:
             if name not in sessions:
                 refuse_unseen(using, Session(id=name))
-                raise NotFound(f"there is no session {name!r}")
+                raise Refused(Reason.MISSING, records.Session, name)
     rows = Head.objects.using(using).filter(kind=kind, owner__in=names, namespace=namespace).order_by("owner")
     heads = {head.owner: head for head in locked(rows)}
     if missing := [name for name in names if name not in heads]:
@@ -83,7 +84,7 @@ def lock_heads(
         heads |= {head.owner: head for head in locked(rows.filter(owner__in=missing))}
     for name in names:
         if heads[name].closed and not deleted_too:
-            raise NotFound(f"session {name!r} is deleted")
+            raise Refused(Reason.DELETED, records.Session, name)
     return heads
 
 

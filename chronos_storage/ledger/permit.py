@@ -11,15 +11,16 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Count, Max
 from django.db.models.query import QuerySet
 
-from .. import codec, records, signals
-from ..chains.numbering import ACTOR, chain_of
+from .. import records, signals
+from ..chains.numbering import ACTOR
 from ..chains.permit import PurgePermit, purge_reason
 from ..compat import delete_unseen
 from ..exceptions import AppendOnlyError
+from ..ids import new_id
 from ..models import Event, Head
 from ..models.permits import opened
 from .heads import lock_sessions, locked, sessions_of
-from .series import AUDIT_CHAIN, EVENT_CHAIN, SERIES, ChainSeries, append
+from .series import AUDIT_CHAIN, EVENT_CHAIN, SERIES, append
 from .triggers import deletion_permitted
 
 
@@ -37,19 +38,10 @@ class LedgerPermit(PurgePermit):
         self.purged: list[dict[str, Any]] = []
         self.ended = False
 
-    def purge_events(self, session_id: str, *, through_seq: int | None = None) -> int:
-        return self._purge(EVENT_CHAIN, codec.string(session_id, "session_id"), through_seq)
-
-    def purge_audit_logs(
-        self, session_id: str | None = None, *, agent_id: str | None = None, through_seq: int | None = None
-    ) -> int:
-        return self._purge(AUDIT_CHAIN, chain_of(session_id, agent_id), through_seq)
-
-    def _purge(self, series: ChainSeries[Any], name: str, through_seq: int | None) -> int:
-        rows = series.table.model._default_manager.using(self.using).filter(**{series.column: name})
-        if through_seq is not None:
-            rows = rows.filter(seq_num__lte=codec.integer(through_seq, "through_seq"))
-        return self.delete(rows)
+    def _purge(self, record: type[records.Record], chain: str, through_seq: int | None) -> int:
+        series = EVENT_CHAIN if record is records.Event else AUDIT_CHAIN
+        rows = series.table.model._default_manager.using(self.using).filter(**{series.column: chain})
+        return self.delete(rows if through_seq is None else rows.filter(seq_num__lte=through_seq))
 
     def delete(self, rows: QuerySet[Any]) -> int:
         """Remove these rows, which must be whole chains or the first rows of theirs; returns how many.
@@ -110,6 +102,16 @@ def permit(using: str) -> Iterator[LedgerPermit]:
 
 
 @contextmanager
+def purging(reason: str, using: str) -> Iterator[LedgerPermit]:
+    """`purge_permit` for callers who tell the receivers of its signal themselves."""
+    with permit(using) as given:
+        yield given
+        if purged := given.lasting():
+            detail = {"reason": reason, "chains": purged}
+            given.audit_log = note_purge(using, action="ledger.purge", resource="", detail=detail)
+
+
+@contextmanager
 def purge_permit(*, reason: str, using: str | None = None) -> Iterator[LedgerPermit]:
     """Open deletion of ledger rows for one transaction, and write an audit entry of what went and why.
 
@@ -122,15 +124,16 @@ def purge_permit(*, reason: str, using: str | None = None) -> Iterator[LedgerPer
     Raises:
         AppendOnlyError: the rows deleted are not the first of their chain.
     """
-    reason = purge_reason(reason)
     using = using or router.db_for_write(Event)
-    with permit(using) as given:
+    with purging(purge_reason(reason), using) as given:
         yield given
-        if purged := given.lasting():
-            note_purge(using, action="ledger.purge", resource="", detail={"reason": reason, "chains": purged})
+    if given.audit_log is not None:
+        signals.announce(signals.ledger_purged, records.AuditLog, using, audit_log=given.audit_log)
 
 
-def note_purge(using: str, **entry: Any) -> None:
+def note_purge(using: str, **entry: Any) -> records.AuditLog:
     """Append the audit entry of a purge, to the chain of no session and no agent."""
-    (log,), _ = append(using, AUDIT_CHAIN, [records.AuditLog(actor=ACTOR, **entry)])
-    signals.announce(signals.ledger_purged, records.AuditLog, using, audit_log=log)
+    log = records.AuditLog(id=new_id(), actor=ACTOR, **entry)
+    stored: records.AuditLog
+    (stored,), _ = append(using, AUDIT_CHAIN, [log.cleaned()])
+    return stored

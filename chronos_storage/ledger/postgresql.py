@@ -7,10 +7,11 @@ third longer, because Django's connections prepare nothing, and planning it cost
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import connections
 
@@ -22,6 +23,8 @@ from .definitions import versioned
 
 if TYPE_CHECKING:
     from .series import ChainSeries
+
+R = TypeVar("R", bound=Any)
 
 #: The record's place in its chain, which the function gives it.
 _PLACE = ("seq_num", "hash")
@@ -114,15 +117,17 @@ def append_statement(series: ChainSeries[Any]) -> str:
     return f"SELECT new_seq_num, new_hash FROM {append_function(series).name}(%s, %s::bytea, {placeholders})"
 
 
-def append_one(using: str, series: ChainSeries[Any], record: Any, expected_seq: int | None) -> bool:
-    """Append a completed record: its number, its hash, the row and the new head, in one statement.
+def append_one(using: str, series: ChainSeries[R], given: R, expected_seq: int | None) -> R | None:
+    """Append a record: its number, its hash, the row and the new head, in one statement.
 
     Returns:
-        Whether it was appended, and the record given its place; if not, `series.append` finds out why.
+        The record as it is stored; None if it is not, and `series.append` finds out why.
     """
+    record = copy(given)
+    record.complete()
     expected = expected_seq if not record.seq_num else record.seq_num - 1
     if expected_seq not in (None, expected):  # one of the two is wrong
-        return False
+        return None
     values = series.table.values(record)
     document = values[series.document] = codec.dumps(values[series.document], series.document)
     parameters = [expected, series.fixed_part(record, document)]
@@ -131,12 +136,12 @@ def append_one(using: str, series: ChainSeries[Any], record: Any, expected_seq: 
         cursor.execute(append_statement(series), parameters)
         seq_num, row_hash = cursor.fetchone()
     if seq_num is None:
-        return False
+        return None
     record.seq_num, record.hash = seq_num, row_hash
-    return True
+    return record
 
 
-def copy(using: str, series: ChainSeries[Any], sealed: Iterable[tuple[Any, str]]) -> None:
+def copy_rows(using: str, series: ChainSeries[Any], sealed: Iterable[tuple[Any, str]]) -> None:
     """Insert records, each with the text of its JSON, by COPY."""
     table, connection = series.table, connections[using]
     names = [name for name in table.names if name != series.document]

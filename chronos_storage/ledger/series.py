@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from copy import copy
 from itertools import starmap
 from typing import Any, TypeVar
 
@@ -65,7 +66,7 @@ class ChainSeries(Chained[R], Series[R]):
 
     def write(self, using: str, sealed: Iterable[tuple[R, str]]) -> None:
         if connections[using].vendor == "postgresql":
-            postgresql.copy(using, self, sealed)
+            postgresql.copy_rows(using, self, sealed)
         else:
             super().write(using, sealed)
 
@@ -97,6 +98,7 @@ def append(
     What is stored already with the same content is left as it is.
 
     Args:
+        given: checked; they are not changed.
         expected_seq: the last number of the (one) series, if something new is to be appended.
         look_up: whether to look at once for what is stored already. It costs a first writing more than it saves a
             second one, which fails and then looks.
@@ -105,13 +107,12 @@ def append(
         The records as they are stored, in the order given, and those of them that are new.
 
     Raises:
-        InvalidRecord: naming the first field that no backend could keep.
         AlreadyExists: an id that is taken by other content.
-        NotFound: a session that isn't there or is soft-deleted.
+        Refused: MISSING or DELETED, a session.
         SequenceConflict: the last number is another, or a record's own number isn't the next.
     """
     try:
-        return _append(using, series, [record.cleaned() for record in given], expected_seq, look_up)
+        return _append(using, series, list(map(copy, given)), expected_seq, look_up)
     except IntegrityError as error:
         if look_up:
             raise Unseen from error

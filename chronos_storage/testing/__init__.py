@@ -4,13 +4,14 @@ Subclass `StorageConformance` and say how to get a store; everything the contrac
 
     # tests/test_my_backend.py
     import pytest
+    from chronos_storage import Storage
     from chronos_storage.testing import StorageConformance
     from my_package import MyBackend
 
     class TestMyBackend(StorageConformance):
         @pytest.fixture
         def storage(self, tmp_path):
-            with closing(MyBackend(tmp_path)) as store:
+            with closing(Storage(MyBackend(tmp_path))) as store:
                 yield store
 
         @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import factory
 
 from .. import ids, records
-from ..backends.base import Storage
+from ..facade import Storage
 
 R = TypeVar("R", bound=records.Record)
 

@@ -9,7 +9,8 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from chronos_storage import storages
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.backends.orm import OrmBackend
+from chronos_storage.facade import Storage
 from chronos_storage.queues.handler import queue_handler
 from chronos_storage.vectors.handler import vector_stores
 
@@ -31,12 +32,12 @@ HANDLERS = (storages, queue_handler, vector_stores)
 
 
 @pytest.fixture
-def site(alias: str, settings) -> Iterator[OrmStorage]:
+def site(alias: str, settings) -> Iterator[Storage]:
     """The facade over the database that the whole site now uses."""
     settings.DATABASE_ROUTERS = [OneDatabase(alias)]
     for handler in HANDLERS:
         handler.reset()
-    yield OrmStorage()
+    yield Storage(OrmBackend())
     for handler in HANDLERS:
         handler.reset()
 

@@ -33,7 +33,8 @@ from playwright.sync_api import (
 )
 from pytest_django.live_server_helper import LiveServer
 
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.backends.orm import OrmBackend
+from chronos_storage.facade import Storage
 from chronos_storage.models import Checkpoint
 from chronos_storage.queues.orm import OrmQueue
 from chronos_storage.records import Embedding, Message
@@ -85,7 +86,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 def night(settings) -> Any:
     settings.ALLOWED_HOSTS = ["localhost"]
     User.objects.create_superuser("operator", password="at three")
-    storage = OrmStorage(using="default")
+    storage = Storage(OrmBackend(using="default"))
     a_night(storage, others=OTHERS)
     queue = OrmQueue(using="default")
     cursors = [queue.publish("refunds", {"order": number}) for number in range(5)]

@@ -17,7 +17,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from chronos_storage import queue, vector_store
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.facade import Storage
 from chronos_storage.records import (
     AuditLog,
     Checkpoint,
@@ -106,47 +106,47 @@ def signed_in(name: str, *, staff: bool = False, superuser: bool = False, permis
 
 
 @pytest.fixture
-def committed_site(site: OrmStorage, transactional_db: None) -> OrmStorage:
+def committed_site(site: Storage, transactional_db: None) -> Storage:
     """The same, really committing, for threads."""
     return site
 
 
 @pytest.fixture
-def anonymous(site: OrmStorage) -> Api:
+def anonymous(site: Storage) -> Api:
     return Api(Client())
 
 
 @pytest.fixture
-def ada(site: OrmStorage) -> Api:
+def ada(site: Storage) -> Api:
     """A user like any other."""
     return signed_in("ada")
 
 
 @pytest.fixture
-def bob(site: OrmStorage) -> Api:
+def bob(site: Storage) -> Api:
     """Another one."""
     return signed_in("bob")
 
 
 @pytest.fixture
-def staff(site: OrmStorage) -> Api:
+def staff(site: Storage) -> Api:
     """Staff with every permission on our models."""
     return signed_in("staff", staff=True, permissions=True)
 
 
 @pytest.fixture
-def novice(site: OrmStorage) -> Api:
+def novice(site: Storage) -> Api:
     """Staff without a permission."""
     return signed_in("novice", staff=True)
 
 
 @pytest.fixture
-def superuser(site: OrmStorage) -> Api:
+def superuser(site: Storage) -> Api:
     return signed_in("root", staff=True, superuser=True)
 
 
 @pytest.fixture
-def cursor(site: OrmStorage, ada: Api) -> str:
+def cursor(site: Storage, ada: Api) -> str:
     """What the examples of the OpenAPI document name, all of it ada's where it belongs to a user; the cursor of what is
     published on her session's topic.
     """
@@ -168,12 +168,12 @@ def cursor(site: OrmStorage, ada: Api) -> str:
 
 
 @pytest.fixture
-def filled(site: OrmStorage) -> dict[str, str]:
+def filled(site: Storage) -> dict[str, str]:
     """One of everything, and which ids in paths name it."""
     return fill(site)
 
 
-def fill(site: OrmStorage, user_id: str = "", suffix: str = "") -> dict[str, str]:
+def fill(site: Storage, user_id: str = "", suffix: str = "") -> dict[str, str]:
     """One of everything, which belongs to this user, and what in paths and bodies names it; ids end with the suffix."""
     s, x, gone, t = f"s{suffix}", f"x{suffix}", f"gone{suffix}", f"t{suffix}"
     site.create_session(Session(id=s, user_id=user_id))

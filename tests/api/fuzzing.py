@@ -33,7 +33,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from chronos_storage.api.ids import address
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.facade import Storage
 from tests.api.conftest import SNAPSHOT, connections_kept, fill, signed_in
 
 CHECKS = [
@@ -80,7 +80,7 @@ class Fuzz:
     """
 
     user: User
-    site: OrmStorage
+    site: Storage
     cases: int = 0
     answered: Counter[tuple[str, int]] = field(default_factory=Counter)
     followed: Counter[str] = field(default_factory=Counter)
@@ -252,7 +252,7 @@ def closing(application: Callable[..., Any]) -> Callable[..., list[bytes]]:
 
 
 @pytest.fixture
-def fuzz(site: OrmStorage, settings: Any, caplog: Any) -> Iterator[Callable[[str], Fuzz]]:
+def fuzz(site: Storage, settings: Any, caplog: Any) -> Iterator[Callable[[str], Fuzz]]:
     """Gives what fuzzes the API over the test's database as a kind of user."""
     settings.ALLOWED_HOSTS = ["localhost"]
     caplog.set_level(logging.ERROR, "django.request")  # with the traceback of what is a 500

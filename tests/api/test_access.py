@@ -13,8 +13,8 @@ from rest_framework.authtoken.models import Token
 
 from chronos_storage import queue
 from chronos_storage.api.access import AccessRule
-from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.exceptions import ConfigurationError
+from chronos_storage.facade import Storage
 from chronos_storage.models import AuditLog as AuditLogModel
 from chronos_storage.models import MemoryRecord as MemoryModel
 from chronos_storage.models import Session as SessionModel
@@ -27,7 +27,7 @@ from tests.conftest import SQLITE_AND_POSTGRES, alias_of
 alias = alias_of(SQLITE_AND_POSTGRES)
 
 
-def test_memory_and_audit_logs_go_by_their_user_and_their_session(ada: Api, bob: Api, site: OrmStorage) -> None:
+def test_memory_and_audit_logs_go_by_their_user_and_their_session(ada: Api, bob: Api, site: Storage) -> None:
     site.create_session(Session(id="hers", user_id=ada.user_id))
     site.create_session(Session(id="his", user_id=bob.user_id))
     for user in ("", ada.user_id, bob.user_id):
@@ -43,7 +43,7 @@ def test_memory_and_audit_logs_go_by_their_user_and_their_session(ada: Api, bob:
         ada.get(f"{path}/{ada.user_id}-his", 404)
 
 
-def test_what_belongs_to_a_deleted_session_is_hidden_with_it(ada: Api, staff: Api, site: OrmStorage) -> None:
+def test_what_belongs_to_a_deleted_session_is_hidden_with_it(ada: Api, staff: Api, site: Storage) -> None:
     site.create_session(Session(id="s", user_id=ada.user_id))
     site.add_message(Message(id="m", session_id="s", role="user"))
     site.append_event(Event(id="e", session_id="s"))
@@ -71,7 +71,7 @@ def test_what_belongs_to_a_deleted_session_is_hidden_with_it(ada: Api, staff: Ap
     staff.patch("sessions/s", {"title": "new"}, 404)
 
 
-def test_naming_another_users_session_reveals_and_writes_nothing(ada: Api, bob: Api, site: OrmStorage) -> None:
+def test_naming_another_users_session_reveals_and_writes_nothing(ada: Api, bob: Api, site: Storage) -> None:
     site.create_session(Session(id="hers", user_id=ada.user_id))
     for session in ("hers", "none"):
         for path, body in (("traces", {"name": "t"}), ("memory", {"key": "k"})):
@@ -82,7 +82,7 @@ def test_naming_another_users_session_reveals_and_writes_nothing(ada: Api, bob: 
     bob.post("traces", {"name": "of no session"}, 404)
 
 
-def test_what_the_server_sets_is_refused_from_a_user(ada: Api, site: OrmStorage) -> None:
+def test_what_the_server_sets_is_refused_from_a_user(ada: Api, site: Storage) -> None:
     site.create_session(Session(id="s", user_id=ada.user_id))
     refused: list[tuple[str, str, Any]] = [
         ("sessions", "id", "chosen"),
@@ -108,14 +108,14 @@ def test_what_the_server_sets_is_refused_from_a_user(ada: Api, site: OrmStorage)
     assert SessionModel.objects.using(site.alias).count() == 1
 
 
-def test_what_the_ledger_publishes_is_not_forged(ada: Api, staff: Api, site: OrmStorage) -> None:
+def test_what_the_ledger_publishes_is_not_forged(ada: Api, staff: Api, site: Storage) -> None:
     site.create_session(Session(id="s", user_id=ada.user_id))
     for asker in (ada, staff):
         asker.post("topics/session:s/entries", {"event": {"seq_num": 1}}, 403)
     assert ada.get("topics/session:s/entries")["results"] == []
 
 
-def test_a_session_s_topic_is_there_for_who_sees_its_events(ada: Api, novice: Api, site: OrmStorage) -> None:
+def test_a_session_s_topic_is_there_for_who_sees_its_events(ada: Api, novice: Api, site: Storage) -> None:
     site.create_session(Session(id="s", user_id=ada.user_id))
     queue.publish("session:s", {"seq_num": 1})
     assert novice.user
@@ -126,7 +126,7 @@ def test_a_session_s_topic_is_there_for_who_sees_its_events(ada: Api, novice: Ap
     ada.get("topics/session:none/entries", 404)
 
 
-def test_consumers_are_the_users_own(ada: Api, staff: Api, site: OrmStorage) -> None:
+def test_consumers_are_the_users_own(ada: Api, staff: Api, site: Storage) -> None:
     site.create_session(Session(id="s", user_id=ada.user_id))
     first, second = (queue.publish("session:s", number) for number in range(2))
     consumer = "topics/session:s/consumers/worker"
@@ -137,7 +137,7 @@ def test_consumers_are_the_users_own(ada: Api, staff: Api, site: OrmStorage) -> 
     assert queue.get_cursor("worker", "session:s") == first
 
 
-def test_a_user_keeps_what_is_theirs(ada: Api, bob: Api, site: OrmStorage) -> None:
+def test_a_user_keeps_what_is_theirs(ada: Api, bob: Api, site: Storage) -> None:
     session = ada.post("sessions", {})["id"]
     problem = ada.patch(f"sessions/{session}", {"user_id": bob.user_id}, 400)
     assert problem["errors"][0]["field"] == "user_id"
@@ -151,7 +151,7 @@ def test_staff_say_whose_it_is(staff: Api, ada: Api) -> None:
     staff.post("traces", {"session_id": "not there yet"})
 
 
-def test_nobody_changes_the_ledger(staff: Api, site: OrmStorage) -> None:
+def test_nobody_changes_the_ledger(staff: Api, site: Storage) -> None:
     site.create_session(Session(id="s"))
     site.append_event(Event(id="e", session_id="s"))
     site.append_audit_log(AuditLog(id="a"))
@@ -212,22 +212,18 @@ def problems_of(setting: dict[str, Any], settings: Any) -> set[str | None]:
     return {message.id for message in run_checks(tags=["compatibility", "urls"]) if isinstance(message, Error)}
 
 
-def test_checks_say_what_is_wrong_with_the_setting(site: OrmStorage, settings: Any) -> None:
+def test_checks_say_what_is_wrong_with_the_setting(site: Storage, settings: Any) -> None:
     assert problems_of({"API": {"ACCESS": f"{__name__}.OfTheTeam"}}, settings) == set()
     assert problems_of({"API": {"ACCES": "x"}}, settings) == {"chronos_storage.E003"}
     assert problems_of({"API": {"MAX_BODY": "1"}}, settings) == {"chronos_storage.E005"}
     assert problems_of({"API": {"HEARTBEAT": 0}}, settings) == {"chronos_storage.E005"}
     assert problems_of({"API": {"ACCESS": "no.such.thing"}}, settings) == {"chronos_storage.E007"}
     assert problems_of({"API": {"ACCESS": "builtins.dict"}}, settings) == {"chronos_storage.E007"}
-    elsewhere = {"STORAGES": {"default": {"BACKEND": f"{__name__}.NoOrm"}}}
+    elsewhere = {"STORAGES": {"default": {"BACKEND": "chronos_storage.backends.document.MemoryBackend"}}}
     assert problems_of(elsewhere, settings) == {"chronos_storage.E007"}
 
 
-class NoOrm:
-    """A storage whose rows no queryset can read."""
-
-
 def test_another_backend_is_a_configuration_error(ada: Api, settings: Any) -> None:
-    settings.CHRONOS_STORAGE = {"STORAGES": {"default": {"BACKEND": f"{__name__}.NoOrm"}}}
-    with pytest.raises(ConfigurationError, match="the REST API serves an OrmStorage"):
+    settings.CHRONOS_STORAGE = {"STORAGES": {"default": {"BACKEND": "chronos_storage.backends.document.MemoryBackend"}}}
+    with pytest.raises(ConfigurationError, match="the REST API serves an OrmBackend"):
         ada.get("sessions")

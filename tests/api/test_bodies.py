@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from chronos_storage import codec
 from chronos_storage.api.ids import address, read_address
 from chronos_storage.api.throttling import Throttle
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.facade import Storage
 from chronos_storage.models import Session as SessionModel
 from chronos_storage.queues.cursors import cursor_of
 from chronos_storage.records import Event, Message, Session
@@ -61,7 +61,7 @@ def test_what_is_no_address_is_no_id() -> None:
         assert read_address(segment) is None
 
 
-def test_an_id_survives_the_address(staff: Api, site: OrmStorage) -> None:
+def test_an_id_survives_the_address(staff: Api, site: Storage) -> None:
     for id in HOSTILE:
         with case(id):
             session = site.create_session(Session(id=id))
@@ -77,7 +77,7 @@ def test_an_id_survives_the_address(staff: Api, site: OrmStorage) -> None:
             assert staff.get(f"{path}/../x", 404)["status"] == 404
 
 
-def test_what_no_record_can_hold_is_refused(ada: Api, site: OrmStorage) -> None:
+def test_what_no_record_can_hold_is_refused(ada: Api, site: Storage) -> None:
     site.create_session(Session(id="s", user_id=ada.user_id))
     for text, field in [
         ('{"type": "t", "payload": NaN}', "NaN"),
@@ -136,7 +136,7 @@ class Chunking(AsyncClient):
 @once
 @pytest.mark.parametrize("headers", [[(b"transfer-encoding", b"chunked")], []], ids=["HTTP/1.1", "HTTP/2"])
 def test_a_body_without_its_length_is_not_taken_for_none(
-    headers: list[tuple[bytes, bytes]], ada: Api, site: OrmStorage
+    headers: list[tuple[bytes, bytes]], ada: Api, site: Storage
 ) -> None:
     site.create_session(Session(id="s", user_id=ada.user_id))
     client = Chunking(*headers)
@@ -150,7 +150,7 @@ def test_a_body_without_its_length_is_not_taken_for_none(
 
 
 @once
-def test_a_creation_needs_a_body(ada: Api, site: OrmStorage) -> None:
+def test_a_creation_needs_a_body(ada: Api, site: Storage) -> None:
     session = ada.post("sessions", {})["id"]
     for method, path in (
         ("POST", "sessions"),
@@ -202,7 +202,7 @@ def test_a_text_of_any_length_within_the_limit(ada: Api) -> None:
     ada.post("sessions", {"title": title + "x"}, 400)
 
 
-def test_an_expired_cursor_is_gone(staff: Api, site: OrmStorage) -> None:
+def test_an_expired_cursor_is_gone(staff: Api, site: Storage) -> None:
     from datetime import timedelta
 
     from chronos_storage import queue
@@ -262,7 +262,7 @@ def test_a_batch_counts_as_its_items(ada: Api, settings: Any) -> None:
 
 
 @once
-def test_a_batch_has_a_largest_size_and_its_errors_are_not_all_listed(ada: Api, site: OrmStorage) -> None:
+def test_a_batch_has_a_largest_size_and_its_errors_are_not_all_listed(ada: Api, site: Storage) -> None:
     session = ada.post("sessions", {})["id"]
     for kind, item in (("events", {"type": "t"}), ("messages", {"role": "user"})):
         path = f"sessions/{session}/{kind}/batch"
@@ -276,7 +276,7 @@ def test_a_batch_has_a_largest_size_and_its_errors_are_not_all_listed(ada: Api, 
 
 
 @once
-def test_what_the_query_says_is_known_or_refused(ada: Api, site: OrmStorage) -> None:
+def test_what_the_query_says_is_known_or_refused(ada: Api, site: Storage) -> None:
     site.create_session(Session(id="s", user_id=ada.user_id))
     for path in (
         "?x=1",
@@ -303,7 +303,7 @@ def test_nothing_below_the_api_is_answered_as_a_page(ada: Api) -> None:
 
 
 @once
-def test_the_head_of_an_export_is_not_worked_out(ada: Api, site: OrmStorage) -> None:
+def test_the_head_of_an_export_is_not_worked_out(ada: Api, site: Storage) -> None:
     site.create_session(Session(id="s", user_id=ada.user_id))
     with CaptureQueriesContext(connections[site.alias]) as queries:
         response = ada.ask("HEAD", "sessions/s/export")
@@ -312,13 +312,13 @@ def test_the_head_of_an_export_is_not_worked_out(ada: Api, site: OrmStorage) -> 
     assert ada.ask("HEAD", "sessions/none/export").status_code == 404
 
 
-def test_a_busy_database_says_when_to_try_again(ada: Api, site: OrmStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_busy_database_says_when_to_try_again(ada: Api, site: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     from chronos_storage.exceptions import RetryTransaction
 
     def busy(*args: Any, **kwargs: Any) -> None:
         raise RetryTransaction
 
-    monkeypatch.setattr(OrmStorage, "create_session", busy)
+    monkeypatch.setattr(Storage, "create_session", busy)
     response = ada.ask("POST", "sessions", {})
     assert (response.status_code, response["Retry-After"]) == (503, "1")
     [route] = (route for route in ROUTES if route.name == "POST sessions")

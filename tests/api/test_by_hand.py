@@ -9,7 +9,7 @@ import pytest
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.facade import Storage
 from chronos_storage.records import Event, Message, Session
 from tests.api.conftest import Api
 
@@ -25,7 +25,7 @@ ASKED: list[tuple[str, str, Any]] = [
 
 
 @pytest.mark.parametrize("count", [20, 50, 60])
-def test_no_request_takes_a_query_more(ada: Api, site: OrmStorage, settings: Any, subtests: Any, count: int) -> None:
+def test_no_request_takes_a_query_more(ada: Api, site: Storage, settings: Any, subtests: Any, count: int) -> None:
     settings.ROOT_URLCONF = "benchmarks.by_hand"
     site.create_session(Session(id="s", user_id=ada.user_id))
     site.append_events([Event(id=f"e{number}", session_id="s", type="x") for number in range(count)])
@@ -38,7 +38,7 @@ def test_no_request_takes_a_query_more(ada: Api, site: OrmStorage, settings: Any
             assert len(ours) <= len(by_hand), "\n".join(ours)
 
 
-def _queries(ada: Api, site: OrmStorage, method: str, path: str, body: Any) -> list[str]:
+def _queries(ada: Api, site: Storage, method: str, path: str, body: Any) -> list[str]:
     with CaptureQueriesContext(connections[site.alias]) as captured:
         answer = ada.client.generic(method, path, json.dumps(body) if body else "", content_type="application/json")
     assert answer.status_code in (200, 201), answer.content

@@ -14,7 +14,7 @@ import pytest
 from django.core.wsgi import get_wsgi_application
 from rest_framework.authtoken.models import Token
 
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.facade import Storage
 from tests.api.conftest import SNAPSHOT, Api, connections_kept
 from tests.conftest import ONLY_SQLITE
 
@@ -35,9 +35,7 @@ def generated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_a_python_client_has_every_operation_and_works(
-    generated: Path, ada: Api, site: OrmStorage, settings: Any
-) -> None:
+def test_a_python_client_has_every_operation_and_works(generated: Path, ada: Api, site: Storage, settings: Any) -> None:
     operations = [each for path in json.loads(SNAPSHOT.read_text())["paths"].values() for each in path.values()]
     made = [path.stem for path in (generated / "api").glob("*/*.py") if path.stem != "__init__"]
     assert len(made) == len(operations)

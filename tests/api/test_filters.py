@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from chronos_storage.api.ids import address
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.facade import Storage
 from chronos_storage.records import Event, Message, Session, Trace
 from chronos_storage.testing.conformance.helpers import case
 from tests.api.conftest import Api
@@ -26,7 +26,7 @@ def found(asker: Api, path: str) -> list[str]:
 
 
 @EACH
-def test_sessions_by_metadata_and_title(ada: Api, bob: Api, staff: Api, site: OrmStorage) -> None:
+def test_sessions_by_metadata_and_title(ada: Api, bob: Api, staff: Api, site: Storage) -> None:
     values: dict[str, Any] = {
         "one": 1,
         "float": 1.0,
@@ -77,7 +77,7 @@ def test_sessions_by_metadata_and_title(ada: Api, bob: Api, staff: Api, site: Or
 
 
 @ONCE
-def test_what_no_index_serves_is_refused(ada: Api, staff: Api, site: OrmStorage) -> None:
+def test_what_no_index_serves_is_refused(ada: Api, staff: Api, site: Storage) -> None:
     for query in ("metadata.key=1", "title=t", "metadata.key=1&status=active"):
         problem = staff.get(f"sessions?{query}", 400)["errors"][0]
         assert problem["field"] == query.partition("=")[0]
@@ -92,7 +92,7 @@ def test_what_no_index_serves_is_refused(ada: Api, staff: Api, site: OrmStorage)
 
 
 @EACH
-def test_messages_by_role_kind_time_and_text(ada: Api, site: OrmStorage) -> None:
+def test_messages_by_role_kind_time_and_text(ada: Api, site: Storage) -> None:
     site.create_session(Session(id="s", user_id=ada.user_id))
     contents: list[Any] = ['Where is "it"?', [{"text": "Ärger\n100%"}], {"a": "where"}, None]
     for number, content in enumerate(contents):
@@ -123,7 +123,7 @@ def test_messages_by_role_kind_time_and_text(ada: Api, site: OrmStorage) -> None
 
 
 @ONCE
-def test_events_by_type_and_time_and_spans_by_kind_and_failure(ada: Api, site: OrmStorage) -> None:
+def test_events_by_type_and_time_and_spans_by_kind_and_failure(ada: Api, site: Storage) -> None:
     site.create_session(Session(id="s", user_id=ada.user_id))
     for number, kind in enumerate(("t", "a,b", "t", "u")):
         moment = START + timedelta(hours=number)
@@ -146,7 +146,7 @@ def test_events_by_type_and_time_and_spans_by_kind_and_failure(ada: Api, site: O
 
 
 @ONCE
-def test_lists_are_counted(ada: Api, bob: Api, site: OrmStorage) -> None:
+def test_lists_are_counted(ada: Api, bob: Api, site: Storage) -> None:
     for number in range(5):
         site.create_session(Session(id=f"s{number}", user_id=ada.user_id, agent_id="ab"[number % 2]))
     page = ada.get("sessions?count=true&page_size=2")
@@ -159,7 +159,7 @@ def test_lists_are_counted(ada: Api, bob: Api, site: OrmStorage) -> None:
 
 
 @ONCE
-def test_only_the_fields_that_are_asked_for(ada: Api, site: OrmStorage) -> None:
+def test_only_the_fields_that_are_asked_for(ada: Api, site: Storage) -> None:
     site.create_session(Session(id="s", user_id=ada.user_id, title="t"))
     assert ada.get("sessions?fields=id,title")["results"] == [{"id": "s", "title": "t"}]
     assert ada.get("sessions/s?fields=title") == {"title": "t"}
@@ -170,7 +170,7 @@ def test_only_the_fields_that_are_asked_for(ada: Api, site: OrmStorage) -> None:
 
 
 @ONCE
-def test_several_are_read_by_their_ids(ada: Api, bob: Api, site: OrmStorage) -> None:
+def test_several_are_read_by_their_ids(ada: Api, bob: Api, site: Storage) -> None:
     for id in ("a", "b", "c,d", "é"):
         site.create_session(Session(id=id, user_id=ada.user_id))
         site.add_message(Message(id=id, session_id="a", role="user"))

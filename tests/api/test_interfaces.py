@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from asgiref.sync import async_to_sync
 
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.facade import Storage
 from chronos_storage.interfaces import agentos, agentx, ago
 from tests.api.conftest import Api
 
 
-async def _by_agentos(site: OrmStorage) -> None:
+async def _by_agentos(site: Storage) -> None:
     adapter = agentos.StorageAdapter(site)
     await adapter.initialize()
     await adapter.create_conversation(agentos.Conversation(id="of-agentos", user_id="ada"))
@@ -18,7 +18,7 @@ async def _by_agentos(site: OrmStorage) -> None:
     )
 
 
-async def _by_agentx(site: OrmStorage) -> None:
+async def _by_agentx(site: Storage) -> None:
     persistence = agentx.Persistence(site)
     await persistence.containers.save_container(agentx.ContainerRecord(container_id="c"))
     await persistence.images.save_image(
@@ -32,14 +32,14 @@ async def _by_agentx(site: OrmStorage) -> None:
     )
 
 
-def _by_ago(site: OrmStorage) -> None:
+def _by_ago(site: Storage) -> None:
     service = ago.Service(site)
     service.create_session(ago.Session(id="of-ago", user_id="ada"))
     content = {"role": "user", "parts": [{"text": "asked by Ago"}]}
     service.create_event(ago.Event(id="e", session_id="of-ago", content=content, agent="planner"))
 
 
-def test_what_the_interfaces_write_is_shown(site: OrmStorage, staff: Api) -> None:
+def test_what_the_interfaces_write_is_shown(site: Storage, staff: Api) -> None:
     async_to_sync(_by_agentos)(site)
     async_to_sync(_by_agentx)(site)
     _by_ago(site)
@@ -61,7 +61,7 @@ def test_what_the_interfaces_write_is_shown(site: OrmStorage, staff: Api) -> Non
     assert message["metadata"]["agent"] == "planner"
 
 
-def test_what_is_written_over_rest_the_interfaces_read(site: OrmStorage, ada: Api) -> None:
+def test_what_is_written_over_rest_the_interfaces_read(site: Storage, ada: Api) -> None:
     id = ada.post("sessions", {"agent_id": "support", "title": "A refund"})["id"]
     ada.post(f"sessions/{id}/messages", {"role": "user", "content": "Where is it?"})
 

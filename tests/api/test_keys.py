@@ -19,8 +19,8 @@ from chronos_storage.api.keys.authentication import ApiKeyAuthentication
 from chronos_storage.api.keys.models import ApiKey
 from chronos_storage.api.scopes import SCOPES
 from chronos_storage.api.views import ApiMixin
-from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.exceptions import InvalidRecord
+from chronos_storage.facade import Storage
 from chronos_storage.records import Session
 from chronos_storage.testing.conformance.helpers import case
 from tests.api.conftest import Api, body_of
@@ -71,7 +71,7 @@ def test_every_route_holds_the_scopes(alias: str, cursor: str, staff: Api) -> No
             transaction.set_rollback(True, using=alias)
 
 
-def test_a_session_is_removed_for_good_by_who_may_write_all_that_goes(staff: Api, site: OrmStorage) -> None:
+def test_a_session_is_removed_for_good_by_who_may_write_all_that_goes(staff: Api, site: Storage) -> None:
     names = ("sessions", "messages", "events", "checkpoints", "traces", "memory", "audit-logs")
     site.create_session(Session(id="s"))
     for lacking in names:
@@ -91,7 +91,7 @@ def test_a_key_gives_no_more_than_its_owner_may(alias: str, cursor: str, bob: Ap
             transaction.set_rollback(True, using=alias)
 
 
-def test_a_key_signs_in_its_owner(ada: Api, bob: Api, site: OrmStorage) -> None:
+def test_a_key_signs_in_its_owner(ada: Api, bob: Api, site: Storage) -> None:
     site.create_session(Session(id="hers", user_id=ada.user_id))
     site.create_session(Session(id="his", user_id=bob.user_id))
     reader = key(ada, "sessions:read")
@@ -108,7 +108,7 @@ def test_a_key_signs_in_its_owner(ada: Api, bob: Api, site: OrmStorage) -> None:
     key(ada).get("")
 
 
-def test_a_key_is_refused(ada: Api, site: OrmStorage) -> None:
+def test_a_key_is_refused(ada: Api, site: Storage) -> None:
     assert ada.user
     row, made = ApiKey.objects.create_key(owner=ada.user, name="agent", scopes=["read"])
     assert made not in {row.id, row.hashed_key}
@@ -151,7 +151,7 @@ def test_keys_are_kept_by_every_database(alias: str, ada: Api) -> None:
     assert not ApiKey.objects.using(alias).filter(pk=row.pk).exists()
 
 
-def test_a_stream_ends_with_what_it_was_begun_by(committed: OrmStorage, ada: Api, settings: Any) -> None:  # noqa: F811
+def test_a_stream_ends_with_what_it_was_begun_by(committed: Storage, ada: Api, settings: Any) -> None:  # noqa: F811
     """And not because somebody else at its address signs in wrongly."""
     settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": {"chronos_auth": "1/hour"}}
 
@@ -194,7 +194,7 @@ def test_a_stream_ends_with_what_it_was_begun_by(committed: OrmStorage, ada: Api
     async_to_sync(all_at_once)()
 
 
-def test_the_documentation_makes_a_key(ada: Api, site: OrmStorage) -> None:
+def test_the_documentation_makes_a_key(ada: Api, site: Storage) -> None:
     text = (ROOT / "docs" / "authentication.md").read_text()
     [example] = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "create_key" in block]
     made: dict[str, Any] = {"user": ada.user}
@@ -225,7 +225,7 @@ class TestAdmin:
         data = {"name": "agent", "owner": owner and owner.pk, "scopes": ["read", "events:write"], **fields}
         return browser.post("/admin/chronos_keys/apikey/add/", data, follow=True)
 
-    def test_a_key_is_made_and_shown_once(self, ada: Api, site: OrmStorage) -> None:
+    def test_a_key_is_made_and_shown_once(self, ada: Api, site: Storage) -> None:
         operator = Client()
         operator.force_login(User.objects.create_superuser("operator"))
         page = self.made(operator, ada.user).content.decode()

@@ -12,7 +12,7 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
 from chronos_storage import queue, vector_store
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.facade import Storage
 from chronos_storage.records import (
     AuditLog,
     Checkpoint,
@@ -45,7 +45,7 @@ def pages(asker: Api, path: str, link: str = "next") -> Iterator[list[str]]:
 @pytest.mark.parametrize(
     ("path", "count"), [("sessions", 7), ("sessions?order=-last_activity_at", 6), ("memory", 7), ("audit-logs", 7)]
 )
-def test_pages_go_through_a_list_and_back(path: str, count: int, ada: Api, site: OrmStorage) -> None:
+def test_pages_go_through_a_list_and_back(path: str, count: int, ada: Api, site: Storage) -> None:
     for number in range(count):
         moment = START + timedelta(hours=number // 3)  # several share a time
         site.create_session(Session(id=f"s{number}", user_id=ada.user_id, created_at=moment))
@@ -66,7 +66,7 @@ def test_pages_go_through_a_list_and_back(path: str, count: int, ada: Api, site:
     assert [id for part in reversed(back) for id in part] == all_at_once[: len(all_at_once) - len(page["results"])]
 
 
-def test_a_page_stays_where_it_is_while_others_write(ada: Api, site: OrmStorage) -> None:
+def test_a_page_stays_where_it_is_while_others_write(ada: Api, site: Storage) -> None:
     site.create_session(Session(id="s", user_id=ada.user_id))
     site.append_events([Event(id=f"e{number}", session_id="s") for number in range(4)])
     page = ada.get("sessions/s/events?order=desc&page_size=2")
@@ -75,7 +75,7 @@ def test_a_page_stays_where_it_is_while_others_write(ada: Api, site: OrmStorage)
     assert [each["id"] for each in behind["results"]] == ["e1", "e0"]
 
 
-def test_what_is_no_cursor_or_page_size_is_refused(ada: Api, site: OrmStorage) -> None:
+def test_what_is_no_cursor_or_page_size_is_refused(ada: Api, site: Storage) -> None:
     site.create_session(Session(id="s", user_id=ada.user_id))
     for wrong in ("x", "", "é", "W10", "WzBd", "bnVsbA", "WzAsMSwyXQ", "WzAsIjIwMjYtMDEtMDEiLCJhIl0"):
         assert ada.get(f"sessions?cursor={wrong}", 400)["errors"][0]["field"] == "cursor"
@@ -83,7 +83,7 @@ def test_what_is_no_cursor_or_page_size_is_refused(ada: Api, site: OrmStorage) -
         assert ada.get(f"sessions?page_size={wrong}", 400)["errors"][0]["field"] == "page_size"
 
 
-def fill(site: OrmStorage, user_id: str, start: int, count: int) -> None:
+def fill(site: Storage, user_id: str, start: int, count: int) -> None:
     """So many more of everything that a list or a detail shows; what is part of another is of that with the id 0."""
     numbers = range(start, start + count)
     for n in numbers:
@@ -104,7 +104,7 @@ def fill(site: OrmStorage, user_id: str, start: int, count: int) -> None:
 
 
 @pytest.mark.parametrize("alias", STRICTEST, indirect=True)
-def test_no_read_takes_more_queries_for_more_rows(ada: Api, staff: Api, site: OrmStorage) -> None:
+def test_no_read_takes_more_queries_for_more_rows(ada: Api, staff: Api, site: Storage) -> None:
     # a stream is ASGI's alone
     reads = {
         route.name: route.path(id="0") for route in ROUTES if route.method == "GET" and "streams" not in route.limits
@@ -186,7 +186,7 @@ LARGE = {
 
 @pytest.mark.parametrize("alias", each_database(without=["default", "mariadb", "postgres15"]), indirect=True)
 def test_a_first_page_costs_the_same_of_100_rows_and_of_20_000(
-    alias: str, ada: Api, staff: Api, site: OrmStorage, subtests: Any
+    alias: str, ada: Api, staff: Api, site: Storage, subtests: Any
 ) -> None:
     # Others' rows too: where nearly all are of one session, any index is as good as that of sessions.
     for name in ("few", "many", "others"):

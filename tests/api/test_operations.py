@@ -9,8 +9,8 @@ from typing import Any
 from django.db import connections
 
 from chronos_storage.api.history import MAX_CHANGES
-from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.backends.orm.pages import MAX_PAGE
+from chronos_storage.facade import Storage
 from chronos_storage.records import AuditLog, Checkpoint, Event, Message, Session, TokenUsage
 from tests.api.conftest import Api
 from tests.conftest import ONLY_SQLITE, alias_of
@@ -24,7 +24,7 @@ def ids(page: Any) -> list[str]:
     return [each["id"] for each in page["results"]]
 
 
-def test_messages_are_taken_back(ada: Api, bob: Api, site: OrmStorage) -> None:
+def test_messages_are_taken_back(ada: Api, bob: Api, site: Storage) -> None:
     site.create_session(Session(id="s", user_id=ada.user_id))
     site.add_messages([Message(id=f"m{n}", session_id="s", role="user") for n in range(4)])
     path = "sessions/s/messages/truncate"
@@ -36,7 +36,7 @@ def test_messages_are_taken_back(ada: Api, bob: Api, site: OrmStorage) -> None:
     assert ada.post(path, {}, 400)["errors"][0]["field"] == "after_message_id"
 
 
-def test_checkpoints_are_removed_one_by_one_and_thinned_out(ada: Api, bob: Api, site: OrmStorage) -> None:
+def test_checkpoints_are_removed_one_by_one_and_thinned_out(ada: Api, bob: Api, site: Storage) -> None:
     for session_id, user_id in (("s", ada.user_id), ("his", bob.user_id)):
         site.create_session(Session(id=session_id, user_id=user_id))
         for number in range(4):
@@ -51,7 +51,7 @@ def test_checkpoints_are_removed_one_by_one_and_thinned_out(ada: Api, bob: Api, 
     assert len(ids(bob.get("sessions/his/checkpoints"))) == 4
 
 
-def test_the_history_says_what_changed(ada: Api, site: OrmStorage) -> None:
+def test_the_history_says_what_changed(ada: Api, site: Storage) -> None:
     site.create_session(Session(id="s", user_id=ada.user_id))
     states: list[Any] = [{"n": 1, "a/b": [1]}, {"n": True, "a/b": [1, {"~": None}]}, {"a/b": [1, {"~": None}]}]
     for number, state in enumerate(states):
@@ -84,7 +84,7 @@ def test_the_history_says_what_changed(ada: Api, site: OrmStorage) -> None:
     assert pages == found
 
 
-def test_the_history_is_bounded(ada: Api, site: OrmStorage) -> None:
+def test_the_history_is_bounded(ada: Api, site: Storage) -> None:
     site.create_session(Session(id="s", user_id=ada.user_id))
     for number in range(3):  # a long place, which each change of it would repeat
         state = {"k" * 200_000: {f"{n}": number for n in range(2 * MAX_CHANGES)}}
@@ -97,7 +97,7 @@ def test_the_history_is_bounded(ada: Api, site: OrmStorage) -> None:
     assert [(len(each["changes"]), each["more"]) for each in many] == [(MAX_CHANGES, True)] * 3
 
 
-def test_staff_restore_what_was_deleted_and_remove_it_for_good(ada: Api, staff: Api, site: OrmStorage) -> None:
+def test_staff_restore_what_was_deleted_and_remove_it_for_good(ada: Api, staff: Api, site: Storage) -> None:
     session = ada.post("sessions", {})["id"]
     ada.post(f"sessions/{session}/events", {"type": "t"})
     ada.delete(f"sessions/{session}")
@@ -114,7 +114,7 @@ def test_staff_restore_what_was_deleted_and_remove_it_for_good(ada: Api, staff: 
     assert log.resource == session
 
 
-def test_what_goes_with_a_session_must_be_theirs_to_remove(staff: Api, site: OrmStorage) -> None:
+def test_what_goes_with_a_session_must_be_theirs_to_remove(staff: Api, site: Storage) -> None:
     assert staff.user is not None
     staff.user.user_permissions.remove(*staff.user.user_permissions.filter(codename="delete_message"))
     site.create_session(Session(id="s"))
@@ -122,7 +122,7 @@ def test_what_goes_with_a_session_must_be_theirs_to_remove(staff: Api, site: Orm
     staff.delete("sessions/s")
 
 
-def test_a_chain_is_verified(ada: Api, staff: Api, site: OrmStorage) -> None:
+def test_a_chain_is_verified(ada: Api, staff: Api, site: Storage) -> None:
     site.create_session(Session(id="s", user_id=ada.user_id))
     site.append_events([Event(session_id="s") for _ in range(3)])
     site.append_audit_log(AuditLog(session_id="s"))
@@ -136,7 +136,7 @@ def test_a_chain_is_verified(ada: Api, staff: Api, site: OrmStorage) -> None:
     assert found["problem"]
 
 
-def test_audit_logs_are_exported(ada: Api, staff: Api, site: OrmStorage) -> None:
+def test_audit_logs_are_exported(ada: Api, staff: Api, site: Storage) -> None:
     for number in range(3):
         site.append_audit_log(AuditLog(id=f"{number}", action="a" if number else "b", user_id=ada.user_id))
     site.append_audit_log(AuditLog(id="other", action="a"))
@@ -150,7 +150,7 @@ def test_audit_logs_are_exported(ada: Api, staff: Api, site: OrmStorage) -> None
     assert ada.get("audit-logs/export?page_size=1", 400)["errors"][0]["field"] == "page_size"
 
 
-def test_usage_of_a_period(ada: Api, bob: Api, staff: Api, site: OrmStorage) -> None:
+def test_usage_of_a_period(ada: Api, bob: Api, staff: Api, site: Storage) -> None:
     for number, (agent_id, user_id) in enumerate((("a", ada.user_id), ("b", ada.user_id), ("a", bob.user_id))):
         site.create_session(Session(id=f"s{number}", agent_id=agent_id, user_id=user_id))
         for day in range(2):

@@ -9,7 +9,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.test import AsyncClient
 
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.facade import Storage
 from chronos_storage.queues import following
 from chronos_storage.records import Event, Message, Session
 from tests.api.conftest import Api, signed_in
@@ -46,7 +46,7 @@ def test_the_front_page_names_the_lists(ada: Api) -> None:
     assert lists["sessions"] == "http://testserver/api/sessions"
 
 
-def test_an_export_is_streamed_under_asgi(committed_site: OrmStorage) -> None:
+def test_an_export_is_streamed_under_asgi(committed_site: Storage) -> None:
     site, ada = committed_site, signed_in("ada")
     site.create_session(Session(id="s", user_id=ada.user_id))
     site.add_message(Message(session_id="s", role="user", content="Hello"))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.facade import Storage
 from chronos_storage.models import Session as SessionModel
 from chronos_storage.records import Message, Session
 from chronos_storage.testing.conformance.helpers import case, together, writers
@@ -56,7 +56,7 @@ def test_a_deletion_takes_only_what_was_seen(staff: Api) -> None:
 
 
 @once
-def test_an_etag_is_of_the_body_and_of_one_representation(ada: Api, site: OrmStorage) -> None:
+def test_an_etag_is_of_the_body_and_of_one_representation(ada: Api, site: Storage) -> None:
     site.create_session(Session(id="s", user_id=ada.user_id))
     for path in ("sessions/s", "sessions/s/messages", "sessions"):
         seen = ada.ask("GET", path)
@@ -81,7 +81,7 @@ def test_metadata_is_merged_into_what_was_seen(staff: Api) -> None:
         staff.patch(one, ["no object"], 400)
 
 
-def test_a_new_message_is_no_change_of_the_session(ada: Api, site: OrmStorage) -> None:
+def test_a_new_message_is_no_change_of_the_session(ada: Api, site: Storage) -> None:
     site.create_session(Session(id="s", user_id=ada.user_id))
     seen = ada.ask("GET", "sessions/s")["ETag"]
     site.add_message(Message(session_id="s", role="user"))
@@ -98,7 +98,7 @@ def threads_of(asker: Api, count: int) -> list[Api]:
     return askers
 
 
-def test_of_several_writers_who_saw_one_version_one_wins(committed_site: OrmStorage) -> None:
+def test_of_several_writers_who_saw_one_version_one_wins(committed_site: Storage) -> None:
     staff = signed_in("staff", staff=True, permissions=True)
     askers = threads_of(staff, 4)
     for path, first, _ in MUTABLE:
@@ -214,7 +214,7 @@ def test_a_batch_of_another_length_or_order_is_no_repeat(ada: Api) -> None:
         assert ada.get(f"sessions/{session}/{name}")["results"] == created[name]
 
 
-def test_of_concurrent_batches_with_one_key_one_is_stored(committed_site: OrmStorage) -> None:
+def test_of_concurrent_batches_with_one_key_one_is_stored(committed_site: Storage) -> None:
     ada = signed_in("ada")
     session = ada.post("sessions", {})["id"]
     askers = threads_of(ada, 6)
@@ -247,7 +247,7 @@ def test_a_repeat_after_a_change_returns_what_is_stored_now(ada: Api) -> None:
     ada.post("sessions", {"title": "first"}, 409, Idempotency_Key="one")
 
 
-def test_concurrent_repeats_store_one(committed_site: OrmStorage) -> None:
+def test_concurrent_repeats_store_one(committed_site: Storage) -> None:
     staff = signed_in("staff", staff=True, permissions=True)
     with_checkpoints(staff)
     askers = threads_of(staff, 4)

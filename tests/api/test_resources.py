@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chronos_storage import codec
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.facade import Storage
 from chronos_storage.records import Session, TokenUsage, Trace
 from tests.api.conftest import Api
 
@@ -16,7 +16,7 @@ from tests.api.conftest import Api
 ODD = {"b": 1.0, "a": [1e300, -0.0, 1e-7, 2**63 - 1, -(2**63)], "é": "  spaced ", "n": None, "t": True}
 
 
-def test_a_session_is_created_read_changed_and_hidden(ada: Api, site: OrmStorage) -> None:
+def test_a_session_is_created_read_changed_and_hidden(ada: Api, site: Storage) -> None:
     created = ada.post("sessions", {"agent_id": "support", "title": " A refund ", "metadata": {"lang": "en"}})
     assert created["user_id"] == ada.user_id
     assert created["title"] == " A refund "
@@ -36,7 +36,7 @@ def test_a_session_is_created_read_changed_and_hidden(ada: Api, site: OrmStorage
     assert site.get_session(created["id"], include_deleted=True) is not None
 
 
-def test_staff_see_deleted_sessions_when_they_ask(staff: Api, site: OrmStorage) -> None:
+def test_staff_see_deleted_sessions_when_they_ask(staff: Api, site: Storage) -> None:
     site.create_session(Session(id="gone"))
     site.delete_session("gone")
     assert staff.get("sessions")["results"] == []
@@ -45,7 +45,7 @@ def test_staff_see_deleted_sessions_when_they_ask(staff: Api, site: OrmStorage) 
     assert listed["deleted_at"] is not None
 
 
-def test_sessions_are_filtered_and_ordered(staff: Api, site: OrmStorage) -> None:
+def test_sessions_are_filtered_and_ordered(staff: Api, site: Storage) -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     for number in range(4):
         site.create_session(
@@ -68,7 +68,7 @@ def ids(page: Any) -> list[str]:
     return [each["id"] for each in page["results"]]
 
 
-def test_messages(ada: Api, site: OrmStorage) -> None:
+def test_messages(ada: Api, site: Storage) -> None:
     session = ada.post("sessions", {})["id"]
     usage = {"prompt_tokens": 3, "completion_tokens": 0}
     first = ada.post(f"sessions/{session}/messages", {"role": "user", "content": ODD, "usage": usage})
@@ -99,7 +99,7 @@ def test_messages(ada: Api, site: OrmStorage) -> None:
     assert site.count_messages(session) == 2
 
 
-def test_a_count_of_tokens_has_the_limit_of_the_storage(ada: Api, site: OrmStorage) -> None:
+def test_a_count_of_tokens_has_the_limit_of_the_storage(ada: Api, site: Storage) -> None:
     session = ada.post("sessions", {})["id"]
     path, names = f"sessions/{session}/messages", [field.name for field in dataclasses.fields(TokenUsage)]
     for _ in range(2):
@@ -115,7 +115,7 @@ def test_a_count_of_tokens_has_the_limit_of_the_storage(ada: Api, site: OrmStora
         assert "maximum" not in schemas["TokenTotals"]["properties"][name]
 
 
-def test_events_are_appended_and_read(ada: Api, site: OrmStorage) -> None:
+def test_events_are_appended_and_read(ada: Api, site: Storage) -> None:
     session = ada.post("sessions", {})["id"]
     events = f"sessions/{session}/events"
     first = ada.post(events, {"type": "node_executed", "payload": ODD})
@@ -129,7 +129,7 @@ def test_events_are_appended_and_read(ada: Api, site: OrmStorage) -> None:
     assert site.verify_events(session).intact
 
 
-def test_an_append_says_which_number_it_expected(ada: Api, site: OrmStorage) -> None:
+def test_an_append_says_which_number_it_expected(ada: Api, site: Storage) -> None:
     session = ada.post("sessions", {})["id"]
     ada.post(f"sessions/{session}/events", {"type": "a", "expected_seq": 0})
     for path, body in (("events", {"type": "b"}), ("events/batch", {"events": [{"type": "b"}]})):
@@ -139,7 +139,7 @@ def test_an_append_says_which_number_it_expected(ada: Api, site: OrmStorage) -> 
     assert site.last_seq(session) == 1
 
 
-def test_checkpoints_and_forks(ada: Api, site: OrmStorage) -> None:
+def test_checkpoints_and_forks(ada: Api, site: Storage) -> None:
     session = ada.post("sessions", {"title": "first"})["id"]
     checkpoints = f"sessions/{session}/checkpoints"
     ada.get(f"{checkpoints}/latest", 404)
@@ -177,7 +177,7 @@ def test_traces(ada: Api) -> None:
     assert ada.get(f"traces/{root['id']}") == ended
 
 
-def test_a_tree_of_spans_may_be_deep(ada: Api, site: OrmStorage) -> None:
+def test_a_tree_of_spans_may_be_deep(ada: Api, site: Storage) -> None:
     session = ada.post("sessions", {})["id"]
     site.load(
         [
@@ -198,7 +198,7 @@ def test_a_tree_of_spans_may_be_deep(ada: Api, site: OrmStorage) -> None:
     assert [each["depth"] for each in tree] == list(range(1200))
 
 
-def test_memory(ada: Api, site: OrmStorage) -> None:
+def test_memory(ada: Api, site: Storage) -> None:
     first = ada.post("memory", {"agent_id": "a", "key": "k", "value": ODD})
     assert first["user_id"] == ada.user_id
     assert first["value"] == ODD
@@ -216,7 +216,7 @@ def test_memory(ada: Api, site: OrmStorage) -> None:
     ada.delete(f"memory/{second['id']}", 404)
 
 
-def test_audit_logs(staff: Api, ada: Api, site: OrmStorage) -> None:
+def test_audit_logs(staff: Api, ada: Api, site: Storage) -> None:
     session = ada.post("sessions", {})["id"]
     entry = {"session_id": session, "user_id": ada.user_id, "actor": "x", "action": "read", "detail": ODD}
     stored = staff.post("audit-logs", entry)
@@ -246,7 +246,7 @@ def test_containers_and_images(staff: Api) -> None:
     staff.delete(f"images/{image['id']}")
 
 
-def test_an_export_has_all_that_belongs_to_the_session(ada: Api, staff: Api, site: OrmStorage) -> None:
+def test_an_export_has_all_that_belongs_to_the_session(ada: Api, staff: Api, site: Storage) -> None:
     session = ada.post("sessions", {"title": "all of it"})
     path = f"sessions/{session['id']}"
     message = ada.post(f"{path}/messages", {"role": "user", "content": ODD})

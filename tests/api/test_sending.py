@@ -18,7 +18,8 @@ from django.db import connections
 from chronos_storage import queue
 from chronos_storage.api import turns
 from chronos_storage.api.turns import REQUESTS
-from chronos_storage.backends.orm import OrmStorage, pages
+from chronos_storage.backends.orm import pages
+from chronos_storage.facade import Storage
 from chronos_storage.queues import following
 from chronos_storage.records import Event, Message, Session, Trace
 from tests.api.conftest import Api, signed_in
@@ -32,7 +33,7 @@ PAGE, ROW = 64 * 1024, 15_000
 
 
 @pytest.fixture
-def large(committed_site: OrmStorage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+def large(committed_site: Storage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     """A user with a session that doesn't fit into one page."""
     monkeypatch.setattr(pages, "MAX_PAGE", PAGE)
     text = "é" * ROW
@@ -45,7 +46,7 @@ def large(committed_site: OrmStorage, monkeypatch: pytest.MonkeyPatch) -> Iterat
     following.READERS.close()
 
 
-def test_a_page_of_large_rows_ends_early_and_says_that_there_are_more(large: Api, committed_site: OrmStorage) -> None:
+def test_a_page_of_large_rows_ends_early_and_says_that_there_are_more(large: Api, committed_site: Storage) -> None:
     for path in ("sessions/s/messages", "sessions/s/messages?order=desc", "sessions/s/traces"):
         found, sizes, address = [], [], path
         while address:
@@ -64,7 +65,7 @@ def test_a_page_of_large_rows_ends_early_and_says_that_there_are_more(large: Api
 
 
 @once
-def test_a_topic_of_large_entries_is_read_in_parts(site: OrmStorage, staff: Api) -> None:
+def test_a_topic_of_large_entries_is_read_in_parts(site: Storage, staff: Api) -> None:
     for _ in range(8):
         queue.publish("news", MEGABYTE)
     first = staff.get("topics/news/entries")
@@ -75,7 +76,7 @@ def test_a_topic_of_large_entries_is_read_in_parts(site: OrmStorage, staff: Api)
 
 
 @once
-def test_an_export_holds_no_connection_while_its_reader_waits(large: Api, committed_site: OrmStorage) -> None:
+def test_an_export_holds_no_connection_while_its_reader_waits(large: Api, committed_site: Storage) -> None:
     response = large.ask("GET", "sessions/s/export")
     next(response.streaming_content)
     assert connections[committed_site.alias].connection is None
@@ -83,13 +84,13 @@ def test_an_export_holds_no_connection_while_its_reader_waits(large: Api, commit
 
 
 @once
-def test_a_large_page_holds_no_connection_while_its_reader_waits(large: Api, committed_site: OrmStorage) -> None:
+def test_a_large_page_holds_no_connection_while_its_reader_waits(large: Api, committed_site: Storage) -> None:
     large.ask("GET", "sessions/s/messages")
     assert connections[committed_site.alias].connection is None
 
 
 @once
-def test_what_is_large_takes_turns(large: Api, committed_site: OrmStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_large_takes_turns(large: Api, committed_site: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "LITTLE", PAGE)
     for id, content in (("small", "Hello"), ("one", MEGABYTE)):
         committed_site.create_session(Session(id=id, user_id=large.user_id))
@@ -119,7 +120,7 @@ def test_what_is_large_takes_turns(large: Api, committed_site: OrmStorage, monke
 
 
 @once
-def test_exports_at_once_are_limited(large: Api, committed_site: OrmStorage, settings: Any) -> None:
+def test_exports_at_once_are_limited(large: Api, committed_site: Storage, settings: Any) -> None:
     settings.CHRONOS_STORAGE = {"API": {"MAX_EXPORTS": 2}}
     under_way = [large.ask("GET", "sessions/s/export") for _ in range(2)]
     refused = large.ask("GET", "sessions/s/export")
@@ -135,9 +136,7 @@ def test_exports_at_once_are_limited(large: Api, committed_site: OrmStorage, set
 
 @once
 @pytest.mark.parametrize("path", ["sessions/s/export", "sessions/s/events/stream?after=0", "sessions/s/messages"])
-def test_a_reader_who_takes_nothing_is_cut_off(
-    path: str, large: Api, committed_site: OrmStorage, settings: Any
-) -> None:
+def test_a_reader_who_takes_nothing_is_cut_off(path: str, large: Api, committed_site: Storage, settings: Any) -> None:
     settings.CHRONOS_STORAGE = {"API": {"STALL_TIMEOUT": 0.2, "MAX_EXPORTS": 1, "MAX_STREAMS": 1}}
     committed_site.append_events(Event(session_id="s", payload=MEGABYTE) for _ in range(3))
     address, _, query = path.partition("?")

@@ -22,7 +22,7 @@ from rest_framework.authtoken.models import Token
 from chronos_storage import queue
 from chronos_storage.api import streaming
 from chronos_storage.api.event_streams import EventStreamView
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.facade import Storage
 from chronos_storage.models import Session as SessionModel
 from chronos_storage.queues import following, orm, readers
 from chronos_storage.records import Event, Session
@@ -103,7 +103,7 @@ def refused(api: Api, path: str, status: int, **headers: str) -> Any:
     return json.loads(response.content)
 
 
-def append(storage: OrmStorage, *types: str, **more: Any) -> None:
+def append(storage: Storage, *types: str, **more: Any) -> None:
     storage.append_events(Event(session_id="s", type=each, **more) for each in types)
 
 
@@ -114,7 +114,7 @@ def published(alias: str) -> bool:
 
 
 @pytest.fixture
-def session(site: OrmStorage, ada: Api, settings: Any, published: bool, monkeypatch: pytest.MonkeyPatch) -> OrmStorage:
+def session(site: Storage, ada: Api, settings: Any, published: bool, monkeypatch: pytest.MonkeyPatch) -> Storage:
     """Ada's session with three events, whose streams wait for next to nothing."""
     settings.CHRONOS_STORAGE = {"API": {"HEARTBEAT": 0.1}, "QUEUE": {"PUBLISH_EVENTS": published}}
     monkeypatch.setattr(following.poller(site.alias), "interval", 0.05)
@@ -127,7 +127,7 @@ def session(site: OrmStorage, ada: Api, settings: Any, published: bool, monkeypa
 
 
 @pytest.fixture
-def committed(transactional_db: None, session: OrmStorage) -> Iterator[OrmStorage]:
+def committed(transactional_db: None, session: Storage) -> Iterator[Storage]:
     """The same, really committing, for the threads that read."""
     yield session
     following.READERS.close()
@@ -139,7 +139,7 @@ def committed(transactional_db: None, session: OrmStorage) -> Iterator[OrmStorag
 
 
 @once
-def test_a_stream_of_some_types(committed: OrmStorage, ada: Api) -> None:
+def test_a_stream_of_some_types(committed: Storage, ada: Api) -> None:
     async def use(stream: Stream) -> list[str]:
         found = await stream.ids(2)
         for _ in range(30):
@@ -165,7 +165,7 @@ def view(ada: Api) -> EventStreamView:
 
 
 @once
-def test_large_events_behind_many_small_ones_are_not_read_at_once(session: OrmStorage, view: EventStreamView) -> None:
+def test_large_events_behind_many_small_ones_are_not_read_at_once(session: Storage, view: EventStreamView) -> None:
     append(session, *["large"] * 20, payload="x" * 20_000)
     events, more = view.events("s", 0, 100)
     assert (3 < len(events) < 10, more) == (True, True)
@@ -175,7 +175,7 @@ def test_large_events_behind_many_small_ones_are_not_read_at_once(session: OrmSt
 
 
 @once
-def test_events_of_other_types_are_passed_over_once(committed: OrmStorage, view: EventStreamView) -> None:
+def test_events_of_other_types_are_passed_over_once(committed: Storage, view: EventStreamView) -> None:
     view.types = ["b", "z"]
     assert view.page(0, 10)[1:] == (3, 0)
     append(committed, *"aaa")
@@ -186,7 +186,7 @@ def test_events_of_other_types_are_passed_over_once(committed: OrmStorage, view:
 
 
 @pytest.mark.parametrize("published", [False, True], ids=["polled", "published"])
-def test_a_session_begins_with_what_comes(committed: OrmStorage, ada: Api) -> None:
+def test_a_session_begins_with_what_comes(committed: Storage, ada: Api) -> None:
     async def use(stream: Stream) -> dict[str, str]:
         assert await stream.part() == b"retry: 1000\nid: 3\n\n"
         await sync_to_async(append)(committed, "d", payload={"n": 1.50, "text": "ä\n\r"})
@@ -198,7 +198,7 @@ def test_a_session_begins_with_what_comes(committed: OrmStorage, ada: Api) -> No
     assert [json.loads(message["data"])] == ada.get("sessions/s/events?order=desc&page_size=1")["results"]
 
 
-def test_a_session_begins_behind_a_number(committed: OrmStorage, ada: Api) -> None:
+def test_a_session_begins_behind_a_number(committed: Storage, ada: Api) -> None:
     def use(missed: int) -> Callable[[Stream], Awaitable[list[str]]]:
         async def read(stream: Stream) -> list[str]:
             ids = await stream.ids(missed)
@@ -214,7 +214,7 @@ def test_a_session_begins_behind_a_number(committed: OrmStorage, ada: Api) -> No
     assert follow(ada, f"{EVENTS}?after=0", use(3), last_event_id="3") == ["4", "5", "6", "7"]
 
 
-def test_a_topic_begins_with_what_comes_or_behind_a_cursor(committed: OrmStorage, ada: Api) -> None:
+def test_a_topic_begins_with_what_comes_or_behind_a_cursor(committed: Storage, ada: Api) -> None:
     def publish() -> str:
         return queue.publish("session:s", {"n": 1.50, "text": "ä\n\r"})
 
@@ -242,7 +242,7 @@ def test_a_topic_begins_with_what_comes_or_behind_a_cursor(committed: OrmStorage
     assert follow(ada, f"{TOPIC}?after=0", partial(Stream.ids, count=len(everything))) == everything
 
 
-def test_what_was_purged_or_removed_is_not_passed_over(committed: OrmStorage, ada: Api) -> None:
+def test_what_was_purged_or_removed_is_not_passed_over(committed: Storage, ada: Api) -> None:
     append(committed, "d", "e")
     with committed.purge_permit(reason="old") as permit:
         permit.purge_events("s", through_seq=3)
@@ -252,7 +252,7 @@ def test_what_was_purged_or_removed_is_not_passed_over(committed: OrmStorage, ad
     assert refused(ada, EVENTS, 410, last_event_id="1")["type"].endswith(":cursor-expired")
 
 
-def test_a_topics_removed_entries_are_not_passed_over(session: OrmStorage, ada: Api) -> None:
+def test_a_topics_removed_entries_are_not_passed_over(session: Storage, ada: Api) -> None:
     first = queue.publish("session:s", 1)
     queue.publish("session:s", 2)
     queue.cleanup(older_than=timedelta(0))
@@ -263,7 +263,7 @@ def test_a_topics_removed_entries_are_not_passed_over(session: OrmStorage, ada: 
 
 
 @once
-def test_what_is_no_number_of_the_session(session: OrmStorage, ada: Api) -> None:
+def test_what_is_no_number_of_the_session(session: Storage, ada: Api) -> None:
     for position in ("", "x", "-1", "4", "1.0", "٣", "9" * 30):
         with case(position):
             [error] = refused(ada, f"{EVENTS}?after={position}", 400)["errors"]
@@ -274,7 +274,7 @@ def test_what_is_no_number_of_the_session(session: OrmStorage, ada: Api) -> None
 
 
 @once
-def test_what_is_no_cursor_of_the_topic(session: OrmStorage, ada: Api) -> None:
+def test_what_is_no_cursor_of_the_topic(session: Storage, ada: Api) -> None:
     queue.publish("session:s", 1)
     for position in ("x", "1", "000000000000000A", "0000000000000009", "f" * 16):
         with case(position):
@@ -285,7 +285,7 @@ def test_what_is_no_cursor_of_the_topic(session: OrmStorage, ada: Api) -> None:
 
 
 def test_who_may_follow_what(
-    session: OrmStorage, anonymous: Api, ada: Api, bob: Api, novice: Api, staff: Api, subtests: Any
+    session: Storage, anonymous: Api, ada: Api, bob: Api, novice: Api, staff: Api, subtests: Any
 ) -> None:
     queue.publish("news", 1)
     for path, *expected in (
@@ -303,7 +303,7 @@ def test_who_may_follow_what(
 
 
 @once
-def test_a_token_is_as_good_as_a_login(session: OrmStorage, ada: Api, anonymous: Api) -> None:
+def test_a_token_is_as_good_as_a_login(session: Storage, ada: Api, anonymous: Api) -> None:
     assert ada.user
     token = Token.objects.create(user=ada.user)
     response = async_to_sync(ask)(anonymous, EVENTS, authorization=f"Token {token.key}")
@@ -312,7 +312,7 @@ def test_a_token_is_as_good_as_a_login(session: OrmStorage, ada: Api, anonymous:
 
 
 @once
-def test_without_asgi_the_answer_says_so(session: OrmStorage, ada: Api) -> None:
+def test_without_asgi_the_answer_says_so(session: Storage, ada: Api) -> None:
     for path in (EVENTS, TOPIC):
         problem = ada.get(path, 501)
         assert problem["type"].endswith(":not-supported")
@@ -320,7 +320,7 @@ def test_without_asgi_the_answer_says_so(session: OrmStorage, ada: Api) -> None:
 
 
 @once
-def test_streams_have_a_throttle_of_their_own(session: OrmStorage, ada: Api, settings: Any) -> None:
+def test_streams_have_a_throttle_of_their_own(session: Storage, ada: Api, settings: Any) -> None:
     settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": {"chronos_stream": "1/hour"}}
     cache.clear()
     assert async_to_sync(ask)(ada, EVENTS).status_code == 200
@@ -331,7 +331,7 @@ def test_streams_have_a_throttle_of_their_own(session: OrmStorage, ada: Api, set
 # What it looks like
 
 
-def test_a_type_is_the_name_only_where_it_can_be_one(committed: OrmStorage, ada: Api) -> None:
+def test_a_type_is_the_name_only_where_it_can_be_one(committed: Storage, ada: Api) -> None:
     types = [
         "node_executed",
         "a.b:c-1",
@@ -352,7 +352,7 @@ def test_a_type_is_the_name_only_where_it_can_be_one(committed: OrmStorage, ada:
 
 
 @once
-def test_nobody_on_the_way_collects_it(session: OrmStorage, ada: Api, settings: Any) -> None:
+def test_nobody_on_the_way_collects_it(session: Storage, ada: Api, settings: Any) -> None:
     settings.MIDDLEWARE = ["django.middleware.gzip.GZipMiddleware", *settings.MIDDLEWARE]
     response = async_to_sync(ask)(ada, EVENTS, accept_encoding="gzip")
     assert response["Content-Type"] == "text/event-stream"
@@ -361,7 +361,7 @@ def test_nobody_on_the_way_collects_it(session: OrmStorage, ada: Api, settings: 
     assert response["Content-Encoding"] == "identity"
 
 
-def test_a_stream_without_news_gives_signs_of_life(committed: OrmStorage, ada: Api) -> None:
+def test_a_stream_without_news_gives_signs_of_life(committed: Storage, ada: Api) -> None:
     async def use(stream: Stream) -> list[bytes]:
         return [await stream.part() for _ in range(3)][1:]
 
@@ -390,7 +390,7 @@ def delete(api: Api, session_id: str) -> None:
     api.delete(f"sessions/{session_id}")
 
 
-def test_who_may_not_read_any_more_reads_no_more(committed: OrmStorage) -> None:
+def test_who_may_not_read_any_more_reads_no_more(committed: Storage) -> None:
     async def reads_no_more(lose: Callable[[Api, str], None], stream_of: str, id: str) -> None:
         with case(lose.__name__, stream_of):
             reader = await sync_to_async(signed_in)(id)
@@ -422,7 +422,7 @@ def revoke(api: Api, session_id: str) -> None:
 @once
 @pytest.mark.parametrize("lose", [revoke, deactivate])
 def test_who_signed_in_by_a_token_signs_in_again_and_again(
-    lose: Callable[[Api, str], None], committed: OrmStorage, ada: Api, anonymous: Api
+    lose: Callable[[Api, str], None], committed: Storage, ada: Api, anonymous: Api
 ) -> None:
     """DRF notes whom a token signs in where session authentication, asked first, finds them the next time."""
     assert ada.user
@@ -437,7 +437,7 @@ def test_who_signed_in_by_a_token_signs_in_again_and_again(
     assert set(follow(anonymous, EVENTS, use, authorization=f"Token {token.key}")) <= {b":\n\n"}
 
 
-def test_staff_who_lose_the_permission_read_no_more(committed: OrmStorage, staff: Api) -> None:
+def test_staff_who_lose_the_permission_read_no_more(committed: Storage, staff: Api) -> None:
     async def use(stream: Stream) -> list[bytes]:
         await stream.part()
         await sync_to_async(staff.user.user_permissions.clear)()
@@ -460,7 +460,7 @@ def eventually(holds: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("path", [EVENTS, TOPIC])
 @pytest.mark.parametrize("waits", [False, True])
-def test_nothing_is_left_when_the_reader_goes(waits: bool, path: str, committed: OrmStorage, ada: Api) -> None:
+def test_nothing_is_left_when_the_reader_goes(waits: bool, path: str, committed: Storage, ada: Api) -> None:
     """While it is being written to, or while it waits."""
 
     async def run() -> None:
@@ -482,7 +482,7 @@ def test_nothing_is_left_when_the_reader_goes(waits: bool, path: str, committed:
     eventually(lambda: not waiting())
 
 
-def test_a_slow_reader_holds_neither_much_nor_a_connection(committed: OrmStorage, ada: Api) -> None:
+def test_a_slow_reader_holds_neither_much_nor_a_connection(committed: Storage, ada: Api) -> None:
     large = "x" * 50_000
     append(committed, *["large"] * 100, payload=large)
 
@@ -501,7 +501,7 @@ def test_a_slow_reader_holds_neither_much_nor_a_connection(committed: OrmStorage
 
 @pytest.mark.parametrize(("path", "table"), [(EVENTS, "chronos_storage_head"), (TOPIC, "chronos_storage_queueentry")])
 def test_a_database_that_fails_for_a_while_ends_no_stream(
-    path: str, table: str, committed: OrmStorage, ada: Api, caplog: Any
+    path: str, table: str, committed: Storage, ada: Api, caplog: Any
 ) -> None:
     def rename(old: str, new: str) -> None:
         with connections[committed.alias].cursor() as cursor:

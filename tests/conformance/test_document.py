@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from chronos_storage.backends.document import DocumentStorage, MemoryStorage
-from chronos_storage.backends.document.none import NoStorage
+from chronos_storage.backends.document import DocumentBackend, MemoryBackend
+from chronos_storage.backends.none import NoBackend
+from chronos_storage.facade import Storage
 from chronos_storage.testing import StorageConformance
 from chronos_storage.testing.conformance.arguments import ArgumentContract
 
@@ -15,7 +16,7 @@ from .stubborn import StubbornDriver
 class TestMemoryStorage(StorageConformance):
     @pytest.fixture
     def storage(self):
-        return MemoryStorage()
+        return Storage(MemoryBackend())
 
     @pytest.fixture
     def storage_committed(self, storage):
@@ -27,13 +28,13 @@ class TestNoStorage(ArgumentContract):
 
     @pytest.fixture
     def storage(self):
-        return NoStorage()
+        return Storage(NoBackend())
 
 
 class TestStubbornDriver(StorageConformance):
     @pytest.fixture
     def storage(self):
-        return DocumentStorage(StubbornDriver())
+        return Storage(DocumentBackend(StubbornDriver()))
 
     @pytest.fixture
     def storage_committed(self, storage):

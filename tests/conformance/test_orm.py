@@ -9,7 +9,8 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.backends.orm import OrmBackend
+from chronos_storage.facade import Storage
 from chronos_storage.testing import StorageConformance
 from chronos_storage.testing.conformance.asynchronous import AsynchronousContract
 from chronos_storage.testing.conformance.copies import LoadContract, ScanContract
@@ -23,10 +24,10 @@ _BRACKETS = ("SAVEPOINT ", "ROLLBACK TO SAVEPOINT ", "RELEASE SAVEPOINT ")
 
 class TestOrmStorage(StorageConformance):
     @pytest.fixture
-    def storage_unasked(self, db: None) -> Iterator[OrmStorage]:
+    def storage_unasked(self, db: None) -> Iterator[Storage]:
         """On one database alone, as none is asked: no query is sent, but for where a transaction begins and ends."""
         with connection.execute_wrapper(_refuse_queries):
-            yield OrmStorage()
+            yield Storage(OrmBackend())
 
 
 @pytest.mark.parametrize("alias", each_database(without=["default", "postgres", "mariadb"]), indirect=True)

@@ -83,7 +83,7 @@ def test_no_password_of_an_address_is_shown(dsn: str) -> None:
     except ConfigurationError as error:
         texts.append("".join(traceback.format_exception(error)).replace(f'connect("{dsn}")', ""))
     else:
-        texts += [repr(store), store.alias, repr(connections[store.alias])]  # type: ignore[attr-defined]
+        texts += [repr(store), store.alias, repr(connections[store.alias])]
     for text in texts:
         assert not re.search("geh|eim|908", text), text
 

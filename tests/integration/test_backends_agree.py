@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chronos_storage import Storage
-from chronos_storage.backends.document import MemoryStorage
+from chronos_storage.backends.document import MemoryBackend
 from chronos_storage.records import KINDS
 from chronos_storage.testing.conformance.samples import at
 from tests.calls import SESSIONS, Call, answer, change
@@ -54,7 +54,7 @@ def questions(r: random.Random) -> list[Call]:
 @pytest.mark.parametrize("seed", range(4))
 def test_the_same_calls_give_the_same_answers(storage, seed: int) -> None:
     """Against: a result list that differs between backends."""
-    r, memory = random.Random(seed), MemoryStorage()
+    r, memory = random.Random(seed), Storage(MemoryBackend())
     for step in range(STEPS):
         calls = questions(r) if step % 15 == 14 else [change(r)]
         for position, call in enumerate(calls):

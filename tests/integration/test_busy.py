@@ -11,8 +11,9 @@ import pytest
 from django.db import connections, transaction
 
 from chronos_storage import signals
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.backends.orm import OrmBackend
 from chronos_storage.exceptions import RetryTransaction
+from chronos_storage.facade import Storage
 from chronos_storage.models import Session as SessionRow
 from chronos_storage.records import Checkpoint, Container, Event, Session
 from chronos_storage.testing.conformance.helpers import together
@@ -47,7 +48,7 @@ def test_a_fork_is_made_again_as_a_whole(storage_committed) -> None:
     assert storage.get_latest_checkpoint("fork").state == {"n": 1}
 
 
-def test_what_a_receiver_writes_is_made_again_too(storage_committed: OrmStorage) -> None:
+def test_what_a_receiver_writes_is_made_again_too(storage_committed: Storage) -> None:
     storage, held = storage_committed, threading.Event()
     storage.create_session(Session(id="s"))
 
@@ -83,7 +84,7 @@ def test_a_pool_that_has_no_connection_left_is_waited_for_once(alias: str, other
         connection.ensure_connection()  # which takes all that the pool has
         begun = time.monotonic()
         with ThreadPoolExecutor(1) as another, pytest.raises(RetryTransaction):
-            another.submit(OrmStorage("pooled").get_session, "s").result()
+            another.submit(Storage(OrmBackend("pooled")).get_session, "s").result()
         assert time.monotonic() - begun < 0.2 * 3  # four attempts would be 0.8 and more
     finally:
         connection.close()

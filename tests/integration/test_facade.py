@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -21,7 +22,7 @@ from pytest_django import DjangoDbBlocker, Settings
 
 import chronos_storage
 from chronos_storage import Storage, connect, ledger, signals, storages
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.backends.orm import OrmBackend
 from chronos_storage.exceptions import AlreadyExists, ConfigurationError, NotFound
 from chronos_storage.models import AuditLog as AuditLogRow
 from chronos_storage.models import Event as EventRow
@@ -40,7 +41,7 @@ from chronos_storage.records import (
 from tests.databases import PLACES, new_databases
 
 ROOT = Path(__file__).resolve().parents[2]
-ORM = "chronos_storage.backends.orm.OrmStorage"
+ORM = "chronos_storage.backends.orm.OrmBackend"
 
 
 def everything(store: Storage) -> dict[str, list[Any]]:
@@ -110,15 +111,24 @@ def test_public_names() -> None:
 def test_without_a_setting_the_default_storage_is_over_the_models(settings: Settings) -> None:
     settings.CHRONOS_STORAGE = {}
     assert list(storages) == ["default"]
-    assert isinstance(storages["default"], OrmStorage)
-    assert chronos_storage.storage == storages["default"]
+    assert isinstance(storages["default"].backend, OrmBackend)
+    storage = chronos_storage.storage
+    assert isinstance(storage, Storage)
+    assert storage.backend is storages["default"].backend
+    assert {"append_event", "aappend_event", "alias"} <= set(dir(storage))
+
+
+def test_a_storage_says_what_it_is_without_a_password() -> None:
+    assert re.fullmatch(r"<Storage over <OrmBackend 'default': sqlite '.+'>>", repr(chronos_storage.storage))
+    shown = repr(connect("postgres://user:secret@127.0.0.1:1/chronos"))
+    assert re.fullmatch(r"<Storage over <OrmBackend 'chronos_\w+': postgresql 'chronos'>>", shown)
 
 
 def test_aliases_are_made_once_each(settings: Settings) -> None:
     settings.CHRONOS_STORAGE = {"STORAGES": {"archive": {"BACKEND": ORM, "OPTIONS": {"USING": "default"}}}}
     assert sorted(storages) == ["archive", "default"]
     archive = storages["archive"]
-    assert isinstance(archive, OrmStorage)
+    assert isinstance(archive.backend, OrmBackend)
     assert archive.alias == "default"
     assert storages["archive"] is archive
     assert storages["default"] is not archive
@@ -141,7 +151,7 @@ def test_threads_share_one(settings: Settings) -> None:
     assert len({id(store) for store in found}) == 1
 
 
-class Wrapping(OrmStorage):
+class Wrapping(OrmBackend):
     """A host's own backend, over another one."""
 
     def __init__(self, over: str) -> None:
@@ -154,16 +164,16 @@ def test_a_backend_may_be_made_of_another(settings: Settings) -> None:
         "STORAGES": {"wrapping": {"BACKEND": f"{__name__}.Wrapping", "OPTIONS": {"OVER": "default"}}}
     }
     wrapping = storages["wrapping"]
-    assert isinstance(wrapping, Wrapping)
-    assert wrapping.over is storages["default"]
+    assert isinstance(wrapping.backend, Wrapping)
+    assert wrapping.backend.over is storages["default"]
 
 
 def test_a_changed_setting_is_heard(settings: Settings, tmp_path: Path) -> None:
-    one, two = (connect(str(tmp_path / name)).alias for name in ("one.db", "two.db"))  # type: ignore[attr-defined]
+    one, two = (connect(str(tmp_path / name)).alias for name in ("one.db", "two.db"))
     settings.CHRONOS_STORAGE = {"STORAGES": {"default": {"BACKEND": ORM, "OPTIONS": {"USING": one}}}}
-    assert storages["default"].alias == chronos_storage.storage.alias == one  # type: ignore[attr-defined]
+    assert storages["default"].alias == chronos_storage.storage.alias == one
     settings.CHRONOS_STORAGE = {"STORAGES": {"default": {"BACKEND": ORM, "OPTIONS": {"using": two}}}}
-    assert storages["default"].alias == chronos_storage.storage.alias == two  # type: ignore[attr-defined]
+    assert storages["default"].alias == chronos_storage.storage.alias == two
 
 
 @pytest.mark.parametrize(
@@ -279,7 +289,7 @@ def test_a_database_that_commits_nothing_by_itself_is_an_error(
     monkeypatch.setitem(connections["default"].settings_dict, "AUTOCOMMIT", False)
     [message] = found("E009")
     assert "'default'" in message
-    settings.CHRONOS_STORAGE = {"STORAGES": {"default": {"BACKEND": "chronos_storage.backends.document.MemoryStorage"}}}
+    settings.CHRONOS_STORAGE = {"STORAGES": {"default": {"BACKEND": "chronos_storage.backends.document.MemoryBackend"}}}
     settings.CHRONOS_STORAGE |= {"QUEUE": {"BACKEND": "chronos_storage.queues.memory.MemoryQueue"}}
     settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != "chronos_storage.vectors"]
     assert found("E009") == []
@@ -289,7 +299,7 @@ def test_addresses_that_were_connected_are_without_complaint(tmp_path: Path) -> 
     stores = [connect(dsn) for dsn in (":memory:", str(tmp_path / "file.db"))]
     messages = checks.run_checks(tags=[checks.Tags.compatibility])
     for store in stores:
-        assert [message for message in messages if store.alias in message.msg] == []  # type: ignore[attr-defined]
+        assert [message for message in messages if store.alias in message.msg] == []
 
 
 # Addresses
@@ -303,8 +313,8 @@ def unblocked(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
 
 
 @contextmanager
-def closing(store: Storage) -> Iterator[OrmStorage]:
-    assert isinstance(store, OrmStorage)
+def closing(store: Storage) -> Iterator[Storage]:
+    assert isinstance(store.backend, OrmBackend)
     try:
         yield store
     finally:
@@ -319,7 +329,7 @@ def in_thread(function: Callable[[], Any]) -> Any:
     return results[0]
 
 
-def journal_mode(store: OrmStorage) -> str:
+def journal_mode(store: Storage) -> str:
     with connections[store.alias].cursor() as cursor:
         cursor.execute("PRAGMA journal_mode")
         return str(cursor.fetchone()[0])
@@ -433,7 +443,7 @@ def test_a_server(place: str, tmp_path: Path) -> None:
 def test_the_same_address_is_the_same_alias(tmp_path: Path) -> None:
     path = str(tmp_path / "agent.db")
     aliases = [
-        store.alias  # type: ignore[attr-defined]
+        store.alias
         for store in (
             connect(path),
             connect(path),
@@ -448,7 +458,7 @@ def test_the_same_address_is_the_same_alias(tmp_path: Path) -> None:
 
 def test_options_are_the_alias_s_and_its_driver_s(tmp_path: Path) -> None:
     store = connect(f"sqlite:///{tmp_path}/a.db?timeout=7", conn_max_age=60, options={"transaction_mode": "EXCLUSIVE"})
-    alias = connections[store.alias].settings_dict  # type: ignore[attr-defined]
+    alias = connections[store.alias].settings_dict
     assert alias["CONN_MAX_AGE"] == 60
     assert alias["OPTIONS"]["timeout"] == 7
     assert alias["OPTIONS"]["transaction_mode"] == "EXCLUSIVE"
@@ -503,20 +513,20 @@ class Routed:
 
 
 @pytest.fixture
-def routed(alias: str, db: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> OrmStorage:
+def routed(alias: str, db: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Storage:
     """A store that names no alias, where a router sends it to the tested one."""
     monkeypatch.setattr(Routed, "home", alias)
     settings.DATABASE_ROUTERS = [f"{__name__}.Routed"]
     assert router.db_for_read(EventRow) == "replica"
-    return OrmStorage()
+    return Storage(OrmBackend())
 
 
-def test_a_router_decides_where_all_is_kept(routed: OrmStorage, alias: str) -> None:
+def test_a_router_decides_where_all_is_kept(routed: Storage, alias: str) -> None:
     assert routed.alias == alias
     write_everything(routed)
     stored = everything(routed)
     assert all(stored.values())
-    assert everything(OrmStorage(using=alias)) == stored
+    assert everything(Storage(OrmBackend(using=alias))) == stored
     assert routed.get_session("s") == routed.list_sessions("a")[0] == routed.get_image_session("i")
     assert routed.token_usage("s").total_tokens == 0
     assert routed.verify_events("s").intact
@@ -531,17 +541,17 @@ def test_a_router_decides_where_all_is_kept(routed: OrmStorage, alias: str) -> N
     assert routed.list_events("s") == []
 
 
-def test_a_router_decides_where_is_purged(routed: OrmStorage, alias: str) -> None:
+def test_a_router_decides_where_is_purged(routed: Storage, alias: str) -> None:
     write_everything(routed)
     with ledger.purge_permit(reason="router"):
         assert EventRow.objects.filter(session_id="s").delete()[0] == 3
         assert AuditLogRow.objects.filter(session_id="s").delete()[0] == 1
     with ledger.purge_permit(reason="router") as permit:
         assert permit.purge_audit_logs() == 1
-    assert [entry.detail["reason"] for entry in OrmStorage(using=alias).list_audit_logs()] == ["router"]
+    assert [entry.detail["reason"] for entry in Storage(OrmBackend(using=alias)).list_audit_logs()] == ["router"]
 
 
-def test_tables_that_a_router_forbids_are_not_taken_for_made(routed: OrmStorage, tmp_path: Path) -> None:
+def test_tables_that_a_router_forbids_are_not_taken_for_made(routed: Storage, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="router"):
         connect(str(tmp_path / "agent.db"), migrate=True)
 
@@ -564,7 +574,7 @@ def heard(signal: Any, using: str) -> Iterator[list[dict[str, Any]]]:
         signal.disconnect(receiver)
 
 
-def test_receivers_hear_of_what_was_written_once_it_is_committed(storage_committed: OrmStorage) -> None:
+def test_receivers_hear_of_what_was_written_once_it_is_committed(storage_committed: Storage) -> None:
     store = storage_committed
     with heard(signals.records_written, store.alias) as messages:
         session = store.create_session(Session(id="s"))
@@ -589,7 +599,7 @@ def test_receivers_hear_of_what_was_written_once_it_is_committed(storage_committ
         assert messages == []
 
 
-def test_receivers_do_not_hear_of_what_was_stored_already(storage_committed: OrmStorage) -> None:
+def test_receivers_do_not_hear_of_what_was_stored_already(storage_committed: Storage) -> None:
     store = storage_committed
     store.create_session(Session(id="s"))
     given = {
@@ -610,7 +620,7 @@ def test_receivers_do_not_hear_of_what_was_stored_already(storage_committed: Orm
         assert [event.id for event in message["records"]] == ["new", "newer"]
 
 
-def test_receivers_hear_of_deletions(storage_committed: OrmStorage) -> None:
+def test_receivers_hear_of_deletions(storage_committed: Storage) -> None:
     store = storage_committed
     with heard(signals.session_deleted, store.alias) as messages:
         store.create_session(Session(id="s"))
@@ -622,7 +632,7 @@ def test_receivers_hear_of_deletions(storage_committed: OrmStorage) -> None:
     ]
 
 
-def test_a_receiver_that_fails_stops_nothing(storage_committed: OrmStorage, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_receiver_that_fails_stops_nothing(storage_committed: Storage, caplog: pytest.LogCaptureFixture) -> None:
     def receiver(**kwargs: Any) -> None:
         raise ZeroDivisionError("the receiver's")
 
@@ -640,7 +650,7 @@ def test_a_receiver_that_fails_stops_nothing(storage_committed: OrmStorage, capl
 # The host's own transaction
 
 
-def test_host_models_and_agent_state_commit_together(storage_committed: OrmStorage) -> None:
+def test_host_models_and_agent_state_commit_together(storage_committed: Storage) -> None:
     store, users = storage_committed, User.objects.using(storage_committed.alias)
     with transaction.atomic(using=store.alias):
         user = users.create(username="host")
@@ -651,7 +661,7 @@ def test_host_models_and_agent_state_commit_together(storage_committed: OrmStora
     assert all(everything(store).values())
 
 
-def test_host_models_and_agent_state_roll_back_together(storage_committed: OrmStorage) -> None:
+def test_host_models_and_agent_state_roll_back_together(storage_committed: Storage) -> None:
     store, users = storage_committed, User.objects.using(storage_committed.alias)
 
     def work() -> None:
@@ -669,7 +679,7 @@ def test_host_models_and_agent_state_roll_back_together(storage_committed: OrmSt
     assert store.verify_events("s").intact
 
 
-def test_errors_of_the_storage_leave_the_host_s_transaction_usable(storage_committed: OrmStorage) -> None:
+def test_errors_of_the_storage_leave_the_host_s_transaction_usable(storage_committed: Storage) -> None:
     store, users = storage_committed, User.objects.using(storage_committed.alias)
     write_everything(store)
     refusals: list[tuple[type[Exception], Callable[[], object]]] = [

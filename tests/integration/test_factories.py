@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chronos_storage import records
-from chronos_storage.backends.base import Storage
+from chronos_storage.facade import Storage
 from chronos_storage.testing import factories
 
 FACTORIES = [getattr(factories, f"{record.__name__}Factory") for record in records.KINDS.values()]

@@ -12,8 +12,8 @@ from django.core import serializers
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
 
-from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.exceptions import AppendOnlyError
+from chronos_storage.facade import Storage
 from chronos_storage.models import AuditLog, Event, Head
 from chronos_storage.records import KINDS
 from chronos_storage.records import AuditLog as AuditLogRecord
@@ -30,7 +30,7 @@ Objects = list[dict[str, Any]]
 
 
 @pytest.fixture
-def ledger(storage_committed: OrmStorage) -> OrmStorage:
+def ledger(storage_committed: Storage) -> Storage:
     """Two sessions with events, one of them purged at its beginning, one soft-deleted, and three audit chains."""
     storage = storage_committed
     for session_id in ("s", "purged", "deleted"):
@@ -50,27 +50,27 @@ def ledger(storage_committed: OrmStorage) -> OrmStorage:
     return storage
 
 
-def everything(storage: OrmStorage) -> dict[str, list[Any]]:
+def everything(storage: Storage) -> dict[str, list[Any]]:
     return {kind: list(storage.scan(kind)) for kind in KINDS}
 
 
-def ledger_rows(storage: OrmStorage) -> list[Any]:
+def ledger_rows(storage: Storage) -> list[Any]:
     return [list(model.objects.using(storage.alias).order_by("pk").values()) for model in (Event, AuditLog, Head)]
 
 
 @pytest.fixture
-def dump(ledger: OrmStorage, tmp_path: Path) -> Path:
+def dump(ledger: Storage, tmp_path: Path) -> Path:
     """The ledger as `dumpdata` writes it."""
     path = tmp_path / "dump.json"
     call_command("dumpdata", "chronos_storage", database=ledger.alias, output=str(path), verbosity=0)
     return path
 
 
-def flush(storage: OrmStorage) -> None:
+def flush(storage: Storage) -> None:
     call_command("flush", database=storage.alias, interactive=False, verbosity=0)
 
 
-def load(storage: OrmStorage, path: Path) -> None:
+def load(storage: Storage, path: Path) -> None:
     call_command("loaddata", str(path), database=storage.alias, verbosity=0)
 
 
@@ -87,13 +87,13 @@ def without(objects: Objects, model: str) -> Objects:
     return [given for given in objects if given["model"] != f"chronos_storage.{model}"]
 
 
-def require_intact(storage: OrmStorage, chains: int = 6) -> None:
+def require_intact(storage: Storage, chains: int = 6) -> None:
     verdicts = list(storage.verify_all())
     assert len(verdicts) == chains
     assert [verdict for verdict in verdicts if not verdict.intact] == []
 
 
-def test_a_dump_that_is_loaded_is_the_same_ledger(ledger: OrmStorage, dump: Path) -> None:
+def test_a_dump_that_is_loaded_is_the_same_ledger(ledger: Storage, dump: Path) -> None:
     before = everything(ledger)
     verdicts = list(ledger.verify_all())
     flush(ledger)
@@ -108,7 +108,7 @@ def test_a_dump_that_is_loaded_is_the_same_ledger(ledger: OrmStorage, dump: Path
     require_intact(ledger)
 
 
-def test_after_loading_numbers_go_on(ledger: OrmStorage, dump: Path) -> None:
+def test_after_loading_numbers_go_on(ledger: Storage, dump: Path) -> None:
     flush(ledger)
     load(ledger, dump)
     assert ledger.append_event(EventRecord(session_id="s"), expected_seq=5).seq_num == 6
@@ -124,7 +124,7 @@ def test_after_loading_numbers_go_on(ledger: OrmStorage, dump: Path) -> None:
     require_intact(ledger, chains=7)
 
 
-def test_loading_again_changes_nothing(ledger: OrmStorage, dump: Path) -> None:
+def test_loading_again_changes_nothing(ledger: Storage, dump: Path) -> None:
     before = ledger_rows(ledger)
     load(ledger, dump)
     assert ledger_rows(ledger) == before
@@ -136,7 +136,7 @@ def test_loading_again_changes_nothing(ledger: OrmStorage, dump: Path) -> None:
     require_intact(ledger)
 
 
-def test_an_older_dump_does_not_set_chains_back(ledger: OrmStorage, dump: Path) -> None:
+def test_an_older_dump_does_not_set_chains_back(ledger: Storage, dump: Path) -> None:
     ledger.append_event(EventRecord(id="later", session_id="s"))
     ledger.append_audit_log(AuditLogRecord(id="later", session_id="s"))
     before = ledger_rows(ledger)
@@ -146,7 +146,7 @@ def test_an_older_dump_does_not_set_chains_back(ledger: OrmStorage, dump: Path) 
     require_intact(ledger)
 
 
-def test_a_later_dump_appends_what_is_missing(ledger: OrmStorage, dump: Path, tmp_path: Path) -> None:
+def test_a_later_dump_appends_what_is_missing(ledger: Storage, dump: Path, tmp_path: Path) -> None:
     ledger.append_event(EventRecord(id="later", session_id="s"))
     later = tmp_path / "later.json"
     call_command("dumpdata", "chronos_storage", database=ledger.alias, output=str(later), verbosity=0)
@@ -157,7 +157,7 @@ def test_a_later_dump_appends_what_is_missing(ledger: OrmStorage, dump: Path, tm
     require_intact(ledger)
 
 
-def test_beside_other_sessions_none_is_disturbed(ledger: OrmStorage, dump: Path) -> None:
+def test_beside_other_sessions_none_is_disturbed(ledger: Storage, dump: Path) -> None:
     """Heads are numbered by each database for itself: those of a fixture don't take the place of others."""
     flush(ledger)
     ledger.create_session(SessionRecord(id="other"))
@@ -172,7 +172,7 @@ def test_beside_other_sessions_none_is_disturbed(ledger: OrmStorage, dump: Path)
 
 
 @pytest.mark.parametrize("order", ["heads first", "backwards", "ledger last"])
-def test_objects_come_in_any_order(ledger: OrmStorage, dump: Path, order: str) -> None:
+def test_objects_come_in_any_order(ledger: Storage, dump: Path, order: str) -> None:
     objects = json.loads(dump.read_text())
     ordered = {
         "heads first": rows_of(objects, "head") + without(objects, "head"),
@@ -187,7 +187,7 @@ def test_objects_come_in_any_order(ledger: OrmStorage, dump: Path, order: str) -
     assert ledger.append_event(EventRecord(session_id="s")).seq_num == 6
 
 
-def test_rows_without_heads_make_their_own(ledger: OrmStorage, dump: Path) -> None:
+def test_rows_without_heads_make_their_own(ledger: Storage, dump: Path) -> None:
     objects = without(json.loads(dump.read_text()), "head")
     whole = [given for given in objects if given["fields"].get("session") != "purged"]
     whole = [given for given in whole if given["fields"].get("chain") != "agent:agent"]
@@ -273,9 +273,7 @@ PASSED_OVER = {
 
 
 @pytest.mark.parametrize("alias", SQLITE_AND_POSTGRES, indirect=True)
-def test_a_fixture_that_does_not_fit_is_refused_whole(
-    ledger: OrmStorage, dump: Path, subtests: pytest.Subtests
-) -> None:
+def test_a_fixture_that_does_not_fit_is_refused_whole(ledger: Storage, dump: Path, subtests: pytest.Subtests) -> None:
     text = dump.read_text()
     flush(ledger)
     for name, tamper in TAMPERED.items():
@@ -287,7 +285,7 @@ def test_a_fixture_that_does_not_fit_is_refused_whole(
 
 
 @pytest.mark.parametrize("alias", SQLITE_AND_POSTGRES, indirect=True)
-def test_over_what_is_stored_nothing_is_changed(ledger: OrmStorage, dump: Path, subtests: pytest.Subtests) -> None:
+def test_over_what_is_stored_nothing_is_changed(ledger: Storage, dump: Path, subtests: pytest.Subtests) -> None:
     text = dump.read_text()
     before = ledger_rows(ledger)
     for name, tamper in TAMPERED.items():
@@ -302,7 +300,7 @@ def test_over_what_is_stored_nothing_is_changed(ledger: OrmStorage, dump: Path, 
     require_intact(ledger)
 
 
-def test_a_fixture_of_rows_alone_does_not_change_one(ledger: OrmStorage, dump: Path) -> None:
+def test_a_fixture_of_rows_alone_does_not_change_one(ledger: Storage, dump: Path) -> None:
     before = ledger_rows(ledger)
     objects = json.loads(dump.read_text())
     chosen(objects, "event", 5)["fields"].update(hash="0" * 64, payload=None)
@@ -311,14 +309,14 @@ def test_a_fixture_of_rows_alone_does_not_change_one(ledger: OrmStorage, dump: P
     assert ledger_rows(ledger) == before
 
 
-def deserialize(storage: OrmStorage, objects: Objects) -> None:
+def deserialize(storage: Storage, objects: Objects) -> None:
     """Save the objects one by one, as Django does for ``serialized_rollback``, without `loaddata`."""
     with transaction.atomic(using=storage.alias):
         for given in serializers.deserialize("json", json.dumps(objects), using=storage.alias):
             given.save(using=storage.alias)
 
 
-def test_rows_can_be_deserialized_one_by_one(ledger: OrmStorage, dump: Path) -> None:
+def test_rows_can_be_deserialized_one_by_one(ledger: Storage, dump: Path) -> None:
     objects = json.loads(dump.read_text())
     session = [given for given in rows_of(objects, "session") if given["pk"] == "s"]
     events = [given for given in rows_of(objects, "event") if given["fields"]["session"] == "s"]

@@ -124,7 +124,7 @@ def test_a_missing_app_of_vectors_or_of_the_api_is_named() -> None:
 def test_an_unknown_using_is_an_error_that_names_the_known(settings: Settings) -> None:
     entry = {"OPTIONS": {"USING": "elsewhere"}}
     settings.CHRONOS_STORAGE = {
-        "STORAGES": {"default": {"BACKEND": "chronos_storage.backends.orm.OrmStorage", **entry}},
+        "STORAGES": {"default": {"BACKEND": "chronos_storage.backends.orm.OrmBackend", **entry}},
         "VECTOR_STORES": {"default": {"BACKEND": "chronos_storage.vectors.stores.database_store", **entry}},
         "QUEUE": entry,
     }

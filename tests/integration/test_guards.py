@@ -14,8 +14,8 @@ from django.db import transaction
 from django.db.models import F, ProtectedError, Value
 from django.utils import timezone
 
-from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.exceptions import AppendOnlyError
+from chronos_storage.facade import Storage
 from chronos_storage.models import AuditLog, Event, Session
 from chronos_storage.records import AuditLog as AuditLogRecord
 from chronos_storage.records import Checkpoint as CheckpointRecord
@@ -133,7 +133,7 @@ def rows_of(*models: Any, using: str) -> list[Any]:
 
 
 @pytest.fixture
-def ledger(storage: OrmStorage) -> OrmStorage:
+def ledger(storage: Storage) -> Storage:
     """A session "s" with three events, three audit entries and a message."""
     storage.create_session(SessionRecord(id="s", agent_id="a"))
     storage.create_session(SessionRecord(id="without events"))
@@ -154,7 +154,7 @@ def not_stored(model: Any) -> Any:
     return Event(event_id="new", **place) if model is Event else AuditLog(id="new", chain="session:s", **place)
 
 
-def refused(ledger: OrmStorage, attempt: Callable[[], object]) -> AppendOnlyError:
+def refused(ledger: Storage, attempt: Callable[[], object]) -> AppendOnlyError:
     """The error of an attempt inside a host's transaction, which can then still be used; undone at its end."""
     before = rows_of(Event, AuditLog, Session, using=ledger.alias)
     with failing(transaction.atomic(using=ledger.alias)):
@@ -171,7 +171,7 @@ def refused(ledger: OrmStorage, attempt: Callable[[], object]) -> AppendOnlyErro
     return caught.value
 
 
-def test_adding_is_the_facade_s_alone(ledger: OrmStorage, model: Any) -> None:
+def test_adding_is_the_facade_s_alone(ledger: Storage, model: Any) -> None:
     rows = model.objects.using(ledger.alias).order_by("seq_num")
     for name, add in ADDITIONS.items():
         with case(name):
@@ -179,14 +179,14 @@ def test_adding_is_the_facade_s_alone(ledger: OrmStorage, model: Any) -> None:
             assert {Event: "append_event()", AuditLog: "append_audit_log()"}[model] in str(error)
 
 
-def test_changing_is_refused(ledger: OrmStorage, model: Any) -> None:
+def test_changing_is_refused(ledger: Storage, model: Any) -> None:
     rows = model.objects.using(ledger.alias).order_by("seq_num")
     for name, change in CHANGES.items():
         with case(name):
             refused(ledger, partial(change, model, rows.all(), not_stored(model)))
 
 
-def test_removing_is_refused(ledger: OrmStorage, model: Any) -> None:
+def test_removing_is_refused(ledger: Storage, model: Any) -> None:
     rows = model.objects.using(ledger.alias).order_by("seq_num")
     for name, remove in REMOVALS.items():
         with case(name):
@@ -194,14 +194,14 @@ def test_removing_is_refused(ledger: OrmStorage, model: Any) -> None:
             assert "purge_permit" in str(error)
 
 
-def test_related_managers_refuse(ledger: OrmStorage) -> None:
+def test_related_managers_refuse(ledger: Storage) -> None:
     for name, attempt in RELATED.items():
         session = Session.objects.using(ledger.alias).get(id="s")
         with case(name):
             refused(ledger, partial(attempt, session.events, not_stored(Event)))
 
 
-def test_a_cascade_from_a_session_is_refused(ledger: OrmStorage) -> None:
+def test_a_cascade_from_a_session_is_refused(ledger: Storage) -> None:
     messages = ledger.list_messages("s")
     for name, delete in CASCADES.items():
         with case(name):
@@ -214,13 +214,13 @@ def test_a_cascade_from_a_session_is_refused(ledger: OrmStorage) -> None:
             assert ledger.list_messages("s") == messages
 
 
-def test_the_admin_names_what_keeps_a_session(ledger: OrmStorage) -> None:
+def test_the_admin_names_what_keeps_a_session(ledger: Storage) -> None:
     collector = NestedObjects(using=ledger.alias, origin=Session.objects.none())
     collector.collect(Session.objects.using(ledger.alias).all())
     assert {str(row.session_id) for row in collector.protected if isinstance(row, Event)} == {"s"}
 
 
-def test_a_cascade_does_not_load_the_ledger(ledger: OrmStorage) -> None:
+def test_a_cascade_does_not_load_the_ledger(ledger: Storage) -> None:
     ledger.append_events([EventRecord(session_id="s") for _ in range(50)])
     session = Session.objects.using(ledger.alias).get(id="s")
     with pytest.raises(ProtectedError) as caught:
@@ -228,14 +228,14 @@ def test_a_cascade_does_not_load_the_ledger(ledger: OrmStorage) -> None:
     assert 0 < len(caught.value.protected_objects) <= 10
 
 
-def test_a_session_without_events_can_be_deleted(ledger: OrmStorage) -> None:
+def test_a_session_without_events_can_be_deleted(ledger: Storage) -> None:
     ledger.add_message(MessageRecord(session_id="without events", role="user"))
     Session.objects.using(ledger.alias).get(id="without events").delete()
     assert ledger.get_session("without events") is None
     assert ledger.count_messages("without events") == 0
 
 
-def test_another_session_of_a_deleted_one_s_id_is_open_and_begins_anew(ledger: OrmStorage) -> None:
+def test_another_session_of_a_deleted_one_s_id_is_open_and_begins_anew(ledger: Storage) -> None:
     for _ in range(2):
         ledger.create_session(SessionRecord(id="again"))
         assert ledger.add_message(MessageRecord(session_id="again", role="user")).seq_num == 1
@@ -244,7 +244,7 @@ def test_another_session_of_a_deleted_one_s_id_is_open_and_begins_anew(ledger: O
         Session.objects.using(ledger.alias).filter(id="again").delete()
 
 
-def test_reading_is_like_any_queryset(ledger: OrmStorage, model: Any) -> None:
+def test_reading_is_like_any_queryset(ledger: Storage, model: Any) -> None:
     rows = model.objects.using(ledger.alias).order_by("seq_num")
     found, created = rows.get_or_create(seq_num=2)
     assert (found, created) == (rows[1], False)

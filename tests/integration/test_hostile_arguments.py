@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from chronos_storage import Storage, records
-from chronos_storage.backends.document import MemoryStorage
+from chronos_storage.backends.document import MemoryBackend
 from chronos_storage.testing.conformance.arguments import WRONG
 from chronos_storage.testing.conformance.samples import NAIVE, at, nested
 from tests.calls import Call, answer, change
@@ -129,7 +129,7 @@ def _record(r: random.Random, kind: Any) -> Any:
 @pytest.mark.parametrize("seed", range(2))
 def test_hostile_arguments_have_one_answer(storage, seed: int) -> None:
     """Against: errors of the database or of Python, and answers that differ between backends."""
-    r, memory = random.Random(seed), MemoryStorage()
+    r, memory = random.Random(seed), Storage(MemoryBackend())
     for step in range(STEPS):
         call = change(r) if step < 60 or step % 5 == 0 else hostile(r)
         assert (step, call.__name__, answer(call, memory)) == (step, call.__name__, answer(call, storage))

@@ -211,7 +211,8 @@ def test_broken_rows_are_named_and_the_rest_goes_in(target, run, agentos) -> Non
 @pytest.mark.parametrize("place", [place for place in PLACES if place != "sqlite"])
 @pytest.mark.parametrize("quoted", [False, True])
 def test_agentos_tables_on_servers(place: str, quoted: bool, tmp_path: Path, django_db_blocker: Any) -> None:
-    from chronos_storage.backends.document import MemoryStorage
+    from chronos_storage.backends.document import MemoryBackend
+    from chronos_storage.facade import Storage
     from chronos_storage.importing import SYSTEMS
     from chronos_storage.importing.importer import store
 
@@ -227,7 +228,7 @@ def test_agentos_tables_on_servers(place: str, quoted: bool, tmp_path: Path, dja
             ]
     with django_db_blocker.unblock(), new_databases(place, tmp_path) as (url,):
         execute(url, statements)
-        target = MemoryStorage()
+        target = Storage(MemoryBackend())
         with SYSTEMS["agentos"](url) as source:
             assert source.count() == 2
             for conversation in source.conversations():

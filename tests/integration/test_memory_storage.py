@@ -14,15 +14,17 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from chronos_storage import connect, signals, storages
-from chronos_storage.backends.document import DocumentStorage, MemoryStorage
+from chronos_storage.backends.document import DocumentBackend, MemoryBackend
 from chronos_storage.backends.document.driver import Document, Write
+from chronos_storage.backends.document.indexes import series_of
 from chronos_storage.backends.document.memory import MemoryDriver
 from chronos_storage.exceptions import ConfigurationError
+from chronos_storage.facade import Storage
 from chronos_storage.records import AuditLog, Checkpoint, Event, Image, MemoryRecord, Message, Session, Trace
 from tests.conformance.stubborn import StubbornDriver
 from tests.integration.test_facade import everything, python, write_everything
 
-BACKEND = "chronos_storage.backends.document.MemoryStorage"
+BACKEND = "chronos_storage.backends.document.MemoryBackend"
 
 
 class Abandoned(Exception):
@@ -30,8 +32,8 @@ class Abandoned(Exception):
 
 
 @pytest.fixture
-def storage() -> MemoryStorage:
-    return MemoryStorage()
+def storage() -> Storage:
+    return Storage(MemoryBackend())
 
 
 # Who shares it
@@ -52,14 +54,14 @@ print(store.verify_events("s").checked, store.health().ok, "chronos_storage.mode
 
 def test_the_same_name_is_the_same_data() -> None:
     connect("memory://shared%20by%20name").create_session(Session(id="s", title="there"))
-    assert MemoryStorage("shared by name").get_session("s").title == "there"
+    assert Storage(MemoryBackend("shared by name")).get_session("s").title == "there"
     assert connect("memory://shared%20by%20name").get_session("s").title == "there"
     assert connect("memory://another name").get_session("s") is None
     assert connect("memory://another name").health().store == "memory 'another name'"
 
 
 def test_without_a_name_it_is_ones_own() -> None:
-    stores = [MemoryStorage(), MemoryStorage(), connect("memory://"), connect("memory://")]
+    stores = [Storage(MemoryBackend()), Storage(MemoryBackend()), connect("memory://"), connect("memory://")]
     stores[0].create_session(Session(id="s"))
     assert [store.get_session("s") is None for store in stores] == [False, True, True, True]
 
@@ -87,7 +89,7 @@ def test_it_can_be_named_in_the_settings(settings) -> None:
 # Transactions
 
 
-def lists(store: MemoryStorage) -> list[Any]:
+def lists(store: Storage) -> list[Any]:
     """What goes by the indexes, each of them."""
     return [
         *[
@@ -157,7 +159,7 @@ def test_other_threads_see_a_transaction_whole_or_not_at_all(storage, fails: boo
 
 @pytest.mark.parametrize("driver", [MemoryDriver, StubbornDriver])
 def test_a_purge_happens_at_the_end_of_its_block_or_not_at_all(driver) -> None:
-    store = DocumentStorage(driver())
+    store = Storage(DocumentBackend(driver()))
     store.create_session(Session(id="s"))
     store.append_events([Event(session_id="s")] * 5)
     before = everything(store)
@@ -190,7 +192,7 @@ def test_a_purge_happens_at_the_end_of_its_block_or_not_at_all(driver) -> None:
 
 def changed(driver: MemoryDriver, number: int, now: Any) -> None:
     """Write to the document of an event, as whoever gets at the store could."""
-    [(_, document)] = driver.scan(("event", "session", "s"), above=f"{number - 1:019}", limit=1)
+    [(_, document)] = driver.scan(series_of("event", "s"), above=f"{number - 1:019}", limit=1)
     assert driver.commit([Write(document.key, document, now(document))])
 
 
@@ -206,7 +208,7 @@ def changed(driver: MemoryDriver, number: int, now: Any) -> None:
 )
 def test_the_chains_show_what_was_changed(now) -> None:
     driver = MemoryDriver()
-    store = DocumentStorage(driver)
+    store = Storage(DocumentBackend(driver))
     store.create_session(Session(id="s"))
     store.append_events([Event(id=f"e{n}", session_id="s", payload={"n": "old"}) for n in range(1, 6)])
     assert store.verify_events("s").intact
@@ -316,7 +318,7 @@ FEW: dict[str, Any] = {
 def test_nothing_looks_at_more_than_it_gives(name: str) -> None:
     """Against: unindexed listing, whole-array rewrite per message, numbers computed as a count."""
     driver = Counting()
-    store = DocumentStorage(driver)
+    store = Storage(DocumentBackend(driver))
     for number in range(100):
         store.create_session(Session(id=f"s{number}", agent_id=f"a{number % 10}", user_id=f"u{number}"))
         store.append_audit_log(AuditLog(session_id="s7", action="" if number else "rare"))

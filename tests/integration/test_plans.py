@@ -23,9 +23,9 @@ from chronos_storage import connect, records
 from chronos_storage.admin.families import family
 from chronos_storage.admin.figures import SOURCES, collect
 from chronos_storage.admin.timeline import STREAMS, Timeline
-from chronos_storage.backends.base import Storage
-from chronos_storage.backends.orm import OrmStorage
-from chronos_storage.backends.orm.base import starts_with
+from chronos_storage.backends.orm import OrmBackend
+from chronos_storage.backends.orm.conditions import starts_with
+from chronos_storage.facade import Storage
 from chronos_storage.fields import IdField, TextField
 from chronos_storage.models import AuditLog as AuditLog_
 from chronos_storage.models import Image as Image_
@@ -170,7 +170,7 @@ TABLES = {
     },
 }
 
-Call = Callable[[OrmStorage], Any]
+Call = Callable[[Storage], Any]
 
 
 def ways(method: str, *ways: dict[str, Any]) -> list[Call]:
@@ -182,7 +182,7 @@ def ways(method: str, *ways: dict[str, Any]) -> list[Call]:
     return [call(arguments) for arguments in ways]
 
 
-def purge(store: OrmStorage) -> None:
+def purge(store: Storage) -> None:
     with store.purge_permit(reason="too old") as permit:
         permit.purge_events("s500", through_seq=50)
         permit.purge_audit_logs("s500")
@@ -438,10 +438,10 @@ def first(records: Iterator[Any], count: int = 600) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def full(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker) -> Iterator[OrmStorage]:
+def full(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: DjangoDbBlocker) -> Iterator[Storage]:
     with django_db_blocker.unblock(), new_databases("postgres", tmp_path_factory.mktemp("plans")) as [address]:
         store = connect(address, migrate=True)
-        assert isinstance(store, OrmStorage)
+        assert isinstance(store.backend, OrmBackend)
         with connections[store.alias].cursor() as cursor:
             # Neither references nor indexes are kept up row by row: the rows fit, and indexes are made of whole tables.
             cursor.execute("SET session_replication_role = replica")
@@ -475,7 +475,7 @@ Plans = dict[str, list[tuple[str, Any]]]
 
 
 @pytest.fixture(scope="module")
-def plans(full: OrmStorage) -> Plans:
+def plans(full: Storage) -> Plans:
     """The statements of each method that look for rows, each with its plan."""
     queue = OrmQueue(using=full.alias)
     return {
@@ -535,18 +535,18 @@ def test_every_index_is_of_use(plans: Plans) -> None:
     assert declared - used == set()
 
 
-def test_a_walk_goes_on_at_its_place_in_the_index(full: OrmStorage) -> None:
+def test_a_walk_goes_on_at_its_place_in_the_index(full: Storage) -> None:
     """Only the page's own rows are read, however many there are with the same value in the first column."""
     for kind in ("message", "event", "checkpoint", "audit_log"):
         *_, last = first(full.scan(kind), 50)
-        [*_, (statement, plan)] = plans_of(full, partial(OrmStorage.scan, kind=kind, after=last))
+        [*_, (statement, plan)] = plans_of(full, partial(Storage.scan, kind=kind, after=last))
         [where] = [node["Index Cond"] for node in nodes(plan) if "Index Cond" in node]
         assert where.startswith("(ROW("), statement
 
 
 @pytest.mark.django_db(databases=["default"])
 def test_so_does_a_walk_on_sqlite() -> None:
-    store = OrmStorage(using="default")
+    store = Storage(OrmBackend(using="default"))
     store.create_session(Session(id="s"))
     last = store.append_event(Event(session_id="s"))
     with CaptureQueriesContext(connections["default"]) as queries, connections["default"].cursor() as cursor:
@@ -559,7 +559,7 @@ def test_so_does_a_walk_on_sqlite() -> None:
 @pytest.mark.skipif("mariadb" not in settings.DATABASES, reason="there is no MariaDB")
 @pytest.mark.django_db(databases=["mariadb"])
 def test_so_does_a_walk_on_mariadb() -> None:
-    store = OrmStorage(using="mariadb")
+    store = Storage(OrmBackend(using="mariadb"))
     store.create_session(Session(id="s"))
     *_, last = store.append_events([Event(session_id="s")] * 500)
     store.append_events([Event(session_id="s")] * 3)

@@ -21,8 +21,9 @@ from django.db import connections, transaction
 from pytest_django import DjangoDbBlocker
 
 from chronos_storage import connect, models, records
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.backends.orm import OrmBackend
 from chronos_storage.exceptions import NotFound, RetryTransaction
+from chronos_storage.facade import Storage
 from chronos_storage.records import (
     AuditLog,
     Checkpoint,
@@ -56,7 +57,7 @@ def lines(path: Path) -> list[list[str]]:
     return [line.split() for line in text.split("\n")[:-1]]
 
 
-def test_killed_processes_leave_no_gap_and_lose_nothing(storage_committed: OrmStorage, tmp_path: Path) -> None:
+def test_killed_processes_leave_no_gap_and_lose_nothing(storage_committed: Storage, tmp_path: Path) -> None:
     storage = storage_committed
     storage.create_session(Session(id="s"))
     # the victims would go on for long
@@ -104,7 +105,7 @@ def test_killed_processes_leave_no_gap_and_lose_nothing(storage_committed: OrmSt
 # Threads in each other's way
 
 
-def together(storage: OrmStorage, *jobs: Callable[[], Any]) -> list[Any]:
+def together(storage: Storage, *jobs: Callable[[], Any]) -> list[Any]:
     """What each job returned or raised, each run in a thread of its own."""
     results: list[Any] = [None] * len(jobs)
 
@@ -137,7 +138,7 @@ on_servers = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def contested(storage_committed: OrmStorage) -> OrmStorage:
+def contested(storage_committed: Storage) -> Storage:
     """A store with sessions "a" and "b", which have events."""
     for id in ("a", "b"):
         storage_committed.create_session(Session(id=id))
@@ -146,7 +147,7 @@ def contested(storage_committed: OrmStorage) -> OrmStorage:
 
 
 @on_servers
-def test_a_deadlock_ends_one_transaction_which_can_be_run_again(contested: OrmStorage) -> None:
+def test_a_deadlock_ends_one_transaction_which_can_be_run_again(contested: Storage) -> None:
     storage = contested
     both_have_one = threading.Barrier(2)
 
@@ -173,7 +174,7 @@ def test_a_deadlock_ends_one_transaction_which_can_be_run_again(contested: OrmSt
 
 @on_servers
 @pytest.mark.parametrize("call", ["add_messages", "append_events"])
-def test_outside_a_transaction_the_facade_survives_a_deadlock(contested: OrmStorage, call: str) -> None:
+def test_outside_a_transaction_the_facade_survives_a_deadlock(contested: Storage, call: str) -> None:
     storage = contested
     record = {"add_messages": Message(session_id="", role="user"), "append_events": Event(session_id="")}[call]
     append: Any = getattr(storage, call)
@@ -201,7 +202,7 @@ def batched(record: Any, session_id: str) -> Any:
     return type(record)(**{"session_id": session_id} | ({"role": "user"} if isinstance(record, Message) else {}))
 
 
-def test_batches_over_new_sessions_in_any_order_never_fail(storage_committed: OrmStorage) -> None:
+def test_batches_over_new_sessions_in_any_order_never_fail(storage_committed: Storage) -> None:
     """Several writers meet in sessions that nobody has written to before, each in an order of its own."""
     storage = storage_committed
     for id in "abcdef":
@@ -225,7 +226,7 @@ def test_batches_over_new_sessions_in_any_order_never_fail(storage_committed: Or
 
 
 #: One of each write that takes locks of a session.
-OF_ONE_SESSION: list[Callable[[OrmStorage, str], Any]] = [
+OF_ONE_SESSION: list[Callable[[Storage, str], Any]] = [
     lambda store, id: store.append_event(Event(session_id=id)),
     lambda store, id: store.add_message(Message(session_id=id, role="user")),
     lambda store, id: store.save_checkpoint(Checkpoint(session_id=id)),
@@ -239,7 +240,7 @@ OF_ONE_SESSION: list[Callable[[OrmStorage, str], Any]] = [
 
 @on_servers
 @pytest.mark.parametrize("last", ["purge", "delete"])
-def test_writers_of_one_session_lock_in_one_order(storage_committed: OrmStorage, last: str) -> None:
+def test_writers_of_one_session_lock_in_one_order(storage_committed: Storage, last: str) -> None:
     """Each call of a transaction keeps its locks, whatever the order of the calls: a deadlock would end one."""
     storage = storage_committed
     for id in "ab":
@@ -265,7 +266,7 @@ def test_writers_of_one_session_lock_in_one_order(storage_committed: OrmStorage,
 
 
 @on_servers
-def test_a_late_audit_entry_and_the_removal_of_its_session_leave_a_whole_chain(storage_committed: OrmStorage) -> None:
+def test_a_late_audit_entry_and_the_removal_of_its_session_leave_a_whole_chain(storage_committed: Storage) -> None:
     """The entry was under way before there was such a session, and is stored while the session is removed."""
     storage = storage_committed
     looked, purged, appended = threading.Event(), threading.Event(), threading.Event()
@@ -310,9 +311,9 @@ class OneFile:
         #: Ends what keeps the file busy before its time.
         self.over = threading.Event()
 
-    def _connect(self, path: Path, timeout: float, **options: Any) -> OrmStorage:
+    def _connect(self, path: Path, timeout: float, **options: Any) -> Storage:
         store = connect(str(path), options={"timeout": timeout, **options})
-        assert isinstance(store, OrmStorage)
+        assert isinstance(store.backend, OrmBackend)
         return store
 
     def keep_busy(self, seconds: float) -> threading.Thread:
@@ -343,7 +344,7 @@ def one_file(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[One
         file.deferred.close()
 
 
-WRITES: dict[str, Callable[[OrmStorage], Any]] = {
+WRITES: dict[str, Callable[[Storage], Any]] = {
     "append_event": lambda store: store.append_event(Event(session_id="s")),
     "append_events": lambda store: store.append_events([Event(session_id="s")]),
     "add_message": lambda store: store.add_message(Message(session_id="s", role="user")),

@@ -14,8 +14,8 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, OperationalError, connections, transaction
 
 from chronos_storage import ledger, signals
-from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.exceptions import AppendOnlyError, InvalidRecord
+from chronos_storage.facade import Storage
 from chronos_storage.models import AuditLog, Event, Head
 from chronos_storage.records import AuditLog as AuditLogRecord
 from chronos_storage.records import Event as EventRecord
@@ -26,16 +26,16 @@ TABLES = ("chronos_storage_event", "chronos_storage_auditlog")
 
 
 @pytest.fixture
-def filled(storage: OrmStorage) -> OrmStorage:
+def filled(storage: Storage) -> Storage:
     return fill(storage)
 
 
 @pytest.fixture
-def filled_committed(storage_committed: OrmStorage) -> OrmStorage:
+def filled_committed(storage_committed: Storage) -> Storage:
     return fill(storage_committed)
 
 
-def fill(storage: OrmStorage) -> OrmStorage:
+def fill(storage: Storage) -> Storage:
     """Sessions "s" and "t" with five events each, five audit entries of "s" and of the agent "a"."""
     for session_id in ("s", "t"):
         storage.create_session(SessionRecord(id=session_id))
@@ -46,16 +46,16 @@ def fill(storage: OrmStorage) -> OrmStorage:
     return storage
 
 
-def numbers(storage: OrmStorage, session_id: str = "s") -> list[int]:
+def numbers(storage: Storage, session_id: str = "s") -> list[int]:
     return [event.seq_num for event in storage.list_events(session_id)]
 
 
-def audit_numbers(storage: OrmStorage, chain: str) -> list[int]:
+def audit_numbers(storage: Storage, chain: str) -> list[int]:
     rows = AuditLog.objects.using(storage.alias).filter(chain=chain).order_by("seq_num")
     return list(rows.values_list("seq_num", flat=True))
 
 
-def ledger_rows(storage: OrmStorage) -> list[Any]:
+def ledger_rows(storage: Storage) -> list[Any]:
     return [list(model.objects.using(storage.alias).order_by("pk").values()) for model in (Event, AuditLog, Head)]
 
 
@@ -75,7 +75,7 @@ def fail(*args: Any) -> None:
     raise ZeroDivisionError
 
 
-def assert_closed(storage: OrmStorage) -> None:
+def assert_closed(storage: Storage) -> None:
     """Nothing can be removed on this connection any more, in Python or SQL."""
     before = ledger_rows(storage)
     for table in TABLES:
@@ -87,28 +87,28 @@ def assert_closed(storage: OrmStorage) -> None:
     assert ledger_rows(storage) == before
 
 
-def assert_intact(storage: OrmStorage) -> None:
+def assert_intact(storage: Storage) -> None:
     assert [verdict for verdict in storage.verify_all() if not verdict.intact] == []
 
 
 # What is removed
 
 
-def by_permit(storage: OrmStorage) -> AbstractContextManager[Any]:
+def by_permit(storage: Storage) -> AbstractContextManager[Any]:
     return storage.purge_permit(reason="too old")
 
 
-def by_function(storage: OrmStorage) -> AbstractContextManager[Any]:
+def by_function(storage: Storage) -> AbstractContextManager[Any]:
     return ledger.purge_permit(reason="too old", using=storage.alias)
 
 
 @pytest.fixture(params=[by_permit, by_function], ids=["storage.purge_permit", "ledger.purge_permit"])
-def permitted(request: pytest.FixtureRequest) -> Callable[[OrmStorage], AbstractContextManager[Any]]:
-    opener: Callable[[OrmStorage], AbstractContextManager[Any]] = request.param
+def permitted(request: pytest.FixtureRequest) -> Callable[[Storage], AbstractContextManager[Any]]:
+    opener: Callable[[Storage], AbstractContextManager[Any]] = request.param
     return opener
 
 
-def test_querysets_delete_the_beginning_of_chains(filled: OrmStorage, permitted: Any) -> None:
+def test_querysets_delete_the_beginning_of_chains(filled: Storage, permitted: Any) -> None:
     using = filled.alias
     with permitted(filled):
         assert Event.objects.using(using).filter(seq_num__lte=2).delete() == (4, {"chronos_storage.Event": 4})
@@ -124,7 +124,7 @@ def test_querysets_delete_the_beginning_of_chains(filled: OrmStorage, permitted:
     assert_closed(filled)
 
 
-def test_querysets_delete_whole_chains(filled: OrmStorage, permitted: Any) -> None:
+def test_querysets_delete_whole_chains(filled: Storage, permitted: Any) -> None:
     with permitted(filled):
         Event.objects.using(filled.alias).filter(session_id="s").delete()
         AuditLog.objects.using(filled.alias).filter(session_id="s").delete()
@@ -136,7 +136,7 @@ def test_querysets_delete_whole_chains(filled: OrmStorage, permitted: Any) -> No
     assert_closed(filled)
 
 
-def test_every_spelling_of_delete(filled: OrmStorage, permitted: Any) -> None:
+def test_every_spelling_of_delete(filled: Storage, permitted: Any) -> None:
     using = filled.alias
     with permitted(filled):
         assert Event.objects.using(using).get(session_id="s", seq_num=1).delete()[0] == 1
@@ -147,7 +147,7 @@ def test_every_spelling_of_delete(filled: OrmStorage, permitted: Any) -> None:
     assert_intact(filled)
 
 
-def test_a_hole_is_refused(filled: OrmStorage, permitted: Any) -> None:
+def test_a_hole_is_refused(filled: Storage, permitted: Any) -> None:
     before = ledger_rows(filled)
 
     def purge(rows: Any, seqs: list[int]) -> None:
@@ -163,7 +163,7 @@ def test_a_hole_is_refused(filled: OrmStorage, permitted: Any) -> None:
     assert_closed(filled)
 
 
-def test_a_hole_in_one_chain_keeps_all_of_them(filled: OrmStorage) -> None:
+def test_a_hole_in_one_chain_keeps_all_of_them(filled: Storage) -> None:
     with filled.purge_permit(reason="r") as permit:
         permit.purge_events("t", through_seq=1)
     before = ledger_rows(filled)
@@ -173,7 +173,7 @@ def test_a_hole_in_one_chain_keeps_all_of_them(filled: OrmStorage) -> None:
     assert ledger_rows(filled) == before
 
 
-def test_inside_the_block_raw_sql_and_changes_are_refused_too(filled: OrmStorage, permitted: Any) -> None:
+def test_inside_the_block_raw_sql_and_changes_are_refused_too(filled: Storage, permitted: Any) -> None:
     before = ledger_rows(filled)
     with permitted(filled):
         for table in TABLES:
@@ -189,7 +189,7 @@ def test_inside_the_block_raw_sql_and_changes_are_refused_too(filled: OrmStorage
 # What it leaves behind
 
 
-def test_the_audit_entry_says_what_went_and_why(filled: OrmStorage) -> None:
+def test_the_audit_entry_says_what_went_and_why(filled: Storage) -> None:
     with filled.purge_permit(reason="the user asked") as permit:
         permit.purge_events("s", through_seq=2)
         permit.purge_events("t")
@@ -207,21 +207,21 @@ def test_the_audit_entry_says_what_went_and_why(filled: OrmStorage) -> None:
     assert filled.verify_audit_logs().checked == 1
 
 
-def test_without_a_purge_there_is_no_entry(filled: OrmStorage) -> None:
+def test_without_a_purge_there_is_no_entry(filled: Storage) -> None:
     with filled.purge_permit(reason="nothing to do") as permit:
         assert permit.purge_events("s", through_seq=0) == permit.purge_events("unknown") == 0
     assert filled.list_audit_logs(action="ledger.purge") == []
 
 
 @pytest.mark.parametrize("reason", ["", "\x00"], ids=repr)
-def test_a_purge_needs_a_reason_that_can_be_kept(filled: OrmStorage, reason: str) -> None:
+def test_a_purge_needs_a_reason_that_can_be_kept(filled: Storage, reason: str) -> None:
     before = ledger_rows(filled)
     with pytest.raises(InvalidRecord, match="reason"), filled.purge_permit(reason=reason) as permit:
         permit.purge_events("s")
     assert ledger_rows(filled) == before
 
 
-def test_what_was_rolled_back_inside_is_not_in_the_entry(filled: OrmStorage) -> None:
+def test_what_was_rolled_back_inside_is_not_in_the_entry(filled: Storage) -> None:
     with filled.purge_permit(reason="partly") as permit:
         permit.purge_events("t", through_seq=1)
         with pytest.raises(ZeroDivisionError):
@@ -232,7 +232,7 @@ def test_what_was_rolled_back_inside_is_not_in_the_entry(filled: OrmStorage) -> 
     assert_intact(filled)
 
 
-def test_the_entries_of_purges_can_be_purged_and_leave_one(filled: OrmStorage) -> None:
+def test_the_entries_of_purges_can_be_purged_and_leave_one(filled: Storage) -> None:
     for session_id in ("s", "t"):
         with filled.purge_permit(reason=session_id) as permit:
             permit.purge_events(session_id)
@@ -243,7 +243,7 @@ def test_the_entries_of_purges_can_be_purged_and_leave_one(filled: OrmStorage) -
     assert_intact(filled)
 
 
-def test_a_receiver_hears_of_it_after_the_commit(filled_committed: OrmStorage) -> None:
+def test_a_receiver_hears_of_it_after_the_commit(filled_committed: Storage) -> None:
     heard: list[Any] = []
 
     def receiver(audit_log: AuditLogRecord, using: str, **kwargs: Any) -> None:
@@ -263,7 +263,7 @@ def test_a_receiver_hears_of_it_after_the_commit(filled_committed: OrmStorage) -
     assert heard == [(False, filled_committed.alias, entry)]
 
 
-def test_hard_deletion_says_what_went(filled: OrmStorage) -> None:
+def test_hard_deletion_says_what_went(filled: Storage) -> None:
     with filled.purge_permit(reason="r") as permit:
         permit.purge_events("s", through_seq=2)
     assert filled.delete_session("s", hard=True)
@@ -279,7 +279,7 @@ def test_hard_deletion_says_what_went(filled: OrmStorage) -> None:
     assert_closed(filled)
 
 
-def test_hard_deletion_that_is_rolled_back_removes_nothing(filled: OrmStorage) -> None:
+def test_hard_deletion_that_is_rolled_back_removes_nothing(filled: Storage) -> None:
     before = ledger_rows(filled)
     with pytest.raises(ZeroDivisionError):
         run(filled.atomic(), lambda _: filled.delete_session("s", hard=True), fail)
@@ -288,7 +288,7 @@ def test_hard_deletion_that_is_rolled_back_removes_nothing(filled: OrmStorage) -
 
 
 @pytest.mark.parametrize("changes", [{"base_hash": "0" * 64}, {"base_hash": "no hash"}, {"base_seq": 1}], ids=str)
-def test_where_a_chain_begins_cannot_be_changed_unseen(filled: OrmStorage, changes: dict[str, Any]) -> None:
+def test_where_a_chain_begins_cannot_be_changed_unseen(filled: Storage, changes: dict[str, Any]) -> None:
     with filled.purge_permit(reason="r") as permit:
         permit.purge_events("s", through_seq=2)
     assert filled.verify_events("s").intact
@@ -299,7 +299,7 @@ def test_where_a_chain_begins_cannot_be_changed_unseen(filled: OrmStorage, chang
 # When it ends
 
 
-def test_it_ends_with_its_block(filled_committed: OrmStorage, permitted: Any) -> None:
+def test_it_ends_with_its_block(filled_committed: Storage, permitted: Any) -> None:
     with permitted(filled_committed) as permit:
         permit.purge_events("s", through_seq=1)
     assert_closed(filled_committed)
@@ -308,7 +308,7 @@ def test_it_ends_with_its_block(filled_committed: OrmStorage, permitted: Any) ->
     assert numbers(filled_committed) == [2, 3, 4, 5]
 
 
-def test_it_ends_with_an_exception(filled_committed: OrmStorage, permitted: Any) -> None:
+def test_it_ends_with_an_exception(filled_committed: Storage, permitted: Any) -> None:
     before = ledger_rows(filled_committed)
 
     def break_off(permit: Any, error: type[BaseException]) -> None:
@@ -323,7 +323,7 @@ def test_it_ends_with_an_exception(filled_committed: OrmStorage, permitted: Any)
             assert_closed(filled_committed)
 
 
-def test_it_ends_with_a_refusal_by_the_database(filled_committed: OrmStorage) -> None:
+def test_it_ends_with_a_refusal_by_the_database(filled_committed: Storage) -> None:
     before = ledger_rows(filled_committed)
     users = User.objects.using(filled_committed.alias)
 
@@ -338,7 +338,7 @@ def test_it_ends_with_a_refusal_by_the_database(filled_committed: OrmStorage) ->
     assert_closed(filled_committed)
 
 
-def test_in_a_host_s_transaction_it_ends_with_its_own_block(filled_committed: OrmStorage, permitted: Any) -> None:
+def test_in_a_host_s_transaction_it_ends_with_its_own_block(filled_committed: Storage, permitted: Any) -> None:
     with transaction.atomic(using=filled_committed.alias):
         with permitted(filled_committed) as permit:
             permit.purge_events("s", through_seq=2)
@@ -351,7 +351,7 @@ def test_in_a_host_s_transaction_it_ends_with_its_own_block(filled_committed: Or
     assert_closed(filled_committed)
 
 
-def test_it_goes_with_a_host_s_transaction(filled_committed: OrmStorage, permitted: Any) -> None:
+def test_it_goes_with_a_host_s_transaction(filled_committed: Storage, permitted: Any) -> None:
     before = ledger_rows(filled_committed)
     with pytest.raises(ZeroDivisionError):
         run(
@@ -363,7 +363,7 @@ def test_it_goes_with_a_host_s_transaction(filled_committed: OrmStorage, permitt
     assert_closed(filled_committed)
 
 
-def test_an_inner_permit_does_not_end_the_outer_one(filled: OrmStorage) -> None:
+def test_an_inner_permit_does_not_end_the_outer_one(filled: Storage) -> None:
     with filled.purge_permit(reason="outer") as outer:
         outer.purge_events("s", through_seq=1)
         with filled.purge_permit(reason="inner") as inner:
@@ -379,7 +379,7 @@ def test_an_inner_permit_does_not_end_the_outer_one(filled: OrmStorage) -> None:
     assert_closed(filled)
 
 
-def test_another_connection_is_not_permitted_meanwhile(filled_committed: OrmStorage) -> None:
+def test_another_connection_is_not_permitted_meanwhile(filled_committed: Storage) -> None:
     storage, using = filled_committed, filled_committed.alias
     refusals: list[type[Exception]] = []
 
@@ -412,14 +412,14 @@ def test_another_connection_is_not_permitted_meanwhile(filled_committed: OrmStor
     assert_closed(storage)
 
 
-def test_a_new_connection_of_the_thread_is_not_permitted(filled_committed: OrmStorage) -> None:
+def test_a_new_connection_of_the_thread_is_not_permitted(filled_committed: Storage) -> None:
     with filled_committed.purge_permit(reason="r") as permit:
         permit.purge_events("s", through_seq=1)
     filled_committed.close()
     assert_closed(filled_committed)
 
 
-def test_a_chain_that_is_purged_meanwhile_is_not_taken_for_broken(storage_committed: OrmStorage) -> None:
+def test_a_chain_that_is_purged_meanwhile_is_not_taken_for_broken(storage_committed: Storage) -> None:
     storage, rounds = storage_committed, 40
     storage.create_session(SessionRecord(id="s"))
     storage.append_events([EventRecord(session_id="s") for _ in range(rounds)])

@@ -19,7 +19,7 @@ from chronos_storage.records import Session
 pytestmark = pytest.mark.usefixtures("other_databases")
 
 CONNECT = "chronos_storage.dsn.connect"
-MEMORY = {"BACKEND": "chronos_storage.backends.document.MemoryStorage"}
+MEMORY = {"BACKEND": "chronos_storage.backends.document.MemoryBackend"}
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from django.db import connections, transaction
 
-from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.exceptions import RetryTransaction, StoreFailure
+from chronos_storage.facade import Storage
 from chronos_storage.ledger.heads import lock_sessions
 from chronos_storage.records import Event, Message, Session
 from chronos_storage.testing.conformance.helpers import together
@@ -26,12 +26,12 @@ LIMITS = {
 
 
 @pytest.fixture
-def session(storage_committed: OrmStorage) -> Iterator[str]:
+def session(storage_committed: Storage) -> Iterator[str]:
     yield storage_committed.create_session(Session()).id
     connections[storage_committed.alias].close()
 
 
-def execute(storage: OrmStorage, sql: str) -> Any:
+def execute(storage: Storage, sql: str) -> Any:
     with connections[storage.alias].cursor() as cursor:
         cursor.execute(sql)
         return cursor.fetchone() if cursor.description else None
@@ -39,7 +39,7 @@ def execute(storage: OrmStorage, sql: str) -> Any:
 
 @pytest.mark.parametrize("alias", each_database(without=["default", "postgres15"]), indirect=True)
 class TestOnServers:
-    def test_a_statement_that_took_too_long_is_sent_again(self, storage_committed: OrmStorage, session: str) -> None:
+    def test_a_statement_that_took_too_long_is_sent_again(self, storage_committed: Storage, session: str) -> None:
         storage, held = storage_committed, threading.Event()
 
         def hold() -> None:
@@ -55,7 +55,7 @@ class TestOnServers:
 
         assert together(storage, hold, write)[1] == 1
 
-    def test_in_a_transaction_it_is_to_be_run_again(self, storage_committed: OrmStorage, session: str) -> None:
+    def test_in_a_transaction_it_is_to_be_run_again(self, storage_committed: Storage, session: str) -> None:
         storage, held, over = storage_committed, threading.Event(), threading.Event()
 
         def hold() -> None:
@@ -76,7 +76,7 @@ class TestOnServers:
         assert together(storage, hold, write) == [None, None]
 
 
-def test_a_database_that_may_only_be_read_says_so_in_our_words(storage_committed: OrmStorage, session: str) -> None:
+def test_a_database_that_may_only_be_read_says_so_in_our_words(storage_committed: Storage, session: str) -> None:
     storage = storage_committed
     execute(storage, LIMITS[connections[storage.alias].vendor][1])
     for write in (
@@ -90,7 +90,7 @@ def test_a_database_that_may_only_be_read_says_so_in_our_words(storage_committed
 
 
 @pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)
-def test_a_full_disk_loses_nothing(storage_committed: OrmStorage, session: str) -> None:
+def test_a_full_disk_loses_nothing(storage_committed: Storage, session: str) -> None:
     storage = storage_committed
     execute(storage, "VACUUM")  # what other tests left free would have to be filled first
     [pages] = execute(storage, "PRAGMA page_count")

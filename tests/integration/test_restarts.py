@@ -18,8 +18,9 @@ import pytest
 from django.db import connections, transaction
 
 from chronos_storage import transactions
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.backends.orm import OrmBackend
 from chronos_storage.exceptions import RetryTransaction
+from chronos_storage.facade import Storage
 from chronos_storage.ids import new_id
 from chronos_storage.queues.orm import OrmQueue
 from chronos_storage.records import AuditLog, Checkpoint, Container, Event, Message, Session, Trace, now
@@ -65,7 +66,7 @@ def own(make: Any, *arguments: Any) -> Iterator[servers.Server]:
 
 def migrated(url: str, **settings: Any) -> str:
     alias = hand_written(url, **settings)
-    OrmStorage(alias).migrate()
+    Storage(OrmBackend(alias)).migrate()
     return alias
 
 
@@ -110,8 +111,8 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
 
 
 @pytest.fixture
-def storage(place: Place) -> OrmStorage:
-    return OrmStorage(place.alias)
+def storage(place: Place) -> Storage:
+    return Storage(OrmBackend(place.alias))
 
 
 @pytest.fixture
@@ -122,11 +123,11 @@ def queue(place: Place) -> Iterator[OrmQueue]:
 
 
 @pytest.fixture
-def session(storage: OrmStorage) -> str:
+def session(storage: Storage) -> str:
     return storage.create_session(Session(id=secrets.token_hex(8))).id
 
 
-def everything(storage: OrmStorage, session: str) -> list[Any]:
+def everything(storage: Storage, session: str) -> list[Any]:
     """A read of each kind."""
     return [
         storage.get_session(session).id,
@@ -139,7 +140,7 @@ def everything(storage: OrmStorage, session: str) -> list[Any]:
     ]
 
 
-def test_a_thread_goes_on(place: Place, storage: OrmStorage, session: str) -> None:
+def test_a_thread_goes_on(place: Place, storage: Storage, session: str) -> None:
     def write(number: int) -> None:
         storage.append_event(Event(session_id=session, payload=number))
         if number == 1:
@@ -161,7 +162,7 @@ def test_a_thread_goes_on(place: Place, storage: OrmStorage, session: str) -> No
 
 
 def test_while_the_server_is_down_each_call_says_so_in_our_words(
-    place: Place, storage: OrmStorage, session: str, monkeypatch: pytest.MonkeyPatch
+    place: Place, storage: Storage, session: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def in_a_transaction() -> None:
         with storage.atomic():
@@ -189,7 +190,7 @@ def test_while_the_server_is_down_each_call_says_so_in_our_words(
     assert storage.health().problems == ()
 
 
-def test_a_transaction_says_that_it_must_be_run_again(place: Place, storage: OrmStorage, session: str) -> None:
+def test_a_transaction_says_that_it_must_be_run_again(place: Place, storage: Storage, session: str) -> None:
     def transfer() -> None:
         with storage.atomic():
             storage.append_event(Event(session_id=session, payload="once"))
@@ -205,7 +206,7 @@ def test_a_transaction_says_that_it_must_be_run_again(place: Place, storage: Orm
     assert [event.payload for event in storage.list_events(session)] == ["once", "more"]
 
 
-def test_an_iterator_goes_on_where_it_was(place: Place, storage: OrmStorage, session: str) -> None:
+def test_an_iterator_goes_on_where_it_was(place: Place, storage: Storage, session: str) -> None:
     storage.append_events(Event(session_id=session, payload=number) for number in range(1001))
     walks = [storage.iter_events(session), storage.scan("event", after=None)]
     begun = [list(islice(walk, 1)) for walk in walks]
@@ -216,7 +217,7 @@ def test_an_iterator_goes_on_where_it_was(place: Place, storage: OrmStorage, ses
 
 
 def test_a_loop_a_subscription_and_a_stream_go_on(
-    place: Place, storage: OrmStorage, queue: OrmQueue, session: str
+    place: Place, storage: Storage, queue: OrmQueue, session: str
 ) -> None:
     topic, handler, streamed = session, Collector(), []
     queue.publish(topic, 0)
@@ -247,7 +248,7 @@ def test_a_loop_a_subscription_and_a_stream_go_on(
 
 TIMES = {"created_at": now(), "updated_at": now()}
 #: What is written without an id, and what of the wire says that it is: a single statement, or the end of several.
-WRITES: dict[str, tuple[bytes, Callable[[OrmStorage, OrmQueue, str], object]]] = {
+WRITES: dict[str, tuple[bytes, Callable[[Storage, OrmQueue, str], object]]] = {
     "session": (b"INSERT INTO", lambda storage, queue, id: storage.create_session(Session(agent_id=id))),
     "fork": (b"COMMIT", lambda storage, queue, id: storage.fork_session("first", session_id=id, agent_id=id)),
     "message": (b"COMMIT", lambda storage, queue, id: storage.add_message(Message(session_id=id, role="user"))),
@@ -270,7 +271,7 @@ def test_what_was_done_before_its_answer_was_lost_is_not_done_again(name: str, r
     url = urlsplit(server.url)
     cutter = Cutter(url.port)
     alias = migrated(url._replace(netloc=f"{url.username}@127.0.0.1:{cutter.port}").geturl())
-    storage, queue = OrmStorage(alias), OrmQueue(alias)
+    storage, queue = Storage(OrmBackend(alias)), OrmQueue(alias)
     try:
         for what, (pattern, write) in WRITES.items():
             id = storage.create_session(Session()).id
@@ -331,7 +332,7 @@ def test_what_the_server_does_when_its_client_is_gone_already_is_not_done_again(
     cutter.close()
 
 
-def counts(storage: OrmStorage, queue: OrmQueue, id: str) -> list[int]:
+def counts(storage: Storage, queue: OrmQueue, id: str) -> list[int]:
     kinds = ("session", "message", "event", "checkpoint", "audit_log", "trace", "container")
     return [*(len(list(storage.scan(kind))) for kind in kinds), len(queue.recover(id))]
 

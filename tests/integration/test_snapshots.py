@@ -15,8 +15,9 @@ from django.conf import settings
 from django.db import connections
 
 from chronos_storage import records
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.backends.orm import OrmBackend
 from chronos_storage.exceptions import NotFound, RetryTransaction
+from chronos_storage.facade import Storage
 from chronos_storage.queues.cursors import cursor_of
 from chronos_storage.queues.orm import OrmQueue
 from chronos_storage.records import (
@@ -36,7 +37,7 @@ from chronos_storage.vectors.stores import database_store
 
 MOMENT = records.now()
 #: A call for a session, whose id is that of everything else too.
-Call = Callable[[OrmStorage, str], Any]
+Call = Callable[[Storage, str], Any]
 
 #: What another writer does, and the same again, which gives the same.
 REPEATS: dict[str, Call] = {
@@ -146,7 +147,7 @@ LEVELS: dict[str, dict[str, dict[str, Any]]] = {
         "snapshot": {"isolation_level": "repeatable read", "init_command": "SET innodb_snapshot_isolation = ON"},
     },
 }
-Stores = tuple[OrmStorage, OrmStorage]
+Stores = tuple[Storage, Storage]
 
 
 @pytest.fixture(
@@ -164,7 +165,7 @@ def stores(request: pytest.FixtureRequest, transactional_db: None, other_databas
     connections.settings["late"] = known | {"OPTIONS": known["OPTIONS"] | LEVELS[alias][level]}
     OrmQueue(alias).publish("known", 1)
     database_store(using=alias).create_collection("known", 1)
-    yield OrmStorage("late"), OrmStorage(alias)
+    yield Storage(OrmBackend("late")), Storage(OrmBackend(alias))
     connections["late"].close()
     del connections["late"], connections.settings["late"]
 

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from chronos_storage.backends.document import MemoryStorage
-from chronos_storage.backends.handler import storages
+from chronos_storage.backends.document import MemoryBackend
 from chronos_storage.dsn import connect
+from chronos_storage.facade import Storage
+from chronos_storage.facade.stores import storages
 from chronos_storage.ids import new_id
 from chronos_storage.queues.memory import MemoryQueue
 from chronos_storage.records import Container
@@ -43,7 +44,7 @@ def test_the_connection_of_a_thread_that_has_ended_is_freed(tmp_path: Path) -> N
 
 def in_memory() -> list[Callable[[], object]]:
     """What takes a lock of the package's, without a database."""
-    storage, queue = MemoryStorage(), MemoryQueue()
+    storage, queue = Storage(MemoryBackend()), MemoryQueue()
 
     def save() -> None:
         with storage.atomic():

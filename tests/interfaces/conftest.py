@@ -31,16 +31,22 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 @pytest.fixture(params=["memory", *each_database(without=OTHERS)])
 def store(request: pytest.FixtureRequest) -> Storage:
     """A storage in memory, and one on a database, in a transaction that is rolled back."""
-    from chronos_storage.backends.document import MemoryStorage
-    from chronos_storage.backends.orm import OrmStorage
+    from chronos_storage.backends.document import MemoryBackend
+    from chronos_storage.backends.orm import OrmBackend
+    from chronos_storage.facade import Storage
 
-    return MemoryStorage() if request.param == "memory" else OrmStorage(using=request.param)
+    return Storage(MemoryBackend()) if request.param == "memory" else Storage(OrmBackend(using=request.param))
 
 
 @pytest.fixture(params=["memory", *each_database(without=OTHERS, transaction=True)])
 def store_committed(request: pytest.FixtureRequest) -> Storage:
     """The same, really committing, for what other threads are to see; the tables are flushed afterwards."""
-    from chronos_storage.backends.document import MemoryStorage
-    from chronos_storage.backends.orm import OrmStorage
+    from chronos_storage.backends.document import MemoryBackend
+    from chronos_storage.backends.orm import OrmBackend
+    from chronos_storage.facade import Storage
 
-    return MemoryStorage(request.node.nodeid) if request.param == "memory" else OrmStorage(using=request.param)
+    return (
+        Storage(MemoryBackend(request.node.nodeid))
+        if request.param == "memory"
+        else Storage(OrmBackend(using=request.param))
+    )

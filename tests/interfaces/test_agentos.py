@@ -15,7 +15,7 @@ from asgiref.sync import async_to_sync
 from django.db.backends.postgresql.psycopg_any import IsolationLevel
 
 from chronos_storage import Storage, connect
-from chronos_storage.backends.document import MemoryStorage
+from chronos_storage.backends.document import MemoryBackend
 from chronos_storage.exceptions import AlreadyExists, InvalidRecord, NotFound, NotInitialized
 from chronos_storage.interfaces.agentos import Conversation, ConversationMessage, StorageAdapter, TokenUsage
 from chronos_storage.records import Event, Message, Session
@@ -493,7 +493,7 @@ async def test_bad_questions_name_the_argument(store: Storage) -> None:
 
 
 async def test_none_is_never_any_and_a_record_is_a_record() -> None:
-    async with adapter_over(MemoryStorage()) as storage:
+    async with adapter_over(Storage(MemoryBackend())) as storage:
         await talk(storage, NOW)
         for method, field in (
             ("create_conversation", "conversation"),
@@ -534,7 +534,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
 
 @pytest.mark.parametrize("method", CALLS)
 async def test_a_call_before_initialize_is_refused(method: str) -> None:
-    storage = StorageAdapter(MemoryStorage())
+    storage = StorageAdapter(Storage(MemoryBackend()))
     with pytest.raises(NotInitialized, match="initialize"):
         await getattr(storage, method)(*CALLS[method])
     await storage.initialize()

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from chronos_storage.backends.orm import OrmStorage
 from chronos_storage.exceptions import ConfigurationError
+from chronos_storage.facade import Storage
 from chronos_storage.queues.orm import OrmQueue
 from chronos_storage.records import AuditLog, Event, Image, MemoryRecord, Message, Session
 from chronos_storage.vectors.stores import database_store
@@ -17,7 +17,7 @@ from tests.migrations.test_triggers import migrate
 
 
 @pytest.mark.parametrize("empty", [place for place in PLACES if place != "postgres15"], indirect=True)
-def test_the_first_call_says_to_migrate(empty: OrmStorage) -> None:
+def test_the_first_call_says_to_migrate(empty: Storage) -> None:
     queue, vectors = OrmQueue(using=empty.alias), database_store(empty.alias)
     calls: list[Callable[[], Any]] = [
         lambda: empty.create_session(Session(id="s")),

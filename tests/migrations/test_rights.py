@@ -11,8 +11,9 @@ from django.db import connections
 from pytest_django import DjangoDbBlocker
 
 from chronos_storage import connect
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.backends.orm import OrmBackend
 from chronos_storage.exceptions import StoreFailure
+from chronos_storage.facade import Storage
 from chronos_storage.ledger import triggers
 from chronos_storage.records import Event, Session
 from tests.migrations.test_triggers import execute, migrate, trigger_names, vendor_of
@@ -23,7 +24,7 @@ SERVERS = pytest.mark.parametrize(
 
 
 @contextmanager
-def limited_user(administrator: OrmStorage, rights: str) -> Iterator[OrmStorage]:
+def limited_user(administrator: Storage, rights: str) -> Iterator[Storage]:
     """The same database for a user with these rights on its tables alone."""
     place = connections[administrator.alias].settings_dict
     name = f"{place['NAME']}_app"[-63:]
@@ -36,7 +37,7 @@ def limited_user(administrator: OrmStorage, rights: str) -> Iterator[OrmStorage]
         execute(administrator, f"GRANT {rights} ON ALL TABLES IN SCHEMA public TO {name}")
         scheme, remove = "postgres", f"DROP OWNED BY {name}; DROP ROLE {name}"
     store = connect(f"{scheme}://{name}:geheim@{place['HOST']}:{place['PORT']}/{place['NAME']}")
-    assert isinstance(store, OrmStorage)
+    assert isinstance(store.backend, OrmBackend)
     try:
         yield store
     finally:
@@ -45,7 +46,7 @@ def limited_user(administrator: OrmStorage, rights: str) -> Iterator[OrmStorage]
 
 
 @SERVERS
-def test_who_may_only_read_and_write_rows_finds_all_in_order(empty: OrmStorage) -> None:
+def test_who_may_only_read_and_write_rows_finds_all_in_order(empty: Storage) -> None:
     migrate(empty)
     with limited_user(empty, "SELECT, INSERT, UPDATE, DELETE") as user:
         assert user.health().problems == ()
@@ -58,7 +59,7 @@ def test_who_may_only_read_and_write_rows_finds_all_in_order(empty: OrmStorage) 
 
 
 @SERVERS
-def test_who_may_only_read_is_told_so(empty: OrmStorage) -> None:
+def test_who_may_only_read_is_told_so(empty: Storage) -> None:
     migrate(empty)
     empty.create_session(Session(id="s"))
     with limited_user(empty, "SELECT") as user:
@@ -72,7 +73,7 @@ def test_who_may_only_read_is_told_so(empty: OrmStorage) -> None:
 
 
 @SERVERS
-def test_who_may_make_no_tables_is_told_so_by_migrate(empty: OrmStorage) -> None:
+def test_who_may_make_no_tables_is_told_so_by_migrate(empty: Storage) -> None:
     execute(empty, "CREATE TABLE other (a INTEGER)")
     with limited_user(empty, "SELECT") as user, pytest.raises(StoreFailure, match=r"can't be migrated: .*denied"):
         user.migrate()

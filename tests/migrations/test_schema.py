@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.db import connections, models
 from pytest_django import Settings
 
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.facade import Storage
 from chronos_storage.fields import IdField, TextField
 
 POSTGRESQL = [alias for alias in django_settings.DATABASES if alias.startswith("postgres")]
@@ -22,21 +22,21 @@ BYTEWISE = {"sqlite": {"BINARY", None}, "postgresql": {"C"}, "mysql": {"utf8mb4_
 REFERENCES = {"chronos_storage_message", "chronos_storage_event", "chronos_storage_checkpoint"}
 
 
-def migrate(storage: OrmStorage, *target: str, **options: Any) -> None:
+def migrate(storage: Storage, *target: str, **options: Any) -> None:
     call_command("migrate", "chronos_storage", *target, database=storage.alias, verbosity=0, **options)
 
 
-def tables(storage: OrmStorage) -> list[str]:
+def tables(storage: Storage) -> list[str]:
     return [name for name in connections[storage.alias].introspection.table_names() if name != "django_migrations"]
 
 
-def columns(storage: OrmStorage, table: str) -> dict[str, Any]:
+def columns(storage: Storage, table: str) -> dict[str, Any]:
     connection = connections[storage.alias]
     with connection.cursor() as cursor:
         return {column.name: column for column in connection.introspection.get_table_description(cursor, table)}
 
 
-def constraints(storage: OrmStorage, table: str) -> dict[str, dict[str, Any]]:
+def constraints(storage: Storage, table: str) -> dict[str, dict[str, Any]]:
     connection = connections[storage.alias]
     with connection.cursor() as cursor:
         found: Any = connection.introspection.get_constraints(cursor, table)
@@ -53,7 +53,7 @@ def test_there_is_no_migration_to_make() -> None:
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
 
 
-def test_migrations_make_what_the_models_say(empty_pair: list[OrmStorage], settings: Settings) -> None:
+def test_migrations_make_what_the_models_say(empty_pair: list[Storage], settings: Settings) -> None:
     migrated, made = empty_pair
     migrate(migrated)
     settings.MIGRATION_MODULES = {"chronos_storage": None}
@@ -64,7 +64,7 @@ def test_migrations_make_what_the_models_say(empty_pair: list[OrmStorage], setti
         assert constraints(migrated, table) == constraints(made, table)
 
 
-def test_strings_are_compared_bytewise(migrated: OrmStorage) -> None:
+def test_strings_are_compared_bytewise(migrated: Storage) -> None:
     collations = BYTEWISE[connections[migrated.alias].vendor]
     for model in MODELS:
         found = columns(migrated, model._meta.db_table)
@@ -74,7 +74,7 @@ def test_strings_are_compared_bytewise(migrated: OrmStorage) -> None:
                 assert found[str(field.column)].collation in collations, field
 
 
-def test_each_table_has_its_declared_indexes_and_no_other(migrated: OrmStorage) -> None:
+def test_each_table_has_its_declared_indexes_and_no_other(migrated: Storage) -> None:
     """No second index for LIKE, none for a foreign key that a unique constraint begins with."""
     for model in MODELS:
         declared = {index.name: column_names(model, index.fields) for index in model._meta.indexes}
@@ -96,7 +96,7 @@ def test_each_table_has_its_declared_indexes_and_no_other(migrated: OrmStorage) 
 
 
 @pytest.mark.parametrize("migrated", POSTGRESQL, indirect=True)
-def test_postgresql_has_no_index_that_django_does_not_list(migrated: OrmStorage) -> None:
+def test_postgresql_has_no_index_that_django_does_not_list(migrated: Storage) -> None:
     with connections[migrated.alias].cursor() as cursor:
         cursor.execute("SELECT indexname FROM pg_indexes WHERE schemaname = 'public' AND tablename LIKE 'chronos%'")
         names = {name for (name,) in cursor.fetchall()}

@@ -12,7 +12,8 @@ from django.db import connections
 from pytest_django import DjangoDbBlocker
 
 from chronos_storage import connect
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.backends.orm import OrmBackend
+from chronos_storage.facade import Storage
 from chronos_storage.records import Embedding, Event, Session
 from chronos_storage.vectors.stores import database_store
 from tests.databases import PLACES, new_databases
@@ -22,29 +23,29 @@ pytestmark = pytest.mark.skipif("postgres" not in PLACES, reason="only PostgreSQ
 
 
 @pytest.fixture
-def tenants(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[list[OrmStorage]]:
+def tenants(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[list[Storage]]:
     """Stores whose tables are not made yet, each with a search path of its own schema and ``public``."""
     with django_db_blocker.unblock(), new_databases("postgres", tmp_path) as [address]:
         yield [opened(address, f"{name},public") for name in ("one", "two")]
 
 
-def opened(address: str, path: str) -> OrmStorage:
+def opened(address: str, path: str) -> Storage:
     store = connect(address, options={"options": f"-c search_path={path}"})
-    assert isinstance(store, OrmStorage)
+    assert isinstance(store.backend, OrmBackend)
     execute(store, f"CREATE SCHEMA IF NOT EXISTS {path.split(',')[0]}")
     return store
 
 
-def migrate(store: OrmStorage, *target: str) -> None:
+def migrate(store: Storage, *target: str) -> None:
     for app in ("chronos_vectors", "chronos_storage"):
         call_command("migrate", app, *target, database=store.alias, verbosity=0)
 
 
-def extension_schema(store: OrmStorage) -> Any:
+def extension_schema(store: Storage) -> Any:
     return execute(store, "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'vector'")
 
 
-def guards(store: OrmStorage, schema: str) -> list[Any]:
+def guards(store: Storage, schema: str) -> list[Any]:
     return execute(
         store,
         f"SELECT proname FROM pg_proc WHERE pronamespace = to_regnamespace('{schema}') UNION ALL SELECT tgname"
@@ -53,7 +54,7 @@ def guards(store: OrmStorage, schema: str) -> list[Any]:
     )
 
 
-def test_each_tenant_has_its_tables_and_guards_and_all_share_the_extension(tenants: list[OrmStorage]) -> None:
+def test_each_tenant_has_its_tables_and_guards_and_all_share_the_extension(tenants: list[Storage]) -> None:
     for store in tenants:
         migrate(store)
     assert extension_schema(tenants[0]) == [("public",)]
@@ -84,7 +85,7 @@ def test_each_tenant_has_its_tables_and_guards_and_all_share_the_extension(tenan
     assert two.append_event(Event(session_id="s")).seq_num == 2
 
 
-def test_the_extension_stays_where_it_is(tenants: list[OrmStorage]) -> None:
+def test_the_extension_stays_where_it_is(tenants: list[Storage]) -> None:
     one = tenants[0]
     execute(one, "CREATE SCHEMA extensions")
     execute(one, "CREATE EXTENSION vector SCHEMA extensions")

@@ -12,7 +12,7 @@ from django.core.management.base import CommandError, SystemCheckError
 from django.db import IntegrityError, connections, transaction
 from pytest_django import Settings
 
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.facade import Storage
 from chronos_storage.ledger import triggers
 from chronos_storage.models import Event
 from chronos_storage.records import AuditLog as AuditLogRecord
@@ -23,21 +23,21 @@ POSTGRESQL = [alias for alias in django_settings.DATABASES if alias.startswith("
 TABLES = ("chronos_storage_event", "chronos_storage_auditlog")
 
 
-def migrate(storage: OrmStorage, *target: str, **options: Any) -> None:
+def migrate(storage: Storage, *target: str, **options: Any) -> None:
     call_command("migrate", "chronos_storage", *target, database=storage.alias, verbosity=0, **options)
 
 
-def execute(storage: OrmStorage, statement: str) -> list[Any]:
+def execute(storage: Storage, statement: str) -> list[Any]:
     with transaction.atomic(using=storage.alias), connections[storage.alias].cursor() as cursor:
         cursor.execute(statement)
         return list(cursor.fetchall()) if cursor.description else []
 
 
-def vendor_of(storage: OrmStorage) -> str:
+def vendor_of(storage: Storage) -> str:
     return connections[storage.alias].vendor
 
 
-def assert_guarded(storage: OrmStorage) -> None:
+def assert_guarded(storage: Storage) -> None:
     """Rows can be appended to both tables, and then be neither changed nor removed by SQL."""
     storage.save_session(SessionRecord(id="s"))
     storage.append_event(EventRecord(session_id="s", payload={"n": 1}))
@@ -56,7 +56,7 @@ def assert_guarded(storage: OrmStorage) -> None:
     assert storage.verify_audit_logs("s").intact
 
 
-def trigger_names(storage: OrmStorage) -> dict[str, str]:
+def trigger_names(storage: Storage) -> dict[str, str]:
     """The tables of the triggers that are in the database, by their names."""
     query = {
         "sqlite": "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger'",
@@ -67,11 +67,11 @@ def trigger_names(storage: OrmStorage) -> dict[str, str]:
     return dict(execute(storage, query[vendor_of(storage)]))
 
 
-def drop(storage: OrmStorage, name: str, table: str) -> None:
+def drop(storage: Storage, name: str, table: str) -> None:
     execute(storage, f"DROP TRIGGER {name}" + (f" ON {table}" if vendor_of(storage) == "postgresql" else ""))
 
 
-def check(storage: OrmStorage) -> str:
+def check(storage: Storage) -> str:
     """What ``check --database`` complains about."""
     try:
         call_command("check", databases=[storage.alias], fail_level="WARNING")
@@ -80,14 +80,14 @@ def check(storage: OrmStorage) -> str:
     return ""
 
 
-def test_they_are_there_after_migrate(migrated: OrmStorage) -> None:
+def test_they_are_there_after_migrate(migrated: Storage) -> None:
     assert_guarded(migrated)
     assert set(trigger_names(migrated).values()) == set(TABLES)
     assert "W003" not in check(migrated)
     assert migrated.health().ok
 
 
-def test_they_are_there_after_going_back_to_zero_and_again(empty: OrmStorage) -> None:
+def test_they_are_there_after_going_back_to_zero_and_again(empty: Storage) -> None:
     migrate(empty)
     assert_guarded(empty)
     migrate(empty, "zero")
@@ -99,21 +99,21 @@ def test_they_are_there_after_going_back_to_zero_and_again(empty: OrmStorage) ->
     assert_guarded(empty)
 
 
-def test_they_are_there_in_a_database_made_without_migrations(empty: OrmStorage, settings: Settings) -> None:
+def test_they_are_there_in_a_database_made_without_migrations(empty: Storage, settings: Settings) -> None:
     settings.MIGRATION_MODULES = {"chronos_storage": None}
     migrate(empty, run_syncdb=True)
     assert_guarded(empty)
     assert "W003" not in check(empty)
 
 
-def test_migrate_again_leaves_them_as_they_are(migrated: OrmStorage) -> None:
+def test_migrate_again_leaves_them_as_they_are(migrated: Storage) -> None:
     before = trigger_names(migrated)
     migrate(migrated)
     assert trigger_names(migrated) == before
     assert_guarded(migrated)
 
 
-def test_they_are_made_again_after_their_table_was(empty: OrmStorage) -> None:
+def test_they_are_made_again_after_their_table_was(empty: Storage) -> None:
     """A migration that alters the table rebuilds it on SQLite, which drops its triggers."""
     migrate(empty)
     assert_guarded(empty)
@@ -131,7 +131,7 @@ def test_they_are_made_again_after_their_table_was(empty: OrmStorage) -> None:
     assert_guarded(empty)
 
 
-def test_each_that_is_missing_is_named_and_made_again(migrated: OrmStorage) -> None:
+def test_each_that_is_missing_is_named_and_made_again(migrated: Storage) -> None:
     installed = trigger_names(migrated)
     assert len(installed) >= len(TABLES)
     for name, table in installed.items():
@@ -149,7 +149,7 @@ def test_each_that_is_missing_is_named_and_made_again(migrated: OrmStorage) -> N
 
 
 @pytest.mark.parametrize("migrated", POSTGRESQL, indirect=True)
-def test_one_that_is_disabled_is_missing(migrated: OrmStorage) -> None:
+def test_one_that_is_disabled_is_missing(migrated: Storage) -> None:
     execute(migrated, "ALTER TABLE chronos_storage_event DISABLE TRIGGER USER")
     assert "chronos_storage_event" in check(migrated)
     migrate(migrated)
@@ -157,7 +157,7 @@ def test_one_that_is_disabled_is_missing(migrated: OrmStorage) -> None:
 
 
 @pytest.mark.parametrize("migrated", POSTGRESQL, indirect=True)
-def test_a_function_that_is_missing_is_made_again(migrated: OrmStorage) -> None:
+def test_a_function_that_is_missing_is_made_again(migrated: Storage) -> None:
     functions = execute(migrated, "SELECT proname FROM pg_proc WHERE proname LIKE 'chronos%append%'")
     assert functions
     for (name,) in functions:
@@ -167,12 +167,12 @@ def test_a_function_that_is_missing_is_made_again(migrated: OrmStorage) -> None:
     assert_guarded(migrated)
 
 
-def test_a_database_without_the_tables_lacks_nothing(empty: OrmStorage) -> None:
+def test_a_database_without_the_tables_lacks_nothing(empty: Storage) -> None:
     assert "W003" not in check(empty)
     assert triggers.missing(empty.alias) == []
 
 
-def test_a_flush_empties_everything_and_closes_again(storage_committed: OrmStorage) -> None:
+def test_a_flush_empties_everything_and_closes_again(storage_committed: Storage) -> None:
     """What `TransactionTestCase` does after each test."""
     for _ in range(2):
         assert_guarded(storage_committed)
@@ -183,14 +183,14 @@ def test_a_flush_empties_everything_and_closes_again(storage_committed: OrmStora
     assert_guarded(storage_committed)
 
 
-def test_a_flush_that_resets_sequences(storage_committed: OrmStorage) -> None:
+def test_a_flush_that_resets_sequences(storage_committed: Storage) -> None:
     assert_guarded(storage_committed)
     call_command("flush", database=storage_committed.alias, interactive=False, verbosity=0, reset_sequences=True)
     assert_guarded(storage_committed)
     assert execute(storage_committed, "SELECT MIN(id) FROM chronos_storage_event") == [(1,)]
 
 
-def test_a_flush_that_fails_closes_again(storage_committed: OrmStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flush_that_fails_closes_again(storage_committed: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     operations = type(connections[storage_committed.alias].ops)
     monkeypatch.setattr(operations, "execute_sql_flush", lambda *args: 1 / 0)
     with pytest.raises(CommandError):

@@ -12,8 +12,9 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, IntegrityError, connections, transaction
 
 from chronos_storage import connect
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.backends.orm import OrmBackend
 from chronos_storage.exceptions import ConfigurationError
+from chronos_storage.facade import Storage
 from chronos_storage.ledger import triggers
 from chronos_storage.records import Event, Session
 from tests import servers
@@ -30,14 +31,14 @@ HARMLESS = {
 }
 
 
-def functions(storage: OrmStorage) -> dict[str, str]:
+def functions(storage: Storage) -> dict[str, str]:
     """The bodies of the functions in the database that are no extension's, by name."""
     if vendor_of(storage) != "postgresql":
         return {}
     return dict(execute(storage, "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace"))
 
 
-def weaken(storage: OrmStorage) -> list[str]:
+def weaken(storage: Storage) -> list[str]:
     """Give each trigger, or the function that they call, a body that refuses nothing; returns the names."""
     body = HARMLESS[vendor_of(storage)]
     if vendor_of(storage) == "postgresql":
@@ -52,7 +53,7 @@ def weaken(storage: OrmStorage) -> list[str]:
     return list(found)
 
 
-def objects(storage: OrmStorage) -> list[Any]:
+def objects(storage: Storage) -> list[Any]:
     """All that is in the database but Django's own table."""
     queries = {
         "sqlite": "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite%'",
@@ -71,7 +72,7 @@ def objects(storage: OrmStorage) -> list[Any]:
 
 
 @pytest.mark.parametrize("migrated", EACH_VENDOR, indirect=True)
-def test_one_whose_body_was_changed_is_found_and_put_right(migrated: OrmStorage) -> None:
+def test_one_whose_body_was_changed_is_found_and_put_right(migrated: Storage) -> None:
     before = {**trigger_names(migrated), **functions(migrated)}
     changed = weaken(migrated)
     complaint = check(migrated)
@@ -87,7 +88,7 @@ def test_one_whose_body_was_changed_is_found_and_put_right(migrated: OrmStorage)
 
 
 @pytest.mark.parametrize("migrated", ["postgres"], indirect=True)
-def test_a_changed_append_function_is_put_right(migrated: OrmStorage) -> None:
+def test_a_changed_append_function_is_put_right(migrated: Storage) -> None:
     before = functions(migrated)
     names = [name for name in before if "append" in name]
     assert len(names) == 2
@@ -99,7 +100,7 @@ def test_a_changed_append_function_is_put_right(migrated: OrmStorage) -> None:
 
 
 @pytest.mark.parametrize("migrated", EACH_VENDOR, indirect=True)
-def test_what_another_version_made_is_replaced(migrated: OrmStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_another_version_made_is_replaced(migrated: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as other:
         other.setattr(triggers, "MESSAGE", "chronos_storage: ledger rows were append-only")
         migrate(migrated)
@@ -114,7 +115,7 @@ def test_what_another_version_made_is_replaced(migrated: OrmStorage, monkeypatch
 
 
 @contextmanager
-def hammered(storage: OrmStorage, statement: str) -> Iterator[list[str]]:
+def hammered(storage: Storage, statement: str) -> Iterator[list[str]]:
     """Meanwhile another thread tries the statement again and again; the list has what came of it but refusals."""
     passed: list[str] = []
     stop = threading.Event()
@@ -142,9 +143,7 @@ def hammered(storage: OrmStorage, statement: str) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("empty", EACH_VENDOR, indirect=True)
-def test_no_moment_is_without_a_guard_while_they_are_replaced(
-    empty: OrmStorage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_moment_is_without_a_guard_while_they_are_replaced(empty: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     migrate(empty)
     empty.create_session(Session(id="s"))
     empty.append_event(Event(session_id="s"))
@@ -158,7 +157,7 @@ def test_no_moment_is_without_a_guard_while_they_are_replaced(
 
 
 @pytest.mark.parametrize("empty", ["postgres"], indirect=True)
-def test_a_worker_of_the_version_before_appends_by_its_own_function(empty: OrmStorage) -> None:
+def test_a_worker_of_the_version_before_appends_by_its_own_function(empty: Storage) -> None:
     migrate(empty)
     current = next(name for name in functions(empty) if name.startswith("chronos_storage_event_append"))
     old, older = "chronos_storage_event_append_1", "chronos_storage_event_append_0"
@@ -182,7 +181,7 @@ def test_a_worker_of_the_version_before_appends_by_its_own_function(empty: OrmSt
 
 
 @pytest.mark.parametrize("empty", EACH_VENDOR, indirect=True)
-def test_without_the_tables_nothing_is_left(empty: OrmStorage) -> None:
+def test_without_the_tables_nothing_is_left(empty: Storage) -> None:
     for app in ("chronos_storage", "chronos_vectors"):
         call_command("migrate", app, database=empty.alias, verbosity=0)
     assert objects(empty)
@@ -192,7 +191,7 @@ def test_without_the_tables_nothing_is_left(empty: OrmStorage) -> None:
 
 
 @pytest.mark.parametrize("empty", ["sqlite"], indirect=True)
-def test_the_triggers_of_the_words_are_put_right(empty: OrmStorage) -> None:
+def test_the_triggers_of_the_words_are_put_right(empty: Storage) -> None:
     call_command("migrate", "chronos_vectors", database=empty.alias, verbosity=0)
     before = execute(empty, "SELECT name, sql FROM sqlite_master ORDER BY name")
     execute(empty, "DROP TRIGGER chronos_vectors_words_insert")
@@ -212,13 +211,13 @@ def test_a_server_that_refuses_triggers_names_the_grant(django_db_blocker: Any) 
     server.start()
     with django_db_blocker.unblock():
         administrator, user = connect(server.url), connect(server.url.replace("root@", "app:word@"))
-        assert isinstance(administrator, OrmStorage)
+        assert isinstance(administrator.backend, OrmBackend)
         execute(administrator, "CREATE USER app@'%' IDENTIFIED BY 'word'")
         execute(administrator, "GRANT ALL ON chronos.* TO app@'%'")
         with pytest.raises(ConfigurationError, match=r"GRANT SUPER .*log_bin_trust_function_creators"):
             user.migrate()
         with pytest.raises(CommandError, match="GRANT SUPER"):  # without a traceback
-            call_command("migrate", database=user.alias, verbosity=0)  # type: ignore[attr-defined]
+            call_command("migrate", database=user.alias, verbosity=0)
         assert "triggers" in user.health().problems[0]
         execute(administrator, "SET GLOBAL log_bin_trust_function_creators = 1")
         user.migrate()

@@ -10,8 +10,9 @@ from django.conf import settings as django_settings
 from django.core.checks import Error, run_checks
 from django.db import transaction
 
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.backends.orm import OrmBackend
 from chronos_storage.exceptions import ConfigurationError, CursorExpired
+from chronos_storage.facade import Storage
 from chronos_storage.queues import outbox
 from chronos_storage.queues.handler import queue_handler
 from chronos_storage.queues.orm import OrmQueue
@@ -36,10 +37,10 @@ def test_what_is_rolled_back_was_never_published(event_queue_committed: OrmQueue
 
 
 @pytest.fixture
-def fed(alias: str, settings, transactional_db: None) -> Iterator[tuple[OrmStorage, OrmQueue]]:
+def fed(alias: str, settings, transactional_db: None) -> Iterator[tuple[Storage, OrmQueue]]:
     """A storage whose events are published."""
     settings.CHRONOS_STORAGE = configured(alias, alias)
-    storage = OrmStorage(using=alias)
+    storage = Storage(OrmBackend(using=alias))
     storage.create_session(Session(id="s"))
     queue: Any = queue_handler.only
     yield storage, queue
@@ -47,14 +48,14 @@ def fed(alias: str, settings, transactional_db: None) -> Iterator[tuple[OrmStora
 
 
 def configured(storage: str, queue: str, **options: Any) -> dict[str, Any]:
-    backend = "chronos_storage.backends.orm.OrmStorage"
+    backend = "chronos_storage.backends.orm.OrmBackend"
     return {
         "STORAGES": {"default": {"BACKEND": backend, "OPTIONS": {"USING": storage}}},
         "QUEUE": {"OPTIONS": {"USING": queue, **options}, "PUBLISH_EVENTS": True},
     }
 
 
-def test_appended_events_are_published(fed: tuple[OrmStorage, OrmQueue]) -> None:
+def test_appended_events_are_published(fed: tuple[Storage, OrmQueue]) -> None:
     storage, queue = fed
     handler = Collector()
     queue.subscribe("session:s", handler)
@@ -74,7 +75,7 @@ def test_appended_events_are_published(fed: tuple[OrmStorage, OrmQueue]) -> None
     assert [event["seq_num"] for event in handler.wait(4)] == [1, 2, 3, 4]
 
 
-def test_the_largest_payload_has_room(fed: tuple[OrmStorage, OrmQueue]) -> None:
+def test_the_largest_payload_has_room(fed: tuple[Storage, OrmQueue]) -> None:
     storage, queue = fed
     nested: Any = "l" * (4 * 1024 * 1024 - 300)
     for _ in range(100):
@@ -84,7 +85,7 @@ def test_the_largest_payload_has_room(fed: tuple[OrmStorage, OrmQueue]) -> None:
     assert entry.event["payload"] == nested
 
 
-def test_a_session_that_is_removed_takes_its_entries_along(fed: tuple[OrmStorage, OrmQueue]) -> None:
+def test_a_session_that_is_removed_takes_its_entries_along(fed: tuple[Storage, OrmQueue]) -> None:
     storage, queue = fed
     start = queue.last_cursor("session:s")
     storage.append_event(Event(session_id="s"))
@@ -98,7 +99,7 @@ def test_a_session_that_is_removed_takes_its_entries_along(fed: tuple[OrmStorage
     assert [event["seq_num"] for event in events(queue.recover("session:s", last))] == [1]
 
 
-def test_without_the_setting_nothing_is_published(event_queue: OrmQueue, storage: OrmStorage) -> None:
+def test_without_the_setting_nothing_is_published(event_queue: OrmQueue, storage: Storage) -> None:
     storage.create_session(Session(id="s"))
     storage.append_event(Event(session_id="s"))
     storage.append_events([Event(session_id="s")])
@@ -113,7 +114,7 @@ OTHERS = [alias for alias in django_settings.DATABASES if alias != "default"][:1
 def test_a_queue_in_another_database_is_refused(settings) -> None:
     settings.CHRONOS_STORAGE = configured("default", OTHERS[0])
     assert errors() == ["chronos_storage.E006"]
-    storage = OrmStorage(using="default")
+    storage = Storage(OrmBackend(using="default"))
     storage.create_session(Session(id="s"))
     for append in (
         lambda: storage.append_event(Event(session_id="s")),

@@ -27,7 +27,7 @@ def here(alias: str, settings, transactional_db: None):
     """The settings' own storage and queue are on the database under test."""
     settings.CHRONOS_STORAGE = {
         "STORAGES": {
-            "default": {"BACKEND": "chronos_storage.backends.orm.OrmStorage", "OPTIONS": {"USING": alias}},
+            "default": {"BACKEND": "chronos_storage.backends.orm.OrmBackend", "OPTIONS": {"USING": alias}},
         },
         "QUEUE": {"OPTIONS": {"USING": alias}},
     }

@@ -15,8 +15,9 @@ from django.core.management import CommandError, call_command
 from django.db import connections, transaction
 
 from chronos_storage import vector_store, vector_stores
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.backends.orm import OrmBackend
 from chronos_storage.exceptions import ConfigurationError
+from chronos_storage.facade import Storage
 from chronos_storage.records import Embedding
 from chronos_storage.testing.conformance.helpers import together
 from chronos_storage.testing.vectors.helpers import METRICS, numbers
@@ -47,7 +48,8 @@ import django
 django.setup()
 from django.conf import settings
 from chronos_storage import vector_store, vector_stores
-from chronos_storage.backends.orm import OrmStorage
+from chronos_storage.backends.orm import OrmBackend
+from chronos_storage.facade import Storage
 from chronos_storage.exceptions import ConfigurationError
 from chronos_storage.records import Embedding
 from chronos_storage.vectors.stores import database_store
@@ -139,7 +141,7 @@ def test_without_pgvector_migrate_says_what_to_install(settings) -> None:
         call_command("migrate", "chronos_vectors", database="postgres15", verbosity=0)
     settings.DATABASE_ROUTERS = routers
     call_command("migrate", database="postgres15", verbosity=0)
-    assert OrmStorage(using="postgres15").health().ok
+    assert Storage(OrmBackend(using="postgres15")).health().ok
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-"""The storage over documents: the contract written once, for every store that has the primitives of a `Driver`."""
+"""Records as documents: what a `Backend` does, written once for every store that has the primitives of a `Driver`."""
 
 from __future__ import annotations
 
-from .driver import Driver
-from .memory import MemoryStorage
-from .storage import DocumentStorage
+from .backend import DocumentBackend
+from .driver import Document, Driver, Entry, Key, Write
+from .memory import MemoryBackend
 
-__all__ = ["DocumentStorage", "Driver", "MemoryStorage"]
+__all__ = ["Document", "DocumentBackend", "Driver", "Entry", "Key", "MemoryBackend", "Write"]

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ... import codec
-from ...chains.numbering import chain_of
 from ...chains.verification import verify_chain
-from ...records import Verdict
+from ...records import Record, Verdict
 from .base import DocumentBase
 from .bodies import decode
-from .places import place_of
-from .series import AUDIT_LOGS, EVENTS
-
-_PARTITIONS = {"event": "session", "audit_log": "chain"}
+from .indexes import KIND_OF, place_of, series_of
+from .series import SERIES
 
 
 class _Chain(NamedTuple):
@@ -27,16 +23,12 @@ class _Chain(NamedTuple):
 
 
 class ChainMethods(DocumentBase):
-    def verify_events(self, session_id: str) -> Verdict:
-        return self._verify(EVENTS, codec.string(session_id, "session_id"))
+    def verify(self, record: type[Record], chain: str) -> Verdict:
+        return self._verify(SERIES[record], chain)
 
-    def verify_audit_logs(self, session_id: str | None = None, *, agent_id: str | None = None) -> Verdict:
-        return self._verify(AUDIT_LOGS, chain_of(session_id, agent_id))
-
-    def verify_all(self) -> Iterator[Verdict]:
-        for series in (EVENTS, AUDIT_LOGS):
-            for head in self.walk(("head", series.kind)):
-                yield self._verify(series, head.key[2])
+    def chains(self, record: type[Record]) -> Iterator[str]:
+        for head in self.walk(("head", KIND_OF[record])):
+            yield head.key[2]
 
     def _verify(self, series: Any, owner: str) -> Verdict:
         while True:
@@ -56,7 +48,7 @@ class ChainMethods(DocumentBase):
 
     def _rows(self, series: Any, owner: str) -> Iterator[tuple[Any, str]]:
         """The chain's records by number, each with the text of its JSON."""
-        partition = (series.kind, _PARTITIONS[series.kind], owner)
+        partition = series_of(series.kind, owner)
         for document in self.walk(partition):
             record = decode(series.record, document.body)
             place = next(entry.sort for entry in document.entries if entry.partition == partition)

@@ -1,4 +1,4 @@
-"""The few primitives that a store of documents must have for `DocumentStorage` to keep the contract over it.
+"""The few primitives that a store of documents must have for `DocumentBackend` to work over it.
 
 A document is a text under a key, with its entries in ordered indexes; all of it is written, and removed, as one. Three
 primitives do the work: `read` by key, `scan` of an index from a place on, and `commit`: several conditional writes, all
@@ -9,31 +9,6 @@ numbers are taken by writing its head, "if unchanged", in the same commit as wha
 
 The text is JSON and opaque to a driver, which must give it back to the letter: numbers and the order of keys count.
 What is looked for is in the keys and entries alone.
-
-How each kind of store can be a driver:
-
-Memory
-    Dictionaries and sorted lists under one lock.
-Files
-    A file a document, a folder an index, their names encoded. A commit holds a lock file, checks what it found, writes
-    a journal of what will be, syncs it and renames it into place: from then on it is done, and whoever takes the lock
-    after a crash applies the journal that is left. Readers check the journal's name before and after.
-Redis
-    A hash a document (text, version, entries), a sorted set of equal scores an index, read by `ZRANGEBYLEX`. A commit
-    is one Lua script, or `WATCH` on its keys and `MULTI`; on a cluster, all keys under one hash tag.
-MongoDB
-    A MongoDB document a document, its entries in an array with a multikey index on partition and sort (simple binary
-    collation). A commit of one write is a conditional update; of several, a transaction, so a replica set is needed (of
-    one member will do), in which a mere condition is written too, for reads lock nothing.
-DynamoDB
-    An item a document and, because secondary indexes are only eventually consistent, an item an entry, all read
-    consistently. A commit is one `TransactWriteItems` of conditional puts, deletes and checks, up to 100 items. A
-    larger one writes its items first as pending, under the name of a commit record whose one conditional write is what
-    makes them count; who meets a pending item looks at that record. A query that overlaps a transaction may see half
-    of it, so there, too, items name their commit until it is known to be done. A text of more than 400 KB is split over
-    several items. Keys and partitions are compared for equality only, so they are hashed, as they can be longer than
-    2,048 bytes; of a place of more than 1,024 bytes the end is, and the few that begin alike are sorted when they are
-    read.
 """
 
 from __future__ import annotations

@@ -6,19 +6,17 @@ from itertools import groupby
 from typing import Any
 
 from ...chains.numbering import extend_chain, not_stored, require_complete
-from ...exceptions import AlreadyExists
-from ...records import AuditLog, Checkpoint, Event, MemoryRecord, Message, Record, Session
+from ...records import Checkpoint, Event, MemoryRecord, Message, Record, Session
+from ...refusals import Reason, Refused
 from .checkpoints import CheckpointMethods
 from .driver import Entry
-from .memory_records import MemoryMethods
-from .places import entries_of, key_of
-from .series import AUDIT_LOGS, EVENTS, MESSAGES, Series
+from .indexes import entries_of, key_of
+from .series import SERIES
+from .upserts import put_in_place
 from .work import Work, gate_key, head_key
 
-_SERIES: dict[type[Record], Series[Any]] = {Message: MESSAGES, Event: EVENTS, AuditLog: AUDIT_LOGS}
 
-
-class LoadMethods(CheckpointMethods, MemoryMethods):
+class LoadMethods(CheckpointMethods):
     def load_into(self, work: Work, given: list[Record]) -> int:
         """Store what is new of these records; returns how many."""
         count = 0
@@ -34,7 +32,8 @@ class LoadMethods(CheckpointMethods, MemoryMethods):
     def _new(self, work: Work, record_type: type[Any], given: list[Any]) -> list[Any]:
         work.fetch(map(key_of, given))
         stored = {key: work.get(record_type, *key) for key in map(key_of, given)}
-        return not_stored(given, {key: record for key, record in stored.items() if record is not None}, key_of)
+        _, new = not_stored(given, {key: record for key, record in stored.items() if record is not None}, key_of)
+        return new
 
     def _number(self, work: Work, record_type: type[Any], new: list[Any], taken: set[Entry]) -> None:
         """See that the numbers of new records are free and fit, and move the heads of their series."""
@@ -44,11 +43,11 @@ class LoadMethods(CheckpointMethods, MemoryMethods):
                 work.require_open(record.session_id, deleted_too=True)
         if record_type is Checkpoint:
             for record in new:
-                head = self.series_head(work, record)
+                head = self._series_head(work, record)
                 self._require_free(record, head, taken)
                 head.seq_num = max(head.seq_num, record.seq_num)
                 head.count += 1
-        elif series := _SERIES.get(record_type):
+        elif series := SERIES.get(record_type):
             work.fetch(head_key(series.kind, series.owner(record)) for record in new)
             heads = {owner: work.head(series.kind, owner) for owner in map(series.owner, new)}
             if record_type is Message:
@@ -60,13 +59,13 @@ class LoadMethods(CheckpointMethods, MemoryMethods):
 
     def _require_free(self, record: Any, head: Any, taken: set[Entry]) -> None:
         place = entries_of(record)[0]
-        if place in taken or (record.seq_num <= head.seq_num and self.is_taken(place.partition, record.seq_num)):
-            raise AlreadyExists(f"number {record.seq_num} of the session is taken by another record")
+        if place in taken or (record.seq_num <= head.seq_num and self._is_taken(place.partition, record.seq_num)):
+            raise Refused(Reason.NUMBER_TAKEN, type(record), record.session_id)
         taken.add(place)
 
     def _store(self, work: Work, record: Any) -> None:
         if isinstance(record, MemoryRecord):
-            self.place(work, record)
+            put_in_place(work, record)
             return
         work.put(record)
         if isinstance(record, Session):

@@ -1,4 +1,4 @@
-"""The driver that keeps documents in this process's memory, and the storage over it."""
+"""The driver that keeps documents in this process's memory, and the backend over it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from operator import itemgetter
 
 from ...exceptions import RetryTransaction
 from ...forks import PerProcess
+from .backend import DocumentBackend
 from .driver import Document, Driver, Entry, Key, Write
-from .storage import DocumentStorage
 
 #: Seconds that another thread's transaction is waited for.
 _PATIENCE = 30
@@ -162,14 +162,14 @@ class MemoryDriver(Driver, PerProcess):
 _named: dict[str, MemoryDriver] = {}
 
 
-class MemoryStorage(DocumentStorage):
-    """`Storage` in this process's memory: for tests, for what may be forgotten, and to try things out.
+class MemoryBackend(DocumentBackend):
+    """Records in this process's memory: for tests, for what may be forgotten, and to try things out.
 
     Threads may share one. A transaction keeps all other threads waiting, readers too, until it ends; whoever has waited
     for half a minute gets `RetryTransaction`.
 
     Args:
-        name: storages of the same name share what they keep, until the process ends; without one it is this object's.
+        name: backends of the same name share what they keep, until the process ends; without one it is this object's.
     """
 
     supports_transactions = True
@@ -179,7 +179,10 @@ class MemoryStorage(DocumentStorage):
         self._memory = _named.setdefault(name, MemoryDriver(name)) if name else MemoryDriver()
         super().__init__(self._memory)
 
-    def atomic(self) -> AbstractContextManager[None]:
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+    def transaction(self) -> AbstractContextManager[None]:
         return self._memory.transaction()
 
     def after_commit(self, call: Callable[[], object]) -> None:

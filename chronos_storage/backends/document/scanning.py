@@ -5,94 +5,100 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
-from ... import codec, records
 from ...chains.numbering import audit_chain
-from ...records import AuditLog, Checkpoint, Container, Event, Image, Message, Record, Session
-from ..arguments import choice
+from ...records import AuditLog, Checkpoint, Container, Image, Record, Session
 from .base import DocumentBase
 from .driver import Key
-from .places import place_of
+from .indexes import KIND_OF, OF_SESSION, Index, place_of, series_of
+
+R = TypeVar("R", bound=Record)
 
 #: Of many walks that are merged, each takes so many at a time.
 _FEW = 20
+_ALL = Index(("id",))
+_CHAINED = Index(("chain", "seq_num"), ("user_id",))
 
 
 class ScanMethods(DocumentBase):
-    def scan(self, kind: str, *, user_id: str | None = None, after: Record | None = None) -> Iterator[Any]:
-        kind = codec.string(kind, "kind")
-        record = choice(kind, "kind", records.KINDS)
-        after = None if after is None else record.of(after, "after").cleaned()
-        user_id = None if user_id is None else codec.string(user_id, "user_id")
-        if record in (Message, Event, Checkpoint):
-            sessions = self._ids(("session",) if user_id is None else ("session", "user", user_id), after)
-            return self._of_sessions(record, kind, sessions, after)
-        if record is AuditLog:
-            return self._audit_logs(after) if user_id is None else self._audit_logs_of(user_id, after)
-        above = None if after is None else after.id
+    def scan(self, record: type[R], user_id: str | None, after: R | None) -> Iterator[R]:
+        found: Any
+        if issubclass(record, OF_SESSION):
+            found = self._of_sessions(record, self._session_ids(user_id, after), after)
+        elif record is AuditLog:
+            found = self._audit_logs(after) if user_id is None else self._audit_logs_of(user_id, after)
+        else:
+            found = self._by_id(record, user_id, None if after is None else after.id)
+        walk: Iterator[R] = found
+        return walk
+
+    def _by_id(self, record: type[R], user_id: str | None, above: str | None) -> Iterator[R]:
+        kind = KIND_OF[record]
         if user_id is None:
-            return self.records(record, (kind,), above=above)
+            return self.records(record, _ALL.partition(kind, {}), above=above)
         if record in (Container, Image):
             return iter(())
-        partitions = [] if kind == "trace" else [(kind, "user", user_id)]
+        owned = [] if kind == "trace" else [_by("user_id", kind, user_id)]
         if record is not Session:
-            partitions += [(kind, "session", id) for id in self._ids(("session", "user", user_id))]
-        walks = [self.records(record, partition, above=above, page=_FEW) for partition in partitions]
+            owned += [_by("session_id", kind, id) for id in self._session_ids(user_id)]
+        walks = [self.records(record, partition, above=above, page=_FEW) for partition in owned]
         return _merged(walks, lambda found: found.id)
 
-    def _ids(self, partition: Key, after: Any = None) -> Iterator[str]:
+    def _session_ids(self, user_id: str | None, after: Any = None) -> Iterator[str]:
         """The ids of sessions in order, from the one that `after` belongs to on."""
+        above = None
         if after is not None:
-            if self._driver.read([("session", after.session_id)]):
-                yield after.session_id
             above = after.session_id
-        else:
-            above = None
+            if self.driver.read([("session", above)]):
+                yield above
+        partition = _ALL.partition("session", {}) if user_id is None else _by("user_id", "session", user_id)
         for document in self.walk(partition, above=above):
             yield document.key[-1]
 
-    def _of_sessions(self, record: Any, kind: str, sessions: Iterator[str], after: Any) -> Iterator[Any]:
+    def _of_sessions(self, record: Any, sessions: Iterator[str], after: Any) -> Iterator[Any]:
         for session_id in sessions:
-            for partition in self._series_of(kind, session_id):
+            for namespace in self._namespaces(session_id) if record is Checkpoint else ("",):
                 above = None
                 if after is not None and after.session_id == session_id:
-                    if kind == "checkpoint" and partition[-1] < after.namespace:
+                    reached = getattr(after, "namespace", "")
+                    if namespace < reached:
                         continue
-                    if kind != "checkpoint" or partition[-1] == after.namespace:
+                    if namespace == reached:
                         above = place_of(after.seq_num)
-                yield from self.records(record, partition, above=above)
+                yield from self.records(record, series_of(KIND_OF[record], session_id, namespace), above=above)
 
-    def _series_of(self, kind: str, session_id: str) -> Iterator[Key]:
-        if kind != "checkpoint":
-            yield (kind, "session", session_id)
-            return
+    def _namespaces(self, session_id: str) -> Iterator[str]:
         for head in self.walk(("head", "checkpoint", session_id)):
-            yield ("checkpoint", "series", session_id, head.key[-1])
+            yield head.key[-1]
 
     def _audit_logs(self, after: Any) -> Iterator[AuditLog]:
         chain = None
         if after is not None:
-            chain = audit_chain(after.session_id, after.agent_id)
-            yield from self._chain(chain, after.seq_num)
+            chain, seq_num = _place(after)
+            yield from self._chain(chain, seq_num)
         for head in self.walk(("head", "audit_log"), above=chain):
             yield from self._chain(head.key[2])
 
     def _audit_logs_of(self, user_id: str, after: Any) -> Iterator[AuditLog]:
         place = ("", 0) if after is None else _place(after)
-        above = None if after is None else f"{place[0]}\x00{place_of(place[1])}"
+        above = None if after is None else place_of(*place)
 
         def in_sessions() -> Iterator[AuditLog]:
-            for id in self._ids(("session", "user", user_id)):
+            for id in self._session_ids(user_id):
                 chain = audit_chain(id, None)
                 if chain >= place[0]:
                     yield from self._chain(chain, place[1] if chain == place[0] else 0)
 
-        named = self.records(AuditLog, ("audit_log", "user", user_id), above=above)
+        named = self.records(AuditLog, _CHAINED.partition("audit_log", {"user_id": user_id}), above=above)
         return _merged([named, in_sessions()], _place)
 
     def _chain(self, chain: str, after_seq: int = 0) -> Iterator[AuditLog]:
-        return self.records(AuditLog, ("audit_log", "chain", chain), above=place_of(after_seq))
+        return self.records(AuditLog, series_of("audit_log", chain), above=place_of(after_seq))
+
+
+def _by(name: str, kind: str, value: str) -> Key:
+    return Index(("id",), (name,)).partition(kind, {name: value})
 
 
 def _place(log: AuditLog) -> tuple[str, int]:

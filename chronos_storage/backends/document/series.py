@@ -1,15 +1,19 @@
-"""Numbered series of records over documents."""
+"""Numbered series of records over documents, and spans, which are appended too."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from ... import records
 from ...chains import numbering
-from ...chains.numbering import Numbered, assign_numbers
+from ...chains.numbering import Numbered, assign_numbers, not_stored
+from ...records import Message, Record, Session, Trace
+from .base import DocumentBase
 from .driver import Key
-from .places import key_of
+from .indexes import key_of
 from .work import Work, gate_key, head_key
 
 R = TypeVar("R", bound=Any)
@@ -36,7 +40,7 @@ class Series(Numbered[R], Generic[R]):
         """Read at once all that appending needs; returns which of these records are stored already, by key."""
         owners = dict.fromkeys(map(self.owner, given))
         keys = [key for owner in owners for key in self.needs(owner)]
-        named = {key_of(record): self.key(record) for record in given if record.id}
+        named = {key_of(record): self.key(record) for record in given}
         work.fetch([*keys, *named])
         found = {key: work.get(self.record, *place) for place, key in named.items()}
         return {key: record for key, record in found.items() if record is not None}
@@ -57,7 +61,19 @@ class _AuditLogs(numbering.AuditLogs, Series[records.AuditLog]):
     record, kind, of_session = records.AuditLog, "audit_log", False
 
 
-MESSAGES, EVENTS, AUDIT_LOGS = _Messages(), _Events(), _AuditLogs()
+#: By type of record.
+SERIES: dict[type[Record], Series[Any]] = {series.record: series for series in (_Messages(), _Events(), _AuditLogs())}
+
+
+class SeriesMethods(DocumentBase):
+    def append(self, record: type[R], given: Sequence[R], expected_seq: int | None = None) -> tuple[list[R], list[R]]:
+        with self.work() as work:
+            if record is Trace:
+                return _store_spans(work, given)
+            stored, new = append(work, SERIES[record], given, expected_seq)
+            if record is Message:
+                _move_activity(work, new)
+        return stored, new
 
 
 def append(
@@ -66,7 +82,7 @@ def append(
     """Put records at the end of their series; what is stored already with the same content is left as it is.
 
     Args:
-        given: cleaned; what is new is completed.
+        given: checked, with ids; they are not changed.
         expected_seq: the last number of the (one) series, if something new is to be appended.
 
     Returns:
@@ -74,18 +90,41 @@ def append(
 
     Raises:
         AlreadyExists: an id that is taken by other content.
-        NotFound: a session that isn't there or is soft-deleted.
+        Refused: MISSING or DELETED, a session.
         SequenceConflict: the last number is another, or a record's own number isn't the next.
     """
-    named = {id(record) for record in given if record.id}
     known = series.fetch(work, given)
     heads = {owner: work.head(series.kind, owner) for owner in map(series.owner, given)}
     if series.of_session:
         for owner in heads:
             work.require_open(owner)
-    result, new = assign_numbers(series, given, heads, known, expected_seq)
+    result, new = assign_numbers(series, list(map(copy, given)), heads, known, expected_seq)
     for head, record in new:
         series.seal(head, record)
         head.count += 1
-        work.put(record, fresh=id(record) not in named)
+        work.put(record)
     return result, [record for _, record in new]
+
+
+def _move_activity(work: Work, new: list[Any]) -> None:
+    newest: dict[str, datetime] = {}
+    for message in new:
+        newest[message.session_id] = max(message.created_at, newest.get(message.session_id, message.created_at))
+    for session_id, moment in newest.items():
+        session: Any = work.get(Session, "session", session_id)
+        if moment > session.last_activity_at:
+            session.last_activity_at = moment
+            work.put(session)
+
+
+def _store_spans(work: Work, given: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    work.fetch(map(key_of, given))
+    known = {trace.id: work.get(Trace, "trace", trace.id) for trace in given}
+    stored, new = not_stored(given, {id: trace for id, trace in known.items() if trace is not None}, _id)
+    for trace in new:
+        work.put(trace)
+    return stored, new
+
+
+def _id(record: Any) -> Any:
+    return record.id

@@ -2,55 +2,23 @@
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import wraps
-from itertools import count
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import TypeVar
 
 from ... import codec
 from ...chains.hashing import ZERO
-from ...exceptions import NotFound, RetryTransaction
-from ...records import Record
+from ...records import Record, Session
+from ...refusals import Reason, Refused
 from .bodies import decode, encode
 from .driver import Document, Driver, Entry, Key, Write
-from .places import entries_of, key_of
+from .indexes import entries_of, key_of
 
-P = ParamSpec("P")
-T = TypeVar("T")
-S = TypeVar("S", bound="Any")
 R = TypeVar("R", bound=Record)
-
-#: Seconds that a write is attempted for while other writers are always faster.
-_PATIENCE = 30
 
 
 class Conflict(Exception):
     """Another writer was faster."""
-
-
-def retried(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
-    """A method that begins again, after a short while of random length, where another writer was faster.
-
-    Raises:
-        RetryTransaction: others always were, for half a minute.
-    """
-
-    @wraps(method)
-    def call(self: S, *args: P.args, **kwargs: P.kwargs) -> T:
-        deadline = time.monotonic() + _PATIENCE
-        for attempt in count():
-            try:
-                return method(self, *args, **kwargs)
-            except Conflict:
-                if time.monotonic() > deadline:
-                    raise RetryTransaction from None
-            time.sleep(random.uniform(0, 0.001 * 2 ** min(attempt, 6)))  # noqa: S311
-        raise AssertionError("count() does not end")
-
-    return cast(Callable[Concatenate[S, P], T], call)
 
 
 @dataclass(slots=True)
@@ -123,8 +91,6 @@ class Work:
     """What is read and to be written, until `commit`."""
 
     driver: Driver
-    #: What to call once it is committed.
-    then: list[Callable[[], object]] = field(default_factory=list)
     _was: dict[Key, Document | None] = field(default_factory=dict)
     _now: dict[Key, Document | None] = field(default_factory=dict)
     _heads: dict[Key, Head] = field(default_factory=dict)
@@ -197,13 +163,13 @@ class Work:
         """See that a session takes more, until the commit.
 
         Raises:
-            NotFound: it isn't there or, unless `deleted_too`, is soft-deleted.
+            Refused: MISSING or, unless `deleted_too`, DELETED.
         """
         gate = self.document(gate_key(session_id))
         if gate is None:
-            raise NotFound(f"there is no session {session_id!r}")
+            raise Refused(Reason.MISSING, Session, session_id)
         if not deleted_too and not codec.loads(gate.body):
-            raise NotFound(f"session {session_id!r} is deleted")
+            raise Refused(Reason.DELETED, Session, session_id)
 
     def set_gate(self, session_id: str, is_open: bool) -> None:
         """Open or close a session's gate; it counts as changed in either case."""

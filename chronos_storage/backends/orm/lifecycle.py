@@ -5,24 +5,24 @@ import time
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import groupby, islice
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.management import CommandError, call_command
 from django.db import Error, connections, router
 from django.db.models.query import QuerySet
 
-from ... import codec, compat, records
+from ... import compat, records
 from ...exceptions import ConfigurationError, StoreFailure
 from ...ledger import triggers
 from ...ledger.mapping import TABLES, Table
 from ...migrated import remedy
 from ...models import Session
 from ...records import Health, Record
-from ...transactions import attempt
-from ..arguments import choice, of_any_kind
 from .base import OrmBase
 from .loading import load_some
 from .pages import iterate
+
+R = TypeVar("R", bound=Record)
 
 _APP = "chronos_storage"
 _BATCH = 500
@@ -37,13 +37,11 @@ _WALKS: dict[type[Record], tuple[str, ...]] = {
 
 
 class LifecycleMethods(OrmBase):
-    def scan(self, kind: str, *, user_id: str | None = None, after: Record | None = None) -> Iterator[Any]:
-        record = choice(kind, "kind", records.KINDS)
-        after = None if after is None else record.of(after, "after").cleaned()
+    def scan(self, record: type[R], user_id: str | None, after: R | None) -> Iterator[R]:
         table, order = TABLES[record], _WALKS.get(record, ("id",))
         if user_id is None:
-            return iterate(table, self.rows(table), *order, after=after)
-        return self._scan_owned(table, order, codec.string(user_id, "user_id"), after)
+            return iterate(table, self._rows(table), *order, after=after)
+        return self._scan_owned(table, order, user_id, after)
 
     def _scan_owned(
         self, table: Table[Any], order: tuple[str, ...], user_id: str, after: Record | None
@@ -62,61 +60,61 @@ class LifecycleMethods(OrmBase):
         """The rows of a user and of their sessions, in parts that an index finds: joined, whole tables may be read."""
         if table.record in (records.Container, records.Image):
             return
-        rows = self.rows(table)
+        rows = self._rows(table)
         if "user_id" in table.names:
             yield rows.filter(user_id=user_id)
         if "session_id" in table.names:
-            sessions = Session.objects.using(self.alias).filter(user_id=user_id).values_list("id", flat=True)
-            ids: list[str] = attempt(self.alias, partial(list, sessions.order_by("id")))
+            sessions = Session.objects.using(self.using).filter(user_id=user_id).values_list("id", flat=True)
+            ids: list[str] = self.run(partial(list, sessions.order_by("id")))
             for start in range(0, len(ids), _BATCH):
                 yield rows.filter(session_id__in=ids[start : start + _BATCH])
 
     def load(self, records: Iterable[Record]) -> int:
         if isinstance(records, Iterator):  # it can't be gone through again
-            with self.atomic():
-                return attempt(self.alias, partial(self._load, records))
+            with self.transaction():
+                return self.run(partial(self._load, records))
         counts: list[int] = []
 
         def write() -> int:
-            with self.transaction():
+            with self._atomic():
                 counts.append(self._load(records))
             return counts[-1]
 
         # Once a connection was lost, what had been new before may be what is stored already now.
-        return attempt(self.alias, write, again=lambda: max(write(), *counts))
+        return self.run(write, lambda: max(write(), *counts))
 
     def _load(self, records: Iterable[Record]) -> int:
         count = 0
-        for record_type, group in groupby(of_any_kind(records), type):
+        for record_type, group in groupby(records, type):
             while batch := list(islice(group, _BATCH)):
-                count += load_some(self.alias, record_type, batch)
+                count += load_some(self.using, record_type, batch)
         return count
 
     def migrate(self) -> None:
-        if not router.allow_migrate(self.alias, _APP, model_name="session", model=Session):
-            raise ConfigurationError(f"a database router forbids to make the tables in {self.alias!r}")
+        if not router.allow_migrate(self.using, _APP, model_name="session", model=Session):
+            raise ConfigurationError(f"a database router forbids to make the tables in {self.using!r}")
         try:
-            call_command("migrate", _APP, database=self.alias, interactive=False, verbosity=0)
+            call_command("migrate", _APP, database=self.using, interactive=False, verbosity=0)
         except CommandError as error:
             raise ConfigurationError(str(error)) from error
         except Error as error:
             problem = str(error).partition("\n")[0]
-            raise StoreFailure(f"the database {self.alias!r} can't be migrated: {problem}") from error
+            raise StoreFailure(f"the database {self.using!r} can't be migrated: {problem}") from error
 
     def close(self) -> None:
-        connection = connections[self.alias]
+        connection = connections[self.using]
         if not compat.in_transaction(connection):
             connection.close()
 
     def health(self) -> Health:
         backend = f"{type(self).__module__}.{type(self).__qualname__}"
         try:
-            return attempt(self.alias, partial(self._health, backend))
+            return self.run(partial(self._health, backend))
         except Exception as error:  # whatever it is, this is the place to tell it
             return Health(backend=backend, problems=(str(error.__cause__ or error),))
 
     def _health(self, backend: str) -> Health:
-        connection = connections[self.alias]
+        connection = connections[self.using]
         compat.connect(connection)
         start = time.perf_counter()
         with connection.cursor() as cursor:
@@ -130,8 +128,8 @@ class LifecycleMethods(OrmBase):
         )
 
     def _problems(self) -> Iterator[str]:
-        if count := compat.unapplied(self.alias, _APP):
-            yield f"{count} migrations are not applied: {remedy(self.alias)}"
-        elif missing := triggers.missing(self.alias):
+        if count := compat.unapplied(self.using, _APP):
+            yield f"{count} migrations are not applied: {remedy(self.using)}"
+        elif missing := triggers.missing(self.using):
             names = ", ".join(missing)
-            yield f"the ledger's triggers or functions are missing or outdated ({names}): {remedy(self.alias)}"
+            yield f"the ledger's triggers or functions are missing or outdated ({names}): {remedy(self.using)}"

@@ -8,12 +8,12 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from ...chains.numbering import extend_chain, not_stored, require_complete
-from ...exceptions import AlreadyExists
 from ...ledger.heads import lock_heads, lock_sessions
 from ...ledger.mapping import TABLES, Table
 from ...ledger.series import AUDIT_CHAIN, EVENT_CHAIN, MESSAGE_SERIES, Series
 from ...models import Head
 from ...records import AuditLog, Checkpoint, Event, Message, Record
+from ...refusals import Reason, Refused
 from ...snapshots import current, refuse_unseen
 
 _SERIES: dict[type[Record], Series[Any]] = {Message: MESSAGE_SERIES, Event: EVENT_CHAIN, AuditLog: AUDIT_CHAIN}
@@ -36,7 +36,7 @@ def _load_unnumbered(using: str, table: Table[Any], given: list[Any]) -> int:
     while True:
         known = {record.id: record for record in table.fetch(current(rows))}
         count = len(known)
-        new = not_stored(given, known, lambda record: record.id)
+        _, new = not_stored(given, known, lambda record: record.id)
         try:
             with transaction.atomic(using=using):
                 table.insert(using, new)
@@ -44,8 +44,7 @@ def _load_unnumbered(using: str, table: Table[Any], given: list[Any]) -> int:
             if count == seen:
                 for record in new:
                     refuse_unseen(using, table.row(record))
-                name = table.record.__name__
-                raise AlreadyExists(f"a {name} with the same key is stored under another id") from error
+                raise Refused(Reason.TAKEN, table.record, new[0].id) from error
             seen = count
         else:
             return len(new)
@@ -54,12 +53,12 @@ def _load_unnumbered(using: str, table: Table[Any], given: list[Any]) -> int:
 def _load_series(using: str, series: Series[Any], given: list[Any]) -> int:
     owners = {series.owner(record) for record in given}
     heads = lock_heads(using, series.kind, owners, deleted_too=True)
-    new = not_stored(given, series.stored(using, given), series.key)
+    _, new = not_stored(given, series.stored(using, given), series.key)
     sealed = extend_chain(series, new, heads)
     try:
         series.write(using, sealed)
     except IntegrityError as error:
-        raise AlreadyExists("a number of the session is taken by another record") from error
+        raise Refused(Reason.NUMBER_TAKEN, series.table.record, new[0].session_id) from error
     Head.objects.using(using).bulk_update(heads.values(), ["seq_num", "hash"])
     return len(new)
 
@@ -81,7 +80,7 @@ def _load_checkpoints(using: str, table: Table[Any], given: list[Checkpoint]) ->
         ids = [record.id for record in given if record.session_id == session_id]
         for record in table.fetch(current(rows.filter(session_id=session_id, checkpoint_id__in=ids))):
             known[record.session_id, record.id] = record
-    new = not_stored(given, known, lambda record: (record.session_id, record.id))
+    _, new = not_stored(given, known, lambda record: (record.session_id, record.id))
     for record in new:
         head = heads[record.namespace][record.session_id]
         head.seq_num = max(head.seq_num, record.seq_num)
@@ -90,5 +89,5 @@ def _load_checkpoints(using: str, table: Table[Any], given: list[Checkpoint]) ->
     try:
         table.insert(using, new)
     except IntegrityError as error:
-        raise AlreadyExists("a checkpoint's number is taken by another") from error
+        raise Refused(Reason.NUMBER_TAKEN, Checkpoint, new[0].session_id) from error
     return len(new)

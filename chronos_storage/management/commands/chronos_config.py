@@ -14,6 +14,7 @@ from ... import Storage, storages
 from ...backends.handler import DEFAULT_ALIAS
 from ...config import Place, read
 from ...exceptions import ChronosError
+from ...facade.stores import over
 from ..terminal import Progress, one_line, stoppable
 
 
@@ -63,5 +64,5 @@ def _problems(place: Place | None) -> Iterator[str]:
 
 def _open(place: Place) -> Storage:
     options = place.entry.get("OPTIONS", {})
-    storage: Storage = import_string(place.entry["BACKEND"])(**{name.lower(): options[name] for name in options})
-    return storage
+    made = import_string(place.entry["BACKEND"])(**{name.lower(): options[name] for name in options})
+    return over(made, place.backend)

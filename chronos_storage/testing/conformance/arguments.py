@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from ... import records
-from ...backends.base import PurgePermit, Storage
+from ...chains.permit import PurgePermit
 from ...exceptions import InvalidRecord
+from ...facade import Storage
 from .helpers import Unasked, case, cases
 from .samples import NAIVE
 

@@ -11,8 +11,8 @@ from typing import Any, ParamSpec, TypeVar
 import pytest
 from asgiref.sync import async_to_sync
 
-from ...backends.base import Storage
 from ...exceptions import AlreadyExists, InvalidRecord, NotFound, NotSupported, SequenceConflict
+from ...facade import Storage
 from ...records import AuditLog, Checkpoint, Container, Event, Image, MemoryRecord, Message, Session, Trace
 from .helpers import case, column, needs_transactions, open_session, populate, write
 from .samples import complete_session, full

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from ...backends.base import Storage
 from ...exceptions import SequenceConflict
+from ...facade import Storage
 from ...records import AuditLog, Verdict
 from .helpers import column, everything, open_session
 from .samples import at

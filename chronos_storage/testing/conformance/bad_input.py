@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ...backends.base import Storage
 from ...codec import MAX_INDEXED, MAX_JSON_BYTES, MAX_RECORD_BYTES, MAX_TEXT
 from ...exceptions import AlreadyExists, AmbiguousId, InvalidRecord, NotFound, SequenceConflict
+from ...facade import Storage
 from ...records import (
     KINDS,
     AuditLog,

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ...backends.base import Storage
 from ...exceptions import AlreadyExists, AmbiguousId, InvalidRecord, NotFound
+from ...facade import Storage
 from ...records import Checkpoint, Event
 from .helpers import column, everything, exactly, open_session, populate, say
 from .samples import at

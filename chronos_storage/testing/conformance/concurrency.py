@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from itertools import chain
 
-from ...backends.base import Storage
 from ...exceptions import SequenceConflict
+from ...facade import Storage
 from ...records import AuditLog, Checkpoint, Event, Message
 from .helpers import PATIENCE, THREADS, column, open_session, together, writers
 

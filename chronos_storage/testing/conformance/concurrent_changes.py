@@ -8,9 +8,9 @@ import time
 from functools import partial
 from itertools import chain
 
-from ...backends.base import Storage
-from ...backends.document import MemoryStorage
+from ...backends.document import MemoryBackend
 from ...exceptions import AlreadyExists, InvalidRecord, NotFound, RetryTransaction
+from ...facade import Storage
 from ...records import Checkpoint, Container, Event, Image, MemoryRecord, Message, Session
 from .helpers import (
     PATIENCE,
@@ -116,7 +116,7 @@ class ConcurrentChangeContract:
         assert [storage.get_checkpoint(checkpoint.id) for checkpoint in saved] == saved
 
     def test_the_same_records_loaded_at_once_are_stored_once(self, storage_committed: Storage) -> None:
-        storage, source = storage_committed, MemoryStorage()
+        storage, source = storage_committed, Storage(MemoryBackend())
         for record in (Container(), Image()):
             write(source, record)
         populate(source)

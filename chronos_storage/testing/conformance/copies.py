@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ...backends.base import Storage
 from ...exceptions import AlreadyExists, InvalidRecord, NotFound
+from ...facade import Storage
 from ...records import KINDS, AuditLog, Checkpoint, Container, Event, Image, MemoryRecord
 from .helpers import case, column, everything, open_session, populate, say, write
 from .samples import NAIVE, ODD_STRINGS, at, bare, complete_session, full

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ...backends.base import Storage
 from ...exceptions import AlreadyExists, AmbiguousId, InvalidRecord, NotFound
+from ...facade import Storage
 from ...records import Checkpoint, Event, Message, Session
 from .helpers import case, column, everything, open_session, populate, say, together
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ...backends.base import Storage
 from ...exceptions import InvalidRecord, NotFound, SequenceConflict
+from ...facade import Storage
 from ...records import Event
 from .helpers import column, everything, open_session
 from .samples import at

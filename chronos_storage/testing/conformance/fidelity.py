@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ...backends.base import Storage
 from ...exceptions import AmbiguousId
+from ...facade import Storage
 from ...records import KINDS, Event, MemoryRecord, Session, Trace
 from .helpers import alike, exactly, open_session, read, write
 from .samples import ODD_JSON, ODD_STRINGS, UNFILTERABLE, at, bare, full, nested

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 import pytest
 
-from ...backends.base import Storage
+from ...facade import Storage
 from ...records import (
     KINDS,
     AuditLog,

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ...backends.base import Storage
 from ...exceptions import InvalidRecord, NotFound
+from ...facade import Storage
 from ...records import Container, Image
 from .helpers import alike, column, everything, open_session, read, write
 from .samples import ODD_JSON, at, full

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from ...backends.base import Storage
 from ...exceptions import ChronosError
+from ...facade import Storage
 from ...records import AuditLog, Event, Verdict
 from .helpers import column, everything, failing, needs_transactions, open_session, populate
 

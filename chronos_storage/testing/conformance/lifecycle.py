@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ...backends.base import Storage
 from ...exceptions import NotSupported
+from ...facade import Storage
 from ...records import Event, Message
 from .helpers import column, everything, failing, needs_transactions, open_session, populate
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ...backends.base import Storage
-from ...backends.document import MemoryStorage
+from ...backends.document import MemoryBackend
 from ...exceptions import InvalidRecord
+from ...facade import Storage
 from ...records import AuditLog, Event
 from .helpers import Unasked, case, column, everything, open_session, write
 from .samples import ODD_STRINGS, at, bare
@@ -53,7 +53,7 @@ def fill(storage: Storage, kind: str, count: int) -> None:
     if kind == "event":
         storage.append_events([Event(id=id, session_id="s", created_at=moment) for _, id, moment in places])
     elif kind == "audit_log":
-        source = MemoryStorage()
+        source = Storage(MemoryBackend())
         for _, id, moment in places:
             source.append_audit_log(AuditLog(id=id, agent_id="agent", created_at=moment))
         storage.load(source.scan("audit_log"))
@@ -156,7 +156,7 @@ class ListContract(Unasked):
 
     @pytest.mark.parametrize("kind", FILTERS)
     def test_a_filter_gives_what_is_bytewise_equal(self, storage: Storage, kind: str) -> None:
-        source = MemoryStorage()
+        source = Storage(MemoryBackend())
         if kind != "session":
             open_session(source)
         # each value in every field of a record, so that what looks at another field finds it a second time

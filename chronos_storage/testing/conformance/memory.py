@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ...backends.base import Storage
 from ...exceptions import AlreadyExists
+from ...facade import Storage
 from ...records import MemoryRecord
 from .helpers import case, cases, column, everything
 from .samples import at

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from ...backends.base import Storage
 from ...exceptions import AmbiguousId, InvalidRecord, NotFound, SequenceConflict
+from ...facade import Storage
 from ...records import Message, TokenUsage
 from .helpers import case, column, everything, open_session, say
 from .samples import at

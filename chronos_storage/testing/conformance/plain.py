@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ...backends.base import Storage
 from ...exceptions import AlreadyExists, InvalidRecord
+from ...facade import Storage
 from ...records import KINDS, AuditLog, Event, Message, Session, TokenUsage, Trace
 from .helpers import column, exactly, open_session, read, write
 from .samples import at, full

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ...backends.base import Storage
 from ...exceptions import AlreadyExists
+from ...facade import Storage
 from ...records import KINDS, Event, Message, TokenUsage, Trace
 from .helpers import case, cases, column, everything, open_session, read, write
 from .samples import at, bare, full

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ...backends.base import Storage
 from ...exceptions import AlreadyExists, InvalidRecord, NotFound
+from ...facade import Storage
 from ...records import Message, Session
 from .helpers import alike, case, column, everything, open_session
 from .samples import ODD_JSON, UNFILTERABLE, at, full, nested

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ...backends.base import Storage
 from ...exceptions import AlreadyExists, InvalidRecord, NotFound
+from ...facade import Storage
 from ...records import Trace, TraceNode
 from .helpers import column, everything, exactly, open_session
 from .samples import NAIVE, at

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from enum import Enum, auto
 from typing import Any, Final, Literal, TypeVar
 
 from .. import codec
+from ..backends.base import Condition
 from ..exceptions import InvalidRecord
 from ..ids import new_id
 from ..records import KINDS, Record
@@ -26,17 +28,17 @@ UNSET: Final = Unset.UNSET
 UnsetType = Literal[Unset.UNSET]
 
 
-def named(**given: Any) -> dict[str, Any]:
+def given(**arguments: Any) -> dict[str, Any]:
     """The arguments that were given."""
-    return {name: value for name, value in given.items() if value is not UNSET}
+    return {name: value for name, value in arguments.items() if value is not UNSET}
 
 
 def identified(record: R) -> R:
     """The record, or where it has no id a copy with a fresh one: what is written again then finds what was written."""
-    given: Any = record
-    if not isinstance(given.id, str) or str.__len__(given.id):  # whatever a subclass says of itself
+    value: Any = record
+    if not isinstance(value.id, str) or str.__len__(value.id):  # whatever a subclass says of itself
         return record
-    fresh: R = replace(given, id=new_id())
+    fresh: R = replace(value, id=new_id())
     return fresh
 
 
@@ -47,11 +49,21 @@ def several(kind: type[R], values: Any, argument: str) -> list[R]:
     return [kind.of(value, f"{argument}[{position}]") for position, value in enumerate(values)]
 
 
-def of_any_kind(values: Any) -> Iterator[Record]:
-    """An argument that must be records, of any kinds."""
+def of_any_kind(values: Any) -> Iterable[Record]:
+    """An argument that must be records, of any kinds; an iterator, if it is one."""
     if not isinstance(values, Iterable):
         raise InvalidRecord("records", f"must be records, not {type(values).__name__}")
-    return map(_of_its_kind, values)
+    return map(_of_its_kind, values) if isinstance(values, Iterator) else _OfAnyKind(values)
+
+
+class _OfAnyKind:
+    """Records that can be gone through again."""
+
+    def __init__(self, values: Iterable[Any]) -> None:
+        self._values = values
+
+    def __iter__(self) -> Iterator[Record]:
+        return map(_of_its_kind, self._values)
 
 
 def _of_its_kind(value: Any) -> Record:
@@ -61,14 +73,29 @@ def _of_its_kind(value: Any) -> Record:
     return kind.of(value, "records")
 
 
-def required(**given: str) -> dict[str, str]:
-    """Strings that must be given, checked."""
-    return {name: codec.string(value, name) for name, value in given.items()}
+def required(**given: str) -> tuple[Condition, ...]:
+    """The equalities of strings that must be given, checked."""
+    return tuple(Condition(name, "=", codec.string(value, name)) for name, value in given.items())
 
 
-def filters(**given: str | None) -> dict[str, str]:
+def equal(**given: str | None) -> tuple[Condition, ...]:
     """The equalities of a list's filters that were given, checked."""
-    return {name: codec.string(value, name) for name, value in given.items() if value is not None}
+    return required(**{name: value for name, value in given.items() if value is not None})
+
+
+def any_of(field: str, values: Sequence[str] | None, argument: str) -> tuple[Condition, ...]:
+    """That a field is one of several strings, where an argument names some."""
+    return () if values is None else (Condition(field, "in", codec.strings(values, argument)),)
+
+
+def period(since: datetime | None, until: datetime | None) -> tuple[Condition, ...]:
+    """That something was written in a period, both ends included."""
+    ends = (("since", ">=", since), ("until", "<=", until))
+    return tuple(
+        Condition("created_at", operator, codec.moment(value, name))  # type: ignore[arg-type]
+        for name, operator, value in ends
+        if value is not None
+    )
 
 
 def choice(value: Any, field: str, choices: dict[str, Any]) -> Any:
@@ -79,9 +106,9 @@ def choice(value: Any, field: str, choices: dict[str, Any]) -> Any:
     return choices[name]
 
 
-def span(limit: int | None, offset: int = 0) -> slice:
+def part(limit: int | None, offset: int = 0) -> dict[str, Any]:
     """The part of a list that a limit and an offset ask for."""
     offset = codec.integer(offset, "offset")
     if limit is None:
-        return slice(offset, None)
-    return slice(offset, min(offset + codec.integer(limit, "limit"), codec.MAX_INTEGER))
+        return {"offset": offset}
+    return {"offset": offset, "limit": min(codec.integer(limit, "limit"), codec.MAX_INTEGER - offset)}

@@ -1,37 +1,44 @@
-"""What of a session or a span may be changed, what a fork takes, and what the same checkpoint is, on every backend."""
+"""What of a session may be changed, what a fork takes, and what the same checkpoint is."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import Any
 
-from ..exceptions import AlreadyExists, InvalidRecord, NotFound
-from ..records import Checkpoint, Session, Trace, now, require_same
-from .arguments import named
+from ..backends.base import Patch
+from ..exceptions import AlreadyExists, InvalidRecord
+from ..records import Checkpoint, Session, now, require_same
 
-SESSION_FIELDS = tuple(field.name for field in dataclasses.fields(Session))
+_FIELDS = tuple(field.name for field in dataclasses.fields(Session))
 #: What no update and no patch changes.
-FIXED = frozenset({"id", "created_at", "updated_at", "deleted_at"})
+_FIXED = frozenset({"id", "created_at", "updated_at", "deleted_at"})
 
 _INHERITED = ("agent_id", "user_id", "author", "title", "container_id", "image_id")
 
 
-def patch_of(changes: dict[str, Any]) -> dict[str, Any]:
+def patch_of(changes: dict[str, Any]) -> Patch:
     """The changes of a patch, checked."""
     for name in changes:
-        if name in FIXED:
+        if name in _FIXED:
             raise InvalidRecord(name, "can't be changed by a patch")
         _require_field(name)
     cleaned = Session(**changes).cleaned()
-    return {name: getattr(cleaned, name) for name in changes}
+    return _patch({name: getattr(cleaned, name) for name in changes})
 
 
-def end_of(**given: Any) -> dict[str, Any]:
-    """What the end of a span changes, checked; it always says when."""
-    changes = named(**given)
-    end = Trace(**changes).cleaned()
-    end.ended_at = end.ended_at or now()
-    return {name: getattr(end, name) for name in (*changes, "ended_at")}
+def update_of(session: Session) -> Patch:
+    """What an update with a whole record, checked, changes; a user_id that it leaves empty stays."""
+    left_out = _FIXED if session.user_id else _FIXED | {"user_id"}
+    return _patch({name: getattr(session, name) for name in _FIELDS if name not in left_out})
+
+
+def _patch(values: dict[str, Any]) -> Patch:
+    latest = values.pop("last_activity_at", None)
+    return Patch(
+        once={name: values.pop(name) for name in ("user_id",) if name in values},
+        forward={} if latest is None else {"last_activity_at": latest},
+        values=values | {"updated_at": now()},
+    )
 
 
 def fork_of(source: Checkpoint, origin: Session, session_fields: dict[str, Any]) -> Session:
@@ -63,18 +70,6 @@ def new_session(session: Session) -> Session:
     return session
 
 
-def taken(known: Session) -> AlreadyExists:
-    """What a new session of a known one's id is refused with."""
-    if known.deleted_at is None:
-        return AlreadyExists(f"session {known.id!r} is stored already")
-    return AlreadyExists(f"session {known.id!r} is deleted: restore_session({known.id!r}) undoes that")
-
-
-def not_deleted(id: str) -> NotFound:
-    """What restoring is refused with where there is nothing to restore."""
-    return NotFound(f"no session {id!r} is deleted")
-
-
 def require_same_checkpoint(given: Checkpoint, stored: Checkpoint) -> Checkpoint:
     """`stored`, if it is what `given` says; the namespace counts even where it is empty."""
     if given.namespace != stored.namespace:
@@ -83,5 +78,5 @@ def require_same_checkpoint(given: Checkpoint, stored: Checkpoint) -> Checkpoint
 
 
 def _require_field(name: str) -> None:
-    if name not in SESSION_FIELDS:
-        raise InvalidRecord(name, f"is no field of a session; its fields are {', '.join(SESSION_FIELDS)}")
+    if name not in _FIELDS:
+        raise InvalidRecord(name, f"is no field of a session; its fields are {', '.join(_FIELDS)}")

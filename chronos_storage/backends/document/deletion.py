@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+from ...records import Checkpoint, MemoryRecord, Message
+from ...refusals import Reason, Refused
+from ..base import Query
+from .driver import Key
+from .indexes import key_of, memory_place, place_of, series_of
+from .reading import ReadingMethods
+from .work import Work, gate_key
+
+
+class DeletionMethods(ReadingMethods):
+    def delete(self, query: Query[Any]) -> int:
+        same = {field: value for field, operator, value in query.where if operator == "="}
+        with self.work() as work:
+            if query.record in (Message, Checkpoint) and not self._takes_more(work, same["session_id"]):
+                return 0
+            found = list(self._found(query))
+            count = 0
+            work.fetch(map(key_of, found))
+            for record in found:
+                if work.document(key_of(record)) is not None:
+                    self._remove_one(work, record)
+                    count += 1
+        return count
+
+    def _remove_one(self, work: Work, record: Any) -> None:
+        match record:
+            case Message():
+                work.head("message", record.session_id).count -= 1
+            case Checkpoint():
+                work.head("checkpoint", record.session_id, record.namespace).count -= 1
+            case MemoryRecord():
+                work.remove(memory_place(record))
+        work.remove(key_of(record))
+
+    def truncate(self, session_id: str, after_id: str) -> int:
+        with self.work() as work:
+            last = work.get(Message, "message", session_id, after_id) if self._takes_more(work, session_id) else None
+            if last is None:
+                raise Refused(Reason.MISSING, Message, after_id)
+            gone = work.remove_found(self.walk(series_of("message", session_id), above=place_of(last.seq_num)))
+            work.head("message", session_id).count -= gone
+        return gone
+
+    def prune(self, session_id: str, keep_last: int) -> int:
+        count = 0
+        with self.work() as work:
+            if not self._takes_more(work, session_id):
+                return 0
+            for namespace in [head.key[-1] for head in self.walk(("head", "checkpoint", session_id))]:
+                series: Key = series_of("checkpoint", session_id, namespace)
+                gone = work.remove_found(islice(self.walk(series, reverse=True), keep_last, None))
+                work.head("checkpoint", session_id, namespace).count -= gone
+                count += gone
+        return count
+
+    def _takes_more(self, work: Work, session_id: str) -> bool:
+        """Whether a session is there.
+
+        Raises:
+            Refused: DELETED.
+        """
+        if work.document(gate_key(session_id)) is None:
+            return False
+        work.require_open(session_id)
+        return True

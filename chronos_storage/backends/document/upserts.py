@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from ... import codec
+from ...records import MemoryRecord, Record, Session
+from ...refusals import Reason, Refused
+from ..base import Patch
+from .base import DocumentBase
+from .driver import Document
+from .indexes import KIND_OF, key_of, memory_place
+from .work import Work
+
+R = TypeVar("R", bound=Record)
+
+
+class UpsertMethods(DocumentBase):
+    def put(self, record: R, *, fresh: bool = False) -> R:
+        with self.work() as work:
+            stored: Any = record
+            if isinstance(record, MemoryRecord):
+                stored = self._put_memory(work, record, fresh)
+            else:
+                known: Any = work.get(type(record), *key_of(record))
+                if known is not None:
+                    stored = replace(stored, created_at=known.created_at)
+                work.put(stored)
+        put: R = stored
+        return put
+
+    def _put_memory(self, work: Work, record: MemoryRecord, fresh: bool) -> MemoryRecord:
+        known = None if fresh else work.get(MemoryRecord, "memory", record.id)
+        holder = work.document(memory_place(record))
+        if known is None and holder is not None:
+            known = work.get(MemoryRecord, "memory", codec.loads(holder.body))
+        if known is not None:
+            record = replace(record, id=known.id, created_at=known.created_at)
+            if memory_place(known) != memory_place(record):
+                work.remove(memory_place(known))
+        put_in_place(work, record)
+        return record
+
+    def patch(self, record: type[R], id: str, patch: Patch) -> R:
+        with self.work() as work:
+            stored: Any = work.get(record, KIND_OF[record], id)
+            if stored is None or (record is Session and stored.deleted_at is not None):
+                raise Refused(Reason.MISSING, record, id)
+            if any(getattr(stored, name) not in ("", value) for name, value in patch.once.items()):
+                raise Refused(Reason.CONDITION, record, id, stored)
+            changes = {
+                **patch.values,
+                **patch.once,
+                **{name: max(value, getattr(stored, name)) for name, value in patch.forward.items()},
+                **{name: getattr(stored, name) or value for name, value in patch.first.items()},
+            }
+            if patch.merge is not None:
+                changes["metadata"] = {**stored.metadata, **patch.merge}
+            patched: R = replace(stored, **changes)
+            patched.check_size()  # which the changes may have made too large
+            work.put(patched)
+        return patched
+
+
+def put_in_place(work: Work, record: MemoryRecord) -> None:
+    """Write a memory and its hold on its natural key.
+
+    Raises:
+        Refused: TAKEN, where another record holds that key.
+    """
+    place, id = memory_place(record), codec.dumps(record.id)
+    holder = work.document(place)
+    if holder is None:
+        work.write(Document(place, id))
+    elif holder.body != id:
+        raise Refused(Reason.TAKEN, MemoryRecord, record.key)
+    work.put(record)

@@ -1,0 +1,161 @@
+"""The backend that keeps nothing: it accepts every write and finds nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import copy
+from datetime import datetime
+from operator import methodcaller
+from typing import Any, TypeVar
+
+from ..chains.numbering import following
+from ..chains.permit import PurgePermit
+from ..records import AuditLog, Checkpoint, Event, Health, Record, Session, TokenUsage, Trace, Verdict
+from .base import Backend, Patch, Query
+
+R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+
+logger = logging.getLogger("chronos_storage")
+
+
+class _NothingToPurge(PurgePermit):
+    def _purge(self, record: type[Record], chain: str, through_seq: int | None) -> int:
+        return 0
+
+
+class NoBackend(Backend):
+    """For who wants no storage: every write returns the record as it would be stored, and nothing is kept.
+
+    The first write is warned of in the log ``chronos_storage``. No signal is sent, as nothing was written.
+    """
+
+    supports_transactions = True
+    keeps = False
+
+    def __init__(self) -> None:
+        self._warned = False
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    def _warn(self) -> None:
+        if not self._warned:
+            self._warned = True
+            logger.warning("The storage backend is 'none': what agents write is accepted, and nothing of it is kept.")
+
+    def run(self, call: Callable[[], T], again: Callable[[], T] | None = None) -> T:
+        return call()
+
+    def transaction(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def after_commit(self, call: Callable[[], object]) -> None:
+        """Nothing was written."""
+
+    # There is nothing to find
+
+    def select(self, query: Query[R]) -> list[R]:
+        return []
+
+    def iterate(self, query: Query[R]) -> Iterator[R]:
+        return iter(())
+
+    def count(self, query: Query[Any]) -> int:
+        return 0
+
+    def token_usage(self, query: Query[Any]) -> TokenUsage:
+        return TokenUsage(prompt_tokens=0, completion_tokens=0, total_tokens=0)
+
+    def last_number(self, record: type[Record], owner: str) -> int:
+        return 0
+
+    def scan(self, record: type[R], user_id: str | None, after: R | None) -> Iterator[R]:
+        return iter(())
+
+    def verify(self, record: type[Record], chain: str) -> Verdict:
+        return Verdict(kind="event" if record is Event else "audit_log", chain=chain)
+
+    def chains(self, record: type[Record]) -> Iterator[str]:
+        return iter(())
+
+    # What is written, or named by what is written, seems to be there
+
+    def insert(self, session: Session, checkpoint: Checkpoint | None = None) -> None:
+        self._warn()
+
+    def put(self, record: R, *, fresh: bool = False) -> R:
+        self._warn()
+        return record
+
+    def patch(self, record: type[R], id: str, patch: Patch) -> R:
+        self._warn()
+        make: Any = record
+        metadata = {} if patch.merge is None else {"metadata": dict(patch.merge)}
+        patched: R = make(id=id, **metadata, **patch.values, **patch.once, **patch.forward, **patch.first)
+        patched.complete()
+        return patched
+
+    def append(self, record: type[R], given: Sequence[R], expected_seq: int | None = None) -> tuple[list[R], list[R]]:
+        """The records, numbered on from what the caller takes for the last number."""
+        self._warn()
+        new: list[Any] = list(map(copy, given))
+        first = new[0].seq_num if record is not Trace else 0
+        last = first - 1 if first else expected_seq or 0
+        for each in new:
+            each.complete()
+            if record is not Trace:
+                each.seq_num = last = each.seq_num or following(last)
+        return new, new
+
+    def save_checkpoint(self, given: Checkpoint, *, fresh: bool = False) -> tuple[Checkpoint, bool]:
+        self._warn()
+        new = copy(given)
+        new.complete()
+        new.seq_num = new.seq_num or 1
+        return new, True
+
+    def open_session(self, id: str, at: datetime) -> Session:
+        return self.patch(Session, id, Patch(values={"updated_at": at}))
+
+    def load(self, records: Iterable[Record]) -> int:
+        self._warn()
+        return sum(1 for _ in map(methodcaller("cleaned"), records))
+
+    # There is nothing to remove
+
+    def delete(self, query: Query[Any]) -> int:
+        return 0
+
+    def truncate(self, session_id: str, after_id: str) -> int:
+        return 0
+
+    def prune(self, session_id: str, keep_last: int) -> int:
+        return 0
+
+    def close_session(self, id: str, at: datetime) -> bool:
+        return False
+
+    def remove_session(self, id: str) -> AuditLog | None:
+        return None
+
+    @contextmanager
+    def purging(self, reason: str) -> Iterator[PurgePermit]:
+        yield _NothingToPurge()
+
+    # There is nothing to look after
+
+    def migrate(self) -> None:
+        """There is nothing to make."""
+
+    def close(self) -> None:
+        """There is no connection."""
+
+    def health(self) -> Health:
+        return Health(
+            backend=f"{type(self).__module__}.{type(self).__qualname__}",
+            store="nothing: the backend is 'none'",
+            latency=0.0,
+        )

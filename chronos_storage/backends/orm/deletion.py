@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ...ledger.heads import lock_heads
+from ...ledger.mapping import MESSAGES, SESSIONS
+from ...models import Head
+from ...records import Checkpoint, Message, Record
+from ...refusals import Reason, Refused
+from ...snapshots import current
+from ..base import Query
+from .base import OrmBase
+from .conditions import rows_of
+
+_KINDS: dict[type[Record], Head.Kind] = {Message: Head.Kind.MESSAGE, Checkpoint: Head.Kind.CHECKPOINT}
+
+
+class DeletionMethods(OrmBase):
+    def delete(self, query: Query[Any]) -> int:
+        rows = rows_of(query, self.using)
+        kind = _KINDS.get(query.record)
+        if kind is None:
+            return rows.delete()[0]
+        given = {field: value for field, operator, value in query.where if operator == "="}
+        with self._closed_to_others(kind, given["session_id"], given.get("namespace", "")) as is_there:
+            return rows.delete()[0] if is_there else 0
+
+    def truncate(self, session_id: str, after_id: str) -> int:
+        rows = self._rows(MESSAGES).filter(session_id=session_id)
+        with self._closed_to_others(Head.Kind.MESSAGE, session_id):
+            last = self._one(MESSAGES, current(rows.filter(message_id=after_id)))
+            if last is None:
+                raise Refused(Reason.MISSING, Message, after_id)
+            return rows.filter(seq_num__gt=last.seq_num).delete()[0]
+
+    @contextmanager
+    def _closed_to_others(self, kind: Head.Kind, session_id: str, namespace: str = "") -> Iterator[bool]:
+        """Around the removal of what belongs to a session, in a transaction: whether the session is there.
+
+        Raises:
+            Refused: DELETED.
+        """
+        with self._atomic():
+            is_there = self._rows(SESSIONS).filter(pk=session_id).exists()
+            if is_there:
+                lock_heads(self.using, kind, [session_id], namespace)
+            yield is_there

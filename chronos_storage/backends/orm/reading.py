@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from django.db.models import BigIntegerField, Sum, Value
+from django.db.models.functions import Coalesce
+from django.db.models.query import QuerySet
+
+from ...ledger.mapping import TABLES
+from ...models import Head
+from ...records import Event, Message, Record, TokenUsage
+from ..base import Query
+from .base import OrmBase
+from .conditions import rows_of
+from .pages import iterate, rows_after
+
+R = TypeVar("R", bound=Record)
+
+_HEADS: dict[type[Record], Head.Kind] = {Message: Head.Kind.MESSAGE, Event: Head.Kind.EVENT}
+
+
+class ReadingMethods(OrmBase):
+    def select(self, query: Query[R]) -> list[R]:
+        if query.limit == 0:
+            return []
+        table, rows = TABLES[query.record], rows_of(query, self.using)
+        if query.after is not None:
+            rows = rows_after(table, rows, query.order, query.after)
+        end = None if query.limit is None else query.offset + query.limit
+        return table.fetch(rows.order_by(*query.order)[query.offset : end])
+
+    def iterate(self, query: Query[R]) -> Iterator[R]:
+        return iterate(TABLES[query.record], rows_of(query, self.using), *query.order, after=query.after)
+
+    def count(self, query: Query[Any]) -> int:
+        return rows_of(query, self.using).count()
+
+    def token_usage(self, query: Query[Any]) -> TokenUsage:
+        return usage_of(rows_of(query, self.using))
+
+    def last_number(self, record: type[Record], owner: str) -> int:
+        heads = Head.objects.using(self.using).filter(kind=_HEADS[record], owner=owner, namespace="")
+        return heads.values_list("seq_num", flat=True).first() or 0
+
+
+def usage_of(rows: QuerySet[Any]) -> TokenUsage:
+    """The tokens of messages, in one statement."""
+
+    def total(expression: Any) -> Coalesce:
+        return Coalesce(Sum(expression), Value(0), output_field=BigIntegerField())
+
+    both = Coalesce("prompt_tokens", Value(0)) + Coalesce("completion_tokens", Value(0))
+    sums = rows.aggregate(
+        prompt=total("prompt_tokens"),
+        completion=total("completion_tokens"),
+        total=total(Coalesce("total_tokens", both)),
+        cache_read=Sum("cache_read_tokens"),
+        cache_creation=Sum("cache_creation_tokens"),
+    )
+    return TokenUsage(**{f"{name}_tokens": None if value is None else int(value) for name, value in sums.items()})

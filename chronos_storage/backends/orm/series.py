@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from django.db import IntegrityError, connections
+from django.db.models import F, Value
+from django.db.models.functions import Greatest
+
+from ...chains.numbering import not_stored
+from ...ledger import postgresql
+from ...ledger.mapping import SESSIONS, TRACES
+from ...ledger.series import AUDIT_CHAIN, EVENT_CHAIN, MESSAGE_SERIES, ChainSeries, append
+from ...records import AuditLog, Event, Message, Record, Trace
+from ...snapshots import Unseen, current
+from . import hooks
+from .base import OrmBase
+
+R = TypeVar("R", bound=Record)
+C = TypeVar("C", Event, AuditLog)
+Appended = tuple[list[R], list[R]]
+
+
+class SeriesMethods(OrmBase):
+    def append(self, record: type[R], given: Sequence[R], expected_seq: int | None = None) -> Appended[R]:
+        how: Any = {
+            Message: self._append_messages,
+            Event: self._append_events,
+            AuditLog: self._append_audit_logs,
+            Trace: self._append_spans,
+        }[record]
+        appended: Appended[R] = how(given, expected_seq)
+        return appended
+
+    def _append_messages(self, given: Sequence[Message], expected_seq: int | None) -> Appended[Message]:
+        with self._atomic():
+            stored, new = append(self.using, MESSAGE_SERIES, given, expected_seq)
+            newest: dict[str, datetime] = {}
+            for message in stored:
+                moment = message.created_at
+                assert moment is not None
+                newest[message.session_id] = max(moment, newest.get(message.session_id, moment))
+            for session_id in sorted(newest):
+                self._rows(SESSIONS).filter(pk=session_id).update(
+                    last_activity_at=Greatest(F("last_activity_at"), Value(newest[session_id]))
+                )
+        return stored, new
+
+    def _append_events(self, given: Sequence[Event], expected_seq: int | None) -> Appended[Event]:
+        with hooks.joined(self.using):
+            stored, new = self._chained(EVENT_CHAIN, given, expected_seq)
+            hooks.appended(self.using, new)
+        return stored, new
+
+    def _append_audit_logs(self, given: Sequence[AuditLog], expected_seq: int | None) -> Appended[AuditLog]:
+        try:
+            return self._chained(AUDIT_CHAIN, given, expected_seq)
+        except Unseen:  # another writer stored an id in another chain in between
+            return self._chained(AUDIT_CHAIN, given, expected_seq)
+
+    def _chained(self, series: ChainSeries[C], given: Sequence[C], expected_seq: int | None) -> Appended[C]:
+        """Append to hash chains: one record in one statement where the database can and nothing is in the way."""
+        one_statement = len(given) == 1 and connections[self.using].vendor == "postgresql"
+        if one_statement and (stored := postgresql.append_one(self.using, series, given[0], expected_seq)):
+            return [stored], [stored]
+        return append(self.using, series, given, expected_seq, look_up=one_statement)
+
+    def _append_spans(self, given: Sequence[Trace], expected_seq: int | None) -> Appended[Trace]:
+        known: dict[str, Trace] = {}
+        try:
+            return self._insert_spans(given, known)
+        except IntegrityError:
+            rows = current(self._rows(TRACES).filter(pk__in=[trace.id for trace in given]))
+            with self._atomic():
+                known = {trace.id: trace for trace in TRACES.fetch(rows)}
+        try:
+            return self._insert_spans(given, known)
+        except IntegrityError as error:
+            raise Unseen from error
+
+    def _insert_spans(self, given: Sequence[Trace], known: dict[str, Trace]) -> Appended[Trace]:
+        stored, new = not_stored(given, known, lambda trace: trace.id)
+        with self._savepoint() if len(new) == 1 else self._atomic():
+            TRACES.insert(self.using, new)
+        return stored, new

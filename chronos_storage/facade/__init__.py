@@ -1,0 +1,5 @@
+"""The storage: what each call means, once, whoever keeps the records."""
+
+from .storage import Storage
+
+__all__ = ["Storage"]

@@ -1,0 +1,128 @@
+"""What every group of the storage's methods stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
+
+from django.dispatch import Signal
+
+from .. import codec, signals
+from ..backends.base import Backend, Condition, Query
+from ..compat import is_heard
+from ..exceptions import AlreadyExists, AmbiguousId, ChronosError, InvalidRecord, NotFound
+from ..records import Record, Session
+from ..refusals import Reason, Refused
+from .arguments import required
+
+R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+
+
+class FacadeBase:
+    """A storage over a backend."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+
+    def _run(self, call: Callable[[], T], again: Callable[[], T] | None = None) -> T:
+        """What the backend answers, or the error in our words."""
+        with worded():
+            return self.backend.run(call, again)
+
+    # Reading
+
+    def _select(self, query: Query[R]) -> list[R]:
+        return self._run(partial(self.backend.select, query))
+
+    def _count(self, query: Query[Any]) -> int:
+        return self._run(partial(self.backend.count, query))
+
+    def _last_number(self, record: type[Record], session_id: str) -> int:
+        return self._run(partial(self.backend.last_number, record, codec.string(session_id, "session_id")))
+
+    def _one(self, record: type[R], id: str) -> R | None:
+        """The record of a globally unique id, or None."""
+        found = self._select(Query(record=record, where=required(id=id), limit=1))
+        return found[0] if found else None
+
+    def _exists(self, record: type[Record], id: str) -> bool:
+        return self._count(Query(record=record, where=required(id=id))) > 0
+
+    def _one_of_session(self, record: type[R], id: str, session_id: str | None, argument: str = "id") -> R | None:
+        """The record of this id, the argument of that name, which is unique within a session only."""
+        where: tuple[Condition, ...] = (Condition("id", "=", codec.string(id, argument)),)
+        if session_id is not None:
+            where += required(session_id=session_id)
+        query = Query(record=record, where=where, limit=2)
+        found = self._select(query if session_id is not None else replace(query, deleted=False))
+        if not found and session_id is None:
+            found = self._select(query)
+        if len(found) > 1:
+            raise AmbiguousId(f"{record.__name__} {id!r} stands in several sessions: name the session too")
+        return found[0] if found else None
+
+    # Writing
+
+    def _saved(self, given: R) -> R:
+        """Store a container or an image over what its id had, with the updated_at that it has, or now."""
+        record: Any = given.cleaned()
+        record.complete(touch=record.updated_at is None)
+        stored: R = self._run(partial(self.backend.put, record))
+        self._written(stored)
+        return stored
+
+    def _appended(self, record: type[R], given: Sequence[R], expected_seq: int | None = None) -> list[R]:
+        if not given:
+            return []
+        stored, new = self._run(partial(self.backend.append, record, given, expected_seq))
+        self._written(*new)
+        return stored
+
+    def _delete(self, query: Query[Any]) -> int:
+        return self._run(partial(self.backend.delete, query))
+
+    def _deleted(self, record: type[Record], id: str) -> bool:
+        return self._delete(Query(record=record, where=required(id=id))) > 0
+
+    # Telling
+
+    def _written(self, *stored: Record) -> None:
+        """Tell the receivers of `signals.records_written`."""
+        if stored:
+            self._tell(signals.records_written, type(stored[0]), records=stored)
+
+    def _tell(self, signal: Signal, sender: type[Any], **details: Any) -> None:
+        """Send a signal once what was written is committed."""
+        if is_heard(signal, sender):
+            self.backend.after_commit(partial(signal.send_robust, sender, using=self.backend.using, **details))
+
+
+@contextmanager
+def worded() -> Iterator[None]:
+    """Around what a backend does: its refusals become errors in our words."""
+    try:
+        yield
+    except Refused as refused:
+        raise error_of(refused) from refused.__cause__
+
+
+def error_of(refused: Refused) -> ChronosError:
+    """What a caller is told of a backend's refusal."""
+    name, id, stored = refused.record.__name__.lower(), refused.id, refused.stored
+    match refused.reason:
+        case Reason.MISSING:
+            return NotFound(f"there is no {name} {id!r}")
+        case Reason.DELETED:
+            return NotFound(f"session {id!r} is deleted")
+        case Reason.TAKEN if isinstance(stored, Session) and stored.deleted_at is not None:
+            return AlreadyExists(f"session {id!r} is deleted: restore_session({id!r}) undoes that")
+        case Reason.TAKEN:
+            return AlreadyExists(f"{name} {id!r} is stored already")
+        case Reason.NUMBER_TAKEN:
+            return AlreadyExists(f"session {id!r} has a {name} of this number already")
+        case Reason.CONDITION:
+            return InvalidRecord("user_id", "is set already; a session keeps its user")

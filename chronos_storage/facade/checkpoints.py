@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from .. import codec
+from ..async_variants import async_iterator, async_variant
+from ..backends.base import Condition, Query
+from ..exceptions import NotFound
+from ..records import Checkpoint, Session
+from .arguments import equal, identified, part, required
+from .changes import first_of, fork_of, new_session, require_same_checkpoint
+from .sessions import SessionMethods
+
+_ORDER = ("-seq_num",)
+
+
+class CheckpointMethods(SessionMethods):
+    def save_checkpoint(self, checkpoint: Checkpoint) -> Checkpoint:
+        """Store a state under the next number of its session and namespace, or under its own, which raises the counter.
+
+        Raises:
+            NotFound: no such session, or it is soft-deleted.
+            AlreadyExists: its id is taken by other content, or its number by another checkpoint.
+        """
+        checkpoint = Checkpoint.of(checkpoint, "checkpoint")
+        fresh = not checkpoint.id
+        given = identified(checkpoint).cleaned()
+        save = partial(self.backend.save_checkpoint, given)
+        stored, is_new = self._run(partial(save, fresh=fresh), save)
+        if not is_new:
+            return require_same_checkpoint(given, stored)
+        self._written(stored)
+        return stored
+
+    @async_variant(save_checkpoint)
+    def asave_checkpoint(self) -> Any: ...
+
+    def get_checkpoint(self, id: str, *, session_id: str | None = None) -> Checkpoint | None:
+        """The checkpoint, or None; without `session_id` that of a soft-deleted session only where no other has the id.
+
+        Raises:
+            AmbiguousId: without `session_id`, when several sessions have a checkpoint of this id, as copies do.
+        """
+        return self._one_of_session(Checkpoint, id, session_id)
+
+    @async_variant(get_checkpoint)
+    def aget_checkpoint(self) -> Any: ...
+
+    def get_latest_checkpoint(
+        self, session_id: str, *, namespace: str = "", run_id: str | None = None
+    ) -> Checkpoint | None:
+        """The checkpoint with the highest number, or None."""
+        found = self._select(replace(_listed(session_id, namespace, run_id), limit=1))
+        return found[0] if found else None
+
+    @async_variant(get_latest_checkpoint)
+    def aget_latest_checkpoint(self) -> Any: ...
+
+    def list_checkpoints(
+        self,
+        session_id: str,
+        *,
+        namespace: str = "",
+        run_id: str | None = None,
+        before_seq: int | None = None,
+        limit: int | None = None,
+    ) -> list[Checkpoint]:
+        """Checkpoints with a number below `before_seq`, the latest first."""
+        query = _listed(session_id, namespace, run_id)
+        if before_seq is not None:
+            query = replace(
+                query, where=(*query.where, Condition("seq_num", "<", codec.integer(before_seq, "before_seq")))
+            )
+        return self._select(replace(query, **part(limit)))
+
+    @async_variant(list_checkpoints)
+    def alist_checkpoints(self) -> Any: ...
+
+    def iter_checkpoints(
+        self, session_id: str, *, namespace: str = "", run_id: str | None = None
+    ) -> Iterator[Checkpoint]:
+        """`list_checkpoints`, page by page."""
+        return self.backend.iterate(_listed(session_id, namespace, run_id))
+
+    @async_iterator(iter_checkpoints)
+    def aiter_checkpoints(self) -> Any: ...
+
+    def delete_checkpoint(self, id: str, *, session_id: str | None = None) -> bool:
+        """Remove one checkpoint; its number is not given again. Whether it was there.
+
+        Raises:
+            AmbiguousId: without `session_id`, when several sessions have a checkpoint of this id.
+            NotFound: the session is soft-deleted.
+        """
+        found = self.get_checkpoint(id, session_id=session_id)
+        if found is None:
+            return False
+        where = required(session_id=found.session_id, namespace=found.namespace, id=found.id)
+        return self._delete(Query(record=Checkpoint, where=where)) > 0
+
+    @async_variant(delete_checkpoint)
+    def adelete_checkpoint(self) -> Any: ...
+
+    def delete_checkpoints(self, session_id: str, *, keep_last: int) -> int:
+        """Remove all but the last `keep_last` checkpoints of each of a session's namespaces; returns how many."""
+        keep_last = codec.integer(keep_last, "keep_last")
+        session_id = codec.string(session_id, "session_id")
+        return self._run(partial(self.backend.prune, session_id, keep_last))
+
+    @async_variant(delete_checkpoints)
+    def adelete_checkpoints(self) -> Any: ...
+
+    def fork_session(self, checkpoint_id: str, /, *, session_id: str | None = None, **session_fields: Any) -> Session:
+        """A new session that starts from a checkpoint's state; the source is untouched.
+
+        Its first checkpoint is a copy under a fresh id, its agent, user, author, title, container and image are the
+        source's unless `session_fields` says otherwise, and the metadata of both names the source under
+        ``forked_from``. No messages or events are copied.
+
+        Args:
+            session_id: the session the checkpoint is in, needed where its id stands in several.
+            session_fields: fields of the new session, such as its id.
+
+        Raises:
+            NotFound: no such checkpoint.
+            AmbiguousId: without `session_id`, when several sessions have a checkpoint of this id.
+            AlreadyExists: the new session's id is taken.
+        """
+        source = self._one_of_session(Checkpoint, checkpoint_id, session_id, "checkpoint_id")
+        origin = None if source is None else self.get_session(source.session_id, include_deleted=True)
+        if not self.backend.keeps:
+            source, origin = Checkpoint(id=checkpoint_id), Session()
+        if source is None or origin is None:  # or removed in between, and its checkpoints with it
+            raise NotFound(f"there is no checkpoint {checkpoint_id!r}")
+        fork = new_session(fork_of(source, origin, session_fields))
+        first = identified(first_of(fork, source))
+        return self._once(fork, partial(self.backend.insert, fork, first))
+
+    @async_variant(fork_session)
+    def afork_session(self) -> Any: ...
+
+
+def _listed(session_id: str, namespace: str, run_id: str | None) -> Query[Checkpoint]:
+    where = required(session_id=session_id, namespace=namespace) + equal(run_id=run_id)
+    return Query(record=Checkpoint, where=where, order=_ORDER)

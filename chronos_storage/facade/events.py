@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from .. import codec
+from ..async_variants import async_iterator, async_variant
+from ..backends.base import Condition, Query
+from ..exceptions import InvalidRecord
+from ..records import Event
+from .arguments import any_of, identified, part, required, several
+from .base import FacadeBase
+
+
+class EventMethods(FacadeBase):
+    def append_event(self, event: Event, *, expected_seq: int | None = None) -> Event:
+        """Append an event to its session's ledger with the next number, 1, 2, 3 … without gap or repeat.
+
+        With the same id and content as a stored event, that one is returned, whatever number came with it.
+
+        Args:
+            expected_seq: append only if this is the session's last number (0: nothing appended yet); where the event
+                has a number of its own, both must hold.
+
+        Raises:
+            NotFound: no such session, or it is soft-deleted.
+            SequenceConflict: the last number is another one, or the event's own number isn't the next.
+            AlreadyExists: the id is taken by other content.
+        """
+        return self._appended(Event, [identified(Event.of(event, "event")).cleaned()], _number(expected_seq))[0]
+
+    @async_variant(append_event)
+    def aappend_event(self) -> Any: ...
+
+    def append_events(self, events: Iterable[Event], *, expected_seq: int | None = None) -> list[Event]:
+        """Append events of one session or several in their order, all or none; see `append_event`.
+
+        With `expected_seq` they are all of one session.
+        """
+        given = [identified(event).cleaned() for event in several(Event, events, "events")]
+        expected_seq = _number(expected_seq)
+        if expected_seq is not None and len({event.session_id for event in given}) > 1:
+            raise InvalidRecord("expected_seq", "is one session's last number; these events are of several")
+        return self._appended(Event, given, expected_seq)
+
+    @async_variant(append_events)
+    def aappend_events(self) -> Any: ...
+
+    def get_event(self, id: str, *, session_id: str | None = None) -> Event | None:
+        """The event, or None; without `session_id` that of a soft-deleted session only where no other has the id.
+
+        Raises:
+            AmbiguousId: without `session_id`, when several sessions have an event of this id.
+        """
+        return self._one_of_session(Event, id, session_id)
+
+    @async_variant(get_event)
+    def aget_event(self) -> Any: ...
+
+    def list_events(
+        self,
+        session_id: str,
+        after_seq: int = 0,
+        *,
+        types: Sequence[str] | None = None,
+        limit: int | None = None,
+    ) -> list[Event]:
+        """A session's events with a number above `after_seq`, ascending."""
+        where = _behind(session_id, after_seq, types)
+        return self._select(Query(record=Event, where=where, order=("seq_num",), **part(limit)))
+
+    @async_variant(list_events)
+    def alist_events(self) -> Any: ...
+
+    def iter_events(
+        self, session_id: str, after_seq: int = 0, *, types: Sequence[str] | None = None
+    ) -> Iterator[Event]:
+        """`list_events`, page by page."""
+        where = _behind(session_id, after_seq, types)
+        return self.backend.iterate(Query(record=Event, where=where, order=("seq_num",)))
+
+    @async_iterator(iter_events)
+    def aiter_events(self) -> Any: ...
+
+    def get_recent_events(self, session_id: str, limit: int | None) -> list[Event]:
+        """The last `limit` events, oldest first."""
+        where = required(session_id=session_id)
+        return self._select(Query(record=Event, where=where, order=("-seq_num",), **part(limit)))[::-1]
+
+    @async_variant(get_recent_events)
+    def aget_recent_events(self) -> Any: ...
+
+    def count_events(self, session_id: str) -> int:
+        """How many events a session has."""
+        return self._count(Query(record=Event, where=required(session_id=session_id)))
+
+    @async_variant(count_events)
+    def acount_events(self) -> Any: ...
+
+    def last_seq(self, session_id: str) -> int:
+        """The number of a session's last event; 0 before the first. A purge does not lower it."""
+        return self._last_number(Event, session_id)
+
+    @async_variant(last_seq)
+    def alast_seq(self) -> Any: ...
+
+
+def _number(expected_seq: int | None) -> int | None:
+    return None if expected_seq is None else codec.integer(expected_seq, "expected_seq")
+
+
+def _behind(session_id: str, after_seq: int, types: Sequence[str] | None) -> tuple[Condition, ...]:
+    number = Condition("seq_num", ">", codec.integer(after_seq, "after_seq"))
+    return (*required(session_id=session_id), number, *any_of("type", types, "types"))

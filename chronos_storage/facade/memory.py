@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from .. import codec, records
+from ..async_variants import async_iterator, async_variant
+from ..backends.base import Condition, Query
+from ..records import MemoryRecord
+from .arguments import equal, part, required
+from .base import FacadeBase
+
+_ORDER = ("-updated_at", "-id")
+
+
+class MemoryMethods(FacadeBase):
+    def put_memory(self, record: MemoryRecord) -> MemoryRecord:
+        """Store a value under its natural key (agent_id, user_id, session_id, kind, key), over what was there.
+
+        The row under a key keeps its first id and created_at. An id that is stored under another key moves there.
+
+        Raises:
+            AlreadyExists: the id would move to a key that another row holds.
+        """
+        new = MemoryRecord.of(record, "record").cleaned()
+        fresh = not new.id
+        new.complete(touch=True)
+        stored = self._run(partial(self.backend.put, new, fresh=fresh))
+        self._written(stored)
+        return stored
+
+    @async_variant(put_memory)
+    def aput_memory(self) -> Any: ...
+
+    def get_memory(
+        self,
+        agent_id: str,
+        key: str,
+        *,
+        kind: str | None = None,
+        user_id: str | None = None,
+        session_id: str | None = None,
+    ) -> MemoryRecord | None:
+        """The most recently updated record that matches and has not expired, or None. None in a filter is "any"."""
+        where = required(agent_id=agent_id, key=key) + equal(kind=kind, user_id=user_id, session_id=session_id)
+        found = self._select(Query(record=MemoryRecord, where=(*where, _alive()), order=_ORDER, limit=1))
+        return found[0] if found else None
+
+    @async_variant(get_memory)
+    def aget_memory(self) -> Any: ...
+
+    def list_memory(
+        self,
+        agent_id: str,
+        kind: str | None = None,
+        *,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        prefix: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[MemoryRecord]:
+        """What an agent remembers and has not expired, most recently updated first; `prefix` is the key's start."""
+        where = _where(agent_id, prefix, kind=kind, user_id=user_id, session_id=session_id)
+        return self._select(Query(record=MemoryRecord, where=where, order=_ORDER, **part(limit, offset)))
+
+    @async_variant(list_memory)
+    def alist_memory(self) -> Any: ...
+
+    def iter_memory(
+        self,
+        agent_id: str,
+        kind: str | None = None,
+        *,
+        user_id: str | None = None,
+        session_id: str | None = None,
+        prefix: str | None = None,
+    ) -> Iterator[MemoryRecord]:
+        """`list_memory`, page by page."""
+        where = _where(agent_id, prefix, kind=kind, user_id=user_id, session_id=session_id)
+        return self.backend.iterate(Query(record=MemoryRecord, where=where, order=_ORDER))
+
+    @async_iterator(iter_memory)
+    def aiter_memory(self) -> Any: ...
+
+    def delete_memory(self, id: str) -> bool:
+        """Forget one record; whether it was there."""
+        return self._deleted(MemoryRecord, id)
+
+    @async_variant(delete_memory)
+    def adelete_memory(self) -> Any: ...
+
+
+def _where(agent_id: str, prefix: str | None, **filters: str | None) -> tuple[Condition, ...]:
+    where = (*required(agent_id=agent_id), *equal(**filters), _alive())
+    if prefix is not None and (start := codec.string(prefix, "prefix")):
+        where += (Condition("key", "prefix", start),)
+    return where
+
+
+def _alive() -> Condition:
+    return Condition("expires_at", "unless past", records.now())

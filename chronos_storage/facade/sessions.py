@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Literal
+
+from .. import codec, records, signals
+from ..async_variants import async_iterator, async_variant
+from ..backends.base import Patch, Query
+from ..exceptions import NotFound
+from ..records import AuditLog, Session
+from ..refusals import Refused
+from .arguments import choice, equal, identified, part, required
+from .base import FacadeBase
+from .changes import new_session, patch_of, update_of
+
+SessionOrder = Literal["-created_at", "-last_activity_at"]
+
+_ORDERS = {name: (name, "-id") for name in ("-created_at", "-last_activity_at")}
+
+
+class SessionMethods(FacadeBase):
+    def create_session(self, session: Session) -> Session:
+        """Store a new session.
+
+        Raises:
+            AlreadyExists: the id is taken, be it by a soft-deleted session; the error then says so.
+        """
+        session = new_session(session)
+        return self._once(session, partial(self.backend.insert, session))
+
+    @async_variant(create_session)
+    def acreate_session(self) -> Any: ...
+
+    def _once(self, session: Session, write: Callable[[], None]) -> Session:
+        """Have a new session, complete, written; where a connection was lost it may be there already."""
+
+        def write_again() -> None:
+            try:
+                write()
+            except Refused as refused:
+                if refused.stored != session:
+                    raise
+
+        self._run(write, write_again)
+        self._written(session)
+        return session
+
+    def save_session(self, session: Session) -> Session:
+        """Store a session, new or known; a known one keeps its created_at and its newest last_activity_at.
+
+        Raises:
+            NotFound: the session is soft-deleted.
+        """
+        session = identified(Session.of(session, "session").cleaned())
+
+        def save() -> Session:
+            try:
+                return self._update(session)
+            except Refused:
+                new = new_session(session)
+                try:
+                    self.backend.insert(new)
+                except Refused:  # made by another writer in between, or soft-deleted, which the update says
+                    return self._update(session)
+            return new
+
+        return self._changed(save)
+
+    @async_variant(save_session)
+    def asave_session(self) -> Any: ...
+
+    def get_session(self, id: str, *, include_deleted: bool = False) -> Session | None:
+        """The session, or None."""
+        query = Query(record=Session, where=required(id=id), deleted=include_deleted, limit=1)
+        found = self._select(query)
+        return found[0] if found else None
+
+    @async_variant(get_session)
+    def aget_session(self) -> Any: ...
+
+    def update_session(self, session: Session) -> Session:
+        """Write the whole record over the stored one; never un-deletes, never lowers last_activity_at.
+
+        Raises:
+            NotFound: no such session, or it is soft-deleted.
+        """
+        session = Session.of(session, "session").cleaned()
+        return self._changed(partial(self._update, session))
+
+    @async_variant(update_session)
+    def aupdate_session(self) -> Any: ...
+
+    def patch_session(self, id: str, /, **changes: Any) -> Session:
+        """Write only the fields named in `changes`; user_id can be set once.
+
+        Raises:
+            InvalidRecord: an unknown field, one that can't be changed, or a second user_id.
+            NotFound: no such session, or it is soft-deleted.
+        """
+        id, patch = codec.string(id, "id"), patch_of(changes)
+        return self._changed(partial(self.backend.patch, Session, id, patch))
+
+    @async_variant(patch_session)
+    def apatch_session(self) -> Any: ...
+
+    def patch_session_metadata(self, id: str, changes: dict[str, Any]) -> Session:
+        """Merge `changes` into the top level of the metadata, so that writers of different keys both win.
+
+        Raises:
+            NotFound: no such session, or it is soft-deleted.
+        """
+        id, merge = codec.string(id, "id"), codec.filterable_object(changes, "changes")
+        patch = Patch(merge=merge, values={"updated_at": records.now()})
+        return self._changed(partial(self.backend.patch, Session, id, patch))
+
+    @async_variant(patch_session_metadata)
+    def apatch_session_metadata(self) -> Any: ...
+
+    def _update(self, session: Session) -> Session:
+        return self.backend.patch(Session, session.id, update_of(session))
+
+    def _changed(self, write: Callable[[], Session]) -> Session:
+        session = self._run(write)
+        self._written(session)
+        return session
+
+    def list_sessions(
+        self,
+        agent_id: str | None = None,
+        *,
+        user_id: str | None = None,
+        status: str | None = None,
+        container_id: str | None = None,
+        image_id: str | None = None,
+        order: SessionOrder = "-created_at",
+        limit: int | None = 100,
+        offset: int = 0,
+        include_deleted: bool = False,
+    ) -> list[Session]:
+        """Sessions that match every filter given, newest first by the time that `order` names."""
+        where = equal(agent_id=agent_id, user_id=user_id, status=status, container_id=container_id, image_id=image_id)
+        by = choice(order, "order", _ORDERS)
+        return self._select(
+            Query(record=Session, where=where, deleted=include_deleted, order=by, **part(limit, offset))
+        )
+
+    @async_variant(list_sessions)
+    def alist_sessions(self) -> Any: ...
+
+    def iter_sessions(
+        self,
+        agent_id: str | None = None,
+        *,
+        user_id: str | None = None,
+        status: str | None = None,
+        container_id: str | None = None,
+        image_id: str | None = None,
+        order: SessionOrder = "-created_at",
+        include_deleted: bool = False,
+    ) -> Iterator[Session]:
+        """`list_sessions`, page by page."""
+        where = equal(agent_id=agent_id, user_id=user_id, status=status, container_id=container_id, image_id=image_id)
+        by = choice(order, "order", _ORDERS)
+        return self.backend.iterate(Query(record=Session, where=where, deleted=include_deleted, order=by))
+
+    @async_iterator(iter_sessions)
+    def aiter_sessions(self) -> Any: ...
+
+    def delete_session(self, id: str, *, hard: bool = False) -> bool:
+        """Hide a session from get and list, and refuse writes to it; what belongs to it stays readable.
+
+        `hard=True` removes it, soft-deleted or not, and all that belongs to it, ledger included, in one transaction,
+        and leaves an audit entry with the session in `resource`.
+
+        Returns:
+            Whether something was deleted: False for an unknown session and for a second soft delete.
+        """
+        id = codec.string(id, "id")
+        if hard:
+            log = self._run(partial(self.backend.remove_session, id))
+            deleted = log is not None
+            if log is not None:
+                self._tell(signals.ledger_purged, AuditLog, audit_log=log)
+        else:
+            deleted = self._run(partial(self.backend.close_session, id, records.now()))
+        if deleted:
+            self._tell(signals.session_deleted, Session, session_id=id, hard=hard)
+        return deleted
+
+    @async_variant(delete_session)
+    def adelete_session(self) -> Any: ...
+
+    def restore_session(self, id: str) -> Session:
+        """Undo a soft delete: the session is shown and takes writes again, with all that belongs to it.
+
+        Raises:
+            NotFound: no session of this id is soft-deleted.
+        """
+        id, moment = codec.string(id, "id"), records.now()
+        restore = partial(self.backend.open_session, id, moment)
+
+        def restore_again() -> Session:
+            try:
+                return restore()
+            except Refused:
+                known = self.get_session(id)
+                if known is None or known.updated_at is None or known.updated_at < moment:
+                    raise
+                return known  # this call has restored it
+
+        try:
+            session = self._run(restore, restore_again)
+        except NotFound:
+            raise NotFound(f"no session {id!r} is deleted") from None
+        self._written(session)
+        return session
+
+    @async_variant(restore_session)
+    def arestore_session(self) -> Any: ...

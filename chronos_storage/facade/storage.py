@@ -1,0 +1,59 @@
+"""`Storage`: one class for every backend.
+
+Each method is written once, synchronously; its asynchronous variant, with the prefix ``a``, is made of it. All take
+and return the records of `chronos_storage.records`, refuse what no backend can keep with `InvalidRecord`, and never
+change the caller's object. `chronos_storage.testing` has the tests that hold every backend to it.
+
+What every list has in common: `limit=None` is all, 0 is none, a negative `limit` or `offset` is `InvalidRecord`,
+and the order is total. An `iter_` method goes through the same records page by page, in flat memory.
+"""
+
+from __future__ import annotations
+
+from ..exceptions import NotSupported
+from .audit_logs import AuditLogMethods
+from .checkpoints import CheckpointMethods
+from .events import EventMethods
+from .images import ImageMethods
+from .lifecycle import LifecycleMethods
+from .memory import MemoryMethods
+from .messages import MessageMethods
+from .traces import TraceMethods
+
+
+class Storage(
+    CheckpointMethods,
+    MessageMethods,
+    MemoryMethods,
+    AuditLogMethods,
+    TraceMethods,
+    EventMethods,
+    ImageMethods,
+    LifecycleMethods,
+):
+    """A store of sessions, messages, memory, audit logs, traces, events, checkpoints, containers and images.
+
+    It holds no state but its backend, so threads and tasks may share one.
+
+    Args:
+        backend: who keeps the records.
+    """
+
+    @property
+    def supports_transactions(self) -> bool:
+        """Whether `atomic()` works: several calls as one transaction."""
+        return self.backend.supports_transactions
+
+    @property
+    def alias(self) -> str:
+        """The alias of the Django database that is written to.
+
+        Raises:
+            NotSupported: the store is no database of Django's.
+        """
+        if (using := self.backend.using) is None:
+            raise NotSupported
+        return using
+
+    def __repr__(self) -> str:
+        return f"<Storage over {self.backend!r}>"

@@ -1,0 +1,47 @@
+"""The storages that the settings name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import conf
+from ..backends.base import Backend
+from ..backends.handler import DEFAULT_ALIAS, AliasHandler
+from ..exceptions import ConfigurationError
+from .storage import Storage
+
+
+def over(made: Any, where: str) -> Storage:
+    """A storage over the backend that a class or function made, which may be a storage already.
+
+    Raises:
+        ConfigurationError: it is neither; `where` says what named it.
+    """
+    if isinstance(made, Storage):
+        return made
+    if not isinstance(made, Backend):
+        raise ConfigurationError(f"{where} made a {type(made).__name__}; it must make a chronos_storage.Backend")
+    return Storage(made)
+
+
+class StorageHandler(AliasHandler[Storage]):
+    """``storages["alias"]``: a storage over the backend that ``CHRONOS_STORAGE["STORAGES"]`` configures."""
+
+    def finish(self, made: Any, where: str) -> Storage:
+        return over(made, where)
+
+
+class DefaultStorage(Storage):
+    """The storage with the alias "default", whichever the settings name by now."""
+
+    def __init__(self) -> None:
+        """There is no backend until it is asked for."""
+
+    @property
+    def backend(self) -> Backend:  # type: ignore[override]
+        return storages[DEFAULT_ALIAS].backend
+
+
+storages: StorageHandler = StorageHandler("STORAGES", conf.ORM_BACKEND)
+#: The storage with the alias "default".
+storage: Storage = DefaultStorage()

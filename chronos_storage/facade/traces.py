@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from .. import codec, records
+from ..async_variants import async_iterator, async_variant
+from ..backends.base import Patch, Query
+from ..records import Trace, TraceNode
+from ..spans import span_tree
+from .arguments import UNSET, UnsetType, equal, given, identified, required
+from .base import FacadeBase
+
+_ORDER = ("started_at", "id")
+
+
+class TraceMethods(FacadeBase):
+    def insert_trace(self, trace: Trace) -> Trace:
+        """Store a span; it may be finished already, come before its parent, or name a session that isn't there.
+
+        Raises:
+            AlreadyExists: the id is taken by other content.
+        """
+        return self._appended(Trace, [identified(Trace.of(trace, "trace")).cleaned()])[0]
+
+    @async_variant(insert_trace)
+    def ainsert_trace(self) -> Any: ...
+
+    def end_trace(
+        self, id: str, *, output: Any = UNSET, error: str | UnsetType = UNSET, ended_at: datetime | None = None
+    ) -> Trace:
+        """Finish a span, now unless `ended_at` says when, and leave what is not named as it is.
+
+        Ending it again keeps the time of the first end.
+
+        Raises:
+            NotFound: no such span.
+        """
+        id = codec.string(id, "id")
+        end = Trace(**given(output=output, error=error, ended_at=ended_at)).cleaned()
+        values = {name: getattr(end, name) for name in given(output=output, error=error)}
+        patch = Patch(values=values, first={"ended_at": end.ended_at or records.now()})
+        trace = self._run(partial(self.backend.patch, Trace, id, patch))
+        self._written(trace)
+        return trace
+
+    @async_variant(end_trace)
+    def aend_trace(self) -> Any: ...
+
+    def get_trace(self, id: str) -> Trace | None:
+        """The span, or None."""
+        return self._one(Trace, id)
+
+    @async_variant(get_trace)
+    def aget_trace(self) -> Any: ...
+
+    def list_traces(self, session_id: str, *, kind: str | None = None) -> list[Trace]:
+        """A session's spans in the order they started, then by id."""
+        return self._select(_listed(session_id, kind))
+
+    @async_variant(list_traces)
+    def alist_traces(self) -> Any: ...
+
+    def iter_traces(self, session_id: str, *, kind: str | None = None) -> Iterator[Trace]:
+        """`list_traces`, page by page."""
+        return self.backend.iterate(_listed(session_id, kind))
+
+    @async_iterator(iter_traces)
+    def aiter_traces(self) -> Any: ...
+
+    def trace_tree(self, session_id: str) -> list[TraceNode]:
+        """A session's spans as trees, in the order they started.
+
+        A span whose parent isn't there is a root. Where parents form a ring, its earliest span is one.
+        """
+        return span_tree(self.list_traces(session_id))
+
+    @async_variant(trace_tree)
+    def atrace_tree(self) -> Any: ...
+
+
+def _listed(session_id: str, kind: str | None) -> Query[Trace]:
+    return Query(record=Trace, where=required(session_id=session_id) + equal(kind=kind), order=_ORDER)

@@ -77,22 +77,23 @@ def unpack_one(vector: bytes) -> array[float]:
 _adapters: WeakKeyDictionary[psycopg.Connection[Any], AdaptersMap] = WeakKeyDictionary()
 
 
-def _adapt(wrapper: Any) -> AdaptersMap:
-    """The adapters of a connection; each database has numbers of its own for an extension's types."""
+def adapters(wrapper: Any) -> AdaptersMap:
+    """The adapters of Django's connection, new; each database has numbers of its own for an extension's types."""
     connection: psycopg.Connection[Any] = compat.driver_connection(wrapper)
     query = "SELECT 'vector'::regtype::oid, 'vector[]'::regtype::oid, pg_backend_pid()"
-    vector, vectors, session = connection.execute(query).fetchone() or (0, 0, 0)
-    adapters: Any = AdaptersMap(connection.adapters)
-    register_vector_info(adapters, TypeInfo("vector", vector, vectors))
-    adapters.register_loader(vector, ByteaBinaryLoader)
+    with compat.database_errors(wrapper):
+        vector, vectors, session = connection.execute(query).fetchone() or (0, 0, 0)
+    made: Any = AdaptersMap(connection.adapters)
+    register_vector_info(made, TypeInfo("vector", vector, vectors))
+    made.register_loader(vector, ByteaBinaryLoader)
     several: Any = type("VectorsDumper", (_VectorsDumper,), {"oid": vectors, "element_type": vector})
-    adapters.register_dumper(Vectors, several)
-    _adapters[connection] = adapters
+    made.register_dumper(Vectors, several)
+    _adapters[connection] = made
     if session != connection.info.backend_pid and not _host_decides(wrapper):
         # Not the server itself has greeted us. A statement of the same name, prepared by somebody else in the session
         # that we are given, would be taken for ours without an error.
         preparing.turn_off(wrapper)
-    return _adapters[connection]
+    return made
 
 
 def _host_decides(wrapper: Any) -> bool:
@@ -149,11 +150,8 @@ def _connected(using: str) -> Any:
 
 def _begun(connection: Any, sql: str, parameters: list[Any], prepare: bool) -> Any:
     driver = compat.driver_connection(connection)
-    if (adapters := _adapters.get(driver)) is None:
-        with compat.database_errors(connection):
-            adapters = _adapt(connection)
     cursor = _Cursor(driver)
-    cursor.adapters = adapters
+    cursor.adapters = _adapters.get(driver) or adapters(connection)
     if preparing.is_off(connection):
         cursor.threshold = None
     elif _host_decides(connection):

@@ -238,6 +238,7 @@ class PgVectorStore(OrmVectorStore):
         row = self._collection(collection)
         self._collections().filter(pk=row.pk).update(**parameters)
         builds.rebuild(self.alias, self._shape(collection), progress)
+        self._shapes.pop((self.alias, collection), None)  # searches go by the new index from now on
 
     @retried
     def recall(self, collection: str, *, top_k: int = 10, sample: int = 100) -> float:

@@ -14,7 +14,7 @@ import sys
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -83,8 +83,8 @@ def adapters(wrapper: Any) -> AdaptersMap:
     query = "SELECT 'vector'::regtype::oid, 'vector[]'::regtype::oid, pg_backend_pid()"
     with compat.database_errors(wrapper):
         vector, vectors, session = connection.execute(query).fetchone() or (0, 0, 0)
-    made: Any = AdaptersMap(connection.adapters)
-    register_vector_info(made, TypeInfo("vector", vector, vectors))
+    made = AdaptersMap(connection.adapters)
+    register_vector_info(cast(Any, made), TypeInfo("vector", vector, vectors))  # which asks for no more of a connection
     made.register_loader(vector, ByteaBinaryLoader)
     several: Any = type("VectorsDumper", (_VectorsDumper,), {"oid": vectors, "element_type": vector})
     made.register_dumper(Vectors, several)

@@ -7,11 +7,11 @@ from typing import Any, Literal
 from .. import codec, records, signals
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Patch, Query
-from ..exceptions import NotFound
+from ..exceptions import AlreadyExists, NotFound
 from ..records import AuditLog, Session
-from ..refusals import Refused
+from ..refusals import Reason, Refused
 from .arguments import choice, equal, identified, part, required
-from .base import FacadeBase
+from .base import FacadeBase, error_of
 from .changes import new_session, patch_of, update_of
 
 SessionOrder = Literal["-created_at", "-last_activity_at"]
@@ -45,6 +45,30 @@ class SessionMethods(FacadeBase):
         self._run(write, write_again)
         self._written(session)
         return session
+
+    def ensure_session(self, session: Session) -> Session:
+        """The session of this id as it is stored, untouched; where there is none, this one is stored.
+
+        Raises:
+            AlreadyExists: the stored one is soft-deleted, or belongs to another user than the one given.
+        """
+        session = new_session(session)
+        known = self.get_session(session.id, include_deleted=True)
+        if known is None:
+            try:
+                return self._once(session, partial(self.backend.insert, session))
+            except AlreadyExists:  # made by another writer in between
+                known = self.get_session(session.id, include_deleted=True)
+                if known is None:
+                    raise
+        if known.deleted_at is not None:
+            raise error_of(Refused(Reason.TAKEN, Session, known.id, known))
+        if session.user_id and known.user_id not in ("", session.user_id):
+            raise AlreadyExists(f"session {known.id!r} is stored already, with another user_id")
+        return known
+
+    @async_variant(ensure_session)
+    def aensure_session(self) -> Any: ...
 
     def save_session(self, session: Session) -> Session:
         """Store a session, new or known; a known one keeps its created_at and its newest last_activity_at.

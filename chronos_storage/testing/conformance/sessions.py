@@ -23,6 +23,27 @@ class SessionContract:
             open_session(storage, title=title)
         assert storage.get_session("s") == made
 
+    def test_ensuring_makes_a_session_or_leaves_what_is_there(self, storage: Storage) -> None:
+        made = storage.ensure_session(Session(id="s", user_id="ada", title="first"))
+        assert (made.title, storage.get_session("s")) == ("first", made)
+        for user_id in ("", "ada"):
+            assert storage.ensure_session(Session(id="s", user_id=user_id, title="second")) == made
+        assert storage.get_session("s") == made
+        assert storage.ensure_session(Session()).id
+
+    def test_ensuring_does_not_give_away_what_is_deleted_or_anothers(self, storage: Storage) -> None:
+        open_session(storage, user_id="ada")
+        open_session(storage, "nobody's")
+        assert storage.ensure_session(Session(id="nobody's", user_id="eve")).user_id == ""
+        before = everything(storage)
+        with pytest.raises(AlreadyExists, match="another user_id"):
+            storage.ensure_session(Session(id="s", user_id="eve"))
+        assert everything(storage) == before
+        storage.delete_session("s")
+        with pytest.raises(AlreadyExists, match="restore_session"):
+            storage.ensure_session(Session(id="s", user_id="ada"))
+        assert storage.get_session("s") is None
+
     def test_saving_makes_a_session_or_writes_over_it(self, storage: Storage) -> None:
         made = storage.save_session(full("session"))
         assert storage.get_session("s") == made

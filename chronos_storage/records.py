@@ -7,7 +7,7 @@ message, event or checkpoint may be left empty: the store fills in ids, numbers,
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -498,6 +498,18 @@ class Health:
     def ok(self) -> bool:
         """Whether the store can be used."""
         return not self.problems
+
+
+class Batch(list[R]):
+    """What a call that writes several records gives back: the records as they are stored, in the order given.
+
+    Attributes:
+        new: the ids of those that this call wrote, each once; what was there already with the same content is left out.
+    """
+
+    def __init__(self, stored: Iterable[R] = (), new: Iterable[R] = ()) -> None:
+        super().__init__(stored)
+        self.new: list[str] = [record.id for record in new]
 
 
 #: The records by the name that `Storage.scan` takes, in the order a copy must load them.

@@ -14,7 +14,7 @@ from .. import codec, signals
 from ..backends.base import Backend, Condition, Query
 from ..compat import is_heard
 from ..exceptions import AlreadyExists, AmbiguousId, ChronosError, InvalidRecord, NotFound
-from ..records import Record, Session
+from ..records import Batch, Record, Session
 from ..refusals import Reason, Refused
 from .arguments import required
 
@@ -75,12 +75,12 @@ class FacadeBase:
         self._written(stored)
         return stored
 
-    def _appended(self, record: type[R], given: Sequence[R], expected_seq: int | None = None) -> list[R]:
+    def _appended(self, record: type[R], given: Sequence[R], expected_seq: int | None = None) -> Batch[R]:
         if not given:
-            return []
+            return Batch()
         stored, new = self._run(partial(self.backend.append, record, given, expected_seq))
         self._written(*new)
-        return stored
+        return Batch(stored, new)
 
     def _delete(self, query: Query[Any]) -> int:
         return self._run(partial(self.backend.delete, query))

@@ -6,9 +6,8 @@ from typing import Any
 from .. import codec
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Query
-from ..exceptions import InvalidRecord
-from ..records import Event
-from .arguments import any_of, identified, part, required, several
+from ..records import Batch, Event
+from .arguments import any_of, identified, last_number, part, required, several
 from .base import FacadeBase
 
 
@@ -27,21 +26,19 @@ class EventMethods(FacadeBase):
             SequenceConflict: the last number is another one, or the event's own number isn't the next.
             AlreadyExists: the id is taken by other content.
         """
-        return self._appended(Event, [identified(Event.of(event, "event")).cleaned()], _number(expected_seq))[0]
+        given = [identified(Event.of(event, "event")).cleaned()]
+        return self._appended(Event, given, last_number(expected_seq, given))[0]
 
     @async_variant(append_event)
     def aappend_event(self) -> Any: ...
 
-    def append_events(self, events: Iterable[Event], *, expected_seq: int | None = None) -> list[Event]:
+    def append_events(self, events: Iterable[Event], *, expected_seq: int | None = None) -> Batch[Event]:
         """Append events of one session or several in their order, all or none; see `append_event`.
 
-        With `expected_seq` they are all of one session.
+        With `expected_seq` they are all of one session. The list's `new` has the ids that this call wrote.
         """
         given = [identified(event).cleaned() for event in several(Event, events, "events")]
-        expected_seq = _number(expected_seq)
-        if expected_seq is not None and len({event.session_id for event in given}) > 1:
-            raise InvalidRecord("expected_seq", "is one session's last number; these events are of several")
-        return self._appended(Event, given, expected_seq)
+        return self._appended(Event, given, last_number(expected_seq, given))
 
     @async_variant(append_events)
     def aappend_events(self) -> Any: ...
@@ -103,10 +100,6 @@ class EventMethods(FacadeBase):
 
     @async_variant(last_seq)
     def alast_seq(self) -> Any: ...
-
-
-def _number(expected_seq: int | None) -> int | None:
-    return None if expected_seq is None else codec.integer(expected_seq, "expected_seq")
 
 
 def _behind(session_id: str, after_seq: int, types: Sequence[str] | None) -> tuple[Condition, ...]:

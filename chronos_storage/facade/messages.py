@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from typing import Any, Literal
 
 from .. import codec
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Query
-from ..records import Message, TokenUsage
-from .arguments import any_of, choice, equal, identified, part, period, required, several
+from ..records import Batch, Message, TokenUsage
+from .arguments import any_of, choice, equal, identified, last_number, part, period, required, several
 from .base import FacadeBase
 
 MessageOrder = Literal["asc", "desc"]
@@ -20,26 +21,32 @@ _IDS_PER_QUERY = 500
 
 
 class MessageMethods(FacadeBase):
-    def add_message(self, message: Message) -> Message:
+    def add_message(self, message: Message, *, expected_seq: int | None = None) -> Message:
         """Append a message to its session; see `add_messages`."""
-        return self._appended(Message, [identified(Message.of(message, "message")).cleaned()])[0]
+        given = [identified(Message.of(message, "message")).cleaned()]
+        return self._appended(Message, given, last_number(expected_seq, given))[0]
 
     @async_variant(add_message)
     def aadd_message(self) -> Any: ...
 
-    def add_messages(self, messages: Iterable[Message]) -> list[Message]:
+    def add_messages(self, messages: Iterable[Message], *, expected_seq: int | None = None) -> Batch[Message]:
         """Append messages, of one session or several, all or none, and number them per session.
 
         A session's last_activity_at becomes its newest message's time, and never goes back. What is stored already
-        with the same content is returned as it is.
+        with the same content is returned as it is, whatever number is expected; the list's `new` has the ids that this
+        call wrote.
+
+        Args:
+            expected_seq: append only if this is the last number of the session, which all messages are of (0: none yet;
+                see `last_message_seq`).
 
         Raises:
             NotFound: a session that isn't there, or is soft-deleted.
             AlreadyExists: an id that is taken by other content.
-            SequenceConflict: a message that came with a number which is not the next one.
+            SequenceConflict: the last number is another one, or a message came with one which is not the next.
         """
         given = [identified(message).cleaned() for message in several(Message, messages, "messages")]
-        return self._appended(Message, given)
+        return self._appended(Message, given, last_number(expected_seq, given))
 
     @async_variant(add_messages)
     def aadd_messages(self) -> Any: ...
@@ -71,6 +78,18 @@ class MessageMethods(FacadeBase):
 
     @async_variant(find_messages)
     def afind_messages(self) -> Any: ...
+
+    def get_messages(self, session_id: str, ids: Sequence[str]) -> list[Message]:
+        """Those of a session's messages that have these ids, by number; what isn't there is left out."""
+        where, wanted = required(session_id=session_id), list(dict.fromkeys(codec.strings(ids, "ids")))
+        found: list[Message] = []
+        for start in range(0, len(wanted), _IDS_PER_QUERY):
+            some = Condition("id", "in", wanted[start : start + _IDS_PER_QUERY])
+            found += self._select(Query(record=Message, where=(*where, some)))
+        return sorted(found, key=attrgetter("seq_num"))
+
+    @async_variant(get_messages)
+    def aget_messages(self) -> Any: ...
 
     def list_messages(
         self,
@@ -150,6 +169,13 @@ class MessageMethods(FacadeBase):
 
     @async_variant(count_messages)
     def acount_messages(self) -> Any: ...
+
+    def last_message_seq(self, session_id: str) -> int:
+        """The number of the last message that a session was given; 0 before the first. Deleting does not lower it."""
+        return self._last_number(Message, session_id)
+
+    @async_variant(last_message_seq)
+    def alast_message_seq(self) -> Any: ...
 
     def token_usage(self, session_id: str) -> TokenUsage:
         """The tokens of a session's messages, summed by the database.

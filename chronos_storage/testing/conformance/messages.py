@@ -9,7 +9,7 @@ import pytest
 
 from ...exceptions import AmbiguousId, InvalidRecord, NotFound, SequenceConflict
 from ...facade import Storage
-from ...records import Message, TokenUsage
+from ...records import Event, Message, TokenUsage
 from .helpers import case, column, everything, open_session, say
 from .samples import at
 
@@ -68,6 +68,30 @@ class MessageContract:
         with pytest.raises((NotFound, InvalidRecord)):
             storage.add_messages([Message(session_id=id, role="user") for id in ("s", unknown, "s")])
         assert everything(storage) == before
+
+    def test_the_last_number_may_be_expected(self, storage: Storage) -> None:
+        """Against: messages reordered under a reader, when several writers share a session."""
+        open_session(storage)
+        stored = storage.add_messages([Message(id=id, session_id="s", role="user") for id in "ab"], expected_seq=0)
+        storage.delete_message("b")
+        before = everything(storage)
+        for expected in (0, 1, 3):
+            for add in (storage.add_message, lambda message, **seq: storage.add_messages([message], **seq)):
+                with pytest.raises(SequenceConflict) as caught:
+                    add(Message(session_id="s", role="user"), expected_seq=expected)
+                assert (caught.value.expected, caught.value.actual) == (expected, 2)
+        assert everything(storage) == before
+        for expected in (0, 2, 9):  # a repeat is always safe
+            assert storage.add_message(Message(id="a", session_id="s", role="user"), expected_seq=expected) == stored[0]
+        assert storage.add_message(Message(session_id="s", role="user"), expected_seq=2).seq_num == 3
+
+    def test_an_expected_number_is_one_session_s(self, storage: Storage) -> None:
+        for id in ("s1", "s2"):
+            open_session(storage, id)
+        with pytest.raises(InvalidRecord) as caught:
+            storage.add_messages([Message(session_id=id, role="user") for id in ("s1", "s2")], expected_seq=0)
+        assert caught.value.field == "expected_seq"
+        assert list(storage.scan("message")) == []
 
     def test_one_wrong_message_keeps_all_out(self, storage: Storage) -> None:
         open_session(storage)
@@ -196,6 +220,24 @@ class MessageContract:
         say(storage, "a", "b", "c")
         storage.delete_message("a")
         assert storage.count_messages("s") == 2
+
+    def test_those_of_a_session_by_their_ids(self, storage: Storage) -> None:
+        for id in ("s", "other"):
+            open_session(storage, id)
+        a, b, c = say(storage, "a", "b", "c")
+        say(storage, "b", "d", session_id="other")
+        assert storage.get_messages("s", ["c", "b", "d", "c", "unheard of"]) == [b, c]
+        assert storage.get_messages("s", []) == storage.get_messages("unknown", ["a"]) == []
+        storage.delete_session("s")
+        assert storage.get_messages("s", ["a"]) == [a]
+
+    def test_the_last_number_stays_when_messages_go(self, storage: Storage) -> None:
+        open_session(storage)
+        assert storage.last_message_seq("s") == storage.last_message_seq("unknown") == 0
+        say(storage, "a", "b", "c")
+        storage.append_event(Event(session_id="s"))
+        storage.delete_messages("s")
+        assert storage.last_message_seq("s") == 3
 
     def test_messages_are_found_by_their_ids_in_whatever_session(self, storage: Storage) -> None:
         """The newest of a live session, or else of a deleted one."""

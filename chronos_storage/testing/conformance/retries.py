@@ -10,7 +10,7 @@ import pytest
 
 from ...exceptions import AlreadyExists
 from ...facade import Storage
-from ...records import KINDS, Event, Message, TokenUsage, Trace
+from ...records import KINDS, Batch, Event, Message, TokenUsage, Trace
 from .helpers import case, cases, column, everything, open_session, read, write
 from .samples import at, bare, full
 
@@ -47,8 +47,8 @@ def reordered(value: Any) -> Any:
     return [reordered(item) for item in value] if isinstance(value, list) else value
 
 
-def add(storage: Storage, kind: str, *records: Any) -> list[Any]:
-    stored: list[Any] = (storage.add_messages if kind == "message" else storage.append_events)(iter(records))
+def add(storage: Storage, kind: str, *records: Any) -> Batch[Any]:
+    stored: Batch[Any] = (storage.add_messages if kind == "message" else storage.append_events)(iter(records))
     return stored
 
 
@@ -149,6 +149,7 @@ class RetryContract:
         result = add(storage, kind, *[bare(kind, id=id) for id in ids])
         assert column(result, "id") == ids
         assert column(result, "seq_num") == [3, 2, 4, 1]
+        assert result.new == ["new", "newer"]
         assert [result[3], result[1]] == stored
         assert column(storage.scan(kind), "id") == ["a", "b", "new", "newer"]
 
@@ -157,6 +158,7 @@ class RetryContract:
         open_session(storage)
         result = add(storage, kind, *[bare(kind, id=id) for id in ("a", "b", "a")])
         assert column(result, "seq_num") == [1, 2, 1]
+        assert result.new == ["a", "b"]
         assert result[0] == result[2]
         assert column(storage.scan(kind), "id") == ["a", "b"]
 

@@ -124,8 +124,10 @@ def _of_framework(error: Exception, code: int) -> Response:
     assert isinstance(error, APIException)
     wait = getattr(error, "wait", None)
     more = {} if wait is None else {"retry_after": int(wait)}
-    name = str(error.get_codes()).replace("_", "-")
-    return problem(code, name, title, str(error.detail), **more)
+    name, detail = error.get_codes(), str(error.detail)
+    if not isinstance(name, str):  # an error of a library's that says several things, the matter first
+        name, detail = error.default_code, next(_flat(detail))["detail"]
+    return problem(code, str(name).replace("_", "-"), title, detail, **more)
 
 
 def _flat(detail: Any, path: str = "") -> Iterator[dict[str, str]]:

@@ -76,9 +76,14 @@ def test_jwt_signs_in_until_it_expires_or_its_user_is_gone(
     monkeypatch.setattr(ApiMixin, "authentication_classes", [JWTAuthentication])
     assert ada.user
 
+    problems: list[Any] = []
+
     def ask(token: AccessToken) -> int:
         client = Client(REMOTE_ADDR="198.51.100.5", headers={"Authorization": f"Bearer {token}"})
-        status: int = Api(client).ask("GET", "sessions").status_code
+        answer = Api(client).ask("GET", "sessions")
+        if answer.status_code != 200:
+            problems.append(answer.json())
+        status: int = answer.status_code
         return status
 
     token = AccessToken.for_user(ada.user)
@@ -90,3 +95,9 @@ def test_jwt_signs_in_until_it_expires_or_its_user_is_gone(
     assert ask(token) == 401
     ada.user.delete()
     assert (ask(token), ask(token)) == (401, 429)
+    types = ["token-not-valid", "authentication-failed", "authentication-failed", "throttled"]
+    assert [problem["type"].removeprefix("urn:chronos-storage:problem:") for problem in problems] == types
+    assert [problem["detail"] for problem in problems][:2] == [
+        "Given token not valid for any token type",
+        "User is inactive",
+    ]

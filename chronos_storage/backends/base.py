@@ -9,7 +9,7 @@ reason, for which `Storage` has the words. It never changes a record it is given
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -154,13 +154,17 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def put(self, record: R, *, fresh: bool = False) -> R:
-        """Store a complete container, image or memory over what its id, or a memory's natural key, had.
+    def put(self, given: Sequence[R], fresh: Set[str] = frozenset()) -> list[R]:
+        """Store complete containers, images or memories over what their ids, or natural keys, had; all or none.
 
         A known one keeps its id and its created_at. A memory whose id is stored under another natural key moves.
 
         Args:
-            fresh: the id was made just now.
+            given: one at least, all of one type; no two have the same id or the same natural key.
+            fresh: the ids that were made just now.
+
+        Returns:
+            The records as they are stored, in the order given.
 
         Raises:
             Refused: TAKEN, where a memory would move to.

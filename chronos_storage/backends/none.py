@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import copy
 from datetime import datetime
@@ -86,9 +86,9 @@ class NoBackend(Backend):
     def insert(self, session: Session, checkpoint: Checkpoint | None = None) -> None:
         self._warn()
 
-    def put(self, record: R, *, fresh: bool = False) -> R:
+    def put(self, given: Sequence[R], fresh: Set[str] = frozenset()) -> list[R]:
         self._warn()
-        return record
+        return list(given)
 
     def patch(self, record: type[R], id: str, patch: Patch) -> R:
         self._warn()

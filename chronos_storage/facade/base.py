@@ -71,7 +71,7 @@ class FacadeBase:
         """Store a container or an image over what its id had, with the updated_at that it has, or now."""
         record: Any = given.cleaned()
         record.complete(touch=record.updated_at is None)
-        stored: R = self._run(partial(self.backend.put, record))
+        stored: R = self._run(partial(self.backend.put, [record]))[0]
         self._written(stored)
         return stored
 

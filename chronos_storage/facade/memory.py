@@ -1,14 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
 from .. import codec, records
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Query
-from ..records import MemoryRecord
-from .arguments import equal, part, required
+from ..exceptions import InvalidRecord
+from ..records import Batch, MemoryRecord
+from .arguments import equal, part, required, several
 from .base import FacadeBase
 
 _ORDER = ("-updated_at", "-id")
@@ -23,15 +24,43 @@ class MemoryMethods(FacadeBase):
         Raises:
             AlreadyExists: the id would move to a key that another row holds.
         """
-        new = MemoryRecord.of(record, "record").cleaned()
-        fresh = not new.id
-        new.complete(touch=True)
-        stored = self._run(partial(self.backend.put, new, fresh=fresh))
-        self._written(stored)
-        return stored
+        return self._put([MemoryRecord.of(record, "record")])[0]
 
     @async_variant(put_memory)
     def aput_memory(self) -> Any: ...
+
+    def put_memories(self, records: Iterable[MemoryRecord]) -> Batch[MemoryRecord]:
+        """`put_memory` for several records, all or none, in one statement where the database can.
+
+        Of records with the same natural key only the last is written.
+
+        Returns:
+            For each record given what is stored under its natural key; the list's `new` has the ids of all of them.
+
+        Raises:
+            InvalidRecord: one id stands under two natural keys.
+            AlreadyExists: an id would move to a key that another row holds.
+        """
+        return self._put(several(MemoryRecord, records, "records"))
+
+    @async_variant(put_memories)
+    def aput_memories(self) -> Any: ...
+
+    def _put(self, given: list[MemoryRecord]) -> Batch[MemoryRecord]:
+        if not given:
+            return Batch()
+        cleaned = [record.cleaned() for record in given]
+        new = {_natural_key(record): record for record in cleaned}
+        named = [record.id for record in new.values() if record.id]
+        if len(set(named)) < len(named):
+            raise InvalidRecord("records", "have one id under two natural keys")
+        for record in new.values():
+            record.complete(touch=True)
+        fresh = {record.id for record in new.values()}.difference(named)
+        written = self._run(partial(self.backend.put, list(new.values()), fresh))
+        self._written(*written)
+        stored = {_natural_key(record): record for record in written}
+        return Batch((stored[_natural_key(record)] for record in cleaned), written)
 
     def get_memory(
         self,
@@ -97,6 +126,10 @@ def _where(agent_id: str, prefix: str | None, **filters: str | None) -> tuple[Co
     if prefix is not None and (start := codec.string(prefix, "prefix")):
         where += (Condition("key", "prefix", start),)
     return where
+
+
+def _natural_key(record: MemoryRecord) -> tuple[str, ...]:
+    return record.agent_id, record.user_id, record.session_id, record.kind, record.key
 
 
 def _alive() -> Condition:

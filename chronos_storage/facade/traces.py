@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -8,9 +8,9 @@ from typing import Any
 from .. import codec, records
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Patch, Query
-from ..records import Trace, TraceNode
+from ..records import Batch, Trace, TraceNode
 from ..spans import span_tree
-from .arguments import UNSET, UnsetType, equal, given, identified, required
+from .arguments import UNSET, UnsetType, equal, given, identified, required, several
 from .base import FacadeBase
 
 _ORDER = ("started_at", "id")
@@ -27,6 +27,13 @@ class TraceMethods(FacadeBase):
 
     @async_variant(insert_trace)
     def ainsert_trace(self) -> Any: ...
+
+    def insert_traces(self, traces: Iterable[Trace]) -> Batch[Trace]:
+        """Store several spans, all or none; see `insert_trace`. The list's `new` has the ids that this call wrote."""
+        return self._appended(Trace, [identified(trace).cleaned() for trace in several(Trace, traces, "traces")])
+
+    @async_variant(insert_traces)
+    def ainsert_traces(self) -> Any: ...
 
     def end_trace(
         self, id: str, *, output: Any = UNSET, error: str | UnsetType = UNSET, ended_at: datetime | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import starmap
 from typing import Any, Generic, TypeVar
 
@@ -56,16 +56,21 @@ class Table(Generic[R]):
         """Store new records, as many in a statement as MariaDB and MySQL take at once."""
         rows: Any = self.model._default_manager.using(using)
         write = getattr(rows, "append_rows", rows.bulk_create)
+        for batch in self.statements(new):
+            write(batch)
+
+    def statements(self, new: Iterable[R]) -> Iterator[list[models.Model]]:
+        """Records as unsaved model instances, as many at a time as MariaDB and MySQL take in a statement."""
         batch: list[models.Model] = []
         size = 0
         for record in new:
             size += len(repr(record))
             if batch and size > _STATEMENT_SIZE:
-                write(batch)
+                yield batch
                 batch, size = [], len(repr(record))
             batch.append(self.row(record))
         if batch:
-            write(batch)
+            yield batch
 
     def fetch(self, rows: QuerySet[Any], read: Read = read_all) -> list[R]:
         """The records of a queryset of the model, in its order.

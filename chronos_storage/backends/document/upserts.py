@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -8,7 +9,7 @@ from ...records import MemoryRecord, Record, Session
 from ...refusals import Reason, Refused
 from ..base import Patch
 from .base import DocumentBase
-from .driver import Document
+from .driver import Document, Key
 from .indexes import KIND_OF, key_of, memory_place
 from .work import Work
 
@@ -16,18 +17,19 @@ R = TypeVar("R", bound=Record)
 
 
 class UpsertMethods(DocumentBase):
-    def put(self, record: R, *, fresh: bool = False) -> R:
+    def put(self, given: Sequence[R], fresh: Set[str] = frozenset()) -> list[R]:
         with self.work() as work:
-            stored: Any = record
-            if isinstance(record, MemoryRecord):
-                stored = self._put_memory(work, record, fresh)
-            else:
-                known: Any = work.get(type(record), *key_of(record))
-                if known is not None:
-                    stored = replace(stored, created_at=known.created_at)
-                work.put(stored)
-        put: R = stored
-        return put
+            work.fetch(key for record in given for key in _keys(record))
+            return [self._put(work, record, fresh) for record in given]
+
+    def _put(self, work: Work, record: Any, fresh: Set[str]) -> Any:
+        if isinstance(record, MemoryRecord):
+            return self._put_memory(work, record, record.id in fresh)
+        known: Any = work.get(type(record), *key_of(record))
+        if known is not None:
+            record = replace(record, created_at=known.created_at)
+        work.put(record)
+        return record
 
     def _put_memory(self, work: Work, record: MemoryRecord, fresh: bool) -> MemoryRecord:
         known = None if fresh else work.get(MemoryRecord, "memory", record.id)
@@ -60,6 +62,12 @@ class UpsertMethods(DocumentBase):
             patched.check_size()  # which the changes may have made too large
             work.put(patched)
         return patched
+
+
+def _keys(record: Record) -> Iterator[Key]:
+    yield key_of(record)
+    if isinstance(record, MemoryRecord):
+        yield memory_place(record)
 
 
 def put_in_place(work: Work, record: MemoryRecord) -> None:

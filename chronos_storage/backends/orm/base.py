@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
@@ -20,6 +20,8 @@ from ..base import Backend
 
 R = TypeVar("R", bound=records.Record)
 T = TypeVar("T")
+
+_VALUES_PER_QUERY = 500
 
 
 class OrmBase(Backend):
@@ -64,6 +66,12 @@ class OrmBase(Backend):
     def _rows(self, table: Table[Any]) -> QuerySet[Any]:
         """All rows of a table."""
         return table.model._default_manager.using(self.using)
+
+    def _named(self, rows: QuerySet[Any], column: str, values: Iterable[str]) -> Iterator[QuerySet[Any]]:
+        """Those of the rows that have one of these values in a column, in as many statements as so many take."""
+        listed = list(values)
+        for start in range(0, len(listed), _VALUES_PER_QUERY):
+            yield rows.filter(**{f"{column}__in": listed[start : start + _VALUES_PER_QUERY]})
 
     def _one(self, table: Table[R], rows: QuerySet[Any]) -> R | None:
         """The first of the rows as a record, or None."""

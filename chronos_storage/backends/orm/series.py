@@ -67,13 +67,13 @@ class SeriesMethods(OrmBase):
         return append(self.using, series, given, expected_seq, look_up=one_statement)
 
     def _append_spans(self, given: Sequence[Trace], expected_seq: int | None) -> Appended[Trace]:
-        known: dict[str, Trace] = {}
         try:
-            return self._insert_spans(given, known)
+            return self._insert_spans(given, {})
         except IntegrityError:
-            rows = current(self._rows(TRACES).filter(pk__in=[trace.id for trace in given]))
+            known: dict[str, Trace] = {}
             with self._atomic():
-                known = {trace.id: trace for trace in TRACES.fetch(rows)}
+                for rows in self._named(self._rows(TRACES), "pk", [trace.id for trace in given]):
+                    known |= {trace.id: trace for trace in TRACES.fetch(current(rows))}
         try:
             return self._insert_spans(given, known)
         except IntegrityError as error:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence, Set
 from typing import Any, TypeVar
 
 from django.db import IntegrityError
@@ -7,6 +8,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Coalesce, Greatest
 
 from ...ledger.mapping import MEMORY, TABLES, Table
+from ...models.memory import natural_key
 from ...records import MemoryRecord, Record, Session
 from ...refusals import Reason, Refused
 from ...snapshots import Unseen, current, unless_unseen
@@ -18,42 +20,50 @@ R = TypeVar("R", bound=Record)
 
 
 class UpsertMethods(OrmBase):
-    def put(self, record: R, *, fresh: bool = False) -> R:
-        if isinstance(record, MemoryRecord):
-            memory: R = self._put_memory(record, fresh)
-            return memory
-        table: Table[R] = TABLES[type(record)]
-        kept = {table.id, "created_at"}
+    def put(self, given: Sequence[R], fresh: Set[str] = frozenset()) -> list[R]:
+        table: Table[R] = TABLES[type(given[0])]
         with self._atomic():
-            self._rows(table).bulk_create(
-                [table.row(record)],
-                update_conflicts=True,
-                update_fields=[column for column in table.columns if column not in kept],
-                **self._conflict_target(table.id),
-            )
-            stored = self._one(table, current(self._rows(table).filter(pk=record.id)))
-        assert stored is not None
-        return stored
+            if table.record is MemoryRecord:
+                return self._put_memories(given, fresh)
+            kept = {table.id, "created_at"}
+            self._upsert(table, given, [column for column in table.columns if column not in kept], table.id)
+            return self._as_stored(table, given, table.id)
 
-    def _put_memory(self, record: MemoryRecord, fresh: bool) -> Any:
+    def _put_memories(self, given: Sequence[Any], fresh: Set[str]) -> list[Any]:
+        named = [record.id for record in given if record.id not in fresh]
+        if len(named) > 1:
+            named = [
+                id for rows in self._named(self._rows(MEMORY), "pk", named) for id in rows.values_list("pk", flat=True)
+            ]
+        new = [record for record in given if record.id not in named or not self._moved(record)]
+        # In one order, so that those who put the same keys at once don't lock each other out.
+        new.sort(key=natural_key)
+        with unless_unseen():  # another writer may have stored one of these ids in between, under another key
+            self._upsert(MEMORY, new, ["value", "updated_at", "expires_at"], "natural_key")
+        return self._as_stored(MEMORY, given, "natural_key")
+
+    def _upsert(self, table: Table[Any], given: Iterable[Any], update_fields: list[str], key: str) -> None:
+        for rows in table.statements(given):
+            self._rows(table).bulk_create(
+                rows, update_conflicts=True, update_fields=update_fields, **self._conflict_target(key)
+            )
+
+    def _as_stored(self, table: Table[Any], given: Iterable[Any], key: str) -> list[Any]:
+        """The records of these keys as they are stored by now."""
+        keys = [table.values(record)[key] for record in given]
+        stored = {
+            table.values(record)[key]: record
+            for rows in self._named(self._rows(table), key, keys)
+            for record in table.fetch(current(rows))
+        }
+        if len(stored) < len(keys):  # on MariaDB and MySQL, where an id was another key's, whose row has then changed
+            raise Unseen
+        return [stored[each] for each in keys]
+
+    def _moved(self, record: MemoryRecord) -> bool:
+        """Whether the id was stored already, and its row now has these values, be it under another key."""
         values = MEMORY.values(record)
         del values["created_at"], values["id"]
-        with self._atomic():
-            if fresh or not self._moved(record, values):
-                with unless_unseen():  # another writer may have stored this id in between, under another key
-                    self._rows(MEMORY).bulk_create(
-                        [MEMORY.model(id=record.id, created_at=record.created_at, **values)],
-                        update_conflicts=True,
-                        update_fields=["value", "updated_at", "expires_at"],
-                        **self._conflict_target("natural_key"),
-                    )
-            stored = self._one(MEMORY, self._rows(MEMORY).filter(natural_key=values["natural_key"]))
-            if stored is None:  # so it is on MariaDB and MySQL, which have then changed that row
-                raise Unseen
-        return stored
-
-    def _moved(self, record: MemoryRecord, values: dict[str, Any]) -> bool:
-        """Whether the id was stored already, and its row now has these values, be it under another key."""
         try:
             with self._savepoint():
                 return self._rows(MEMORY).filter(pk=record.id).update(**values) > 0

@@ -39,6 +39,17 @@ class ConcurrentChangeContract:
         assert row.value[1] == 19
         assert storage.get_memory("a", "k") == row
 
+    def test_keys_put_together_in_any_order_are_one_row_each(self, storage_committed: Storage) -> None:
+        storage = storage_committed
+
+        def put(writer: int) -> list[str]:
+            keys = "abcd" if writer % 2 else "dcba"
+            return sorted(storage.put_memories(MemoryRecord(agent_id="a", key=key) for key in keys).new)
+
+        assert len(set(map(tuple, together(storage, *writers(put))))) == 1
+        assert column(storage.list_memory("a", prefix="a"), "key") == ["a"]
+        assert sorted(column(storage.scan("memory"), "key")) == ["a", "b", "c", "d"]
+
     def test_patches_of_different_fields_all_win(self, storage_committed: Storage) -> None:
         storage = storage_committed
         open_session(storage)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ...exceptions import AlreadyExists
+from ...exceptions import AlreadyExists, InvalidRecord
 from ...facade import Storage
 from ...records import MemoryRecord
 from .helpers import case, cases, column, everything
@@ -57,6 +57,42 @@ class MemoryContract:
         assert put(storage, {"v": 3}, **PLACE, id="an id of its own").id == first.id
         assert column(storage.list_memory("agent"), "value") == [{"v": 3}]
         assert put(storage, **PLACE).expires_at is None
+
+    def test_several_are_put_at_once(self, storage: Storage) -> None:
+        known = [put(storage, key, key=key) for key in ("a", "b", "c")]
+        given = [
+            MemoryRecord(agent_id="agent", key="new", value=1),
+            MemoryRecord(agent_id="agent", key="a", value=2),
+            MemoryRecord(id=known[1].id, agent_id="agent", key="moved", value=3),
+            MemoryRecord(id=known[2].id, agent_id="agent", key="c", value=4),
+            MemoryRecord(id="own", agent_id="agent", key="b", value=5),
+        ]
+        stored = storage.put_memories(iter(given))
+        assert column(stored, "value") == [1, 2, 3, 4, 5]
+        assert column(stored, "key") == column(given, "key")
+        assert column(stored[1:], "id") == [*column(known, "id"), "own"]
+        assert column(stored, "created_at")[1:4] == column(known, "created_at")
+        assert stored.new == column(stored, "id")
+        assert sorted(storage.scan("memory"), key=lambda record: record.value) == stored
+        assert column(given, "id")[:2] == ["", ""]
+        assert storage.put_memories([]) == []
+
+    def test_of_a_key_put_twice_at_once_the_last_wins(self, storage: Storage) -> None:
+        stored = storage.put_memories(
+            MemoryRecord(agent_id="agent", key=key, value=value) for key, value in (("k", 1), ("l", 2), ("k", 3))
+        )
+        assert column(stored, "value") == [3, 2, 3]
+        assert sorted(stored.new) == column(storage.scan("memory"), "id")
+
+    def test_one_that_cannot_be_put_keeps_all_out(self, storage: Storage) -> None:
+        a, b = (put(storage, key, key=key) for key in ("a", "b"))
+        before = everything(storage)
+        fresh = MemoryRecord(agent_id="agent", key="c")
+        with pytest.raises(AlreadyExists):
+            storage.put_memories([fresh, MemoryRecord(id=a.id, agent_id="agent", key=b.key)])
+        with pytest.raises(InvalidRecord):
+            storage.put_memories([fresh, *(MemoryRecord(id="i", agent_id="agent", key=key) for key in "de")])
+        assert everything(storage) == before
 
     def test_every_part_of_the_key_tells_records_apart(self, storage: Storage) -> None:
         """Against: memory keys leaking between kinds, sessions or users."""

@@ -86,6 +86,13 @@ class TraceContract:
         assert outline(storage.trace_tree("s")) == [("parent", ["child"])]
         assert storage.get_session("s") is None
 
+    def test_several_come_at_once(self, storage: Storage) -> None:
+        given = [Trace(id=f"{n % 5}", session_id="s", name="n", started_at=at(n % 5)) for n in range(7)]
+        stored = storage.insert_traces(given)
+        assert column(stored, "id") == ["0", "1", "2", "3", "4", "0", "1"]
+        assert storage.list_traces("s") == stored[:5]
+        assert storage.insert_traces([]) == []
+
     def test_an_id_is_taken_in_every_session(self, storage: Storage) -> None:
         span(storage, "t")
         before = everything(storage)

@@ -147,7 +147,7 @@ class Backend(ABC):
 
     @abstractmethod
     def insert(self, session: Session, checkpoint: Checkpoint | None = None) -> None:
-        """Store a new session, and the checkpoint it begins with, both complete but for the checkpoint's number.
+        """Store a new session, and the checkpoint it begins with, both complete.
 
         Raises:
             Refused: TAKEN.

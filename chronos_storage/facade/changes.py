@@ -53,7 +53,9 @@ def fork_of(source: Checkpoint, origin: Session, session_fields: dict[str, Any])
 def first_of(fork: Session, source: Checkpoint) -> Checkpoint:
     """The checkpoint that a fork of `source` begins with, under an id of its own: the source's stays the source's."""
     metadata = source.metadata | _origin(source)
-    return dataclasses.replace(source, id="", session_id=fork.id, seq_num=0, parent_id="", metadata=metadata)
+    first = dataclasses.replace(source, id="", session_id=fork.id, seq_num=1, parent_id="", metadata=metadata)
+    first.complete()
+    return first
 
 
 def _origin(source: Checkpoint) -> dict[str, Any]:

@@ -136,8 +136,10 @@ class CheckpointMethods(SessionMethods):
         if source is None or origin is None:  # or removed in between, and its checkpoints with it
             raise NotFound(f"there is no checkpoint {checkpoint_id!r}")
         fork = new_session(fork_of(source, origin, session_fields))
-        first = identified(first_of(fork, source))
-        return self._once(fork, partial(self.backend.insert, fork, first))
+        first = first_of(fork, source)
+        self._once(fork, partial(self.backend.insert, fork, first))
+        self._written(first)
+        return fork
 
     @async_variant(fork_session)
     def afork_session(self) -> Any: ...

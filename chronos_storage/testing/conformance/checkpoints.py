@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ... import signals
 from ...exceptions import AlreadyExists, AmbiguousId, InvalidRecord, NotFound
 from ...facade import Storage
 from ...records import Checkpoint, Event
@@ -174,6 +175,21 @@ class ForkContract:
         again = storage.fork_session(first.id)
         assert again.metadata["forked_from"]["checkpoint_id"] == first.id
         assert storage.get_latest_checkpoint(again.id).state == {"n": 1}
+
+    def test_receivers_hear_of_its_session_and_of_its_checkpoint(self, storage_committed: Storage) -> None:
+        storage, heard = storage_committed, list[Any]()
+        open_session(storage)
+        save(storage, "c", state={"n": 1})
+
+        def receive(**message: Any) -> None:
+            heard.append(message["records"])
+
+        signals.records_written.connect(receive)
+        try:
+            fork = storage.fork_session("c")
+        finally:
+            signals.records_written.disconnect(receive)
+        assert heard == [(fork,), (storage.get_latest_checkpoint(fork.id),)]
 
     def test_nothing_else_goes_with_it_and_the_source_is_untouched(self, storage: Storage) -> None:
         populate(storage)

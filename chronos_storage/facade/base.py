@@ -14,12 +14,15 @@ from .. import codec, signals
 from ..backends.base import Backend, Condition, Query
 from ..compat import is_heard
 from ..exceptions import AlreadyExists, AmbiguousId, ChronosError, InvalidRecord, NotFound
-from ..records import Batch, Record, Session
+from ..records import KINDS, Batch, MemoryRecord, Record, Session
 from ..refusals import Reason, Refused
 from .arguments import required
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
+
+#: What a record's type is called in errors.
+_NAMES = {record: name.replace("_", " ") for name, record in KINDS.items()}
 
 
 class FacadeBase:
@@ -112,7 +115,7 @@ def worded() -> Iterator[None]:
 
 def error_of(refused: Refused) -> ChronosError:
     """What a caller is told of a backend's refusal."""
-    name, id, stored = refused.record.__name__.lower(), refused.id, refused.stored
+    name, id, stored = _NAMES[refused.record], refused.id, refused.stored
     match refused.reason:
         case Reason.MISSING:
             return NotFound(f"there is no {name} {id!r}")
@@ -120,6 +123,8 @@ def error_of(refused: Refused) -> ChronosError:
             return NotFound(f"session {id!r} is deleted")
         case Reason.TAKEN if isinstance(stored, Session) and stored.deleted_at is not None:
             return AlreadyExists(f"session {id!r} is deleted: restore_session({id!r}) undoes that")
+        case Reason.TAKEN if refused.record is MemoryRecord:
+            return AlreadyExists(f"memory {id!r} can't have this natural key: another one has it")
         case Reason.TAKEN:
             return AlreadyExists(f"{name} {id!r} is stored already")
         case Reason.NUMBER_TAKEN:

@@ -81,5 +81,5 @@ def put_in_place(work: Work, record: MemoryRecord) -> None:
     if holder is None:
         work.write(Document(place, id))
     elif holder.body != id:
-        raise Refused(Reason.TAKEN, MemoryRecord, record.key)
+        raise Refused(Reason.TAKEN, MemoryRecord, record.id)
     work.put(record)

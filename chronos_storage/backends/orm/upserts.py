@@ -68,7 +68,7 @@ class UpsertMethods(OrmBase):
             with self._savepoint():
                 return self._rows(MEMORY).filter(pk=record.id).update(**values) > 0
         except IntegrityError as error:
-            raise Refused(Reason.TAKEN, MemoryRecord, record.key) from error
+            raise Refused(Reason.TAKEN, MemoryRecord, record.id) from error
 
     def patch(self, record: type[R], id: str, patch: Patch) -> R:
         table: Table[R] = TABLES[record]

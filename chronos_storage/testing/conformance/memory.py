@@ -187,7 +187,7 @@ class MemoryContract:
         put(storage, "a", key="a", id="1")
         put(storage, "b", key="b", id="2")
         before = everything(storage)
-        with pytest.raises(AlreadyExists):
+        with pytest.raises(AlreadyExists, match=r"memory .1. .*natural key"):
             put(storage, "moved", key="b", id="1")
         assert everything(storage) == before
 

@@ -66,15 +66,21 @@ class MessageMethods(FacadeBase):
         """Messages by their ids, whatever their sessions: of each id the newest, of a session that is not deleted
         where there is one. They come in the order of the ids; what no session has is left out.
         """
-        wanted = codec.strings(ids, "ids")
+        wanted = list(dict.fromkeys(codec.strings(ids, "ids")))
         found: dict[str, Message] = {}
-        for deleted in (False, True):  # what a live session has comes before what a deleted one has
-            missing = [id for id in dict.fromkeys(wanted) if id not in found]
-            for start in range(0, len(missing), _IDS_PER_QUERY):
-                some = Condition("id", "in", missing[start : start + _IDS_PER_QUERY])
-                same = self._select(Query(record=Message, where=(some,), deleted=deleted))
-                found |= {message.id: message for message in sorted(same, key=_age)}
+        for start in range(0, len(wanted), _IDS_PER_QUERY):
+            same: dict[str, list[Message]] = {}
+            for message in self._of_ids(wanted[start : start + _IDS_PER_QUERY]):
+                same.setdefault(message.id, []).append(message)
+            found |= {id: max(messages, key=_age) for id, messages in same.items()}
+            # Most often there is none, or one of each: whose session is deleted need not be known then.
+            if several := [id for id, messages in same.items() if len(messages) > 1]:
+                live = sorted(self._of_ids(several, deleted=False), key=_age)
+                found |= {message.id: message for message in live}
         return {id: found[id] for id in wanted if id in found}
+
+    def _of_ids(self, ids: list[str], *, deleted: bool = True) -> list[Message]:
+        return self._select(Query(record=Message, where=(Condition("id", "in", ids),), deleted=deleted))
 
     @async_variant(find_messages)
     def afind_messages(self) -> Any: ...

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...ledger.heads import lock_heads
-from ...ledger.mapping import MESSAGES, SESSIONS
+from ...ledger.mapping import MESSAGES
 from ...models import Head
 from ...records import Checkpoint, Message, Record
 from ...refusals import Reason, Refused
@@ -42,8 +42,12 @@ class DeletionMethods(OrmBase):
         Raises:
             Refused: DELETED.
         """
+        is_there = True
         with self._atomic():
-            is_there = self._rows(SESSIONS).filter(pk=session_id).exists()
-            if is_there:
+            try:
                 lock_heads(self.using, kind, [session_id], namespace)
+            except Refused as refused:
+                if refused.reason is not Reason.MISSING:
+                    raise
+                is_there = False
             yield is_there

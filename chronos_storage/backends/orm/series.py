@@ -81,6 +81,10 @@ class SeriesMethods(OrmBase):
 
     def _insert_spans(self, given: Sequence[Trace], known: dict[str, Trace]) -> Appended[Trace]:
         stored, new = not_stored(given, known, lambda trace: trace.id)
-        with self._savepoint() if len(new) == 1 else self._atomic():
-            TRACES.insert(self.using, new)
+        if len(new) == 1:  # without the transaction that many are stored in
+            with self._savepoint():
+                TRACES.row(new[0]).save(using=self.using, force_insert=True)
+        else:
+            with self._atomic():
+                TRACES.insert(self.using, new)
         return stored, new

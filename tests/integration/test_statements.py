@@ -1,0 +1,42 @@
+"""How many statements each call is, the beginning and the end of its transaction among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
+
+from chronos_storage import Storage
+from chronos_storage.records import AuditLog, Checkpoint, Event, MemoryRecord, Message, Session, Trace
+from chronos_storage.testing.conformance.helpers import populate
+from tests.conftest import each_database
+
+#: By call: so many on PostgreSQL, where it is another number on SQLite that one too.
+CALLS: dict[str, tuple[Callable[[Storage], Any], tuple[int, ...]]] = {
+    "create_session": (lambda s: s.create_session(Session()), (1,)),
+    "save_session": (lambda s: s.save_session(Session(id="s")), (4,)),
+    "patch_session": (lambda s: s.patch_session("s", title="t"), (4,)),
+    "get_session": (lambda s: s.get_session("s"), (1,)),
+    "append_event": (lambda s: s.append_event(Event(session_id="s")), (1, 8)),
+    "append_audit_log": (lambda s: s.append_audit_log(AuditLog(session_id="s")), (1, 8)),
+    "add_message": (lambda s: s.add_message(Message(session_id="s", role="user")), (9, 11)),
+    "find_messages": (lambda s: s.find_messages(["m1", "unknown"]), (1,)),
+    "delete_messages": (lambda s: s.delete_messages("s"), (5, 7)),
+    "insert_trace": (lambda s: s.insert_trace(Trace(session_id="s")), (1,)),
+    "save_checkpoint": (lambda s: s.save_checkpoint(Checkpoint(session_id="s")), (6, 8)),
+    "put_memory": (lambda s: s.put_memory(MemoryRecord(agent_id="a", key="k")), (4,)),
+}
+
+
+@pytest.mark.parametrize("alias", each_database(without=["postgres15", "mariadb"]), indirect=True)
+def test_a_call_is_so_many_statements(storage_committed: Storage, subtests: pytest.Subtests) -> None:
+    connection: Any = connections[storage_committed.alias]
+    populate(storage_committed)
+    for name, (call, counts) in CALLS.items():
+        with subtests.test(name), CaptureQueriesContext(connection) as queries:
+            call(storage_committed)
+            sent = [query["sql"] for query in queries]
+            assert len(sent) == (counts[0] if connection.vendor == "postgresql" else counts[-1]), sent

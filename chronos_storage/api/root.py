@@ -38,7 +38,7 @@ class SchemaView(ApiMixin, SpectacularAPIView):
     """The OpenAPI document of what is mounted here."""
 
     renderer_classes: Any = (OpenApiJsonRenderer2,)
-    parameters = ("lang", "version")
+    parameters = ("lang",)
     urlconf: Any = "chronos_storage.api.urls"
     custom_settings: Any = SETTINGS
     schema = None

@@ -288,6 +288,7 @@ def test_what_the_query_says_is_known_or_refused(ada: Api, site: Storage) -> Non
         "sessions/s/traces/tree?order=desc",
         "topics/session:s/entries?page_size=3",
         "schema?pretty=1",
+        "schema?version=%00",
     ):
         [error] = ada.get(path, 400)["errors"]
         assert error["field"] in path, path

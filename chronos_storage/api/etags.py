@@ -21,8 +21,9 @@ from ..exceptions import NotFound
 from ..ledger.heads import locked
 from ..ledger.mapping import Table
 from ..records import Record
+from .bodies import encode
 from .compat import conditional_response
-from .problems import PreconditionFailed
+from .problems import MEDIA_TYPE, PreconditionFailed, of_framework
 from .store import served, transacted
 
 _TAG = re.compile(r'\s*(W/)?("[^"]*")\s*(?:,|\Z)')
@@ -44,14 +45,24 @@ def _hash(content: bytes) -> str:
 
 
 def add_etag(request: HttpRequest, version: str, response: HttpResponse) -> HttpResponse | None:
-    """Give a rendered response its ETag; what to answer in its place, where the request names it in If-None-Match.
+    """Give a rendered response its ETag; what to answer in its place, where the request names it in If-None-Match, or
+    another in If-Match.
 
     Args:
         version: `version_of` its record, or "" where it has none.
     """
     etag = f'"{version and version + "."}{_hash(response.content)}"'
     response["ETag"] = etag
-    return conditional_response(request, etag, response) if request.method in ("GET", "HEAD") else None
+    if request.method not in ("GET", "HEAD"):
+        return None
+    answer = conditional_response(request, etag, response)
+    if answer is not None and answer.status_code == PreconditionFailed.status_code:
+        failed = PreconditionFailed()
+        answer.content = encode(of_framework(failed, failed.status_code).data).encode()
+        answer["Content-Type"] = MEDIA_TYPE
+        for name in ("Cache-Control", "Vary"):
+            answer[name] = response[name]
+    return answer
 
 
 def write_if_match(request: Request, table: Table[Any], rows: QuerySet[Any], write: Callable[[], Any]) -> Any:

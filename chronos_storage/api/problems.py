@@ -97,7 +97,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     plain = exception_handler(error, context)
     if plain is None:
         return None
-    translated = _of_framework(error, plain.status_code)
+    translated = of_framework(error, plain.status_code)
     for header, value in plain.items():
         translated[header] = value
     return translated
@@ -111,7 +111,8 @@ def _details(error: Exception) -> dict[str, Any]:
     return {}
 
 
-def _of_framework(error: Exception, code: int) -> Response:
+def of_framework(error: Exception, code: int) -> Response:
+    """The answer to an error of the framework's, as which it has this status."""
     title = _TITLES.get(code, "Error")
     if isinstance(error, ValidationError):
         errors = list(islice(_flat(error.detail), MAX_ERRORS))

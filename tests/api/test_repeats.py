@@ -65,6 +65,11 @@ def test_an_etag_is_of_the_body_and_of_one_representation(ada: Api, site: Storag
         again = ada.ask("GET", path, If_None_Match=seen["ETag"])
         assert (again.status_code, again.content, again["ETag"]) == (304, b"", seen["ETag"])
         site.add_message(Message(session_id="s", role="user"))
+        assert ada.ask("HEAD", path, If_Match=seen["ETag"]).status_code == 412
+        refused = ada.ask("GET", path, If_Match=seen["ETag"])
+        assert (refused.status_code, refused["Content-Type"]) == (412, "application/problem+json")
+        assert (refused["Cache-Control"], refused["Vary"]) == (seen["Cache-Control"], seen["Vary"])
+        assert refused.json()["type"] == "urn:chronos-storage:problem:precondition-failed"
         changed = ada.ask("GET", path, If_None_Match=seen["ETag"])
         assert (changed.status_code, changed["ETag"] != seen["ETag"]) == (200, True)
         page = ada.client.get(f"/api/{path}", headers={"Accept": "text/html", "If-None-Match": changed["ETag"]})

@@ -41,7 +41,8 @@ def own_key(view: Any, place: int | None = None) -> str | None:
     if not _KEY.match(key):
         raise ValidationError({HEADER: "must be 1 to 255 printable ASCII characters"})
     match = view.request.resolver_match
-    parts = [view.access.user_id, match.view_name, sorted(view.kwargs.items()), key, place]
+    path = sorted((name, str(part)) for name, part in view.kwargs.items())
+    parts = [view.access.user_id, match.view_name, path, key, place]
     return str(uuid.uuid5(_NAMESPACE, codec.canonical(parts)))
 
 

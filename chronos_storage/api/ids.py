@@ -22,6 +22,10 @@ LIST_PATTERN = r"^([A-Za-z0-9_.:@-]+|~[A-Za-z0-9_-]+)(,([A-Za-z0-9_.:@-]+|~[A-Za
 OWN_NAMES = frozenset(("batch", "export", "history", "latest", "prune", "stream", "truncate"))
 
 
+#: The names of the segments that are ids; a path has others where the project mounts the API below some of its own.
+SEGMENTS = frozenset(("id", "session_id", "topic", "collection"))
+
+
 def address(id: str) -> str:
     """The id as a segment of a path."""
     if _PLAIN.match(id) and id not in OWN_NAMES:

@@ -30,7 +30,10 @@ class Root(ApiMixin):
         match = request.resolver_match
         assert match is not None
         return Response(
-            {name: reverse(f"{match.namespace}:{route}", request=request) for name, route in self.lists.items()}
+            {
+                name: reverse(f"{match.namespace}:{route}", kwargs=kwargs, request=request)
+                for name, route in self.lists.items()
+            }
         )
 
 

@@ -32,7 +32,7 @@ from .bodies import JSONParser, JSONRenderer, require_length
 from .compat import http_request
 from .etags import add_etag
 from .idempotency import REPLAYED
-from .ids import address, read_address
+from .ids import SEGMENTS, address, read_address
 from .schema import ApiSchema
 from .scopes import check_scopes
 from .sending import let_go
@@ -103,10 +103,10 @@ class ApiMixin(GenericAPIView[Any]):
             if any(fnmatchcase(name, known) for known in self.query_parameters()):
                 continue
             raise ValidationError({name: f"is no parameter here; {self._parameters_there()}"})
-        for name, segment in kwargs.items():
-            decoded = read_address(segment)
+        for name in SEGMENTS & kwargs.keys():
+            decoded = read_address(kwargs[name])
             if decoded is None:
-                raise NotFound(f"{segment!r} is no address of an id")
+                raise NotFound(f"{kwargs[name]!r} is no address of an id")
             self.kwargs[name] = decoded
 
     def perform_authentication(self, request: Request) -> None:
@@ -207,7 +207,7 @@ class ApiMixin(GenericAPIView[Any]):
         match = self.request.resolver_match
         assert match is not None
         parts = {**self.kwargs, "id": getattr(record, self.named_by)}
-        path = {name: address(id) for name, id in parts.items()}
+        path = {name: address(part) if name in SEGMENTS else part for name, part in parts.items()}
         return reverse(f"{match.namespace}:{self.basename}-detail", kwargs=path, request=self.request)
 
 

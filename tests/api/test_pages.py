@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.test import AsyncClient
+from django.urls import include, path
 
 from chronos_storage.facade import Storage
 from chronos_storage.queues import following
@@ -22,13 +24,13 @@ pytestmark = pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)
 @pytest.mark.usefixtures("filled")
 def test_every_address_has_a_page(staff: Api, subtests: Any) -> None:
     names = {"{session_id}": "s", "{collection}": "x", "{topic}": "t", "{id}": "x"}
-    for path, operations in staff.get("schema")["paths"].items():
-        if "get" not in operations or path.endswith(("/export", "/stream")):
+    for address, operations in staff.get("schema")["paths"].items():
+        if "get" not in operations or address.endswith(("/export", "/stream")):
             continue
         for name, value in names.items():
-            path = path.replace(name, value)
-        with subtests.test(path):
-            response = staff.client.get(f"/api{path}", headers={"Accept": "text/html"})
+            address = address.replace(name, value)
+        with subtests.test(address):
+            response = staff.client.get(f"/api{address}", headers={"Accept": "text/html"})
             assert response["Content-Type"] == "text/html; charset=utf-8"
             assert response.status_code == 200
             assert b"Django REST framework" in response.content
@@ -65,3 +67,26 @@ def test_an_export_is_streamed_under_asgi(committed_site: Storage) -> None:
     document = json.loads(b"".join(chunks))
     assert [event["seq_num"] for event in document["events"]] == list(range(1, 601))
     assert len(document["messages"]) == 1
+
+
+def test_the_api_stands_below_paths_of_the_project_s_own(ada: Api, site: Storage, settings: Any) -> None:
+    settings.ROOT_URLCONF = (
+        path("<int:tenant>/<uuid:shop>/api/", include("chronos_storage.api.urls")),
+        path("<str:city>/api/", include("chronos_storage.api.urls", namespace="by_city")),
+    )
+    for prefix in ("/7/6b7e0f0a-6f0e-4d55-9b0f-3a1f6a3d8c11/api/", f"/{quote('Köln am Rhein')}/api/"):
+        response = ada.client.get(prefix, headers={"Accept": "application/json"})
+        assert response.json()["sessions"] == f"http://testserver{prefix}sessions"
+        created = [
+            ada.client.post(f"{prefix}sessions", {}, "application/json", headers={"Idempotency-Key": "k"})
+            for _ in range(2)
+        ]
+        assert [answer.get("Idempotent-Replayed") for answer in created] == [None, "true"]
+        assert created[0].json() == created[1].json()
+        where = created[0]["Location"]
+        assert where.startswith(f"http://testserver{prefix}")
+        assert ada.client.post(f"{where}/messages", {"role": "user"}, "application/json").status_code == 201
+        checkpoint = ada.client.post(f"{where}/checkpoints", {}, "application/json").json()["id"]
+        forked = ada.client.post(f"{where}/fork", {"checkpoint_id": checkpoint}, "application/json")
+        assert ada.client.get(forked["Location"]).status_code == 200
+        assert ada.client.get(f"{prefix}schema").json()["servers"]

@@ -94,7 +94,9 @@ def change(r: random.Random) -> Call:
     ]
     log = AuditLog(id=id, session_id=r.choice([session_id, ""]), agent_id="a", user_id="u", created_at=moment)
     span = Trace(id=id, session_id=session_id, parent_id=r.choice(IDS), started_at=moment, output=few)
-    checkpoint = Checkpoint(id=id, session_id=session_id, namespace=namespace, state={"n": few}, created_at=moment)
+    checkpoint = Checkpoint(
+        id=id, session_id=session_id, namespace=namespace, run_id=r.choice(IDS), state={"n": few}, created_at=moment
+    )
     memory = MemoryRecord(id=r.choice([id, id * 2]), agent_id="a", key=r.choice("kl"), value=few, created_at=moment)
     end: dict[str, Any] = r.choice([{}, {"output": few}, {"error": f"{few}"}, {"output": None, "error": ""}])
     copy = dataclasses.replace(messages[0], kind="user", seq_num=few + 1)
@@ -117,6 +119,11 @@ def change(r: random.Random) -> Call:
         lambda s: s.save_checkpoint(dataclasses.replace(checkpoint, seq_num=number)),
         lambda s: s.delete_checkpoint(id, session_id=session_id if few else None),
         lambda s: s.delete_checkpoints(session_id, keep_last=few),
+        lambda s: s.delete_checkpoints(session_id, keep_last=few or None, run_ids=[r_run]),
+        lambda s: s.ensure_session(session),
+        lambda s: s.add_messages(messages, expected_seq=r_expected),
+        lambda s: s.insert_traces([span, dataclasses.replace(span, id=id * 2)]),
+        lambda s: s.put_memories([memory, dataclasses.replace(memory, id=r_memory, key="m")]),
         lambda s: s.fork_session(id, session_id=session_id, id=r_other, **times),
         lambda s: s.put_memory(memory),
         lambda s: s.delete_memory(id),
@@ -124,5 +131,6 @@ def change(r: random.Random) -> Call:
         lambda s: s.load([copy, dataclasses.replace(checkpoint, seq_num=few + 1)]),
         purge(session_id, r.choice([None, few])),
     ]
+    r_run, r_memory = r.choice(IDS), r.choice(IDS)
     r_expected, r_other = r.choice([None, None, few]), r.choice([*SESSIONS, "fork"])
     return r.choice(calls)

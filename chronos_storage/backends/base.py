@@ -143,6 +143,10 @@ class Backend(ABC):
     def last_number(self, record: type[Record], owner: str) -> int:
         """The last number given in the series of a session's messages or events; 0 before the first."""
 
+    @abstractmethod
+    def namespaces(self, session_id: str) -> Iterable[str]:
+        """The namespaces in which a session has checkpoints, each once."""
+
     # Writing
 
     @abstractmethod
@@ -157,7 +161,8 @@ class Backend(ABC):
     def put(self, given: Sequence[R], fresh: Set[str] = frozenset()) -> list[R]:
         """Store complete containers, images or memories over what their ids, or natural keys, had; all or none.
 
-        A known one keeps its id and its created_at. A memory whose id is stored under another natural key moves.
+        A known one keeps its id and its created_at. A memory whose id is stored under another natural key moves,
+        before others take the place.
 
         Args:
             given: one at least, all of one type; no two have the same id or the same natural key.
@@ -228,8 +233,11 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def prune(self, session_id: str, keep_last: int) -> int:
+    def prune(self, session_id: str, keep_last: int, run_ids: Sequence[str] | None = None) -> int:
         """Remove all but the last checkpoints of each of a session's namespaces; returns how many.
+
+        Args:
+            run_ids: the runs whose checkpoints alone are counted and removed; None for all.
 
         Raises:
             Refused: DELETED.

@@ -72,6 +72,9 @@ class NoBackend(Backend):
     def last_number(self, record: type[Record], owner: str) -> int:
         return 0
 
+    def namespaces(self, session_id: str) -> Iterable[str]:
+        return ()
+
     def scan(self, record: type[R], user_id: str | None, after: R | None) -> Iterator[R]:
         return iter(())
 
@@ -132,7 +135,7 @@ class NoBackend(Backend):
     def truncate(self, session_id: str, after_id: str) -> int:
         return 0
 
-    def prune(self, session_id: str, keep_last: int) -> int:
+    def prune(self, session_id: str, keep_last: int, run_ids: Sequence[str] | None = None) -> int:
         return 0
 
     def close_session(self, id: str, at: datetime) -> bool:

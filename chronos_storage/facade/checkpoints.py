@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from .. import codec
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Query
-from ..exceptions import NotFound
+from ..exceptions import InvalidRecord, NotFound
 from ..records import Checkpoint, Session
 from .arguments import equal, identified, part, required
 from .changes import first_of, fork_of, new_session, require_same_checkpoint
@@ -88,6 +88,14 @@ class CheckpointMethods(SessionMethods):
     @async_iterator(iter_checkpoints)
     def aiter_checkpoints(self) -> Any: ...
 
+    def list_namespaces(self, session_id: str) -> list[str]:
+        """The namespaces in which a session has checkpoints, in their order by code points."""
+        session_id = codec.string(session_id, "session_id")
+        return sorted(self._run(lambda: list(self.backend.namespaces(session_id))))
+
+    @async_variant(list_namespaces)
+    def alist_namespaces(self) -> Any: ...
+
     def delete_checkpoint(self, id: str, *, session_id: str | None = None) -> bool:
         """Remove one checkpoint; its number is not given again. Whether it was there.
 
@@ -104,11 +112,25 @@ class CheckpointMethods(SessionMethods):
     @async_variant(delete_checkpoint)
     def adelete_checkpoint(self) -> Any: ...
 
-    def delete_checkpoints(self, session_id: str, *, keep_last: int) -> int:
-        """Remove all but the last `keep_last` checkpoints of each of a session's namespaces; returns how many."""
-        keep_last = codec.integer(keep_last, "keep_last")
+    def delete_checkpoints(
+        self, session_id: str, *, keep_last: int | None = None, run_ids: Sequence[str] | None = None
+    ) -> int:
+        """Remove a session's checkpoints, of all namespaces; returns how many. Their numbers are not given again.
+
+        Args:
+            keep_last: how many, the last of each namespace, stay; without it none.
+            run_ids: only those of these runs are removed, and counted by `keep_last`.
+
+        Raises:
+            InvalidRecord: neither is given.
+            NotFound: the session is soft-deleted.
+        """
         session_id = codec.string(session_id, "session_id")
-        return self._run(partial(self.backend.prune, session_id, keep_last))
+        if keep_last is None and run_ids is None:
+            raise InvalidRecord("keep_last", "is not given, and run_ids neither; keep_last=0 removes all")
+        keep_last = 0 if keep_last is None else codec.integer(keep_last, "keep_last")
+        run_ids = None if run_ids is None else codec.strings(run_ids, "run_ids")
+        return self._run(partial(self.backend.prune, session_id, keep_last, run_ids))
 
     @async_variant(delete_checkpoints)
     def adelete_checkpoints(self) -> Any: ...

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import copy
 
 from ...chains.numbering import following
@@ -8,7 +9,7 @@ from ...refusals import Reason, Refused
 from .base import DocumentBase
 from .driver import Key
 from .indexes import place_of, series_of
-from .work import Head, Work, gate_key, head_key
+from .work import Head, Work, gate_key, head_key, head_of
 
 
 class CheckpointMethods(DocumentBase):
@@ -33,6 +34,10 @@ class CheckpointMethods(DocumentBase):
         head.count += 1
         work.put(new, fresh=fresh)
         return new, True
+
+    def namespaces(self, session_id: str) -> Iterable[str]:
+        heads = self.walk(("head", "checkpoint", session_id))
+        return [head.key[-1] for head in heads if head_of(head).count]
 
     def _series_head(self, work: Work, checkpoint: Checkpoint) -> Head:
         """The head of a checkpoint's series; a new one is known to whoever deletes the session meanwhile."""

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
 from ...records import Checkpoint, MemoryRecord, Message
 from ...refusals import Reason, Refused
 from ..base import Query
-from .driver import Key
+from .bodies import decode
 from .indexes import key_of, memory_place, place_of, series_of
 from .reading import ReadingMethods
 from .work import Work, gate_key
@@ -46,14 +47,16 @@ class DeletionMethods(ReadingMethods):
             work.head("message", session_id).count -= gone
         return gone
 
-    def prune(self, session_id: str, keep_last: int) -> int:
+    def prune(self, session_id: str, keep_last: int, run_ids: Sequence[str] | None = None) -> int:
         count = 0
         with self.work() as work:
             if not self._takes_more(work, session_id):
                 return 0
             for namespace in [head.key[-1] for head in self.walk(("head", "checkpoint", session_id))]:
-                series: Key = series_of("checkpoint", session_id, namespace)
-                gone = work.remove_found(islice(self.walk(series, reverse=True), keep_last, None))
+                found = self.walk(series_of("checkpoint", session_id, namespace), reverse=True)
+                if run_ids is not None:
+                    found = (each for each in found if decode(Checkpoint, each.body).run_id in run_ids)
+                gone = work.remove_found(islice(found, keep_last, None))
                 work.head("checkpoint", session_id, namespace).count -= gone
                 count += gone
         return count

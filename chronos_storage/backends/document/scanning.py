@@ -58,7 +58,7 @@ class ScanMethods(DocumentBase):
 
     def _of_sessions(self, record: Any, sessions: Iterator[str], after: Any) -> Iterator[Any]:
         for session_id in sessions:
-            for namespace in self._namespaces(session_id) if record is Checkpoint else ("",):
+            for namespace in self._numbered_in(session_id) if record is Checkpoint else ("",):
                 above = None
                 if after is not None and after.session_id == session_id:
                     reached = getattr(after, "namespace", "")
@@ -68,7 +68,8 @@ class ScanMethods(DocumentBase):
                         above = place_of(after.seq_num)
                 yield from self.records(record, series_of(KIND_OF[record], session_id, namespace), above=above)
 
-    def _namespaces(self, session_id: str) -> Iterator[str]:
+    def _numbered_in(self, session_id: str) -> Iterator[str]:
+        """The namespaces in which a session has, or had, checkpoints."""
         for head in self.walk(("head", "checkpoint", session_id)):
             yield head.key[-1]
 

@@ -20,7 +20,9 @@ class UpsertMethods(DocumentBase):
     def put(self, given: Sequence[R], fresh: Set[str] = frozenset()) -> list[R]:
         with self.work() as work:
             work.fetch(key for record in given for key in _keys(record))
-            return [self._put(work, record, fresh) for record in given]
+            known_first = sorted(given, key=lambda record: work.document(key_of(record)) is None)
+            stored = {record.id: self._put(work, record, fresh) for record in known_first}
+        return [stored[record.id] for record in given]
 
     def _put(self, work: Work, record: Any, fresh: Set[str]) -> Any:
         if isinstance(record, MemoryRecord):

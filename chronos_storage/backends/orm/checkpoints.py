@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from copy import copy
 
-from django.db.models import F, Window
+from django.db.models import Exists, F, OuterRef, Window
 from django.db.models.functions import RowNumber
 
 from ...chains.numbering import following
@@ -35,8 +36,16 @@ class CheckpointMethods(DeletionMethods):
                 head.save(using=self.using, update_fields=["seq_num"])
         return new, True
 
-    def prune(self, session_id: str, keep_last: int) -> int:
+    def namespaces(self, session_id: str) -> Iterable[str]:
+        # By the heads, of which there is one each; of checkpoints there may be thousands.
+        heads = Head.objects.using(self.using).filter(kind=Head.Kind.CHECKPOINT, owner=session_id)
+        rows = self._rows(CHECKPOINTS).filter(session_id=session_id, namespace=OuterRef("namespace"))
+        return heads.filter(Exists(rows)).values_list("namespace", flat=True)
+
+    def prune(self, session_id: str, keep_last: int, run_ids: Sequence[str] | None = None) -> int:
         rows = self._rows(CHECKPOINTS).filter(session_id=session_id)
+        if run_ids is not None:
+            rows = rows.filter(run_id__in=run_ids)
         place = Window(RowNumber(), partition_by=F("namespace"), order_by=F("seq_num").desc())
         old = rows.annotate(place=place).filter(place__gt=keep_last).values_list("pk", flat=True)
         with self._closed_to_others(Head.Kind.CHECKPOINT, session_id) as is_there:

@@ -114,6 +114,45 @@ class CheckpointContract:
         assert column(storage.list_checkpoints("other"), "id") == ["other's"]
         assert [save(storage).seq_num, save(storage, namespace="sub").seq_num] == [4, 3]
 
+    def test_those_of_some_runs_go(self, storage: Storage) -> None:
+        open_session(storage)
+        for id, namespace, run_id in (
+            *(("a1", "", "a"), ("b1", "", "b"), ("a2", "", "a"), ("c1", "", "c"), ("b2", "", "b"), ("0", "", "")),
+            *(("sub a1", "sub", "a"), ("sub a2", "sub", "a"), ("sub c1", "sub", "c")),
+        ):
+            save(storage, id, namespace, run_id=run_id)
+        for filters, gone in (
+            ({"run_ids": []}, []),
+            ({"run_ids": ["unheard of"], "keep_last": 0}, []),
+            ({"run_ids": ["a", "b"], "keep_last": 1}, ["a1", "a2", "b1", "sub a1"]),
+            ({"run_ids": ["c"]}, ["c1", "sub c1"]),
+            ({"run_ids": ["", "a"]}, ["0", "sub a2"]),
+        ):
+            before = column(storage.scan("checkpoint"), "id")
+            assert storage.delete_checkpoints("s", **filters) == len(gone)
+            assert sorted(set(before).difference(column(storage.scan("checkpoint"), "id"))) == gone
+        assert column(storage.scan("checkpoint"), "id") == ["b2"]
+
+    def test_all_go_only_where_that_is_said(self, storage: Storage) -> None:
+        open_session(storage)
+        save(storage)
+        with pytest.raises(InvalidRecord) as caught:
+            storage.delete_checkpoints("s")
+        assert caught.value.field == "keep_last"
+        assert len(storage.list_checkpoints("s")) == 1
+
+    def test_the_namespaces_that_have_checkpoints(self, storage: Storage) -> None:
+        for session_id in ("s", "other"):
+            open_session(storage, session_id)
+        save(storage, namespace="another's", session_id="other")
+        for namespace in ("b", "", "B", "b", "\u00e9", "gone"):
+            last = save(storage, namespace=namespace)
+        storage.delete_checkpoint(last.id)
+        assert storage.list_namespaces("s") == ["", "B", "b", "\u00e9"]
+        assert storage.list_namespaces("nowhere") == []
+        storage.delete_session("s")
+        assert len(storage.list_namespaces("s")) == 4
+
     def test_one_is_deleted_and_its_number_is_not_given_again(self, storage: Storage) -> None:
         open_session(storage)
         for id, namespace in (("a", ""), ("b", ""), ("sub", "sub")):

@@ -77,6 +77,13 @@ class MemoryContract:
         assert column(given, "id")[:2] == ["", ""]
         assert storage.put_memories([]) == []
 
+    def test_of_those_put_at_once_one_takes_the_place_that_another_leaves(self, storage: Storage) -> None:
+        known = put(storage, 1, key="a")
+        given = [MemoryRecord(agent_id="agent", key="a"), MemoryRecord(id=known.id, agent_id="agent", key="b")]
+        stored = storage.put_memories(given)
+        assert column(stored, "key") == ["a", "b"]
+        assert stored[1].id == known.id != stored[0].id
+
     def test_of_a_key_put_twice_at_once_the_last_wins(self, storage: Storage) -> None:
         stored = storage.put_memories(
             MemoryRecord(agent_id="agent", key=key, value=value) for key, value in (("k", 1), ("l", 2), ("k", 3))

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import Any, Final, Literal, TypeVar
 
 from .. import codec
-from ..backends.base import Condition
+from ..backends.base import Condition, Query
 from ..exceptions import InvalidRecord
 from ..ids import new_id
 from ..records import KINDS, Event, Message, Record
@@ -113,6 +113,19 @@ def choice(value: Any, field: str, choices: dict[str, Any]) -> Any:
     if name not in choices:
         raise InvalidRecord(field, f"must be one of {', '.join(map(repr, choices))}, not {name!r}")
     return choices[name]
+
+
+def go_on(query: Query[R], after: R | None) -> Query[R]:
+    """The query, from behind the record that the page before ended with."""
+    if after is None:
+        return query
+    if query.offset:
+        raise InvalidRecord("offset", "can't be given with after: each says where the page begins")
+    last: R = query.record.of(after, "after").cleaned()
+    for name in query.order:
+        if not getattr(last, name.removeprefix("-")):
+            raise InvalidRecord("after", f"has no {name.removeprefix('-')}; give the record as the list gave it")
+    return replace(query, after=last)
 
 
 def part(limit: int | None, offset: int = 0) -> dict[str, Any]:

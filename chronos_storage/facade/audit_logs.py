@@ -7,7 +7,7 @@ from typing import Any
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Query
 from ..records import AuditLog
-from .arguments import equal, identified, part, period
+from .arguments import equal, go_on, identified, part, period
 from .base import FacadeBase
 
 #: Newest first.
@@ -48,13 +48,15 @@ class AuditLogMethods(FacadeBase):
         until: datetime | None = None,
         limit: int | None = 100,
         offset: int = 0,
+        after: AuditLog | None = None,
     ) -> list[AuditLog]:
         """Entries that match every filter given, newest first; `since` and `until` are inclusive."""
         where = equal(
             session_id=session_id, agent_id=agent_id, user_id=user_id, actor=actor, action=action, resource=resource
         )
         where += period(since, until)
-        return self._select(Query(record=AuditLog, where=where, order=ORDER, **part(limit, offset)))
+        query = Query(record=AuditLog, where=where, order=ORDER, **part(limit, offset))
+        return self._select(go_on(query, after))
 
     @async_variant(list_audit_logs)
     def alist_audit_logs(self) -> Any: ...

@@ -7,7 +7,7 @@ from ..async_variants import async_variant
 from ..backends.base import Patch, Query
 from ..codec import filterable_object, string
 from ..records import Container, Image, Session, now
-from .arguments import equal, part, required
+from .arguments import equal, go_on, part, required
 from .base import FacadeBase
 
 _ORDER = ("-created_at", "-id")
@@ -28,9 +28,11 @@ class ImageMethods(FacadeBase):
     @async_variant(get_container)
     def aget_container(self) -> Any: ...
 
-    def list_containers(self, *, limit: int | None = None, offset: int = 0) -> list[Container]:
+    def list_containers(
+        self, *, limit: int | None = None, offset: int = 0, after: Container | None = None
+    ) -> list[Container]:
         """Containers, newest first."""
-        return self._select(Query(record=Container, order=_ORDER, **part(limit, offset)))
+        return self._select(go_on(Query(record=Container, order=_ORDER, **part(limit, offset)), after))
 
     @async_variant(list_containers)
     def alist_containers(self) -> Any: ...
@@ -64,11 +66,17 @@ class ImageMethods(FacadeBase):
     def aget_image(self) -> Any: ...
 
     def list_images(
-        self, *, name: str | None = None, container_id: str | None = None, limit: int | None = None, offset: int = 0
+        self,
+        *,
+        name: str | None = None,
+        container_id: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        after: Image | None = None,
     ) -> list[Image]:
         """Images that match every filter given, newest first."""
         where = equal(name=name, container_id=container_id)
-        return self._select(Query(record=Image, where=where, order=_ORDER, **part(limit, offset)))
+        return self._select(go_on(Query(record=Image, where=where, order=_ORDER, **part(limit, offset)), after))
 
     @async_variant(list_images)
     def alist_images(self) -> Any: ...

@@ -9,7 +9,7 @@ from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Query
 from ..exceptions import InvalidRecord
 from ..records import Batch, MemoryRecord
-from .arguments import equal, part, required, several
+from .arguments import equal, go_on, part, required, several
 from .base import FacadeBase
 
 _ORDER = ("-updated_at", "-id")
@@ -89,10 +89,12 @@ class MemoryMethods(FacadeBase):
         prefix: str | None = None,
         limit: int | None = None,
         offset: int = 0,
+        after: MemoryRecord | None = None,
     ) -> list[MemoryRecord]:
         """What an agent remembers and has not expired, most recently updated first; `prefix` is the key's start."""
         where = _where(agent_id, prefix, kind=kind, user_id=user_id, session_id=session_id)
-        return self._select(Query(record=MemoryRecord, where=where, order=_ORDER, **part(limit, offset)))
+        query = Query(record=MemoryRecord, where=where, order=_ORDER, **part(limit, offset))
+        return self._select(go_on(query, after))
 
     @async_variant(list_memory)
     def alist_memory(self) -> Any: ...

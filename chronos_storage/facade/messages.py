@@ -11,7 +11,7 @@ from .. import codec
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Query
 from ..records import Batch, Message, TokenUsage
-from .arguments import any_of, choice, equal, identified, last_number, part, period, required, several
+from .arguments import any_of, choice, equal, go_on, identified, last_number, part, period, required, several
 from .base import FacadeBase
 
 MessageOrder = Literal["asc", "desc"]
@@ -107,13 +107,15 @@ class MessageMethods(FacadeBase):
         order: MessageOrder = "asc",
         limit: int | None = None,
         offset: int = 0,
+        after: Message | None = None,
     ) -> list[Message]:
         """A session's messages by number; `since` and `until` are inclusive, on created_at.
 
         ``order="desc", limit=50`` is the latest fifty, newest first.
         """
         query = _listed(session_id, roles, since, until)
-        return self._select(replace(query, order=choice(order, "order", _ORDERS), **part(limit, offset)))
+        query = replace(query, order=choice(order, "order", _ORDERS), **part(limit, offset))
+        return self._select(go_on(query, after))
 
     @async_variant(list_messages)
     def alist_messages(self) -> Any: ...

@@ -10,7 +10,7 @@ from ..backends.base import Patch, Query
 from ..exceptions import AlreadyExists, NotFound
 from ..records import AuditLog, Session
 from ..refusals import Reason, Refused
-from .arguments import choice, equal, identified, part, required
+from .arguments import choice, equal, go_on, identified, part, required
 from .base import FacadeBase, error_of
 from .changes import new_session, patch_of, update_of
 
@@ -160,14 +160,14 @@ class SessionMethods(FacadeBase):
         order: SessionOrder = "-created_at",
         limit: int | None = 100,
         offset: int = 0,
+        after: Session | None = None,
         include_deleted: bool = False,
     ) -> list[Session]:
         """Sessions that match every filter given, newest first by the time that `order` names."""
         where = equal(agent_id=agent_id, user_id=user_id, status=status, container_id=container_id, image_id=image_id)
         by = choice(order, "order", _ORDERS)
-        return self._select(
-            Query(record=Session, where=where, deleted=include_deleted, order=by, **part(limit, offset))
-        )
+        query = Query(record=Session, where=where, deleted=include_deleted, order=by, **part(limit, offset))
+        return self._select(go_on(query, after))
 
     @async_variant(list_sessions)
     def alist_sessions(self) -> Any: ...

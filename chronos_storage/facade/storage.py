@@ -4,8 +4,10 @@ Each method is written once, synchronously; its asynchronous variant, with the p
 and return the records of `chronos_storage.records`, refuse what no backend can keep with `InvalidRecord`, and never
 change the caller's object. `chronos_storage.testing` has the tests that hold every backend to it.
 
-What every list has in common: `limit=None` is all, 0 is none, a negative `limit` or `offset` is `InvalidRecord`,
-and the order is total. An `iter_` method goes through the same records page by page, in flat memory.
+What every list has in common: `limit=None` is all, 0 is none, a negative `limit` or `offset` is `InvalidRecord`, and
+the order is total. A list with an `offset` also takes `after`, the last record of the page before, which costs the same
+however far down it is and passes nothing over when something is written in between; both together are refused. An
+`iter_` method goes through the same records page by page, in flat memory.
 """
 
 from __future__ import annotations

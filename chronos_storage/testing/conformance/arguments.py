@@ -35,6 +35,7 @@ WRONG: dict[str, list[Any]] = {
     "Iterable[Record]": [None, 5, [None], ["s"]],
 }
 WRONG |= {kind.__name__: [None, *_NO_RECORDS] for kind in records.KINDS.values()}
+WRONG |= {f"{kind.__name__} | None": _NO_RECORDS for kind in records.KINDS.values()}
 WRONG |= {f"Iterable[{kind.__name__}]": [None, 5, [None], ["s"], [{}]] for kind in records.KINDS.values()}
 #: What is right for an argument that must be given.
 _RIGHT: dict[str, Any] = {

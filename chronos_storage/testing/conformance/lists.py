@@ -124,6 +124,37 @@ class ListContract(Unasked):
         pages = [listed(storage, kind, limit=3, offset=offset) for offset in range(0, 21, 3)]
         assert [record for page in pages for record in page] == listed(storage, kind, limit=None)
 
+    @pytest.mark.parametrize("kind", WITH_OFFSET)
+    def test_a_page_begins_behind_the_last_record_of_the_one_before(self, storage: Storage, kind: str) -> None:
+        fill(storage, kind, 20)
+        orders: dict[str, list[dict[str, Any]]] = {
+            "session": [{"agent_id": ""}, {"order": "-last_activity_at"}],
+            "message": [{"roles": ["user"]}, {"order": "desc"}],
+        }
+        for order in orders.get(kind, [{}]):
+            whole = listed(storage, kind, limit=None, **order)
+            assert len(whole) == 20
+            found = listed(storage, kind, limit=3, **order)
+            while page := listed(storage, kind, limit=3, after=found[-1], **order):
+                found += page
+            assert found == whole
+            assert listed(storage, kind, limit=None, after=whole[5], **order) == whole[6:]
+            assert listed(storage, kind, limit=0, after=whole[5], **order) == []
+
+    def test_where_a_page_begins_is_said_once_and_by_what_was_listed(self, storage_unasked: Storage) -> None:
+        moments = {"created_at": at(1), "updated_at": at(1), "last_activity_at": at(1)}
+        for kind in WITH_OFFSET:
+            last = bare(kind, id="a")
+            with case(kind), pytest.raises(InvalidRecord) as caught:
+                listed(storage_unasked, kind, after=last)
+            assert caught.value.field == "after"
+            for name in ("seq_num", *moments):
+                if hasattr(last, name):
+                    setattr(last, name, moments.get(name, 1))
+            with case(kind), pytest.raises(InvalidRecord) as caught:
+                listed(storage_unasked, kind, offset=1, after=last)
+            assert caught.value.field == "offset"
+
     @pytest.mark.parametrize("kind", ["session", "audit_log"])
     def test_a_hundred_come_unless_told_otherwise(self, storage: Storage, kind: str) -> None:
         fill(storage, kind, 101)

@@ -29,6 +29,9 @@ class FacadeBase:
     """A storage over a backend."""
 
     def __init__(self, backend: Backend) -> None:
+        given: Any = backend
+        if not isinstance(given, Backend):
+            raise TypeError(f"a {type(self).__name__} is made of a chronos_storage.Backend, not of {given!r}")
         self.backend = backend
 
     def _run(self, call: Callable[[], T], again: Callable[[], T] | None = None) -> T:

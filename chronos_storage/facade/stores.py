@@ -32,14 +32,23 @@ class StorageHandler(AliasHandler[Storage]):
 
 
 class DefaultStorage(Storage):
-    """The storage with the alias "default", whichever the settings name by now."""
+    """The storage with the alias "default", whichever the settings name by now, and whatever its class overrides."""
 
     def __init__(self) -> None:
         """There is no backend until it is asked for."""
 
-    @property
-    def backend(self) -> Backend:  # type: ignore[override]
-        return storages[DEFAULT_ALIAS].backend
+    def __getattribute__(self, name: str) -> Any:
+        is_python_s = name.startswith("__")
+        return object.__getattribute__(self, name) if is_python_s else getattr(storages[DEFAULT_ALIAS], name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(storages[DEFAULT_ALIAS], name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(storages[DEFAULT_ALIAS], name)
+
+    def __repr__(self) -> str:
+        return repr(storages[DEFAULT_ALIAS])
 
 
 storages: StorageHandler = StorageHandler("STORAGES", conf.ORM_BACKEND)

@@ -118,6 +118,42 @@ def test_without_a_setting_the_default_storage_is_over_the_models(settings: Sett
     assert {"append_event", "aappend_event", "alias"} <= set(dir(storage))
 
 
+class Shouting(Storage):
+    """A host's own class, whose methods are not all `Storage`'s."""
+
+    def get_session(self, id: str, *, include_deleted: bool = False) -> Session | None:
+        return Session(id=id.upper())
+
+    def shout(self) -> str:
+        return "!"
+
+    def __repr__(self) -> str:
+        return "<Shouting>"
+
+
+def shouting() -> Shouting:
+    return Shouting(OrmBackend())
+
+
+def test_the_default_storage_does_what_the_one_it_stands_for_does(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CHRONOS_STORAGE = {"STORAGES": {"default": {"BACKEND": f"{__name__}.shouting"}}}
+    storage: Any = chronos_storage.storage
+    assert storage.get_session("s") == Session(id="S")
+    assert (storage.shout(), repr(storage)) == ("!", "<Shouting>")
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "shout", lambda: "?")
+        assert storages["default"].shout() == storage.shout() == "?"  # type: ignore[attr-defined]
+    assert storage.shout() == "!"
+
+
+def test_a_storage_is_made_of_a_backend_alone() -> None:
+    for wrong in (None, OrmBackend, chronos_storage.storage):
+        with pytest.raises(TypeError, match=r"chronos_storage\.Backend"):
+            Storage(wrong)
+
+
 def test_a_storage_says_what_it_is_without_a_password() -> None:
     assert re.fullmatch(r"<Storage over <OrmBackend 'default': sqlite '.+'>>", repr(chronos_storage.storage))
     shown = repr(connect("postgres://user:secret@127.0.0.1:1/chronos"))

@@ -103,6 +103,8 @@ class ApiMixin(GenericAPIView[Any]):
             if any(fnmatchcase(name, known) for known in self.query_parameters()):
                 continue
             raise ValidationError({name: f"is no parameter here; {self._parameters_there()}"})
+        if "If-Match" in request.headers and not (request.method in ("GET", "HEAD") or self.compares()):
+            raise ValidationError({"If-Match": "is compared with nothing here: leave it out"})
         for name in SEGMENTS & kwargs.keys():
             decoded = read_address(kwargs[name])
             if decoded is None:
@@ -155,6 +157,10 @@ class ApiMixin(GenericAPIView[Any]):
     def sent_whole(self) -> bool:
         """Whether what is read here is answered at once, and so has an ETag, not while it is read."""
         return True
+
+    def compares(self) -> bool:
+        """Whether what is written here is compared with what If-Match names."""
+        return False
 
     def get_exception_handler(self) -> Callable[..., Response | None]:
         return problems.handle

@@ -97,6 +97,9 @@ class RecordViewSet(ApiMixin, GenericViewSet[Any]):
     def sent_whole(self) -> bool:
         return self.action != "export"
 
+    def compares(self) -> bool:
+        return self.versioned and self.request.method in ("PATCH", "DELETE")
+
     @property
     def throttle_scope(self) -> str:
         return "chronos_export" if self.action in _LONG else super().throttle_scope

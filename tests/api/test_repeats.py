@@ -56,6 +56,21 @@ def test_a_deletion_takes_only_what_was_seen(staff: Api) -> None:
 
 
 @once
+def test_what_compares_nothing_takes_no_condition(staff: Api, site: Storage) -> None:
+    site.create_session(Session(id="s"))
+    message = site.add_message(Message(id="m", session_id="s", role="user"))
+    for method, path, body in (
+        ("DELETE", "sessions/s/messages/m", None),
+        ("POST", "sessions/s/messages", {"role": "user"}),
+        ("POST", "sessions/s/restore", None),
+        ("PUT", "topics/t/consumers/c", {"cursor": "0" * 16}),
+    ):
+        response = staff.ask(method, path, body, If_Match='"another"')
+        assert (response.status_code, response.json()["errors"][0]["field"]) == (400, "If-Match"), path
+    assert site.list_messages("s") == [message]
+
+
+@once
 def test_an_etag_is_of_the_body_and_of_one_representation(ada: Api, site: Storage) -> None:
     site.create_session(Session(id="s", user_id=ada.user_id))
     for path in ("sessions/s", "sessions/s/messages", "sessions"):

@@ -43,6 +43,17 @@ class _Moment(forms.Field):
             raise forms.ValidationError(str(error.detail[0])) from None  # type: ignore[index]  # it is a list
 
 
+class _Flag(forms.Field):
+    def clean(self, value: Any) -> Any:
+        if value not in (None, "", "true", "false"):
+            raise forms.ValidationError("must be true or false")
+        return {"true": True, "false": False}.get(value)
+
+
+class _FlagFilter(django_filters.Filter):
+    field_class = _Flag
+
+
 @extend_schema_field({"type": "string", "format": "date-time"})
 class _MomentFilter(django_filters.Filter):
     field_class = _Moment
@@ -158,7 +169,7 @@ class SessionFilter(_Filters):
     container_id: Final = _string()
     image_id: Final = _string()
     title: Final = _text("title", _TextFilter, "sessions whose title has this text")
-    include_deleted: Final = django_filters.BooleanFilter(
+    include_deleted: Final = _FlagFilter(
         method="with_deleted", help_text="Soft-deleted ones too, which are there for staff only."
     )
 
@@ -218,9 +229,7 @@ class EventFilter(_Filters):
 
 class TraceFilter(_Filters):
     kind: Final = _string()
-    failed: Final = django_filters.BooleanFilter(
-        method="with_error", help_text="Only spans with an error, or only those without."
-    )
+    failed: Final = _FlagFilter(method="with_error", help_text="Only spans with an error, or only those without.")
 
     class Meta:
         model = Trace

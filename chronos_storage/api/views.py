@@ -100,9 +100,11 @@ class ApiMixin(GenericAPIView[Any]):
         if int(request.META.get("CONTENT_LENGTH") or 0) > LITTLE:
             self.take_turn()
         for name in request.query_params.keys() - {api_settings.URL_FORMAT_OVERRIDE}:
-            if any(fnmatchcase(name, known) for known in self.query_parameters()):
-                continue
-            raise ValidationError({name: f"is no parameter here; {self._parameters_there()}"})
+            known = next((known for known in self.query_parameters() if fnmatchcase(name, known)), None)
+            if known is None:
+                raise ValidationError({name: f"is no parameter here; {self._parameters_there()}"})
+            if known == name and len(request.query_params.getlist(name)) > 1:
+                raise ValidationError({name: "is given more than once"})
         if "If-Match" in request.headers and not (request.method in ("GET", "HEAD") or self.compares()):
             raise ValidationError({"If-Match": "is compared with nothing here: leave it out"})
         for name in SEGMENTS & kwargs.keys():

@@ -293,7 +293,13 @@ def test_what_the_query_says_is_known_or_refused(ada: Api, site: Storage) -> Non
         [error] = ada.get(path, 400)["errors"]
         assert error["field"] in path, path
         assert "is no parameter here; there are" in error["detail"]
-    ada.get("sessions?format=json")
+    for path in ("sessions/s/messages?role=user&role=tool", "sessions?order=-created_at&order=-created_at"):
+        [error] = ada.get(path, 400)["errors"]
+        assert (error["field"] in path, error["detail"]) == (True, "is given more than once")
+    for path in ("sessions/s/traces?failed=maybe", "sessions?include_deleted=1"):
+        [error] = ada.get(path, 400)["errors"]
+        assert (error["field"] in path, error["detail"]) == (True, "must be true or false")
+    ada.get("sessions?format=json&metadata.a=1&metadata.a=2&include_deleted=")
 
 
 @once

@@ -23,7 +23,7 @@ from .answers import ExportSerializer, TokenTotalsSerializer, VerificationSerial
 from .export import PARTS, export
 from .fields import StringField
 from .filters import NARROWING, SessionFilter, unindexed
-from .idempotency import id_from_key, repeated
+from .idempotency import HEADER, id_from_key, repeated
 from .query import flag
 from .schema import documented
 from .serializers import SessionSerializer
@@ -157,7 +157,9 @@ class SessionViewSet(Listed, Retrieved):
             forked = self.storage.fork_session(checkpoint_id, session_id=self.kwargs["id"], **fields)
         except AlreadyExists:
             forked = self.stored(fields["id"])
-            if forked is None or not _is_fork(forked, self.kwargs["id"], checkpoint_id):
+            # By its key it is the repeat of its own, whatever its metadata have become.
+            changed = HEADER in request.headers and forked is not None and forked.updated_at != forked.created_at
+            if forked is None or not (changed or _is_fork(forked, self.kwargs["id"], checkpoint_id)):
                 raise
         return self.answer(forked, 201)
 

@@ -266,6 +266,13 @@ def test_a_repeat_after_a_change_returns_what_is_stored_now(ada: Api) -> None:
     ada.delete(f"sessions/{session['id']}")
     ada.post("sessions", {"title": "first"}, 409, Idempotency_Key="one")
 
+    source = ada.post("sessions", {})["id"]
+    ada.post(f"sessions/{source}/checkpoints", {})
+    fork = {"checkpoint_id": ada.get(f"sessions/{source}/checkpoints/latest")["id"]}
+    forked = ada.post(f"sessions/{source}/fork", fork, Idempotency_Key="two")
+    changed = ada.patch(f"sessions/{forked['id']}", {"metadata": {}})
+    assert ada.post(f"sessions/{source}/fork", fork, Idempotency_Key="two") == changed
+
 
 def test_concurrent_repeats_store_one(committed_site: Storage) -> None:
     staff = signed_in("staff", staff=True, permissions=True)

@@ -44,7 +44,7 @@ class _InSlices(SimpleRateThrottle):
 
     def count(self, more: int) -> None:
         """Count the request that was allowed as so many more, which may use the rate up."""
-        if self.key is not None:
+        if self.key is not None and more > 0:  # an empty batch is a request, too
             number = int(self.now // self._slice)
             self.slices[number] = self.slices.get(number, 0) + more
             self.cache.set(self.key, self.slices, self.duration + self._slice)

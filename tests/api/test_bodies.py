@@ -251,7 +251,8 @@ def test_a_batch_counts_as_its_items(ada: Api, settings: Any) -> None:
     cache.clear()
     settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": {"chronos_write": "7/day"}}
     session = ada.post("sessions", {})["id"]
-    ada.post(f"sessions/{session}/events/batch", {"events": [{"type": "t"}] * 5})
+    ada.post(f"sessions/{session}/events/batch", {"events": [{"type": "t"}] * 4})
+    ada.post(f"sessions/{session}/events/batch", {"events": []})
     ada.post(f"sessions/{session}/events", {"type": "t"})
     ada.post(f"sessions/{session}/events", {"type": "t"}, 429)
     cache.clear()

@@ -12,6 +12,7 @@ from django.http import Http404
 from rest_framework import status
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
 from .. import codec, exceptions
@@ -145,7 +146,7 @@ def _flat(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
 
 def _inside(path: str, name: Any) -> str:
     """The path of what stands under a name, or in a list in a place."""
-    if name == "non_field_errors":
+    if name == api_settings.NON_FIELD_ERRORS_KEY:
         return path
     if isinstance(name, int):
         return f"{path}[{name}]"

@@ -263,6 +263,15 @@ def test_a_batch_counts_as_its_items(ada: Api, settings: Any) -> None:
 
 
 @once
+def test_an_error_names_its_place_whatever_the_project_calls_the_whole(ada: Api, site: Storage, settings: Any) -> None:
+    settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "NON_FIELD_ERRORS_KEY": "whole"}
+    site.create_session(Session(id="s", user_id=ada.user_id))
+    for body, place in (({"events": {}}, "events"), ({"events": ["x"]}, "events[0]"), ([], "")):
+        [error] = ada.post("sessions/s/events/batch", body, 400)["errors"]
+        assert error["field"] == place
+
+
+@once
 def test_a_batch_has_a_largest_size_and_its_errors_are_not_all_listed(ada: Api, site: Storage) -> None:
     session = ada.post("sessions", {})["id"]
     for kind, item in (("events", {"type": "t"}), ("messages", {"role": "user"})):

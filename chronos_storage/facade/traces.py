@@ -7,10 +7,11 @@ from typing import Any
 
 from .. import codec, records
 from ..async_variants import async_iterator, async_variant
-from ..backends.base import Patch, Query
+from ..backends.base import Condition, Patch, Query
+from ..exceptions import InvalidRecord
 from ..records import Batch, Trace, TraceNode
 from ..spans import span_tree
-from .arguments import UNSET, UnsetType, equal, given, identified, required, several
+from .arguments import UNSET, UnsetType, equal, given, identified, several
 from .base import FacadeBase
 
 _ORDER = ("started_at", "id")
@@ -63,16 +64,27 @@ class TraceMethods(FacadeBase):
     @async_variant(get_trace)
     def aget_trace(self) -> Any: ...
 
-    def list_traces(self, session_id: str, *, kind: str | None = None) -> list[Trace]:
-        """A session's spans in the order they started, then by id."""
-        return self._select(_listed(session_id, kind))
+    def list_traces(
+        self, session_id: str | None = None, *, kind: str | None = None, failed: bool | None = None
+    ) -> list[Trace]:
+        """A session's spans in the order they started, then by id.
+
+        Args:
+            failed: those with an error, or those without one.
+
+        Raises:
+            InvalidRecord: no session is named.
+        """
+        return self._select(_listed(session_id, kind, failed))
 
     @async_variant(list_traces)
     def alist_traces(self) -> Any: ...
 
-    def iter_traces(self, session_id: str, *, kind: str | None = None) -> Iterator[Trace]:
+    def iter_traces(
+        self, session_id: str | None = None, *, kind: str | None = None, failed: bool | None = None
+    ) -> Iterator[Trace]:
         """`list_traces`, page by page."""
-        return self.backend.iterate(_listed(session_id, kind))
+        return self.backend.iterate(_listed(session_id, kind, failed))
 
     @async_iterator(iter_traces)
     def aiter_traces(self) -> Any: ...
@@ -88,5 +100,12 @@ class TraceMethods(FacadeBase):
     def atrace_tree(self) -> Any: ...
 
 
-def _listed(session_id: str, kind: str | None) -> Query[Trace]:
-    return Query(record=Trace, where=required(session_id=session_id) + equal(kind=kind), order=_ORDER)
+def _listed(session_id: str | None, kind: str | None, failed: bool | None) -> Query[Trace]:
+    where = equal(session_id=session_id, kind=kind)
+    if failed is not None:
+        if not isinstance(failed, bool):
+            raise InvalidRecord("failed", f"must be True, False or None, not {type(failed).__name__}")
+        where += (Condition("error", ">" if failed else "=", ""),)
+    if session_id is None:
+        raise InvalidRecord("session_id", "is not given; spans are listed by session")
+    return Query(record=Trace, where=where, order=_ORDER)

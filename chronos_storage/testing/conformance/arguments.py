@@ -25,6 +25,7 @@ WRONG: dict[str, list[Any]] = {
     "str | UnsetType": [None, *_NO_STRINGS],
     "int": [None, *_NO_NUMBERS],
     "int | None": _NO_NUMBERS,
+    "bool | None": ["true", 1, 0, []],
     "datetime | None": ["2026-01-01", 0, NAIVE],
     "Sequence[str]": [None, "s", 5, [None], ["\x00"]],
     "Sequence[str] | None": ["s", 5, [None], ["\x00"]],

@@ -108,6 +108,20 @@ class TraceContract:
         assert column(storage.list_traces("s", kind="node"), "id") == ["a", "b"]
         assert column(storage.iter_traces("s", kind="tool_call"), "id") == ["c", "\u00e9", "Z"]
 
+    def test_spans_that_failed(self, storage: Storage) -> None:
+        for number, error in enumerate(["", "it failed", " ", "", "\U0001f642"]):
+            span(storage, f"{number}", started=number, error=error, kind="node" if number < 3 else "")
+        assert column(storage.list_traces("s", failed=True), "id") == ["1", "2", "4"]
+        assert column(storage.list_traces("s", failed=False), "id") == ["0", "3"]
+        assert column(storage.iter_traces("s", kind="node", failed=True), "id") == ["1", "2"]
+
+    def test_spans_are_not_listed_whosever_they_are(self, storage: Storage) -> None:
+        span(storage, "t")
+        for listed in (storage.list_traces, lambda **filters: list(storage.iter_traces(**filters))):
+            with pytest.raises(InvalidRecord) as caught:
+                listed(kind="node")
+            assert caught.value.field == "session_id"
+
     def test_the_tree(self, storage: Storage) -> None:
         open_session(storage)
         for started, (id, parent_id) in enumerate(

@@ -64,11 +64,11 @@ def _aliases(handler: AliasHandler[Any]) -> list[str]:
 
 
 def _found(handler: AliasHandler[Any], alias: str, database: str, app_label: str) -> Elsewhere:
-    place, ways = database, [f"migrate --database {database}"]
+    place, ways = database, ["chronos_migrate", f"migrate --database {database}"]
     if is_connected(database):
-        place, ways = settings_of(connections[database])["NAME"], []
+        place, ways = settings_of(connections[database])["NAME"], ways[:1]
     if handler is storages:
-        ways.insert(0, "storage.migrate()" if alias == DEFAULT_ALIAS else f'storages["{alias}"].migrate()')
+        ways.insert(1, "storage.migrate()" if alias == DEFAULT_ALIAS else f'storages["{alias}"].migrate()')
     text = f"{handler.where(alias)} keeps its tables in the database {place!r}"
     return Elsewhere(database, app_label, text, f"Run {' or '.join(ways)}.")
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core import checks
 from django.core.management import call_command
+from django.core.management.base import CommandError
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
@@ -53,9 +54,9 @@ def test_a_check_names_each_store_that_migrate_does_not_reach(elsewhere: Any, tm
     (first, hint), (second, own_hint) = messages("I001")
     assert first.startswith('CHRONOS_STORAGE["STORAGES"]["default"]')
     assert str(tmp_path / "agents.db") in first
-    assert hint == "Run storage.migrate()."
+    assert hint == "Run chronos_migrate or storage.migrate()."
     assert second.startswith('CHRONOS_STORAGE["STORAGES"]["agent:a"]')
-    assert own_hint == 'Run storages["agent:a"].migrate().'
+    assert own_hint == 'Run chronos_migrate or storages["agent:a"].migrate().'
     assert not list(tmp_path.glob("*.db"))
 
 
@@ -65,7 +66,7 @@ def test_migrate_ends_with_each_store_that_lacks_its_tables(elsewhere: Any, tmp_
         'Not migrated: CHRONOS_STORAGE["STORAGES"]["default"]',
         'Not migrated: CHRONOS_STORAGE["STORAGES"]["agent:a"]',
     ]
-    assert last[0].endswith("Run storage.migrate().")
+    assert last[0].endswith("Run chronos_migrate or storage.migrate().")
     elsewhere["default"].migrate()
     again = migrated(tmp_path / "other.db")
     assert '["default"]' not in again
@@ -74,13 +75,45 @@ def test_migrate_ends_with_each_store_that_lacks_its_tables(elsewhere: Any, tmp_
     assert "Not migrated" not in migrated(tmp_path / "third.db")
 
 
+def test_one_command_migrates_every_store(elsewhere: Any, tmp_path: Path, settings: Settings) -> None:
+    written = io.StringIO()
+    call_command("chronos_migrate", stdout=written, no_color=True)
+    lines = written.getvalue().splitlines()
+    assert [f'CHRONOS_STORAGE["STORAGES"]["{alias}"]: ready' for alias in elsewhere] == lines[:3]
+    assert 'CHRONOS_STORAGE["QUEUE"]: ready' in lines
+    for alias in elsewhere:
+        elsewhere[alias].create_session(Session(id=alias))
+    assert "Not migrated" not in migrated(tmp_path / "another.db")
+    call_command("chronos_migrate", stdout=io.StringIO())
+
+
+def test_a_store_that_can_not_be_migrated_is_named_and_keeps_no_other_from_it(
+    settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "no database").write_text("no database")
+    settings.CHRONOS_STORAGE = {
+        "STORAGES": {
+            "default": {"BACKEND": CONNECT, "OPTIONS": {"DSN": str(tmp_path / "no database")}},
+            "other": {"BACKEND": CONNECT, "OPTIONS": {"DSN": str(tmp_path / "other.db")}},
+        }
+    }
+    written = io.StringIO()
+    with pytest.raises(CommandError, match="Not every store"):
+        call_command("chronos_migrate", stdout=written)
+    first, second = written.getvalue().splitlines()[:2]
+    assert first.startswith('CHRONOS_STORAGE["STORAGES"]["default"]: ')
+    assert "ready" not in first
+    assert second == 'CHRONOS_STORAGE["STORAGES"]["other"]: ready'
+    assert storages["other"].health().ok
+
+
 def test_a_database_of_the_settings_is_migrated_by_name(settings: Settings) -> None:
     settings.CHRONOS_STORAGE = {"QUEUE": {"OPTIONS": {"USING": "postgres"}}}
     if "postgres" not in settings.DATABASES:
         pytest.skip("there is no second database")
     [(text, hint)] = messages("I001")
     assert text.startswith("CHRONOS_STORAGE[\"QUEUE\"] keeps its tables in the database 'postgres'")
-    assert hint == "Run migrate --database postgres."
+    assert hint == "Run chronos_migrate or migrate --database postgres."
 
 
 @pytest.mark.django_db

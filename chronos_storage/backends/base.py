@@ -1,9 +1,10 @@
 """`Backend`: who keeps the records. What each call means, `Storage` says once, for all of them.
 
-A backend is given records that are checked, and the rules that hold for a write as data: the number expected, the
-fields that only go forward, what must be unset. It answers with what is stored, or raises `refusals.Refused` with the
-reason, for which `Storage` has the words. It never changes a record it is given, but those that `append` and
-`save_checkpoint` return are its own.
+A backend is given records that are checked, but for the length of their JSON where they have one field of it alone:
+that is refused by `codec.dumps`, which makes its text, and by `Record.check_size`. It is given the rules that hold for
+a write as data: the number expected, the fields that only go forward, what must be unset. It answers with what is
+stored, or raises `refusals.Refused` with the reason, for which `Storage` has the words. It never changes a record it
+is given, but those that `append` and `save_checkpoint` return are its own.
 """
 
 from __future__ import annotations
@@ -277,7 +278,11 @@ class Backend(ABC):
 
     @abstractmethod
     def purging(self, reason: str) -> AbstractContextManager[PurgePermit]:
-        """Open the removal of ledger rows for one transaction, and write an audit entry of what went."""
+        """Open the removal of ledger rows for one transaction, and write an audit entry of what went.
+
+        The entry is the permit's `audit_log` once the block is over; what is left of a chain verifies, from where it
+        now begins, and goes on with the next number.
+        """
 
     # Everything
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from .. import codec
-from ..exceptions import InvalidRecord
+from ..exceptions import AppendOnlyError, InvalidRecord
 from ..records import AuditLog, Event, Record
 from .numbering import chain_of
 
@@ -15,18 +15,27 @@ class PurgePermit(ABC):
 
     #: The entry that says what went and why, once the block is over, where anything went.
     audit_log: AuditLog | None = None
+    #: Whether its block is over.
+    ended: bool = False
+
+    def require_open(self) -> None:
+        """Refuse what comes after the block with `AppendOnlyError`."""
+        if self.ended:
+            raise AppendOnlyError("this purge permit ended with its block")
 
     def purge_events(self, session_id: str, *, through_seq: int | None = None) -> int:
         """Remove a session's events up to and including `through_seq`, or all; returns how many.
 
         The next event still gets the next number, and the chain verifies from where it now begins.
         """
+        self.require_open()
         return self._purge(Event, codec.string(session_id, "session_id"), _number(through_seq))
 
     def purge_audit_logs(
         self, session_id: str | None = None, *, agent_id: str | None = None, through_seq: int | None = None
     ) -> int:
         """Remove a session's audit entries, or those of an agent without a session; see `purge_events`."""
+        self.require_open()
         return self._purge(AuditLog, chain_of(session_id, agent_id), _number(through_seq))
 
     @abstractmethod

@@ -45,7 +45,10 @@ class LifecycleMethods(FacadeBase):
     def purge_permit(self, *, reason: str) -> Iterator[PurgePermit]:
         """Open deletion of ledger rows for one transaction, and write an audit entry of what went and why."""
         with self.backend.purging(purge_reason(reason)) as permit:
-            yield permit
+            try:
+                yield permit
+            finally:
+                permit.ended = True
         if permit.audit_log is not None:
             self._tell(signals.ledger_purged, AuditLog, audit_log=permit.audit_log)
 

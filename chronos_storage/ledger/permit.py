@@ -29,14 +29,12 @@ class LedgerPermit(PurgePermit):
 
     Attributes:
         purged: what went, for the audit entry: kind, chain, rows and through_seq of each chain.
-        ended: whether its block is over.
     """
 
     def __init__(self, using: str) -> None:
         self.using = using
         self.connection: BaseDatabaseWrapper = connections[using]
         self.purged: list[dict[str, Any]] = []
-        self.ended = False
 
     def _purge(self, record: type[records.Record], chain: str, through_seq: int | None) -> int:
         series = EVENT_CHAIN if record is records.Event else AUDIT_CHAIN
@@ -49,8 +47,7 @@ class LedgerPermit(PurgePermit):
         Raises:
             AppendOnlyError: rows of a chain would stay before others that go.
         """
-        if self.ended:
-            raise AppendOnlyError("this purge permit ended with its block")
+        self.require_open()
         if connections[self.using] is not self.connection:
             raise AppendOnlyError("this purge permit is another thread's")
         with transaction.atomic(using=self.using):

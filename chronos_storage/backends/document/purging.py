@@ -9,7 +9,6 @@ from typing import Any
 
 from ...chains.numbering import ACTOR
 from ...chains.permit import PurgePermit
-from ...exceptions import AppendOnlyError
 from ...ids import new_id
 from ...records import KINDS, AuditLog, Record
 from .base import DocumentBase
@@ -26,17 +25,13 @@ class DocumentPermit(PurgePermit):
 
     Attributes:
         through: the last number that goes, by kind and chain.
-        ended: whether its block is over.
     """
 
     def __init__(self, backend: DocumentBase) -> None:
         self._backend = backend
         self.through: dict[tuple[str, str], int] = {}
-        self.ended = False
 
     def _purge(self, record: type[Record], chain: str, through_seq: int | None) -> int:
-        if self.ended:
-            raise AppendOnlyError("this purge permit ended with its block")
         kind = KIND_OF[record]
         base, head = self._backend.base(kind, chain), self._backend.head(kind, chain)
         last = head.seq_num if through_seq is None else min(through_seq, head.seq_num)
@@ -51,10 +46,7 @@ class PurgeMethods(DocumentBase):
     @contextmanager
     def purging(self, reason: str) -> Iterator[DocumentPermit]:
         permit = DocumentPermit(self)
-        try:
-            yield permit
-        finally:
-            permit.ended = True
+        yield permit
         permit.audit_log = self.run(partial(self._carry_out, permit, reason))
 
     def _carry_out(self, permit: DocumentPermit, reason: str) -> AuditLog | None:

@@ -128,7 +128,7 @@ def of_framework(error: Exception, code: int) -> Response:
     more = {} if wait is None else {"retry_after": int(wait)}
     name, detail = error.get_codes(), str(error.detail)
     if not isinstance(name, str):  # an error of a library's that says several things, the matter first
-        name, detail = error.default_code, next(_flat(detail))["detail"]
+        name, detail = error.default_code, next(_flat(error.detail))["detail"]
     return problem(code, str(name).replace("_", "-"), title, detail, **more)
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from django.core.management import call_command
 
+from chronos_storage.jsonb import condition
 from chronos_storage.records import Embedding
-from chronos_storage.vectors.jsonb import condition
 from chronos_storage.vectors.orm import Question
 from chronos_storage.vectors.stores import database_store
 

@@ -95,7 +95,13 @@ def change(r: random.Random) -> Call:
     log = AuditLog(id=id, session_id=r.choice([session_id, ""]), agent_id="a", user_id="u", created_at=moment)
     span = Trace(id=id, session_id=session_id, parent_id=r.choice(IDS), started_at=moment, output=few)
     checkpoint = Checkpoint(
-        id=id, session_id=session_id, namespace=namespace, run_id=r.choice(IDS), state={"n": few}, created_at=moment
+        id=id,
+        session_id=session_id,
+        namespace=namespace,
+        run_id=r.choice(IDS),
+        state={"n": few},
+        metadata={"n": few},
+        created_at=moment,
     )
     memory = MemoryRecord(id=r.choice([id, id * 2]), agent_id="a", key=r.choice("kl"), value=few, created_at=moment)
     end: dict[str, Any] = r.choice([{}, {"output": few}, {"error": f"{few}"}, {"output": None, "error": ""}])

@@ -24,7 +24,8 @@ T = TypeVar("T")
 
 #: "has" is for metadata: the value is a path of keys, and the string, number, boolean or None in that place. "unless
 #: past" is for what expires: unset, or later than the value. "text" is a part of a text, upper and lower case differ.
-Operator: TypeAlias = Literal["=", "in", "<", "<=", ">", ">=", "prefix", "text", "has", "unless past"]
+#: "matches" is for metadata in a `select`: the value is the tree of `filters.parse`.
+Operator: TypeAlias = Literal["=", "in", "<", "<=", ">", ">=", "prefix", "text", "has", "unless past", "matches"]
 
 
 class Condition(NamedTuple):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from .. import codec
+from .. import codec, filters
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Query
 from ..exceptions import InvalidRecord, NotFound
@@ -65,11 +65,20 @@ class CheckpointMethods(SessionMethods):
         *,
         namespace: str = "",
         run_id: str | None = None,
+        metadata: dict[str, Any] | None = None,
         before_seq: int | None = None,
         limit: int | None = None,
     ) -> list[Checkpoint]:
-        """Checkpoints with a number below `before_seq`, the latest first."""
+        """Checkpoints with a number below `before_seq`, the latest first.
+
+        Args:
+            metadata: a filter of them, such as ``{"source": "loop", "step": {"$gt": 3}}``, in the grammar of vector
+                stores' filters (see `chronos_storage.filters`).
+        """
         query = _listed(session_id, namespace, run_id)
+        if metadata is not None:
+            matches = Condition("metadata", "matches", filters.parse(metadata, "metadata"))
+            query = replace(query, where=(*query.where, matches))
         if before_seq is not None:
             query = replace(
                 query, where=(*query.where, Condition("seq_num", "<", codec.integer(before_seq, "before_seq")))

@@ -86,7 +86,7 @@ class VectorStore(ABC):
         Args:
             query: a list of numbers or a NumPy array of the collection's dimension.
             top_k: how many; fewer come only where fewer are stored, or match the filter.
-            filter: which embeddings count, by their metadata; `chronos_storage.vectors.filters` has the grammar.
+            filter: which embeddings count, by their metadata; `chronos_storage.filters` has the grammar.
             text: search the contents for these words too, at most 4,000, and fuse both ranks by reciprocal rank.
 
         Raises:

@@ -12,8 +12,8 @@ import numpy as np
 from django.db import connections
 
 from .. import codec
+from ..filters import And
 from ..forks import PerProcess
-from .filters import And
 from .metrics import lengths, rough_scores, scores
 
 #: Bytes of a block's vectors: few blocks, as each begins another product.

@@ -10,16 +10,16 @@ from typing import Any
 
 from django.db import connections, router, transaction
 
-from .. import codec, records
+from .. import codec, filters, records
 from ..aliases import known_alias
 from ..compat import delete_unseen, in_transaction
 from ..exceptions import AlreadyExists, ConfigurationError, InvalidRecord, NotFound
+from ..filters import And
 from ..ids import new_id
 from ..snapshots import unless_unseen
 from ..transactions import retried
-from . import filters, models
+from . import models
 from .base import Metric, VectorStore
-from .filters import And
 from .metrics import METRICS, as_matrix, as_row
 
 #: Bytes of one statement, below MariaDB's default limit of 16 MiB even where each byte takes two.

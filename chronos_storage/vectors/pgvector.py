@@ -14,12 +14,12 @@ from pgvector import Vector
 from .. import codec, records
 from ..compat import delete_unseen, in_transaction
 from ..exceptions import InvalidRecord, NotFound, NotSupported
+from ..jsonb import condition
 from ..transactions import retried
 from . import builds, fusion, indexes, models, statements, wire
 from .base import Progress
 from .found import Found
 from .indexes import MAX_HALF, MAX_VECTOR, Shape
-from .jsonb import condition
 from .metrics import first_beyond
 from .orm import Checked, OrmVectorStore, Question, checked
 from .statements import Nearest, Part, by_index, exactly

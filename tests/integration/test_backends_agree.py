@@ -45,6 +45,7 @@ def questions(r: random.Random) -> list[Call]:
         lambda s: s.list_memory("a", prefix="k", **part),
         lambda s: s.list_traces(id, failed=[None, True, False][few % 3]),
         lambda s: s.list_checkpoints(id, namespace="sub", before_seq=few),
+        lambda s: s.list_checkpoints(id, metadata={"n": {"$gt": few}}, limit=part["limit"]),
         lambda s: s.list_images(name=f"{few}", **part),
         lambda s: [s.verify_events(id), s.verify_audit_logs(id)],
     ]

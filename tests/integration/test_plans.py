@@ -210,6 +210,10 @@ SESSION_FILTERS: list[dict[str, Any]] = [
 #: Each method that names something, in the ways that its arguments can be combined.
 CALLS: dict[str, list[Call]] = {
     "create_session": [lambda store: store.create_session(Session(id="new"))],
+    "ensure_session": [
+        lambda store: store.ensure_session(Session(id="new")),
+        lambda store: store.ensure_session(Session(id="s500")),
+    ],
     "save_session": [
         lambda store: store.save_session(Session(id="new")),
         lambda store: store.save_session(Session(id="s500")),
@@ -226,6 +230,11 @@ CALLS: dict[str, list[Call]] = {
             for offset in (0, 100)
             for given in SESSION_FILTERS
         ),
+        *(
+            {**given, "order": order, "after": Session(id="s500", created_at=START, last_activity_at=START)}
+            for order in ("-created_at", "-last_activity_at")
+            for given in ({}, {"agent_id": "agent0"})
+        ),
     ),
     "iter_sessions": ways("iter_sessions", {}, {"agent_id": "agent0"}, {"user_id": "user8"}),
     "delete_session": ways("delete_session", {"id": "s500"}, {"id": "s500", "hard": True}),
@@ -238,6 +247,7 @@ CALLS: dict[str, list[Call]] = {
     ],
     "get_message": ways("get_message", {"id": "m50001"}, {"id": "m50001", "session_id": "s500"}),
     "find_messages": [lambda store: store.find_messages(["m50001", "m50002"])],
+    "get_messages": [lambda store: store.get_messages("s500", ["m50001", "m50002"])],
     "list_messages": ways(
         "list_messages",
         {"session_id": "s500"},
@@ -245,12 +255,14 @@ CALLS: dict[str, list[Call]] = {
         {"session_id": "s500", "roles": ["user"]},
         {"session_id": "s500", "since": START, "until": START},
         {"session_id": "s500", "offset": 9},
+        {"session_id": "s500", "after": Message(session_id="s500", role="user", seq_num=9)},
     ),
     "iter_messages": ways("iter_messages", {"session_id": "s500"}),
     "delete_message": ways("delete_message", {"id": "m50001"}, {"id": "m50001", "session_id": "s500"}),
     "delete_messages": [lambda store: store.delete_messages("s500")],
     "truncate_messages": [lambda store: store.truncate_messages("s500", "m50090")],
     "count_messages": [lambda store: store.count_messages("s500")],
+    "last_message_seq": [lambda store: store.last_message_seq("s500")],
     "token_usage": [lambda store: store.token_usage("s500")],
     # Of a period: all that some sessions have is, in so small a table, cheapest to find by reading it whole.
     "usage": ways(
@@ -262,6 +274,11 @@ CALLS: dict[str, list[Call]] = {
     "put_memory": [
         lambda store: store.put_memory(MemoryRecord(agent_id="agent9", key="new")),
         lambda store: store.put_memory(MemoryRecord(id="y500", agent_id="agent9", key="new")),
+    ],
+    "put_memories": [
+        lambda store: store.put_memories(
+            MemoryRecord(id=id, agent_id="agent9", key=f"new{id}") for id in ("", "y500", "y501")
+        )
     ],
     "get_memory": ways(
         "get_memory",
@@ -307,9 +324,10 @@ CALLS: dict[str, list[Call]] = {
         lambda store: store.insert_trace(Trace(id="new")),
         lambda store: store.insert_trace(Trace(id="t500", session_id="s4")),
     ],
+    "insert_traces": [lambda store: store.insert_traces([Trace(id="new"), Trace(id="t500", session_id="s4")])],
     "end_trace": [lambda store: store.end_trace("t500")],
     "get_trace": [lambda store: store.get_trace("t500")],
-    "list_traces": ways("list_traces", {"session_id": "s500"}, {"session_id": "s500", "kind": "node"}),
+    "list_traces": ways("list_traces", {"session_id": "s500"}, {"session_id": "s500", "kind": "node", "failed": True}),
     "iter_traces": ways("iter_traces", {"session_id": "s500"}),
     "trace_tree": [lambda store: store.trace_tree("s500")],
     "append_event": [
@@ -347,10 +365,16 @@ CALLS: dict[str, list[Call]] = {
         {"session_id": "s500"},
         {"session_id": "s500", "run_id": "run1"},
         {"session_id": "s500", "before_seq": 50, "limit": 10},
+        {"session_id": "s500", "metadata": {"source": "loop"}},
     ),
+    "list_namespaces": [lambda store: store.list_namespaces("s500")],
     "iter_checkpoints": ways("iter_checkpoints", {"session_id": "s500"}),
     "delete_checkpoint": ways("delete_checkpoint", {"id": "k50001"}, {"id": "k50001", "session_id": "s500"}),
-    "delete_checkpoints": [lambda store: store.delete_checkpoints("s500", keep_last=5)],
+    "delete_checkpoints": ways(
+        "delete_checkpoints",
+        {"session_id": "s500", "keep_last": 5},
+        {"session_id": "s500", "run_ids": ["run1"], "keep_last": 5},
+    ),
     "fork_session": [lambda store: store.fork_session("k50001")],
     "save_container": [lambda store: store.save_container(Container(id="c500"))],
     "get_container": [lambda store: store.get_container("c500")],

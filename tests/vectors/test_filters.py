@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chronos_storage.vectors.filters import And, Compares, Equals, In, Not, parse
+from chronos_storage.filters import And, Compares, Equals, In, Not, parse
 
 
 def test_a_small_tree() -> None:

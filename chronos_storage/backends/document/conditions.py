@@ -46,4 +46,5 @@ _TESTS: dict[str, Callable[[Any], Callable[[Any], bool]]] = {
     "unless past": lambda value: lambda found: found is None or found > value,
     "has": _has,
     "text": _text,
+    "matches": lambda tree: tree.matches,
 }

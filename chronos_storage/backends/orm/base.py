@@ -67,7 +67,7 @@ class OrmBase(Backend):
         """All rows of a table."""
         return table.model._default_manager.using(self.using)
 
-    def _named(self, rows: QuerySet[Any], column: str, values: Iterable[str]) -> Iterator[QuerySet[Any]]:
+    def _named(self, rows: QuerySet[Any], column: str, values: Iterable[Any]) -> Iterator[QuerySet[Any]]:
         """Those of the rows that have one of these values in a column, in as many statements as so many take."""
         listed = list(values)
         for start in range(0, len(listed), _VALUES_PER_QUERY):

@@ -12,7 +12,7 @@ from ...fields import JSONTextField
 from ...ledger.mapping import TABLES, Table
 from ...records import Session
 from ..base import Condition, Query
-from .having import MetadataHas, has_text, json_has_text
+from .having import MetadataHas, MetadataMatches, has_text, json_has_text
 
 _LOOKUPS = {"=": "exact", "in": "in", "<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 
@@ -69,5 +69,6 @@ _SPECIAL: dict[str, Callable[[Table[Any], str, Any], Any]] = {
     "prefix": lambda table, column, value: starts_with(column, value),
     "text": _text,
     "has": lambda table, column, value: MetadataHas(*value),
+    "matches": lambda table, column, value: MetadataMatches(value),
     "unless past": _unless_past,
 }

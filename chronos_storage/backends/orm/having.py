@@ -9,8 +9,9 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import StrIndex
 from django.db.models.lookups import GreaterThan
 
-from ... import codec
+from ... import codec, jsonb
 from ...fields import bytewise_collation
+from ...filters import Node
 
 
 class MetadataHas(Func):
@@ -64,6 +65,22 @@ class MetadataHas(Func):
             texts |= {codec.dumps(int(self.value)), codec.dumps(float(self.value))}
         found = f"JSON_EXTRACT({column}, %s) COLLATE {bytewise_collation(connection)}"
         return f"{found} IN ({', '.join(['%s'] * len(texts))})", (*parameters, path, *sorted(texts))
+
+
+class MetadataMatches(Func):
+    """Whether the metadata match a filter, where the database can tell: PostgreSQL.
+
+    Args:
+        tree: as `filters.parse` gives it.
+    """
+
+    def __init__(self, tree: Node) -> None:
+        super().__init__(F("metadata"), output_field=BooleanField())
+        self.tree = tree
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        column, _ = compiler.compile(self.source_expressions[0])
+        return jsonb.condition(self.tree, column)
 
 
 class _JSONText(Func):

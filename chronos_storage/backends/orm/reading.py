@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
 from typing import Any, TypeVar
 
+from django.db import connections
 from django.db.models import BigIntegerField, Sum, Value
 from django.db.models.functions import Coalesce
 from django.db.models.query import QuerySet
 
+from ...filters import Node
 from ...ledger.mapping import TABLES
 from ...models import Head
 from ...records import Event, Message, Record, TokenUsage
@@ -24,11 +28,19 @@ class ReadingMethods(OrmBase):
     def select(self, query: Query[R]) -> list[R]:
         if query.limit == 0:
             return []
+        trees: list[Node] = []
+        if connections[self.using].vendor != "postgresql":
+            trees = [condition.value for condition in query.where if condition.operator == "matches"]
+            query = replace(query, where=tuple(each for each in query.where if each.operator != "matches"))
         table, rows = TABLES[query.record], rows_of(query, self.using)
         if query.after is not None:
             rows = rows_after(table, rows, query.order, query.after)
+        rows = rows.order_by(*query.order)
         end = None if query.limit is None else query.offset + query.limit
-        return table.fetch(rows.order_by(*query.order)[query.offset : end])
+        if not trees:
+            return table.fetch(rows[query.offset : end])
+        found = islice(_matching(rows, trees), query.offset, end)
+        return [record for some in self._named(rows, "pk", found) for record in table.fetch(some)]
 
     def iterate(self, query: Query[R]) -> Iterator[R]:
         return iterate(TABLES[query.record], rows_of(query, self.using), *query.order, after=query.after)
@@ -42,6 +54,13 @@ class ReadingMethods(OrmBase):
     def last_number(self, record: type[Record], owner: str) -> int:
         heads = Head.objects.using(self.using).filter(kind=_HEADS[record], owner=owner, namespace="")
         return heads.values_list("seq_num", flat=True).first() or 0
+
+
+def _matching(rows: QuerySet[Any], trees: list[Node]) -> Iterator[Any]:
+    """The primary keys of those of the rows whose metadata match: looked through here, without what else is in them."""
+    for pk, metadata in rows.values_list("pk", "metadata").iterator():
+        if all(tree.matches(metadata) for tree in trees):
+            yield pk
 
 
 def usage_of(rows: QuerySet[Any]) -> TokenUsage:

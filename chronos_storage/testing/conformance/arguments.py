@@ -30,6 +30,7 @@ WRONG: dict[str, list[Any]] = {
     "Sequence[str]": [None, "s", 5, [None], ["\x00"]],
     "Sequence[str] | None": ["s", 5, [None], ["\x00"]],
     "dict[str, Any]": [None, 5, [], {1: 2}, {"a": float("nan")}, {"a\x00": 1}],
+    "dict[str, Any] | None": [5, [], {1: 2}, {"a": float("nan")}, {"a\x00": 1}, {"$no": 1}, {"a": {"$no": 1}}],
     "SessionOrder": [None, 5, "created_at", "\x00"],
     "MessageOrder": [None, 5, "up", "\x00"],
     "Record | None": _NO_RECORDS,

@@ -10,7 +10,7 @@ from ... import signals
 from ...exceptions import AlreadyExists, AmbiguousId, InvalidRecord, NotFound
 from ...facade import Storage
 from ...records import Checkpoint, Event
-from .helpers import column, everything, exactly, open_session, populate, say
+from .helpers import case, column, everything, exactly, open_session, populate, say
 from .samples import at
 
 
@@ -89,6 +89,39 @@ class CheckpointContract:
             assert column(storage.list_checkpoints("s", **filters), "id") == found
         assert column(storage.iter_checkpoints("s", run_id="even"), "id") == ["c4", "c2"]
         assert column(storage.iter_checkpoints("s", namespace="sub"), "id") == ["sub"]
+
+    def test_listing_by_metadata(self, storage: Storage) -> None:
+        """In the grammar of vector stores' filters: types never cross, and a limit is of what matches."""
+        open_session(storage)
+        for id, metadata in (
+            ("none", {}),
+            ("one", {"n": 1, "source": "loop", "who": {"name": "ada"}}),
+            ("true", {"n": True, "source": "loop", "$odd": "a%b'\""}),
+            ("text", {"n": "1", "source": "input", "who": "ada"}),
+            ("two", {"n": 2.0, "source": "loop", "who": None}),
+        ):
+            save(storage, id, metadata=metadata)
+        save(storage, "elsewhere", "sub", metadata={"n": 1})
+        found: list[tuple[dict[str, Any], list[str]]] = [
+            ({}, ["two", "text", "true", "one", "none"]),
+            ({"n": 1.0}, ["one"]),
+            ({"n": True}, ["true"]),
+            ({"n": {"$gte": 1}}, ["two", "one"]),
+            ({"n": {"$in": ["1", 2]}}, ["two", "text"]),
+            ({"who.name": "ada"}, ["one"]),
+            ({"who": None}, ["two"]),
+            ({"who": {"$exists": False}}, ["true", "none"]),
+            ({"source": {"$ne": "loop"}, "n": {"$exists": True}}, ["text"]),
+            ({"$or": [{"n": "1"}, {"$not": {"source": "loop"}}]}, ["text", "none"]),
+            ({"a%b": "%s"}, []),
+        ]
+        for asked, ids in found:
+            with case(asked):
+                assert column(storage.list_checkpoints("s", metadata=asked), "id") == ids
+        loop = {"source": "loop"}
+        assert column(storage.list_checkpoints("s", metadata=loop, limit=2), "id") == ["two", "true"]
+        assert column(storage.list_checkpoints("s", metadata=loop, before_seq=5, limit=1), "id") == ["true"]
+        assert column(storage.list_checkpoints("s", namespace="sub", metadata={"n": 1}), "id") == ["elsewhere"]
 
     @pytest.mark.parametrize(
         ("keep", "deleted", "kept"),

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ... import filters
 from ...exceptions import InvalidRecord
 from ...records import Embedding
-from ...vectors import filters
 from ...vectors.base import VectorStore
 from .helpers import ODD_STRINGS, found, numbers, points
 

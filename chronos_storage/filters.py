@@ -1,4 +1,4 @@
-"""The filter grammar: which embeddings a search looks at, by their metadata.
+"""The filter grammar: which embeddings or checkpoints are meant, by their metadata.
 
 ::
 
@@ -26,8 +26,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .. import codec
-from ..exceptions import InvalidRecord
+from . import codec
+from .exceptions import InvalidRecord
 
 _MISSING = object()
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
@@ -44,7 +44,7 @@ class Node(Protocol):
     """A part of a filter."""
 
     def matches(self, metadata: dict[str, Any]) -> bool:
-        """Whether an embedding with this metadata counts."""
+        """Whether a record with this metadata counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,19 +132,19 @@ class Exists:
         return _find(metadata, self.path) is not _MISSING
 
 
-def parse(filter: Any) -> And:  # noqa: A002  (the field's own word)
-    """The tree of a filter; None is one that matches everything.
+def parse(filter: Any, argument: str = "filter") -> And:  # noqa: A002  (the field's own word)
+    """The tree of a filter, given as the argument of that name; None is one that matches everything.
 
     Raises:
         InvalidRecord: naming the part that is not in the grammar.
     """
     if filter is None:
         return And(())
-    given = codec.json_object(filter, "filter")
-    codec.dumps(given, "filter")
-    tree = _filter(given, "filter")
+    given = codec.json_object(filter, argument)
+    codec.dumps(given, argument)
+    tree = _filter(given, argument)
     if (conditions := _count(tree)) > codec.MAX_CONDITIONS:
-        raise InvalidRecord("filter", f"has {conditions:,} conditions; at most {codec.MAX_CONDITIONS:,} are taken")
+        raise InvalidRecord(argument, f"has {conditions:,} conditions; at most {codec.MAX_CONDITIONS:,} are taken")
     return tree
 
 
@@ -176,7 +176,8 @@ def _clause(key: str, value: Any, where: str) -> Node:
     path = tuple(key.split("."))
     if len(path) > codec.MAX_DEPTH:
         raise InvalidRecord(
-            "filter", f"has a path of {len(path):,} names; metadata are nested at most {codec.MAX_DEPTH} deep"
+            where.partition(".")[0],
+            f"has a path of {len(path):,} names; metadata are nested at most {codec.MAX_DEPTH} deep",
         )
     if isinstance(value, dict) and any(name.startswith("$") for name in value):
         return And(tuple(_operation(path, name, operand, f"{where}.{name}") for name, operand in value.items()))

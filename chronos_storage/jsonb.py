@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import codec
+from . import codec
 from .filters import And, Compares, Equals, Exists, In, Node, Not, Or
 
 _SQL_OPERATORS = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}

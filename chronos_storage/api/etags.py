@@ -65,18 +65,24 @@ def add_etag(request: HttpRequest, version: str, response: HttpResponse) -> Http
     return answer
 
 
-def write_if_match(request: Request, table: Table[Any], rows: QuerySet[Any], write: Callable[[], Any]) -> Any:
+def write_if_match(
+    request: Request, table: Table[Any], rows: QuerySet[Any], write: Callable[[], Any], *, reads: bool = False
+) -> Any:
     """What `write` returns, if the row, one of `rows`, still has the version that ``If-Match`` names.
 
     With such a condition the row is locked from the look to the write, so that of several writers who saw one version
     one wins.
+
+    Args:
+        reads: whether `write` stores what it has read, changed: so that nothing is written between, the row is locked
+            in any case.
 
     Raises:
         PreconditionFailed: it has another version by now.
         NotFound: there is no row.
     """
     condition = request.headers.get("If-Match", "*").strip()
-    if condition == "*":
+    if condition == "*" and not reads:
         if not rows.exists():
             raise NotFound
         return write()
@@ -84,9 +90,10 @@ def write_if_match(request: Request, table: Table[Any], rows: QuerySet[Any], wri
     def write_over_what_was_seen() -> Any:
         if not locked(rows.only("pk")):
             raise NotFound
-        [record] = table.fetch(rows)
-        if version_of(record) not in _versions(condition):
-            raise PreconditionFailed
+        if condition != "*":
+            [record] = table.fetch(rows)
+            if version_of(record) not in _versions(condition):
+                raise PreconditionFailed
         return write()
 
     return transacted(served(), write_over_what_was_seen)

@@ -54,11 +54,7 @@ class _SavedViewSet(Listed, Retrieved):
 
     def partial_update(self, request: Request, **kwargs: Any) -> Response:
         changes = self.validated(partial=True)
-        return self.write(lambda: self.save(replaced(self.record(), changes)))
-
-    def write(self, write: Any) -> Response:
-        """Write if the version is still the one that was seen."""
-        return self.answer(self.write_if_match(write))
+        return self.answer(self.write_if_match(lambda: self.save(replaced(self.record(), changes)), reads=True))
 
     def destroy(self, request: Request, **kwargs: Any) -> Response:
         if not self.write_if_match(lambda: self.remove(self.kwargs["id"])):
@@ -99,4 +95,5 @@ class ImageViewSet(_SavedViewSet):
     @action(["patch"], detail=True, url_path="metadata")
     def merge_metadata(self, request: Request, **kwargs: Any) -> Response:
         """Merge an object into the top level of the metadata, so that writers of different keys both win."""
-        return self.write(lambda: self.storage.patch_image_metadata(self.kwargs["id"], self.body()))
+        merged = self.write_if_match(lambda: self.storage.patch_image_metadata(self.kwargs["id"], self.body()))
+        return self.answer(merged)

@@ -63,8 +63,8 @@ class MemoryViewSet(Listed, Retrieved):
     def partial_update(self, request: Request, **kwargs: Any) -> Response:
         """Change the value, or when it expires."""
         changes = self.validated(partial=True)
-        write = self.write_if_match
-        return self.answer(write(lambda: self.storage.put_memory(replaced(self.record(), changes))))
+        stored = self.write_if_match(lambda: self.storage.put_memory(replaced(self.record(), changes)), reads=True)
+        return self.answer(stored)
 
     def destroy(self, request: Request, **kwargs: Any) -> Response:
         """Forget it."""

@@ -138,9 +138,9 @@ class RecordViewSet(ApiMixin, GenericViewSet[Any]):
             self.version = version_of(record)
         return super().answer(record, status)
 
-    def write_if_match(self, write: Callable[[], Any]) -> Any:
+    def write_if_match(self, write: Callable[[], Any], *, reads: bool = False) -> Any:
         """What `write` returns, which changes or removes the row; see `etags.write_if_match`."""
-        return write_if_match(self.request, self.table, self.row(), write)
+        return write_if_match(self.request, self.table, self.row(), write, reads=reads)
 
     @property
     def storage(self) -> Any:

@@ -118,6 +118,29 @@ def threads_of(asker: Api, count: int) -> list[Api]:
     return askers
 
 
+def test_writers_of_different_fields_both_win_and_what_was_removed_stays_so(committed_site: Storage) -> None:
+    staff = signed_in("staff", staff=True, permissions=True)
+    changes: dict[str, dict[str, Any]] = {
+        "images": {"name": "new", "description": "new", "system_prompt": "new", "parent_image_id": "new"},
+        "memory": {"value": "new", "expires_at": "2999-01-01T00:00:00.000000Z"},
+    }
+    askers = threads_of(staff, 5)
+    for path, fields in changes.items():
+        for removes in (False, True):
+            one = f"{path}/{staff.post(path, {})['id']}"
+            asked = [("PATCH", {name: value}) for name, value in fields.items()]
+
+            def write(number: int, one: str = one, asked: Any = (*asked, *([("DELETE", None)] * removes))) -> Any:
+                return askers[number].ask(asked[number][0], one, asked[number][1])
+
+            answers = together(committed_site, *writers(write, len(asked) + removes))
+            if removes:
+                assert answers[-1].status_code == 204
+                staff.get(one, 404)
+            else:
+                assert fields.items() <= staff.get(one).items()
+
+
 def test_of_several_writers_who_saw_one_version_one_wins(committed_site: Storage) -> None:
     staff = signed_in("staff", staff=True, permissions=True)
     askers = threads_of(staff, 4)

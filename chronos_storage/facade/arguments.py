@@ -12,7 +12,7 @@ from .. import codec
 from ..backends.base import Condition, Query
 from ..exceptions import InvalidRecord
 from ..ids import new_id
-from ..records import KINDS, Event, Message, Record
+from ..records import KINDS, Record
 
 R = TypeVar("R", bound=Record)
 
@@ -98,10 +98,8 @@ def period(since: datetime | None, until: datetime | None) -> tuple[Condition, .
     )
 
 
-def last_number(expected_seq: int | None, given: Sequence[Message] | Sequence[Event]) -> int | None:
+def last_number(expected_seq: int, given: Sequence[Any]) -> int:
     """The number expected to be the last of the session that all the records given are of."""
-    if expected_seq is None:
-        return None
     if len({record.session_id for record in given}) > 1:
         raise InvalidRecord("expected_seq", "is one session's last number; these are of several sessions")
     return codec.integer(expected_seq, "expected_seq")

@@ -7,7 +7,7 @@ from typing import Any
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Query
 from ..records import AuditLog
-from .arguments import equal, go_on, identified, part, period
+from .arguments import equal, go_on, part, period
 from .base import FacadeBase
 
 #: Newest first.
@@ -22,8 +22,7 @@ class AuditLogMethods(FacadeBase):
             AlreadyExists: the id is taken by other content.
             SequenceConflict: the entry came with a number which is not the next one.
         """
-        given = identified(AuditLog.of(log, "log")).cleaned()
-        return self._appended(AuditLog, [given])[0]
+        return self._appended(AuditLog, [AuditLog.of(log, "log")])[0]
 
     @async_variant(append_audit_log)
     def aappend_audit_log(self) -> Any: ...

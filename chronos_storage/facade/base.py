@@ -16,7 +16,7 @@ from ..compat import is_heard
 from ..exceptions import AlreadyExists, AmbiguousId, ChronosError, InvalidRecord, NotFound
 from ..records import KINDS, Batch, MemoryRecord, Record, Session
 from ..refusals import Reason, Refused
-from .arguments import required
+from .arguments import identified, last_number, required
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
@@ -81,10 +81,22 @@ class FacadeBase:
         self._written(stored)
         return stored
 
-    def _appended(self, record: type[R], given: Sequence[R], expected_seq: int | None = None) -> Batch[R]:
+    def _appended(self, record: type[R], values: Sequence[R], expected_seq: int | None = None) -> Batch[R]:
+        """Append records of one type; those without an id get one, by which a second attempt finds what it wrote."""
+        given: list[R] = [identified(value).cleaned() for value in values]
+        if expected_seq is not None:
+            expected_seq = last_number(expected_seq, given)
         if not given:
             return Batch()
-        stored, new = self._run(partial(self.backend.append, record, given, expected_seq))
+        made = {own.id for own, value in zip(given, values, strict=True) if own.id != value.id}
+        append = partial(self.backend.append, record, given, expected_seq)
+
+        def append_again() -> tuple[list[R], list[R]]:
+            stored, new = append()
+            # Where none is new the lost attempt has written them, those at least whose ids no other call can have.
+            return stored, new or [each for each in stored if each.id in made]
+
+        stored, new = self._run(append, append_again)
         self._written(*new)
         return Batch(stored, new)
 

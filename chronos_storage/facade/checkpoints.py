@@ -29,7 +29,12 @@ class CheckpointMethods(SessionMethods):
         fresh = not checkpoint.id
         given = identified(checkpoint).cleaned()
         save = partial(self.backend.save_checkpoint, given)
-        stored, is_new = self._run(partial(save, fresh=fresh), save)
+
+        def save_again() -> tuple[Checkpoint, bool]:
+            stored, is_new = save()
+            return stored, is_new or fresh  # an id that no other call can have: the lost attempt has written it
+
+        stored, is_new = self._run(partial(save, fresh=fresh), save_again)
         if not is_new:
             return require_same_checkpoint(given, stored)
         self._written(stored)

@@ -7,7 +7,7 @@ from .. import codec
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Query
 from ..records import Batch, Event
-from .arguments import any_of, identified, last_number, part, required, several
+from .arguments import any_of, part, required, several
 from .base import FacadeBase
 
 
@@ -26,8 +26,7 @@ class EventMethods(FacadeBase):
             SequenceConflict: the last number is another one, or the event's own number isn't the next.
             AlreadyExists: the id is taken by other content.
         """
-        given = [identified(Event.of(event, "event")).cleaned()]
-        return self._appended(Event, given, last_number(expected_seq, given))[0]
+        return self._appended(Event, [Event.of(event, "event")], expected_seq)[0]
 
     @async_variant(append_event)
     def aappend_event(self) -> Any: ...
@@ -37,8 +36,7 @@ class EventMethods(FacadeBase):
 
         With `expected_seq` they are all of one session. The list's `new` has the ids that this call wrote.
         """
-        given = [identified(event).cleaned() for event in several(Event, events, "events")]
-        return self._appended(Event, given, last_number(expected_seq, given))
+        return self._appended(Event, several(Event, events, "events"), expected_seq)
 
     @async_variant(append_events)
     def aappend_events(self) -> Any: ...

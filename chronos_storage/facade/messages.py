@@ -11,7 +11,7 @@ from .. import codec
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Query
 from ..records import Batch, Message, TokenUsage
-from .arguments import any_of, choice, equal, go_on, identified, last_number, part, period, required, several
+from .arguments import any_of, choice, equal, go_on, part, period, required, several
 from .base import FacadeBase
 
 MessageOrder = Literal["asc", "desc"]
@@ -23,8 +23,7 @@ _IDS_PER_QUERY = 500
 class MessageMethods(FacadeBase):
     def add_message(self, message: Message, *, expected_seq: int | None = None) -> Message:
         """Append a message to its session; see `add_messages`."""
-        given = [identified(Message.of(message, "message")).cleaned()]
-        return self._appended(Message, given, last_number(expected_seq, given))[0]
+        return self._appended(Message, [Message.of(message, "message")], expected_seq)[0]
 
     @async_variant(add_message)
     def aadd_message(self) -> Any: ...
@@ -45,8 +44,7 @@ class MessageMethods(FacadeBase):
             AlreadyExists: an id that is taken by other content.
             SequenceConflict: the last number is another one, or a message came with one which is not the next.
         """
-        given = [identified(message).cleaned() for message in several(Message, messages, "messages")]
-        return self._appended(Message, given, last_number(expected_seq, given))
+        return self._appended(Message, several(Message, messages, "messages"), expected_seq)
 
     @async_variant(add_messages)
     def aadd_messages(self) -> Any: ...

@@ -11,7 +11,7 @@ from ..backends.base import Condition, Patch, Query
 from ..exceptions import InvalidRecord
 from ..records import Batch, Trace, TraceNode
 from ..spans import span_tree
-from .arguments import UNSET, UnsetType, equal, given, identified, several
+from .arguments import UNSET, UnsetType, equal, given, several
 from .base import FacadeBase
 
 _ORDER = ("started_at", "id")
@@ -24,14 +24,14 @@ class TraceMethods(FacadeBase):
         Raises:
             AlreadyExists: the id is taken by other content.
         """
-        return self._appended(Trace, [identified(Trace.of(trace, "trace")).cleaned()])[0]
+        return self._appended(Trace, [Trace.of(trace, "trace")])[0]
 
     @async_variant(insert_trace)
     def ainsert_trace(self) -> Any: ...
 
     def insert_traces(self, traces: Iterable[Trace]) -> Batch[Trace]:
         """Store several spans, all or none; see `insert_trace`. The list's `new` has the ids that this call wrote."""
-        return self._appended(Trace, [identified(trace).cleaned() for trace in several(Trace, traces, "traces")])
+        return self._appended(Trace, several(Trace, traces, "traces"))
 
     @async_variant(insert_traces)
     def ainsert_traces(self) -> Any: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ import psycopg
 import pytest
 from django.db import connections, transaction
 
-from chronos_storage import transactions
+from chronos_storage import signals, transactions
 from chronos_storage.backends.orm import OrmBackend
 from chronos_storage.exceptions import RetryTransaction
 from chronos_storage.facade import Storage
 from chronos_storage.ids import new_id
 from chronos_storage.queues.orm import OrmQueue
-from chronos_storage.records import AuditLog, Checkpoint, Container, Event, Message, Session, Trace, now
+from chronos_storage.records import AuditLog, Batch, Checkpoint, Container, Event, Message, Session, Trace, now
 from chronos_storage.testing.queues.helpers import PATIENCE, Collector
 from tests import servers
 from tests.cutting import Cutter
@@ -272,13 +272,21 @@ def test_what_was_done_before_its_answer_was_lost_is_not_done_again(name: str, r
     cutter = Cutter(url.port)
     alias = migrated(url._replace(netloc=f"{url.username}@127.0.0.1:{cutter.port}").geturl())
     storage, queue = Storage(OrmBackend(alias)), OrmQueue(alias)
+    heard: list[str] = []
+
+    def receive(sender: type[Any], records: Sequence[Any], using: str, **message: Any) -> None:
+        heard.extend(sender.__name__ for _ in records if using == alias)
+
+    signals.records_written.connect(receive)
     try:
         for what, (pattern, write) in WRITES.items():
             id = storage.create_session(Session()).id
             storage.save_checkpoint(Checkpoint(id="first", session_id=id))
             storage.delete_session(storage.create_session(Session(id=f"{id} deleted")).id)
             before = counts(storage, queue, id)
+            heard.clear()
             first = write(storage, queue, id)
+            told = heard.copy()
             alone = changed(before, counts(storage, queue, id))
             storage.delete_session(f"{id} deleted")
             before = counts(storage, queue, id)
@@ -286,11 +294,15 @@ def test_what_was_done_before_its_answer_was_lost_is_not_done_again(name: str, r
             # MariaDB's whole query: AUTOCOMMIT is set before.
             end = b"COMMIT" if name == "postgres" else b"\x03COMMIT"
             cutter.cut_after = pattern if one_statement else end
+            heard.clear()
             second = write(storage, queue, id)
+            assert heard == told, what
+            assert not isinstance(second, Batch) or second.new == [each.id for each in second], what
             assert cutter.cut_after is None, f"{what}: nothing was cut"
             assert changed(before, counts(storage, queue, id)) == alone, what
             assert not isinstance(first, int) or second == first, what
     finally:
+        signals.records_written.disconnect(receive)
         cutter.cut_after = None
         queue.close()
         connections[alias].close()

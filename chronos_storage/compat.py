@@ -255,7 +255,7 @@ def for_writing(rows: QuerySet[M]) -> QuerySet[M]:
 
 def delete_unseen(rows: QuerySet[Any], using: str) -> int:
     """Delete rows in one statement, without looking at them: no signal is sent, and nothing cascades."""
-    return int(QuerySet._raw_delete(rows, using))
+    return QuerySet._raw_delete(rows, using) or 0
 
 
 class GuardedQuerySet(models.QuerySet[M]):

@@ -271,11 +271,11 @@ class SessionsStreamView(EventStreamView):
     def page(self, after: Positions, size: int) -> Page:
         heads = self.heads(self.turns)
         messages: list[bytes] = []
-        following, room = 0, PART
-        for _ in heads:
+        following, room, read = 0, PART, 0
+        for session_id in self.turns:
             if room <= 0:
-                return messages, after, following or size
-            session_id = self.turns[0]
+                following = following or size
+                break
             name, last = self.named[session_id], heads[session_id][0]
             if last > after[name]:
                 place = partial(after.moved, name)
@@ -284,5 +284,6 @@ class SessionsStreamView(EventStreamView):
                 room -= sum(map(len, part))
                 after = after.moved(name, number)
                 following = more or following
-            self.turns.rotate(-1)
+            read += 1
+        self.turns.rotate(-read)  # at the end alone: a page that is refused before it is read is read again
         return messages, after, following

@@ -45,6 +45,7 @@ class Stream:
     def __init__(self, response: Any) -> None:
         self.response = response
         self.parts: AsyncGenerator[bytes, None] = aiter(response)
+        self._begun = b""
 
     async def part(self) -> bytes:
         """What is sent next."""
@@ -54,8 +55,8 @@ class Stream:
         """The fields of the next so many messages."""
         found: list[dict[str, str]] = []
         while len(found) < count:
-            blocks = (await self.part()).decode().removesuffix("\n\n").split("\n\n")
-            found += [fields(block) for block in blocks if "\ndata: " in block]
+            *whole, self._begun = (self._begun + await self.part()).split(b"\n\n")  # a part may end within a message
+            found += [fields(block.decode()) for block in whole if b"\ndata: " in block]
         assert len(found) == count
         return found
 

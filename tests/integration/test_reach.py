@@ -24,7 +24,7 @@ MEMORY = {"BACKEND": "chronos_storage.backends.document.MemoryBackend"}
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, settings: Settings) -> Any:
+def elsewhere(tmp_path: Path, settings: Settings, django_db_setup: None) -> Any:
     """The default store is a file that the settings' databases know nothing of."""
     settings.CHRONOS_STORAGE = {
         "STORAGES": {

@@ -201,9 +201,16 @@ def test_none_takes_every_method_and_keeps_nothing(use: Callable[[str], None]) -
         "changes": {"k": 1},
         "ids": ["x"],
         "limit": 1,
-        "keep_last": 1,
         "kind": "session",
         "reason": "a reason",
+        "traces": [Trace(session_id="s"), Trace(id="t")],
+    }
+    # One of several that may be left out, and another type than of the same name elsewhere.
+    own: dict[str, dict[str, Any]] = {
+        "delete_checkpoints": {"keep_last": 1},
+        "list_traces": {"session_id": "s"},
+        "iter_traces": {"session_id": "s"},
+        "put_memories": {"records": [MemoryRecord(agent_id="a", key="k"), MemoryRecord(id="r", agent_id="a", key="l")]},
     }
     synchronous = [
         name
@@ -213,9 +220,9 @@ def test_none_takes_every_method_and_keeps_nothing(use: Callable[[str], None]) -
     assert "append_event" in synchronous
     for name in synchronous:
         given: list[Any] = []
-        named: dict[str, Any] = {}
+        named: dict[str, Any] = dict(own.get(name, {}))
         for key, parameter in list(inspect.signature(getattr(Storage, name)).parameters.items())[1:]:
-            if parameter.default is not parameter.empty or parameter.kind is parameter.VAR_KEYWORD:
+            if key in named or parameter.default is not parameter.empty or parameter.kind is parameter.VAR_KEYWORD:
                 continue
             if parameter.kind is parameter.KEYWORD_ONLY:
                 named[key] = samples[key]

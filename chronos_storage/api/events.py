@@ -14,6 +14,7 @@ from ..ledger.mapping import EVENTS
 from ..models import Head
 from .filters import EventFilter
 from .idempotency import id_from_key, store_batch
+from .problems import placed
 from .schema import documented
 from .serializers import EventAppendSerializer, EventBatchSerializer, EventSerializer
 from .viewsets import FORWARD, Listed, Retrieved
@@ -49,6 +50,7 @@ class EventViewSet(Listed, Retrieved):
         new = [self.new(fields, place) for place, fields in enumerate(given["events"])]
         self.throttle.count(len(new) - 1)
         append = partial(self.storage.append_events, new, expected_seq=given.get("expected_seq"))
-        stored = store_batch(self, Head.Kind.EVENT, new, append)
+        with placed("events", new):
+            stored = store_batch(self, Head.Kind.EVENT, new, append)
         context = self.get_serializer_context()
         return Response(EventBatchSerializer({"events": stored}, context=context).data, status=201)

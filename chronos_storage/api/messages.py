@@ -15,6 +15,7 @@ from ..models import Head
 from .answers import DeletedSerializer
 from .filters import MessageFilter
 from .idempotency import id_from_key, store_batch
+from .problems import placed
 from .schema import documented
 from .serializers import MessageBatchSerializer, MessageSerializer, TruncateSerializer
 from .viewsets import FORWARD, Listed, Retrieved
@@ -45,7 +46,8 @@ class MessageViewSet(Listed, Retrieved):
         given = self.validated(MessageBatchSerializer)["messages"]
         new = [self.new(fields, place) for place, fields in enumerate(given)]
         self.throttle.count(len(new) - 1)
-        stored = store_batch(self, Head.Kind.MESSAGE, new, lambda: self.storage.add_messages(new))
+        with placed("messages", new):
+            stored = store_batch(self, Head.Kind.MESSAGE, new, lambda: self.storage.add_messages(new))
         context = self.get_serializer_context()
         return Response(MessageBatchSerializer({"messages": stored}, context=context).data, status=201)
 

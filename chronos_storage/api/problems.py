@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -17,6 +18,7 @@ from rest_framework.views import exception_handler
 
 from .. import codec, exceptions
 from ..database_errors import worth_retrying
+from ..records import Record
 from .compat import roll_back
 from .store import served
 
@@ -78,6 +80,20 @@ def problem(code: int, name: str, title: str, detail: str, **more: Any) -> Respo
     body = {"type": NAMESPACE + name, "title": title, "status": code, "detail": detail, **more}
     # A message may quote what was refused because it is no text.
     return Response(codec.scrub(body), status=code)
+
+
+@contextmanager
+def placed(name: str, given: Iterable[Record]) -> Iterator[None]:
+    """Within the block these records, a batch's under this name, are stored: what is wrong with one says with which."""
+    try:
+        yield
+    except exceptions.InvalidRecord:
+        for place, record in enumerate(given):
+            try:
+                record.cleaned()
+            except exceptions.InvalidRecord as error:
+                raise exceptions.InvalidRecord(f"{name}[{place}].{error.field}", error.problem) from None
+        raise
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:

@@ -263,6 +263,19 @@ def test_a_batch_counts_as_its_items(ada: Api, settings: Any) -> None:
 
 
 @once
+def test_what_a_batch_s_record_can_not_hold_is_said_with_its_place(ada: Api, site: Storage) -> None:
+    site.create_session(Session(id="s", user_id=ada.user_id))
+    user, event = {"role": "user"}, {"type": "t"}
+    for kind, items, field in (
+        ("messages", [user, user, {**user, "metadata": {"a": 1e300}}], "messages[2].metadata.a"),
+        ("events", [event, {**event, "payload": "\x00"}], "events[1].payload"),
+    ):
+        [error] = ada.post(f"sessions/s/{kind}/batch", {kind: items}, 400)["errors"]
+        assert error["field"] == field
+        assert ada.get(f"sessions/s/{kind}")["results"] == []
+
+
+@once
 def test_an_error_names_its_place_whatever_the_project_calls_the_whole(ada: Api, site: Storage, settings: Any) -> None:
     settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "NON_FIELD_ERRORS_KEY": "whole"}
     site.create_session(Session(id="s", user_id=ada.user_id))

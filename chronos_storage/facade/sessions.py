@@ -7,7 +7,7 @@ from typing import Any, Literal
 from .. import codec, records, signals
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Patch, Query
-from ..exceptions import AlreadyExists, NotFound
+from ..exceptions import AlreadyExists, NotFound, RetryTransaction
 from ..records import AuditLog, Session
 from ..refusals import Reason, Refused
 from .arguments import choice, equal, go_on, identified, part, required
@@ -59,8 +59,8 @@ class SessionMethods(FacadeBase):
                 return self._once(session, partial(self.backend.insert, session))
             except AlreadyExists:  # made by another writer in between
                 known = self.get_session(session.id, include_deleted=True)
-                if known is None:
-                    raise
+                if known is None:  # in a transaction that doesn't see it
+                    raise RetryTransaction from None
         if known.deleted_at is not None:
             raise error_of(Refused(Reason.TAKEN, Session, known.id, known))
         if session.user_id and known.user_id not in ("", session.user_id):

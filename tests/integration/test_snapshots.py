@@ -68,6 +68,14 @@ CHANGES: dict[str, tuple[Call, Call]] = {
         lambda store, x: store.create_session(Session(id=f"{x} new")),
         lambda store, x: store.add_message(Message(session_id=f"{x} new", role="user")),
     ),
+    "ensure_session": (
+        lambda store, x: store.create_session(Session(id=f"{x} new")),
+        lambda store, x: store.ensure_session(Session(id=f"{x} new")),
+    ),
+    "delete_messages": (
+        lambda store, x: store.create_session(Session(id=f"{x} new")),
+        lambda store, x: store.delete_messages(f"{x} new"),
+    ),
     "save_session": (
         lambda store, x: store.create_session(Session(id=f"{x} new")),
         lambda store, x: store.save_session(Session(id=f"{x} new", title="saved")),

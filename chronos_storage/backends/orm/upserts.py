@@ -30,11 +30,10 @@ class UpsertMethods(OrmBase):
             return self._as_stored(table, given, table.id)
 
     def _put_memories(self, given: Sequence[Any], fresh: Set[str]) -> list[Any]:
-        named = [record.id for record in given if record.id not in fresh]
+        named = {record.id for record in given}.difference(fresh)
         if len(named) > 1:
-            named = [
-                id for rows in self._named(self._rows(MEMORY), "pk", named) for id in rows.values_list("pk", flat=True)
-            ]
+            found = self._named(self._rows(MEMORY), "pk", named)
+            named = {id for rows in found for id in rows.values_list("pk", flat=True)}
         new = [record for record in given if record.id not in named or not self._moved(record)]
         # In one order, so that those who put the same keys at once don't lock each other out.
         new.sort(key=natural_key)

@@ -165,8 +165,12 @@ class EventStreamView(StreamView):
         if self.types is not None:
             rows = rows.filter(type__in=self.types)
         events, more = fetch_page(EVENTS, rows, ["seq_num"], size, PART)
-        if not (events and events[0].seq_num == after + 1) and after < self.heads([session_id])[session_id][1]:
-            raise _purged(session_id)
+        if not (events and events[0].seq_num == after + 1):
+            last, base = self.heads([session_id])[session_id]
+            if after < base:
+                raise _purged(session_id)
+            if after > last:
+                raise CursorExpired(f"the session {session_id!r} was removed and made again; after=0 begins with it")
         return events, more
 
 
@@ -277,7 +281,7 @@ class SessionsStreamView(EventStreamView):
                 following = following or size
                 break
             name, last = self.named[session_id], heads[session_id][0]
-            if last > after[name]:
+            if last != after[name]:
                 place = partial(after.moved, name)
                 part, number, more = self.messages(session_id, after[name], size, last, room, place)
                 messages += part

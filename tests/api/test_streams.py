@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from datetime import timedelta
 from functools import partial
@@ -21,7 +22,8 @@ from rest_framework.authtoken.models import Token
 
 from chronos_storage import queue
 from chronos_storage.api import streaming
-from chronos_storage.api.event_streams import EventStreamView
+from chronos_storage.api.event_streams import EventStreamView, Positions, SessionsStreamView
+from chronos_storage.exceptions import CursorExpired
 from chronos_storage.facade import Storage
 from chronos_storage.models import Session as SessionModel
 from chronos_storage.queues import following, orm, readers
@@ -251,6 +253,20 @@ def test_what_was_purged_or_removed_is_not_passed_over(committed: Storage, ada: 
     assert follow(ada, f"{EVENTS}?after=3", partial(Stream.ids, count=2)) == ["4", "5"]
     assert refused(ada, f"{EVENTS}?after=2", 410)["type"].endswith(":cursor-expired")
     assert refused(ada, EVENTS, 410, last_event_id="1")["type"].endswith(":cursor-expired")
+
+
+@once
+def test_a_session_that_was_made_again_is_no_continuation(session: Storage, view: EventStreamView, ada: Api) -> None:
+    several = SessionsStreamView()
+    vars(several).update(vars(view))
+    several.named, several.turns = {"s": Positions.name("s")}, deque(["s"])
+    session.delete_session("s", hard=True)
+    session.create_session(Session(id="s", user_id=ada.user_id))
+    append(session, "again")
+    with pytest.raises(CursorExpired, match="made again"):
+        view.page(3, 10)
+    with pytest.raises(CursorExpired, match="made again"):
+        several.page(Positions({Positions.name("s"): 3}), 10)
 
 
 def test_a_topics_removed_entries_are_not_passed_over(session: Storage, ada: Api) -> None:

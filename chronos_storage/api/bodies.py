@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 from django.http import HttpRequest
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import ParseError, UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import JSONRenderer as BaseJSONRenderer
 
@@ -63,6 +63,10 @@ class JSONParser(BaseParser):
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
+        assert parser_context
+        encoding = parser_context["request"].headers.get("Content-Encoding", "identity")
+        if encoding.lower() != "identity":
+            raise UnsupportedMediaType(encoding, f"the body must come as it is, not as {encoding}")
         limit = max_body()
         body: bytes = stream.read(limit + 1)
         if len(body) > limit:

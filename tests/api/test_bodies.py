@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 from typing import Any
@@ -117,6 +118,9 @@ def test_other_encodings_and_types_are_refused(ada: Api) -> None:
     for kind in ("text/plain", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded"):
         response = ada.client.generic("POST", "/api/sessions", b"title=x", content_type=kind)
         assert (response.status_code, response["Content-Type"]) == (415, "application/problem+json")
+    for content in (gzip.compress(b'{"title": "x"}'), b'{"title": "x"}'):
+        response = ada.ask("POST", "sessions", raw=content, Content_Encoding="gzip")
+        assert (response.status_code, "not as gzip" in response.json()["detail"]) == (415, True)
     response = ada.client.get("/api/sessions", headers={"Accept": "application/xml"})
     assert response.status_code == 406
 

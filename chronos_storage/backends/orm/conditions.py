@@ -21,17 +21,16 @@ def rows_of(query: Query[Any], using: str) -> QuerySet[Any]:
     """The rows that fulfil a query's conditions, in no order."""
     table = TABLES[query.record]
     rows: QuerySet[Any] = table.model._default_manager.using(using)
-    if query.where:
-        rows = rows.filter(*(_condition(table, condition) for condition in query.where))
-    if query.deleted:
-        return rows
-    return rows.filter(**{"deleted_at" if query.record is Session else "session__deleted_at": None})
+    conditions = [_condition(table, condition) for condition in query.where]
+    if not query.deleted:
+        conditions.append(("deleted_at" if query.record is Session else "session__deleted_at", None))
+    return rows.filter(Q(*conditions)) if conditions else rows  # one Q, which is resolved faster than several
 
 
 def _condition(table: Table[Any], condition: Condition) -> Any:
     column = _column(table, condition.field)
     if lookup := _LOOKUPS.get(condition.operator):
-        return Q(**{f"{column}__{lookup}": condition.value})
+        return f"{column}__{lookup}", condition.value
     return _SPECIAL[condition.operator](table, column, condition.value)
 
 

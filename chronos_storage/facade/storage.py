@@ -23,6 +23,10 @@ from .messages import MessageMethods
 from .traces import TraceMethods
 
 
+class NoAlias(NotSupported, AttributeError):
+    """This store is no database of Django's: it has no alias."""
+
+
 class Storage(
     CheckpointMethods,
     MessageMethods,
@@ -54,7 +58,7 @@ class Storage(
             NotSupported: the store is no database of Django's.
         """
         if (using := self.backend.using) is None:
-            raise NotSupported
+            raise NoAlias
         return using
 
     def __repr__(self) -> str:

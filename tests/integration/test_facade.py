@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import subprocess
@@ -22,8 +23,9 @@ from pytest_django import DjangoDbBlocker, Settings
 
 import chronos_storage
 from chronos_storage import Storage, connect, ledger, signals, storages
+from chronos_storage.backends.document import MemoryBackend
 from chronos_storage.backends.orm import OrmBackend
-from chronos_storage.exceptions import AlreadyExists, ConfigurationError, NotFound
+from chronos_storage.exceptions import AlreadyExists, ConfigurationError, NotFound, NotSupported
 from chronos_storage.models import AuditLog as AuditLogRow
 from chronos_storage.models import Event as EventRow
 from chronos_storage.records import (
@@ -146,6 +148,14 @@ def test_the_default_storage_does_what_the_one_it_stands_for_does(
         patched.setattr(storage, "shout", lambda: "?")
         assert storages["default"].shout() == storage.shout() == "?"  # type: ignore[attr-defined]
     assert storage.shout() == "!"
+
+
+def test_who_looks_at_all_that_a_storage_has_sees_no_alias_where_there_is_none() -> None:
+    storage = Storage(MemoryBackend())
+    assert not hasattr(storage, "alias")
+    assert "get_session" in dict(inspect.getmembers(storage))
+    with pytest.raises(NotSupported, match="no database of Django's"):
+        _ = storage.alias
 
 
 def test_a_storage_is_made_of_a_backend_alone() -> None:

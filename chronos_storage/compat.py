@@ -32,7 +32,8 @@ def add_database(alias: str, settings: dict[str, Any]) -> None:
         settings: as an entry of ``DATABASES``; what is left out gets Django's defaults.
     """
     handler: Any = connections
-    handler.settings |= handler.configure_settings({"default": handler.settings["default"], alias: settings})
+    known = handler.settings  # which is the host's own DATABASES, and stays as it is
+    handler.settings = known | handler.configure_settings({"default": known["default"], alias: settings})
 
 
 def alias_proxy(handler: Any, alias: str) -> Any:

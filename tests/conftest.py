@@ -76,8 +76,7 @@ def storage_committed(storage: Storage, transactional_db: None) -> Storage:
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
     """Before a worker's databases are made: forget those that its first tests opened, for which none is to be made."""
-    for alias in set(connections.settings) - set(settings.DATABASES):
-        del connections.settings[alias]
+    connections.settings = settings.DATABASES
 
 
 @pytest.fixture

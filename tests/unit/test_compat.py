@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.core.exceptions import EmptyResultSet
 from django.db import DatabaseError, connections, models, transaction
@@ -39,6 +40,7 @@ def test_a_database_is_added_beside_those_of_the_settings(other_databases, tmp_p
     compat.add_database("added", {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "added")})
     try:
         assert set(connections) == {*before, "added"}
+        assert "added" not in settings.DATABASES  # which are the host's own
         with connections["added"].cursor() as cursor:
             cursor.execute("SELECT 1")
         assert (tmp_path / "added").is_file()

@@ -15,18 +15,19 @@ INSTALLED := $(VENV)/.installed
 # The tests start dozens of interpreters: what images for containers set would have each compile all it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: test lint pytest otherwise soak demo bench
+.PHONY: test lint types names style imports migrations pytest otherwise soak demo bench
 
 test: lint pytest otherwise
 
+# Two at a time, as each runs on one processor.
 lint: $(INSTALLED)
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/basedpyright --pythonpath $(BIN)/python
-	$(BIN)/python -m tests.typed.completeness
-	$(BIN)/lint-imports
-	$(BIN)/python -m django makemigrations --check --dry-run --settings tests.settings
+	@$(MAKE) --no-print-directory --jobs=2 types style names imports migrations
+
+types: ; $(BIN)/mypy
+names: ; $(BIN)/basedpyright --pythonpath $(BIN)/python && $(BIN)/python -m tests.typed.completeness
+style: ; $(BIN)/ruff check && $(BIN)/ruff format --check
+imports: ; $(BIN)/lint-imports
+migrations: ; $(BIN)/python -m django makemigrations --check --dry-run --settings tests.settings
 
 pytest: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)

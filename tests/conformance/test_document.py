@@ -9,6 +9,20 @@ from chronos_storage.backends.none import NoBackend
 from chronos_storage.facade import Storage
 from chronos_storage.testing import StorageConformance
 from chronos_storage.testing.conformance.arguments import ArgumentContract
+from chronos_storage.testing.conformance.audit_logs import AuditLogContract
+from chronos_storage.testing.conformance.checkpoints import CheckpointContract, ForkContract
+from chronos_storage.testing.conformance.concurrency import ConcurrentAppendContract
+from chronos_storage.testing.conformance.concurrent_changes import ConcurrentChangeContract
+from chronos_storage.testing.conformance.copies import LoadContract
+from chronos_storage.testing.conformance.deletion import HardDeletionContract, RestoreContract, SoftDeletionContract
+from chronos_storage.testing.conformance.events import EventContract
+from chronos_storage.testing.conformance.images import ImageContract
+from chronos_storage.testing.conformance.ledger import LedgerContract, PurgeContract
+from chronos_storage.testing.conformance.memory import MemoryContract
+from chronos_storage.testing.conformance.messages import MessageContract
+from chronos_storage.testing.conformance.retries import RetryContract
+from chronos_storage.testing.conformance.sessions import SessionContract
+from chronos_storage.testing.conformance.traces import TraceContract
 
 from .stubborn import StubbornDriver
 
@@ -31,7 +45,28 @@ class TestNoStorage(ArgumentContract):
         return Storage(NoBackend())
 
 
-class TestStubbornDriver(StorageConformance):
+class TestStubbornDriver(
+    SessionContract,
+    SoftDeletionContract,
+    RestoreContract,
+    HardDeletionContract,
+    MessageContract,
+    MemoryContract,
+    AuditLogContract,
+    TraceContract,
+    EventContract,
+    RetryContract,
+    LedgerContract,
+    PurgeContract,
+    CheckpointContract,
+    ForkContract,
+    ImageContract,
+    LoadContract,
+    ConcurrentAppendContract,
+    ConcurrentChangeContract,
+):
+    """Whatever writes: the others are the memory driver's, which this one is to who reads."""
+
     @pytest.fixture
     def storage(self):
         return Storage(DocumentBackend(StubbornDriver()))

@@ -14,10 +14,8 @@ import pytest
 from chronos_storage import Backend, Storage, config, connect, storages
 from chronos_storage.exceptions import ConfigurationError
 from chronos_storage.records import Session
-from chronos_storage.testing.conformance.checkpoints import CheckpointContract
 from chronos_storage.testing.conformance.deletion import HardDeletionContract
 from chronos_storage.testing.conformance.ledger import LedgerContract
-from chronos_storage.testing.conformance.sessions import SessionContract
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -30,12 +28,7 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     sys.modules.pop("one_table", None)
 
 
-class TestOneTable(
-    SessionContract,
-    CheckpointContract,
-    LedgerContract,
-    HardDeletionContract,
-):
+class TestOneTable(LedgerContract, HardDeletionContract):
     @pytest.fixture
     def storage(self, tmp_path: Path) -> Iterator[Storage]:
         with closing(connect("one_table.OneTable", path=str(tmp_path / "agents.db"), migrate=True)) as storage:

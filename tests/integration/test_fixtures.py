@@ -21,7 +21,7 @@ from chronos_storage.records import Checkpoint as CheckpointRecord
 from chronos_storage.records import Event as EventRecord
 from chronos_storage.records import Message as MessageRecord
 from chronos_storage.records import Session as SessionRecord
-from tests.conftest import SQLITE_AND_POSTGRES
+from tests.conftest import SQLITE_AND_POSTGRES, STRICTEST
 
 #: What JSON in a fixture could lose: the order of keys, the kind of a number, what is no ASCII.
 PAYLOAD = {"z": 1, "a": [1.0, 1e23, -0.0, 2**63 - 1], "\u00e9": "\u2028\U0001f642", "": {"deep": [None, True]}}
@@ -272,7 +272,7 @@ PASSED_OVER = {
 }
 
 
-@pytest.mark.parametrize("alias", SQLITE_AND_POSTGRES, indirect=True)
+@pytest.mark.parametrize("alias", STRICTEST, indirect=True)
 def test_a_fixture_that_does_not_fit_is_refused_whole(ledger: Storage, dump: Path, subtests: pytest.Subtests) -> None:
     text = dump.read_text()
     flush(ledger)

@@ -22,6 +22,7 @@ from chronos_storage.importing import FORMATS, importer
 from chronos_storage.importing.importer import Importer, digest
 from chronos_storage.records import Message, Session
 from chronos_storage.testing.conformance.helpers import everything, together
+from tests.conftest import SQLITE_AND_POSTGRES
 from tests.conversations import Document, assert_stored, conversation, on_sqlite_alone, write
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -194,6 +195,7 @@ def test_several_imports_of_one_file_at_once_store_it_once(storage_committed) ->
     assert_stored(storage_committed, [documents[session.metadata["number"]] for session in stored])
 
 
+@pytest.mark.parametrize("alias", SQLITE_AND_POSTGRES, indirect=True)
 def test_killed_midway_it_leaves_whole_conversations(storage_committed, start, command, tmp_path) -> None:
     stop_midway(signal.SIGKILL, storage_committed, start, command, tmp_path)
 

@@ -16,8 +16,9 @@ from typing import Any
 
 from tests.api.serving import SECONDS, Site
 
-#: What the documentation says that a process takes, at most.
+#: What the documentation says that a process takes, at most: with long strings, and with what takes most in Python.
 MAX_MEMORY = 1024 * 1024 * 1024
+MAX_MEMORY_OF_OBJECTS = 5 * MAX_MEMORY // 2
 #: What a user may have at once unless the settings say otherwise.
 EXPORTS, STREAMS = 4, 50
 #: The largest value of a record, nearly, and the largest batch: the most items in a body of the largest size, nearly.

@@ -22,10 +22,9 @@ from ..records import AuditLog, Checkpoint, Health, Record, Session, TokenUsage,
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
-#: "has" is for metadata: the value is a path of keys, and the string, number, boolean or None in that place. "unless
-#: past" is for what expires: unset, or later than the value. "text" is a part of a text, upper and lower case differ.
-#: "matches" is for metadata in a `select`: the value is the tree of `filters.parse`.
-Operator: TypeAlias = Literal["=", "in", "<", "<=", ">", ">=", "prefix", "text", "has", "unless past", "matches"]
+#: "unless past" is for what expires: unset, or later than the value. "matches" is for metadata in a `select`: the value
+#: is the tree of `filters.parse`.
+Operator: TypeAlias = Literal["=", "in", "<", "<=", ">", ">=", "prefix", "unless past", "matches"]
 
 
 class Condition(NamedTuple):

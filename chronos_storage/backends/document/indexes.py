@@ -58,7 +58,11 @@ def _filtered(order: tuple[str, ...], *names: str) -> tuple[Index, ...]:
     return (*(Index(order, (name,)) for name in names), Index(order))
 
 
-_BY_ID = Index(("id",))
+#: All records of a type, by id.
+BY_ID = Index(("id",))
+_CHAIN = Index(("seq_num",), ("chain",))
+#: What names a user, chain by chain.
+CHAINS_OF_USER = Index(("chain", "seq_num"), ("user_id",))
 _NUMBERED = (Index(("seq_num",), ("session_id",)), Index(("session_id",), ("id",)))
 
 INDEXES: dict[type[Record], tuple[Index, ...]] = {
@@ -81,12 +85,12 @@ INDEXES: dict[type[Record], tuple[Index, ...]] = {
     ),
     AuditLog: (
         *_filtered(("created_at", "seq_num", "id"), "session_id", "resource", "user_id", "actor", "agent_id", "action"),
-        Index(("seq_num",), ("chain",)),
-        Index(("chain", "seq_num"), ("user_id",)),
+        _CHAIN,
+        CHAINS_OF_USER,
     ),
     Trace: (Index(("started_at", "id"), ("session_id",)), *_filtered(("id",), "session_id")),
-    Container: (Index(("created_at", "id")), _BY_ID),
-    Image: (*_filtered(("created_at", "id"), "name", "container_id"), _BY_ID),
+    Container: (Index(("created_at", "id")), BY_ID),
+    Image: (*_filtered(("created_at", "id"), "name", "container_id"), BY_ID),
 }
 
 
@@ -137,11 +141,8 @@ def series_of(kind: str, owner: str, namespace: str = "") -> Key:
     """The partition of a series' records, by their numbers."""
     match kind:
         case "audit_log":
-            return _SERIES.partition(kind, {"chain": owner})
+            return _CHAIN.partition(kind, {"chain": owner})
         case "checkpoint":
             return INDEXES[Checkpoint][0].partition(kind, {"session_id": owner, "namespace": namespace})
         case _:
             return _NUMBERED[0].partition(kind, {"session_id": owner})
-
-
-_SERIES = Index(("seq_num",), ("chain",))

@@ -11,14 +11,12 @@ from ...chains.numbering import audit_chain
 from ...records import AuditLog, Checkpoint, Container, Image, Record, Session
 from .base import DocumentBase
 from .driver import Key
-from .indexes import KIND_OF, OF_SESSION, Index, place_of, series_of
+from .indexes import BY_ID, CHAINS_OF_USER, KIND_OF, OF_SESSION, Index, place_of, series_of
 
 R = TypeVar("R", bound=Record)
 
 #: Of many walks that are merged, each takes so many at a time.
 _FEW = 20
-_ALL = Index(("id",))
-_CHAINED = Index(("chain", "seq_num"), ("user_id",))
 
 
 class ScanMethods(DocumentBase):
@@ -36,7 +34,7 @@ class ScanMethods(DocumentBase):
     def _by_id(self, record: type[R], user_id: str | None, above: str | None) -> Iterator[R]:
         kind = KIND_OF[record]
         if user_id is None:
-            return self.records(record, _ALL.partition(kind, {}), above=above)
+            return self.records(record, BY_ID.partition(kind, {}), above=above)
         if record in (Container, Image):
             return iter(())
         owned = [] if kind == "trace" else [_by("user_id", kind, user_id)]
@@ -52,7 +50,7 @@ class ScanMethods(DocumentBase):
             above = after.session_id
             if self.driver.read([("session", above)]):
                 yield above
-        partition = _ALL.partition("session", {}) if user_id is None else _by("user_id", "session", user_id)
+        partition = BY_ID.partition("session", {}) if user_id is None else _by("user_id", "session", user_id)
         for document in self.walk(partition, above=above):
             yield document.key[-1]
 
@@ -91,7 +89,7 @@ class ScanMethods(DocumentBase):
                 if chain >= place[0]:
                     yield from self._chain(chain, place[1] if chain == place[0] else 0)
 
-        named = self.records(AuditLog, _CHAINED.partition("audit_log", {"user_id": user_id}), above=above)
+        named = self.records(AuditLog, CHAINS_OF_USER.partition("audit_log", {"user_id": user_id}), above=above)
         return _merged([named, in_sessions()], _place)
 
     def _chain(self, chain: str, after_seq: int = 0) -> Iterator[AuditLog]:

@@ -8,11 +8,10 @@ from typing import Any
 from django.db.models import Q
 from django.db.models.query import QuerySet
 
-from ...fields import JSONTextField
 from ...ledger.mapping import TABLES, Table
 from ...records import Session
 from ..base import Condition, Query
-from .having import MetadataHas, MetadataMatches, has_text, json_has_text
+from .having import MetadataMatches
 
 _LOOKUPS = {"=": "exact", "in": "in", "<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 
@@ -31,7 +30,7 @@ def _condition(table: Table[Any], condition: Condition) -> Any:
     column = _column(table, condition.field)
     if lookup := _LOOKUPS.get(condition.operator):
         return f"{column}__{lookup}", condition.value
-    return _SPECIAL[condition.operator](table, column, condition.value)
+    return _SPECIAL[condition.operator](column, condition.value)
 
 
 def _column(table: Table[Any], field: str) -> str:
@@ -55,19 +54,12 @@ def _behind_prefix(prefix: str) -> str | None:
     return kept[:-1] + chr(0xE000 if following == 0xD800 else following)
 
 
-def _unless_past(table: Table[Any], column: str, value: Any) -> Q:
+def _unless_past(column: str, value: Any) -> Q:
     return Q(**{column: None}) | Q(**{f"{column}__gt": value})
 
 
-def _text(table: Table[Any], column: str, value: str) -> Any:
-    is_json = isinstance(table.model._meta.get_field(column), JSONTextField)
-    return (json_has_text if is_json else has_text)(column, value)
-
-
-_SPECIAL: dict[str, Callable[[Table[Any], str, Any], Any]] = {
-    "prefix": lambda table, column, value: starts_with(column, value),
-    "text": _text,
-    "has": lambda table, column, value: MetadataHas(*value),
-    "matches": lambda table, column, value: MetadataMatches(value),
+_SPECIAL: dict[str, Callable[[str, Any], Any]] = {
+    "prefix": starts_with,
+    "matches": lambda column, value: MetadataMatches(value),
     "unless past": _unless_past,
 }

@@ -14,6 +14,7 @@ import atexit
 import importlib.util
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -307,10 +308,12 @@ def _open_to_all(path: Path) -> bool:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """One of those that no system gives to connections: one of theirs could be taken before the server is up."""
+    while True:
+        port = random.SystemRandom().randrange(10_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _accepts(port: int) -> list[str]:

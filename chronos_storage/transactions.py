@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
@@ -25,8 +25,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S", bound="Any")
 
-#: Seconds before each further attempt, on average.
+#: Seconds before each further attempt, on average: of one call, and of work that is several.
 _DELAYS = (0.02, 0.1, 0.5)
+_LONG_DELAYS = (0.1, 0.5, 2.0)
 
 _state = threading.local()
 
@@ -73,6 +74,18 @@ def translated(using: str, make: Callable[[], AbstractContextManager[T]]) -> Ite
         raise
 
 
+def attempts(delays: Iterable[float]) -> Iterator[bool]:
+    """For a loop that ends when an attempt succeeds: whether each is the last. Waits before all but the first.
+
+    Args:
+        delays: seconds before each further attempt, on average.
+    """
+    for delay in delays:
+        yield False
+        time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
+    yield True
+
+
 def attempt(using: str, function: Callable[[], T], again: Callable[[], T] | None = None) -> T:
     """What a function returns that is called a few times, with jitter, while the database is busy or was restarted.
 
@@ -92,7 +105,7 @@ def attempt(using: str, function: Callable[[], T], again: Callable[[], T] | None
     connection: Any = connections[using]
     aliases.add(using)
     try:
-        for delay in (*_DELAYS, None):
+        for is_last in attempts(_DELAYS):
             try:
                 return function()
             except (Error, RetryTransaction) as error:
@@ -105,11 +118,30 @@ def attempt(using: str, function: Callable[[], T], again: Callable[[], T] | None
                 if is_lost(connection, error):
                     function = again or function
                     _let_go(connection)
-                if delay is None or in_transaction(connection) or has_waited(error):
+                if is_last or in_transaction(connection) or has_waited(error):
                     raise retry from (error.__cause__ if retry is error else error)
-            time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
     finally:
         aliases.discard(using)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def again(using: str | None, work: Callable[[], T]) -> T:
+    """What work returns that is several calls in one transaction, done a few times while the database is busy.
+
+    Inside a caller's transaction, which the database may have ended, it is done once.
+
+    Args:
+        using: the alias of the Django database, where it is one.
+
+    Raises:
+        RetryTransaction: the last attempt failed too.
+    """
+    for is_last in attempts(_LONG_DELAYS):
+        try:
+            return work()
+        except RetryTransaction:
+            if is_last or (using is not None and in_transaction(connections[using])):
+                raise
     raise AssertionError("the last attempt returns or raises")
 
 

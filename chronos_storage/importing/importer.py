@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import random
-import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -13,17 +11,16 @@ from dataclasses import dataclass
 from itertools import islice
 
 from .. import codec
-from ..exceptions import AlreadyExists, RetryTransaction
+from ..exceptions import AlreadyExists
 from ..facade import Storage
 from ..records import Container, Event, Message, Record, Session
+from ..transactions import again
 from . import Format
 from .lines import parse
 
 _NAMESPACE = uuid.UUID("6a7b5c8c-5ce7-47d9-996d-fc1b67a4866c")
 #: Messages that are in memory at a time.
 _BATCH = 500
-#: Seconds before each further attempt, on average, while the database is busy.
-_DELAYS = (0.1, 0.5, 2.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,14 +98,7 @@ def store(
         InvalidRecord: something in it can't be kept.
         RetryTransaction: the database is still busy after a few attempts.
     """
-    for delay in (*_DELAYS, None):
-        try:
-            return _store_once(storage, session, messages(), deleted)
-        except RetryTransaction:
-            if delay is None:
-                raise
-        time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
-    raise AssertionError("the last attempt returns or raises")
+    return again(storage.backend.using, lambda: _store_once(storage, session, messages(), deleted))
 
 
 def _store_once(storage: Storage, session: Session, messages: Iterable[Message], deleted: bool) -> Imported:

@@ -10,7 +10,7 @@ from ..async_variants import hop
 from ..exceptions import AlreadyExists, NotFound
 from ..facade import Storage
 from ..records import Session
-from .again import again
+from ..transactions import again
 
 
 async def begin_anew(storage: Storage, session: Session) -> Session | None:
@@ -33,7 +33,7 @@ async def begin_anew(storage: Storage, session: Session) -> Session | None:
     new = replace(session.cleaned(), user_id=session.user_id or deleted.user_id)
     new.complete()
     try:
-        return await hop(again, storage, partial(_begin_anew, storage, new))
+        return await hop(again, storage.backend.using, partial(_begin_anew, storage, new))
     except NotFound:  # another writer was faster
         return None
 

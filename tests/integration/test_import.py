@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from chronos_storage import Storage
+from chronos_storage import Storage, transactions
 from chronos_storage.exceptions import NotSupported, RetryTransaction
-from chronos_storage.importing import FORMATS, importer
+from chronos_storage.importing import FORMATS
 from chronos_storage.importing.importer import Importer, digest
 from chronos_storage.records import Message, Session
 from chronos_storage.testing.conformance.helpers import everything, together
@@ -168,8 +168,9 @@ def test_without_transactions_the_next_run_completes_a_conversation(storage, met
         assert_stored(storage, [conversation(1)])
 
 
-def test_a_busy_database_is_tried_again(storage, monkeypatch) -> None:
-    monkeypatch.setattr(importer, "_DELAYS", (0, 0))
+def test_a_busy_database_is_tried_again(storage_committed, monkeypatch) -> None:
+    monkeypatch.setattr(transactions, "_LONG_DELAYS", (0, 0))
+    storage = storage_committed
     text = json.dumps(conversation(1)).encode()
     busy = Unreliable(storage, "add_messages", RetryTransaction(), RetryTransaction(), RetryTransaction())
     busy.supports_transactions, busy.atomic = True, storage.atomic
@@ -180,6 +181,14 @@ def test_a_busy_database_is_tried_again(storage, monkeypatch) -> None:
     busy.supports_transactions, busy.atomic = True, storage.atomic
     assert Importer(busy, FORMATS["openai-chat"]).add(text).new
     assert_stored(storage, [conversation(1)])
+
+
+@on_sqlite_alone
+def test_in_a_callers_transaction_a_conversation_is_stored_once(storage) -> None:
+    busy = Unreliable(storage, "add_messages", RetryTransaction())
+    busy.supports_transactions, busy.atomic = True, storage.atomic
+    with storage.atomic(), pytest.raises(RetryTransaction):
+        Importer(busy, FORMATS["openai-chat"]).add(json.dumps(conversation(1)).encode())
 
 
 def test_several_imports_of_one_file_at_once_store_it_once(storage_committed) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 
 from ... import records
 from ...exceptions import NotSupported, RetryTransaction
+from ...transactions import attempts
 from ..base import Backend
 from .bodies import decode
 from .driver import Document, Driver, Key
@@ -24,6 +24,14 @@ _PAGE = 500
 _PATIENCE = 30
 
 
+def _delays() -> Iterator[float]:
+    deadline = time.monotonic() + _PATIENCE
+    for number in count():
+        if time.monotonic() > deadline:
+            return
+        yield 0.0005 * 2 ** min(number, 6)
+
+
 class DocumentBase(Backend):
     """Records over a driver of documents."""
 
@@ -34,15 +42,13 @@ class DocumentBase(Backend):
         return f"<{type(self).__name__}: {self.driver!r}>"
 
     def run(self, call: Callable[[], T], again: Callable[[], T] | None = None) -> T:
-        deadline = time.monotonic() + _PATIENCE
-        for attempt in count():
+        for is_last in attempts(_delays()):
             try:
                 return call()
             except Conflict:
-                if time.monotonic() > deadline:
+                if is_last:
                     raise RetryTransaction from None
-            time.sleep(random.uniform(0, 0.001 * 2 ** min(attempt, 6)))  # noqa: S311
-        raise AssertionError("count() does not end")
+        raise AssertionError("the last attempt returns or raises")
 
     def transaction(self) -> AbstractContextManager[None]:
         raise NotSupported

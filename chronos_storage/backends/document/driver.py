@@ -1,14 +1,7 @@
-"""The few primitives that a store of documents must have for `DocumentBackend` to work over it.
+"""What a store of documents must do for `DocumentBackend` to work over it.
 
-A document is a text under a key, with its entries in ordered indexes; all of it is written, and removed, as one. Three
-primitives do the work: `read` by key, `scan` of an index from a place on, and `commit`: several conditional writes, all
-or none. Every write says what it found there before, so a caller who was overtaken begins again; nothing is ever
-locked while a caller thinks. There is deliberately no counter to take numbers from: a number taken apart from what it
-is for leaves a gap when the write behind it fails, or when the id turns out to be stored already. A series' next
-numbers are taken by writing its head, "if unchanged", in the same commit as what gets them.
-
-The text is JSON and opaque to a driver, which must give it back to the letter: numbers and the order of keys count.
-What is looked for is in the keys and entries alone.
+A document is a text under a key, with its entries in ordered indexes; all of it is written, and removed, as one. The
+text is opaque to a driver, which must give it back to the letter. What is looked for is in the keys and entries alone.
 """
 
 from __future__ import annotations

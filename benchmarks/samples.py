@@ -100,14 +100,14 @@ def checkpoints(session_id: str, count: int) -> Iterator[Checkpoint]:
 def sessions(count: int) -> Iterator[Session]:
     """Complete sessions, for `load`: four agents share them, and each user has 25."""
     for number in range(count):
-        moment = _START + timedelta(seconds=number * 7919 % 1_000_003)
+        timestamp = _START + timedelta(seconds=number * 7919 % 1_000_003)
         yield Session(
             id=f"session-{number}",
             agent_id=f"agent-{number % 4}",
             user_id=f"user-{number // 25}",
             title=f"Conversation {number}",
             metadata={"channel": "web", "priority": number % 5, "tags": ["airline", "refund"]},
-            created_at=moment,
-            updated_at=moment,
-            last_activity_at=moment + timedelta(seconds=number * 31 % 4999),
+            created_at=timestamp,
+            updated_at=timestamp,
+            last_activity_at=timestamp + timedelta(seconds=number * 31 % 4999),
         )

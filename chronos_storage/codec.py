@@ -86,7 +86,7 @@ def integer(value: Any, field: str, minimum: int = 0, maximum: int = MAX_INTEGER
     return number
 
 
-def moment(value: Any, field: str) -> datetime:
+def timestamp(value: Any, field: str) -> datetime:
     """`value`, an aware datetime, in UTC."""
     if not isinstance(value, datetime):
         raise InvalidRecord(field, f"must be a datetime, not {type(value).__name__}")

@@ -65,7 +65,7 @@ class SequenceConflict(ChronosError):
 
 
 class CursorExpired(ChronosError, LookupError):
-    """Retention has removed entries behind this cursor; without a cursor, reading starts where the topic now begins."""
+    """Retention has removed entries after this cursor; without a cursor, reading starts where the topic now begins."""
 
 
 class AppendOnlyError(ChronosError):

@@ -42,6 +42,6 @@ def require_app(name: str) -> None:
 
 
 def advice(error: ImportError) -> str:
-    """What to install, to be put behind the message of a failed import; empty where that is not known."""
+    """What to install, to append to the message of a failed import; empty where that is not known."""
     extra = _EXTRAS.get((error.name or "").partition(".")[0])
     return f": install chronos-storage[{extra}]" if extra else ""

@@ -80,7 +80,7 @@ class TextField(_Bytewise, _TextField):
     """A string of any length that no index holds."""
 
 
-class MomentField(_DateTimeField):
+class TimestampField(_DateTimeField):
     """A time that comes back aware and in UTC, whatever time zone the connection has."""
 
     description: str = "Time in UTC"
@@ -93,7 +93,7 @@ class MomentField(_DateTimeField):
         return value if value is None or value.tzinfo is UTC else value.astimezone(UTC)
 
 
-class ExactMomentField(MomentField):
+class ExactTimestampField(TimestampField):
     """A time that keeps its microseconds in fixtures, where Django's JSON cuts off the last three digits."""
 
     def value_from_object(self, obj: models.Model) -> Any:

@@ -32,8 +32,8 @@ def _optional(check: Callable[[Any, str], Any]) -> Any:
     return _field(lambda value, name: None if value is None else check(value, name), default=None)
 
 
-def _moment() -> Any:
-    return _optional(codec.moment)
+def _timestamp() -> Any:
+    return _optional(codec.timestamp)
 
 
 def _json() -> Any:
@@ -117,13 +117,13 @@ class Record:
             touch: set updated_at to now, whatever it was.
         """
         self.id = self.id or new_id()  # type: ignore[misc]  # a slot of every subclass
-        start = moment = now()
+        start = timestamp = now()
         for name in _times(type(self)):  # type: ignore[arg-type]
             if touch and name == "updated_at":
                 setattr(self, name, start)
             elif getattr(self, name) is None:
-                setattr(self, name, moment)
-            moment = getattr(self, name)
+                setattr(self, name, timestamp)
+            timestamp = getattr(self, name)
 
 
 @cache
@@ -177,10 +177,10 @@ class Session(Record):
     metadata: dict[str, Any] = _filterable()
     container_id: str = _string()
     image_id: str = _string()
-    created_at: datetime | None = _moment()
-    updated_at: datetime | None = _moment()
-    last_activity_at: datetime | None = _moment()
-    deleted_at: datetime | None = _moment()
+    created_at: datetime | None = _timestamp()
+    updated_at: datetime | None = _timestamp()
+    last_activity_at: datetime | None = _timestamp()
+    deleted_at: datetime | None = _timestamp()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -230,7 +230,7 @@ class Message(Record):
     parent_id: str = _string()
     usage: TokenUsage | None = _field(_usage, default=None)
     metadata: dict[str, Any] = _filterable()
-    created_at: datetime | None = _moment()
+    created_at: datetime | None = _timestamp()
 
     def cleaned(self) -> Message:
         copy = Record.cleaned(self)
@@ -260,9 +260,9 @@ class MemoryRecord(Record):
     kind: str = _string()
     key: str = _string()
     value: Any = _json()
-    created_at: datetime | None = _moment()
-    updated_at: datetime | None = _moment()
-    expires_at: datetime | None = _moment()
+    created_at: datetime | None = _timestamp()
+    updated_at: datetime | None = _timestamp()
+    expires_at: datetime | None = _timestamp()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -279,7 +279,7 @@ class AuditLog(Record):
     detail: dict[str, Any] = _object()
     seq_num: int = _number()
     hash: str = _string()
-    created_at: datetime | None = _moment()
+    created_at: datetime | None = _timestamp()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -298,8 +298,8 @@ class Trace(Record):
     output: Any = _json()
     error: str = _string(codec.MAX_TEXT)
     attributes: dict[str, Any] = _filterable()
-    started_at: datetime | None = _moment()
-    ended_at: datetime | None = _moment()
+    started_at: datetime | None = _timestamp()
+    ended_at: datetime | None = _timestamp()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -323,7 +323,7 @@ class Event(Record):
     hash: str = _string()
     type: str = _string()
     payload: Any = _json()
-    created_at: datetime | None = _moment()
+    created_at: datetime | None = _timestamp()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -339,7 +339,7 @@ class Checkpoint(Record):
     seq_num: int = _number()
     parent_id: str = _string()
     metadata: dict[str, Any] = _filterable()
-    created_at: datetime | None = _moment()
+    created_at: datetime | None = _timestamp()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -348,8 +348,8 @@ class Container(Record):
 
     id: str = _string()
     config: dict[str, Any] = _object()
-    created_at: datetime | None = _moment()
-    updated_at: datetime | None = _moment()
+    created_at: datetime | None = _timestamp()
+    updated_at: datetime | None = _timestamp()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -365,8 +365,8 @@ class Image(Record):
     parent_image_id: str = _string()
     mcp_servers: dict[str, Any] = _object()
     metadata: dict[str, Any] = _filterable()
-    created_at: datetime | None = _moment()
-    updated_at: datetime | None = _moment()
+    created_at: datetime | None = _timestamp()
+    updated_at: datetime | None = _timestamp()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -382,7 +382,7 @@ class QueueEntry(Record):
     topic: str = _string(codec.MAX_TOPIC)
     event: Any = _json()
     user_id: str = _string()
-    created_at: datetime | None = _moment()
+    created_at: datetime | None = _timestamp()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -457,7 +457,7 @@ class Verdict:
     Attributes:
         kind: ``event`` or ``audit_log``.
         chain: the session's id; for audit logs ``session:<session_id>`` or ``agent:<agent_id>``.
-        base_seq: the number behind which the chain begins: 0, or the last that a purge removed.
+        base_seq: the number after which the chain begins: 0, or the last that a purge removed.
         last_seq: the number of the last row appended.
         checked: how many rows were read, up to and including the bad one.
         bad_seq: the number of the first row that is not as it was appended; None if all are.

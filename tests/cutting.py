@@ -1,4 +1,4 @@
-"""A connection that is lost at the worst moment: when what was sent is done, and before the answer is here."""
+"""A connection that is lost at the worst timestamp: when what was sent is done, and before the answer is here."""
 
 from __future__ import annotations
 

@@ -47,14 +47,14 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         stores: the section of the settings that has this store.
         changeable: the fields that a user with the permission may change.
         lookups: the columns that the form above a list looks up, exactly or by how they begin.
-        moment: the column of the time that it looks up.
+        timestamp: the column of the time that it looks up.
     """
 
     using: str | None = None
     stores: AliasHandler[Any] = storages
     changeable: tuple[str, ...] = ()
     lookups: tuple[str, ...] = ()
-    moment: str = ""
+    timestamp: str = ""
 
     actions: Any = None
     list_per_page = 50
@@ -81,7 +81,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @property
     def lookup_form_class(self) -> type[LookupForm]:
         """The form above the list."""
-        return type("Lookups", (LookupForm,), {"columns": self.lookups, "moment": self.moment})
+        return type("Lookups", (LookupForm,), {"columns": self.lookups, "timestamp": self.timestamp})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).using(self.alias)

@@ -22,7 +22,7 @@ class Member:
 
 
 def family(images: QuerySet[Any], image: Any) -> list[Member]:
-    """An image, those it came from, and those that came from it, each behind its parent."""
+    """An image, those it came from, and those that came from it, each after its parent."""
     line = [image]
     while len(line) <= _ANCESTORS and (parent_id := line[-1].parent_image_id):
         parent = images.filter(pk=parent_id).first()
@@ -44,7 +44,7 @@ def family(images: QuerySet[Any], image: Any) -> list[Member]:
 
 
 def forest(images: Iterable[Any]) -> list[Member]:
-    """Images, each behind the one it came from, if that is among them."""
+    """Images, each after the one it came from, if that is among them."""
     by_id = {image.pk: image for image in images}
     children = defaultdict(list)
     for image in by_id.values():

@@ -38,7 +38,7 @@ class Source:
     """A table, what is worked out of it, and the column of the time."""
 
     model: type[models.Model]
-    moment: str
+    timestamp: str
     figures: dict[str, Any]
 
 
@@ -53,11 +53,11 @@ SOURCES = (
 def collect(using: str, source: Source, since: date, until: date) -> dict[str, Figures]:
     """The figures of a table, by name, of the days from `since` to `until`, which are in UTC."""
     first = datetime.combine(since, time(), UTC)
-    behind = datetime.combine(until + timedelta(days=1), time(), UTC)
+    end = datetime.combine(until + timedelta(days=1), time(), UTC)
     rows = source.model._default_manager.using(using).filter(
-        **{f"{source.moment}__gte": first, f"{source.moment}__lt": behind}
+        **{f"{source.timestamp}__gte": first, f"{source.timestamp}__lt": end}
     )
-    day = TruncDate(source.moment, tzinfo=UTC)
+    day = TruncDate(source.timestamp, tzinfo=UTC)
     owner = "agent_id" if source.model is Session else "session_id"
     grouped = rows.order_by().annotate(day=day).values("day", owner).annotate(**source.figures)
     found = {name: Figures() for name in source.figures}

@@ -67,7 +67,7 @@ class Item:
     pk: Any
     anchor: str
     address: str
-    moment: datetime
+    timestamp: datetime
     number: int | None
     heading: list[str]
     parts: list[Part]
@@ -116,7 +116,7 @@ def _item(found: Found, row: Any, calls: dict[Any, list[ToolCall]], callers: dic
         pk=row.pk,
         anchor=anchor(found.kind, row.pk),
         address=address(row, "change"),
-        moment=row.started_at if is_span else row.created_at,
+        timestamp=row.started_at if is_span else row.created_at,
         number=None if is_span else row.seq_num,
         heading=[visible(word) for word in _HEADINGS[found.kind](row) if word],
         parts=[part for part in parts if not part.preview.empty],

@@ -22,7 +22,7 @@ from .verdicts import ChainForm, finding
 class EventAdmin(ReadOnlyAdmin):
     list_display = ("event_id", "session_id", "seq_num", "type", "created_at")
     lookups = ("session_id", "event_id")
-    moment = "created_at"
+    timestamp = "created_at"
     ordering = ("-id",)
     search_fields = ("event_id__exact", "session__id__exact")
 
@@ -31,7 +31,7 @@ class EventAdmin(ReadOnlyAdmin):
 class AuditLogAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "actor", "action", "resource", "session_id", "agent_id", "user_id", "seq_num", "id")
     lookups = ("actor", "action", "resource", "agent_id", "user_id", "session_id")
-    moment = "created_at"
+    timestamp = "created_at"
     ordering = ("-created_at",)
     search_fields = tuple(
         f"{name}__exact" for name in ("id", "session_id", "agent_id", "user_id", "actor", "action", "resource")

@@ -31,11 +31,11 @@ class LookupForm(forms.Form):
 
     Attributes:
         columns: the columns that can be looked up, each the first of an index.
-        moment: the column that `since` and `until` (inclusive) are about; empty if there is none.
+        timestamp: the column that `since` and `until` (inclusive) are about; empty if there is none.
     """
 
     columns: tuple[str, ...] = ()
-    moment: str = ""
+    timestamp: str = ""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -47,7 +47,7 @@ class LookupForm(forms.Form):
             self.fields[PREFIX] = forms.MultipleChoiceField(
                 label=_("begins with"), required=False, choices=[(name, LABELS[name]) for name in self.columns]
             )
-        if self.moment:
+        if self.timestamp:
             for name, label in ((SINCE, _("since")), (UNTIL, _("until"))):
                 widget = forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S")
                 self.fields[name] = forms.DateTimeField(label=label, required=False, widget=widget)
@@ -61,7 +61,7 @@ class LookupForm(forms.Form):
     @property
     def times(self) -> list[forms.BoundField]:
         """The fields of the time."""
-        return [self[SINCE], self[UNTIL]] if self.moment else []
+        return [self[SINCE], self[UNTIL]] if self.timestamp else []
 
     @property
     def given(self) -> dict[str, Any]:
@@ -84,9 +84,9 @@ class LookupForm(forms.Form):
             if given[name]
         ]
         if given.get(SINCE):
-            parts.append(Q(**{f"{self.moment}__gte": given[SINCE]}))
+            parts.append(Q(**{f"{self.timestamp}__gte": given[SINCE]}))
         if given.get(UNTIL):
-            parts.append(Q(**{f"{self.moment}__lte": given[UNTIL]}))
+            parts.append(Q(**{f"{self.timestamp}__lte": given[UNTIL]}))
         return reduce(and_, parts, Q())
 
 
@@ -106,7 +106,7 @@ class KeysetChangeList(PagedChangeList):
 
     def own_parameters(self) -> set[str]:
         form = self.model_admin.lookup_form_class
-        return {*self.ours, *form.columns, PREFIX, *([SINCE, UNTIL] if form.moment else [])}
+        return {*self.ours, *form.columns, PREFIX, *([SINCE, UNTIL] if form.timestamp else [])}
 
     def chosen(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
         self.lookup_form = self.model_admin.lookup_form_class(request.GET)

@@ -85,6 +85,6 @@ class QueueEntryAdmin(ReadOnlyAdmin):
     stores = queue_handler
     list_display = ("id", "topic", "seq_num", "user_id", "created_at")
     lookups = ("topic",)
-    moment = "created_at"
+    timestamp = "created_at"
     ordering = ("-id",)
     search_fields = ("topic__exact",)

@@ -84,7 +84,7 @@ def _is_there(session: Session | None) -> bool:
 class MessageAdmin(ReadOnlyAdmin):
     list_display = ("message_id", "session_id", "seq_num", "role", "kind", "name", "created_at")
     lookups = ("session_id", "message_id")
-    moment = "created_at"
+    timestamp = "created_at"
     ordering = ("-id",)
     search_fields = ("message_id__exact", "session__id__exact")
 
@@ -101,6 +101,6 @@ class CheckpointAdmin(ReadOnlyAdmin):
 class TraceAdmin(ReadOnlyAdmin):
     list_display = ("id", "session_id", "parent_id", "kind", "name", "started_at", "ended_at")
     lookups = ("session_id",)
-    moment = "started_at"
+    timestamp = "started_at"
     ordering = ("-id",)
     search_fields = ("id__exact", "session_id__exact")

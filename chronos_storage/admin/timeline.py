@@ -27,7 +27,7 @@ from .previews import column_of
 
 PAGE = 100
 
-#: By kind, the values of the order's columns of the item that a page begins behind.
+#: By kind, the values of the order's columns of the item that a page begins after.
 Place = dict[str, tuple[Any, ...]]
 
 
@@ -54,15 +54,15 @@ class Stream:
         if self.model is Checkpoint:
             # Each namespace has numbers of its own. The latest time so far never goes back where the numbers go on.
             latest = Window(Max("created_at"), partition_by=F("namespace"), order_by=F("seq_num").asc())
-            rows = rows.annotate(moment=latest)
+            rows = rows.annotate(timestamp=latest)
         return rows
 
     def row(self, using: str, session_id: str, pk: Any) -> QuerySet[Any]:
         """The row of this primary key."""
         rows = self.rows(using, session_id)
         if self.model is Checkpoint:
-            # Chosen behind the window, which has to see the rows before it; no moment is null.
-            return rows.filter(Q(pk=pk) | Q(moment=None))
+            # Chosen outside the window, which has to see the rows before it; no moment is null.
+            return rows.filter(Q(pk=pk) | Q(timestamp=None))
         return rows.filter(pk=pk)
 
     def place(self, values: Any) -> tuple[Any, ...]:
@@ -72,16 +72,16 @@ class Stream:
         if any(isinstance(value, str) and "\x00" in value for value in values):
             raise ValueError("not a stored string")
         return tuple(
-            _moment(value) if name in ("moment", self.time) else column_of(self.model, name).to_python(value)
+            _timestamp(value) if name in ("timestamp", self.time) else column_of(self.model, name).to_python(value)
             for name, value in zip(self.order, values, strict=True)
         )
 
 
-def _moment(value: Any) -> datetime:
-    moment = parse_datetime(value)
-    if moment is None or moment.tzinfo is None:
+def _timestamp(value: Any) -> datetime:
+    timestamp = parse_datetime(value)
+    if timestamp is None or timestamp.tzinfo is None:
         raise ValueError("not a time")
-    return moment
+    return timestamp
 
 
 #: Where times are the same, what was said comes before what was done about it.
@@ -91,7 +91,7 @@ STREAMS = {
         Stream("message", Message, ("seq_num",), "created_at"),
         Stream("event", Event, ("seq_num",), "created_at"),
         Stream("span", Trace, ("started_at", "id"), "started_at"),
-        Stream("checkpoint", Checkpoint, ("moment", "namespace", "seq_num"), "moment"),
+        Stream("checkpoint", Checkpoint, ("timestamp", "namespace", "seq_num"), "timestamp"),
         Stream("audit", AuditLog, ("seq_num",), "created_at"),
     )
 }
@@ -103,7 +103,7 @@ class Found:
 
     kind: str
     pk: Any
-    moment: datetime
+    timestamp: datetime
     place: tuple[Any, ...]
 
 
@@ -132,8 +132,8 @@ class Timeline:
         self._streams = [stream for kind, stream in STREAMS.items() if kind in kinds]
 
     def page(self, start: Place, end: Place | None = None) -> Page:
-        """The items behind a place, up to another one or to what a page holds."""
-        items = list(heapq.merge(*self._heads(start, end), key=lambda item: item.moment))[: PAGE + 1]
+        """The items after a place, up to another one or to what a page holds."""
+        items = list(heapq.merge(*self._heads(start, end), key=lambda item: item.timestamp))[: PAGE + 1]
         shown = items[:PAGE]
         following = end
         if len(items) > PAGE:
@@ -161,22 +161,22 @@ class Timeline:
             if each is stream:
                 rows = rows.filter(After(each.order, found.place, "lt"))
             else:
-                rows = rows.filter(**{f"{each.time}__lt": found.moment})
+                rows = rows.filter(**{f"{each.time}__lt": found.timestamp})
             if before := self._first(each, rows):
                 start[each.kind] = before.place
         return self.page(start)
 
     def _before(self, end: Place | None) -> Place | None:
         """Where the page that ends at a place, or at the very end, begins; None if there is nothing before it."""
-        tails = self._tails(end)[::-1]
-        merged = list(heapq.merge(*tails, key=lambda item: item.moment, reverse=True))[:PAGE]
+        newest = self._newest(end)[::-1]
+        merged = list(heapq.merge(*newest, key=lambda item: item.timestamp, reverse=True))[:PAGE]
         if not merged:
             return None
         start: Place = {}
-        for stream, tail in zip(self._streams[::-1], tails, strict=True):
+        for stream, items in zip(self._streams[::-1], newest, strict=True):
             taken = sum(item.kind == stream.kind for item in merged)
-            if taken < len(tail):
-                start[stream.kind] = tail[taken].place
+            if taken < len(items):
+                start[stream.kind] = items[taken].place
         return start
 
     def _heads(self, start: Place, end: Place | None) -> list[list[Found]]:
@@ -189,7 +189,7 @@ class Timeline:
             heads.append(self._found(stream, _up_to(stream, rows, end)))
         return heads
 
-    def _tails(self, end: Place | None) -> list[list[Found]]:
+    def _newest(self, end: Place | None) -> list[list[Found]]:
         """Of each stream, the last items up to a place, the last first, one more than a page has."""
         return [
             self._found(stream, _up_to(stream, self._ordered(stream, descending=True), end)) for stream in self._streams

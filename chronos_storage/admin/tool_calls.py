@@ -64,7 +64,7 @@ def _parts(call: dict[str, Any]) -> tuple[str, str, str]:
 def paired(rows: QuerySet[Message], page: list[Any]) -> tuple[dict[Any, list[ToolCall]], dict[Any, Any]]:
     """The calls of each message of a page with their results, and for each result the message that made the call.
 
-    An id may come again and again: a result belongs to the latest call before it, a call to the first result behind it.
+    An id may come again and again: a result belongs to the latest call before it, a call to the first result after it.
 
     Args:
         rows: the session's messages.
@@ -95,8 +95,8 @@ def paired(rows: QuerySet[Message], page: list[Any]) -> tuple[dict[Any, list[Too
 
 
 def _result(id: str, caller: Any, results: list[Any]) -> Any:
-    behind = (result for result in results if result.tool_call_id == id and result.seq_num > caller.seq_num)
-    return next(behind, None)
+    later = (result for result in results if result.tool_call_id == id and result.seq_num > caller.seq_num)
+    return next(later, None)
 
 
 def _caller(result: Any, callers: list[tuple[str, Any]]) -> Any:

@@ -43,7 +43,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Waterfall:
-    """Bars, each behind the one it is inside of, and the marks of the axis: what they say and where, in per cent."""
+    """Bars, each after the one it is inside of, and the marks of the axis: what they say and where, in per cent."""
 
     bars: list[Bar]
     ticks: list[tuple[timedelta, float]]

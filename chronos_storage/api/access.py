@@ -17,7 +17,7 @@ from django.utils.module_loading import import_string
 from .. import conf
 from ..exceptions import ConfigurationError
 from ..models import AuditLog, Checkpoint, Event, MemoryRecord, Message, Session, Trace
-from .store import served
+from .store import api_storage
 
 Verb = Literal["view", "add", "change", "delete"]
 
@@ -76,7 +76,7 @@ class AccessRule:
 
         It doesn't say what may be done with them: that is `may`.
         """
-        rows = model._default_manager.using(served().alias)
+        rows = model._default_manager.using(api_storage().alias)
         if self.staff:
             return rows
         if not self.signed_in:

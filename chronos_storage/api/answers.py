@@ -39,7 +39,7 @@ class TraceNodeSerializer(serializers.Serializer[Any]):
 
 class TraceTreeSerializer(serializers.Serializer[Any]):
     spans: Final = TraceNodeSerializer(many=True)
-    next: Final = StringField(allow_null=True, help_text="The last span here, where there are more behind it.")
+    next: Final = StringField(allow_null=True, help_text="The last span here, where there are more after it.")
 
 
 class ChangeSerializer(serializers.Serializer[Any]):

@@ -26,7 +26,7 @@ class AuditLogViewSet(Listed, Retrieved):
     table = AUDIT_LOGS
     serializer_class: Any = AuditLogSerializer
     filterset_class = AuditLogFilter
-    keyed: ClassVar[Any] = ("create",)
+    idempotent_actions: ClassVar[Any] = ("create",)
     filtered = ("export",)
 
     def create(self, request: Request, **kwargs: Any) -> Response:

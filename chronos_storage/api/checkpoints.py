@@ -29,7 +29,7 @@ class CheckpointViewSet(Listed, Retrieved):
     serializer_class: Any = CheckpointSerializer
     filterset_class = CheckpointFilter
     orders = BACKWARD
-    keyed: ClassVar[Any] = ("create",)
+    idempotent_actions: ClassVar[Any] = ("create",)
     filtered = ("latest", "history")
     paged = ("history",)
     verbs: ClassVar[Any] = {**Listed.verbs, "prune": "delete"}

@@ -21,10 +21,10 @@ from ..exceptions import NotFound
 from ..ledger.heads import locked
 from ..ledger.mapping import Table
 from ..records import Record
-from .bodies import encode
 from .compat import conditional_response
+from .json_media import encode
 from .problems import MEDIA_TYPE, PreconditionFailed, of_framework
-from .store import served, transacted
+from .store import api_storage, transacted
 
 _TAG = re.compile(r'\s*(W/)?("[^"]*")\s*(?:,|\Z)')
 
@@ -96,7 +96,7 @@ def write_if_match(
                 raise PreconditionFailed
         return write()
 
-    return transacted(served(), write_over_what_was_seen)
+    return transacted(api_storage(), write_over_what_was_seen)
 
 
 def _versions(condition: str) -> set[str]:

@@ -23,14 +23,14 @@ from ..backends.orm.pages import before_much, fetch_page
 from ..exceptions import CursorExpired, InvalidRecord
 from ..ledger.mapping import EVENTS
 from ..models import Event, Head
-from ..queues.following import hearing
+from ..queues.following import watching
 from .access import Verb
 from .ids import LIST_PATTERN, MAX_NAMES
 from .query import names
 from .schema import documented
 from .sending import PART, kept
 from .serializers import EventSerializer
-from .store import served
+from .store import api_storage
 from .streaming import Part, message, reading
 from .streams import MEDIA_TYPE, StreamView, position_parameters
 from .turns import SENDING, Much, refuse_much
@@ -49,7 +49,7 @@ _TYPES = OpenApiParameter(
     description="Only events of these types, separated by commas; spelled as ids in paths are.",
 )
 
-#: Messages, the position behind them, and how many events to read next, 0 where that was all.
+#: Messages, the position after them, and how many events to read next, 0 where that was all.
 Page = tuple[list[bytes], Any, int]
 
 
@@ -95,7 +95,7 @@ class EventStreamView(StreamView):
 
     def heads(self, session_ids: Iterable[str]) -> dict[str, tuple[int, int]]:
         """The number of each session's last event, and of the last that was purged."""
-        rows = Head.objects.using(served().alias).filter(kind=Head.Kind.EVENT, owner__in=session_ids, namespace="")
+        rows = Head.objects.using(api_storage().alias).filter(kind=Head.Kind.EVENT, owner__in=session_ids, namespace="")
         known = {id: (last, base) for id, last, base in rows.values_list("owner", "seq_num", "base_seq")}
         return {id: known.get(id, (0, 0)) for id in session_ids}
 
@@ -103,7 +103,7 @@ class EventStreamView(StreamView):
         news = asyncio.Event()
         wake = partial(asyncio.get_running_loop().call_soon_threadsafe, news.set)
         size = 0
-        with hearing(served().alias, self.session_ids(), wake):
+        with watching(api_storage().alias, self.session_ids(), wake):
             while True:
                 news.clear()
                 read = partial(self.read, after, size or _FIRST_PAGE)
@@ -132,7 +132,7 @@ class EventStreamView(StreamView):
         return kept(messages) if messages else None, after, size
 
     def page(self, after: Any, size: int) -> Page:
-        """What comes behind a position: so many events of a session at most, and about 64 KiB."""
+        """What comes after a position: so many events of a session at most, and about 64 KiB."""
         session_id = self.kwargs["session_id"]
         last = 0 if self.types is None else self.heads([session_id])[session_id][0]
         return self.messages(session_id, after, size, last, PART, lambda number: number)
@@ -160,7 +160,7 @@ class EventStreamView(StreamView):
         return messages, after if self.types is None else max(after, last), 0
 
     def events(self, session_id: str, after: int, size: int) -> tuple[list[records.Event], bool]:
-        """The session's first events behind a number, and whether there are more."""
+        """The session's first events after a number, and whether there are more."""
         rows = self.access.rows(Event).filter(session_id=session_id, seq_num__gt=after)
         if self.types is not None:
             rows = rows.filter(type__in=self.types)
@@ -175,13 +175,13 @@ class EventStreamView(StreamView):
 
 
 def begun(session_id: str, number: int, base: int) -> int:
-    """The number behind which a stream begins that is asked for what comes behind one; 0: with what is kept.
+    """The number after which a stream begins that is asked for what comes after one; 0: with what is kept.
 
     Args:
         base: the number of the last event that was purged.
 
     Raises:
-        CursorExpired: some of what comes behind the number was purged.
+        CursorExpired: some of what comes after the number was purged.
     """
     if 0 < number < base:
         raise _purged(session_id)
@@ -190,12 +190,12 @@ def begun(session_id: str, number: int, base: int) -> int:
 
 def _purged(session_id: str) -> CursorExpired:
     return CursorExpired(
-        f"events of the session {session_id!r} behind this were purged; after=0 begins with the first that is kept"
+        f"events of the session {session_id!r} after this were purged; after=0 begins with the first that is kept"
     )
 
 
 class Positions(dict[str, int]):
-    """The number behind which each session goes on, by what stands for its id.
+    """The number after which each session goes on, by what stands for its id.
 
     As text it is the id of a message, so that a reader who comes back misses nothing of any session, whichever of them
     it then asks for.
@@ -268,7 +268,7 @@ class SessionsStreamView(EventStreamView):
         for session_id, (last, base) in heads.items():
             number = given.get(self.named[session_id], last)
             if number > last:
-                raise InvalidRecord(name, f"is behind the last event of the session {session_id!r}, {last}")
+                raise InvalidRecord(name, f"is past the last event of the session {session_id!r}, {last}")
             positions[self.named[session_id]] = begun(session_id, number, base)
         return positions
 

@@ -27,7 +27,7 @@ class EventViewSet(Listed, Retrieved):
     serializer_class: Any = EventSerializer
     filterset_class = EventFilter
     orders = FORWARD
-    keyed: ClassVar[Any] = ("create", "batch")
+    idempotent_actions: ClassVar[Any] = ("create", "batch")
     verbs: ClassVar[Any] = {**Listed.verbs, "batch": "add"}
 
     @documented(request=EventAppendSerializer, responses={201: EventSerializer})

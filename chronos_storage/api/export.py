@@ -19,8 +19,8 @@ from ..backends.orm.pages import LITTLE, before_much, fetch_page, rows_after
 from ..ledger.mapping import AUDIT_LOGS, CHECKPOINTS, EVENTS, MEMORY, MESSAGES, TRACES, Table
 from . import serializers
 from .access import AccessRule
-from .bodies import encode
 from .compat import http_request
+from .json_media import encode
 from .sending import PART, Places, SentResponse, close_connections, kept
 from .streaming import reading
 from .turns import SENDING, Much, refuse_much

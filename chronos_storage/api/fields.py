@@ -29,7 +29,7 @@ class StringField(serializers.CharField):
 
 
 @extend_schema_field({"type": "string", "format": "date-time"})
-class MomentField(serializers.Field[Any, Any, str, Any]):
+class TimestampField(serializers.Field[Any, Any, str, Any]):
     """A time with its offset; it comes back in UTC, with microseconds."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -39,7 +39,7 @@ class MomentField(serializers.Field[Any, Any, str, Any]):
 
     def to_internal_value(self, data: Any) -> datetime:
         try:
-            return codec.moment(datetime.fromisoformat(data.upper()), "")
+            return codec.timestamp(datetime.fromisoformat(data.upper()), "")
         except InvalidRecord as error:
             raise serializers.ValidationError(error.problem) from None
         except (AttributeError, TypeError, ValueError):

@@ -18,7 +18,7 @@ from .. import codec
 from ..backends.orm.having import MetadataHas, has_text, json_has_text
 from ..exceptions import InvalidRecord
 from ..models import AuditLog, Checkpoint, Event, Image, MemoryRecord, Message, Session, Trace
-from .fields import MomentField
+from .fields import TimestampField
 from .ids import LIST_PATTERN, read_addresses
 
 
@@ -35,10 +35,10 @@ def _number(lookup: str, help_text: str) -> Any:
     return _IntegerFilter("seq_num", lookup, min_value=0, max_value=codec.MAX_INTEGER, help_text=help_text)
 
 
-class _Moment(forms.Field):
+class _Timestamp(forms.Field):
     def clean(self, value: Any) -> Any:
         try:
-            return MomentField().to_internal_value(value) if value else None
+            return TimestampField().to_internal_value(value) if value else None
         except serializers.ValidationError as error:
             raise forms.ValidationError(str(error.detail[0])) from None  # type: ignore[index]  # it is a list
 
@@ -55,16 +55,16 @@ class _FlagFilter(django_filters.Filter):
 
 
 @extend_schema_field({"type": "string", "format": "date-time"})
-class _MomentFilter(django_filters.Filter):
-    field_class = _Moment
+class _TimestampFilter(django_filters.Filter):
+    field_class = _Timestamp
 
 
 def _since(field: str = "created_at") -> Any:
-    return _MomentFilter(field, "gte", help_text="Only what is of this moment or later.")
+    return _TimestampFilter(field, "gte", help_text="Only what is of this moment or later.")
 
 
 def _until(field: str = "created_at") -> Any:
-    return _MomentFilter(field, "lte", help_text="Only what is of this moment or earlier.")
+    return _TimestampFilter(field, "lte", help_text="Only what is of this moment or earlier.")
 
 
 class _Names(forms.Field):

@@ -51,7 +51,7 @@ def headers_of(view: Any, method: str, created: Any) -> list[OpenApiParameter]:
     action = getattr(view, "action", None)
     versioned = getattr(view, "versioned", False)
     found: list[OpenApiParameter] = []
-    if action in getattr(view, "keyed", ()):
+    if action in getattr(view, "idempotent_actions", ()):
         found += [_KEY, _REPLAYED]
     if created is view.serializer_class and method == "POST":
         found.append(_LOCATION)

@@ -7,19 +7,19 @@ from typing import Any
 from ..backends.orm.pages import MAX_PAGE
 from ..differences import Place, differences
 from ..records import Checkpoint
-from .bodies import encode
+from .json_media import encode
 
 #: Changes that are listed of a checkpoint, at most.
 MAX_CHANGES = 300
 
 
 def history(page: list[Checkpoint], before: Checkpoint | None) -> list[dict[str, Any]]:
-    """Each checkpoint of a page, the newest first, with what is different from the one behind it.
+    """Each checkpoint of a page, the newest first, with what is different from the one after it.
 
     The changes of them all are bounded as the page's checkpoints are: each may list its share, and one change at least.
 
     Args:
-        before: the checkpoint behind the page's last; None if that is the first of all.
+        before: the checkpoint after the page's last; None if that is the first of all.
     """
     share = MAX_PAGE // max(1, len(page))
     return [_entry(*pair, share) for pair in zip(page, [*page, before][1:], strict=True)]

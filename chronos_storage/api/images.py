@@ -25,7 +25,7 @@ class _SavedViewSet(Listed, Retrieved):
     """Records that the facade saves over what was there."""
 
     versioned = True
-    keyed: ClassVar[Any] = ("create",)
+    idempotent_actions: ClassVar[Any] = ("create",)
 
     def save(self, record: Any) -> Any:
         """Store the record through the facade."""

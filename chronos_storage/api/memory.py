@@ -30,7 +30,7 @@ class MemoryViewSet(Listed, Retrieved):
     serializer_class: Any = MemorySerializer
     filterset_class = MemoryFilter
     versioned = True
-    keyed: ClassVar[Any] = ("create",)
+    idempotent_actions: ClassVar[Any] = ("create",)
 
     def get_queryset(self) -> QuerySet[Any]:
         return super().get_queryset().filter(Q(expires_at=None) | Q(expires_at__gt=records.now()))

@@ -28,7 +28,7 @@ class MessageViewSet(Listed, Retrieved):
     serializer_class: Any = MessageSerializer
     filterset_class = MessageFilter
     orders = FORWARD
-    keyed: ClassVar[Any] = ("create", "batch")
+    idempotent_actions: ClassVar[Any] = ("create", "batch")
     verbs: ClassVar[Any] = {**Listed.verbs, "batch": "add", "truncate": "delete"}
 
     def create(self, request: Request, **kwargs: Any) -> Response:
@@ -54,7 +54,7 @@ class MessageViewSet(Listed, Retrieved):
     @documented(request=TruncateSerializer, responses=DeletedSerializer)
     @action(["post"], detail=False)
     def truncate(self, request: Request, **kwargs: Any) -> Response:
-        """Remove the messages behind one; their numbers are not given again."""
+        """Remove the messages after one; their numbers are not given again."""
         last = self.validated(TruncateSerializer)["after_message_id"]
         return Response({"deleted": self.storage.truncate_messages(self.kwargs["session_id"], last)})
 

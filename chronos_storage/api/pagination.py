@@ -116,7 +116,7 @@ class KeysetPagination(BasePagination):
         return replace_query_param(self._request.build_absolute_uri(), "cursor", cursor)
 
     def _position(self, table: Table[Any], request: Request) -> tuple[bool, list[Any] | None]:
-        """Which way the page goes, and what its columns are behind; None at the start."""
+        """Which way the page goes, and what its columns are after; None at the start."""
         cursor = request.query_params.get("cursor")
         if cursor is None:
             return False, None
@@ -138,7 +138,7 @@ def _plain(value: Any) -> Any:
 def _value(field: Any, value: Any) -> Any:
     """The value of a field as `_plain` gave it."""
     if isinstance(field, models.DateTimeField):
-        return codec.moment(datetime.fromisoformat(value), field.name)
+        return codec.timestamp(datetime.fromisoformat(value), field.name)
     if isinstance(field, models.IntegerField):
         return codec.integer(value, field.name)
     return codec.string(value, field.name)

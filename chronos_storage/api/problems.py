@@ -20,7 +20,7 @@ from .. import codec, exceptions
 from ..database_errors import worth_retrying
 from ..records import Record
 from .compat import roll_back
-from .store import served
+from .store import api_storage
 
 MEDIA_TYPE = "application/problem+json"
 #: What a type begins with; the rest names the kind of problem.
@@ -99,7 +99,7 @@ def placed(name: str, given: Iterable[Record]) -> Iterator[None]:
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """The answer to an error: DRF's exception handler for the views of the API; None for one that is a bug."""
     if isinstance(error, Error):
-        error = worth_retrying(connections[served().alias], error) or error
+        error = worth_retrying(connections[api_storage().alias], error) or error
     for kind, (code, name, title) in _PROBLEMS.items():
         if isinstance(error, kind):
             roll_back()

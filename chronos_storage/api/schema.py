@@ -88,7 +88,7 @@ _ANSWERS = {
     404: "Not there for this user.",
     406: "Only JSON is served.",
     409: "It conflicts with what is stored.",
-    410: "Some of what came behind that place is not kept any more.",
+    410: "Some of what came after that place is not kept any more.",
     411: "The body came without a Content-Length.",
     412: "It has been changed since.",
     413: "The body is too large.",
@@ -177,7 +177,7 @@ def _complete(operation: dict[str, Any]) -> None:
         answers.add(304)
     if "If-Match" in parameters:
         answers.add(412)
-    if "after" in parameters and "page_size" not in parameters:  # a page of spans begins behind one that stays
+    if "after" in parameters and "page_size" not in parameters:  # a page of spans begins after one that stays
         answers.add(410)
     if "Last-Event-ID" in parameters:
         answers.add(501)

@@ -14,7 +14,7 @@ from rest_framework import serializers
 
 from .. import codec, records
 from .compat import declared_fields
-from .fields import CountField, JSONField, ListField, MomentField, ObjectField, StringField
+from .fields import CountField, JSONField, ListField, ObjectField, StringField, TimestampField
 from .problems import MAX_ERRORS
 
 #: Items of the largest batch.
@@ -105,10 +105,10 @@ class SessionSerializer(RecordSerializer):
     metadata: Final = ObjectField(help_text="To filter by; a change replaces it whole.")
     container_id: Final = StringField()
     image_id: Final = StringField()
-    created_at: Final = MomentField()
-    updated_at: Final = MomentField(read_only=True)
-    last_activity_at: Final = MomentField(help_text="It never goes back.")
-    deleted_at: Final = MomentField(read_only=True, allow_null=True)
+    created_at: Final = TimestampField()
+    updated_at: Final = TimestampField(read_only=True)
+    last_activity_at: Final = TimestampField(help_text="It never goes back.")
+    deleted_at: Final = TimestampField(read_only=True, allow_null=True)
 
     staff_only: ClassVar[tuple[str, ...]] = (
         "id",
@@ -151,7 +151,7 @@ class MessageSerializer(RecordSerializer):
     parent_id: Final = StringField()
     usage: Final = TokenUsageSerializer(required=False, allow_null=True)
     metadata: Final = ObjectField()
-    created_at: Final = MomentField()
+    created_at: Final = TimestampField()
 
 
 class MessageBatchSerializer(RecordSerializer):
@@ -160,7 +160,7 @@ class MessageBatchSerializer(RecordSerializer):
 
 class TruncateSerializer(RecordSerializer):
     after_message_id: Final = StringField(
-        required=True, allow_blank=False, help_text="The last message that stays; those behind it are removed."
+        required=True, allow_blank=False, help_text="The last message that stays; those after it are removed."
     )
 
 
@@ -172,9 +172,9 @@ class MemorySerializer(RecordSerializer):
     kind: Final = StringField(help_text="short_term, long_term, …")
     key: Final = StringField()
     value: Final = JSONField()
-    created_at: Final = MomentField()
-    updated_at: Final = MomentField(read_only=True)
-    expires_at: Final = MomentField(allow_null=True, help_text="From then on the record is not there any more.")
+    created_at: Final = TimestampField()
+    updated_at: Final = TimestampField(read_only=True)
+    expires_at: Final = TimestampField(allow_null=True, help_text="From then on the record is not there any more.")
 
     staff_only: ClassVar[tuple[str, ...]] = ("id", "user_id", "created_at")
     fixed: ClassVar[tuple[str, ...]] = ("id", "agent_id", "user_id", "session_id", "kind", "key", "created_at")
@@ -191,7 +191,7 @@ class AuditLogSerializer(RecordSerializer):
     detail: Final = ObjectField()
     seq_num: Final = serializers.IntegerField(read_only=True)
     hash: Final = StringField(read_only=True)
-    created_at: Final = MomentField()
+    created_at: Final = TimestampField()
 
 
 class TraceSerializer(RecordSerializer):
@@ -204,8 +204,8 @@ class TraceSerializer(RecordSerializer):
     output: Final = JSONField()
     error: Final = StringField(max_length=codec.MAX_TEXT)
     attributes: Final = ObjectField()
-    started_at: Final = MomentField()
-    ended_at: Final = MomentField(allow_null=True, help_text="Null while it runs.")
+    started_at: Final = TimestampField()
+    ended_at: Final = TimestampField(allow_null=True, help_text="Null while it runs.")
 
     staff_only: ClassVar[tuple[str, ...]] = ("id",)
 
@@ -213,7 +213,7 @@ class TraceSerializer(RecordSerializer):
 class TraceEndSerializer(RecordSerializer):
     output: Final = JSONField()
     error: Final = StringField(max_length=codec.MAX_TEXT)
-    ended_at: Final = MomentField()
+    ended_at: Final = TimestampField()
 
     staff_only: ClassVar[tuple[str, ...]] = ()
 
@@ -225,7 +225,7 @@ class EventSerializer(RecordSerializer):
     hash: Final = StringField(read_only=True)
     type: Final = StringField(required=True, allow_blank=False, help_text="chat_message, node_executed, …")
     payload: Final = JSONField()
-    created_at: Final = MomentField()
+    created_at: Final = TimestampField()
 
 
 class EventAppendSerializer(EventSerializer):
@@ -249,7 +249,7 @@ class CheckpointSerializer(RecordSerializer):
     seq_num: Final = serializers.IntegerField(read_only=True)
     parent_id: Final = StringField()
     metadata: Final = ObjectField()
-    created_at: Final = MomentField()
+    created_at: Final = TimestampField()
 
 
 class PruneSerializer(RecordSerializer):
@@ -259,8 +259,8 @@ class PruneSerializer(RecordSerializer):
 class ContainerSerializer(RecordSerializer):
     id: Final = StringField()
     config: Final = ObjectField()
-    created_at: Final = MomentField(read_only=True)
-    updated_at: Final = MomentField(read_only=True)
+    created_at: Final = TimestampField(read_only=True)
+    updated_at: Final = TimestampField(read_only=True)
 
 
 class ImageSerializer(RecordSerializer):
@@ -273,8 +273,8 @@ class ImageSerializer(RecordSerializer):
     parent_image_id: Final = StringField()
     mcp_servers: Final = ObjectField()
     metadata: Final = ObjectField(help_text="To filter by; a change replaces it whole.")
-    created_at: Final = MomentField(read_only=True)
-    updated_at: Final = MomentField(read_only=True)
+    created_at: Final = TimestampField(read_only=True)
+    updated_at: Final = TimestampField(read_only=True)
 
 
 class EntrySerializer(serializers.Serializer[Any]):
@@ -282,13 +282,13 @@ class EntrySerializer(serializers.Serializer[Any]):
     topic: Final = serializers.CharField()
     event: Final = JSONField()
     user_id: Final = StringField()
-    created_at: Final = MomentField()
+    created_at: Final = TimestampField()
 
 
 @extend_schema_serializer(many=False)  # the action is named list, and would be taken for one
 class EntriesSerializer(serializers.Serializer[Any]):
     results: Final = EntrySerializer(many=True)
-    next: Final = StringField(allow_null=True, help_text="The last cursor here, where there are more behind it.")
+    next: Final = StringField(allow_null=True, help_text="The last cursor here, where there are more after it.")
 
 
 class PublishSerializer(RecordSerializer):

@@ -48,7 +48,7 @@ class SessionViewSet(Listed, Retrieved):
     filterset_class = SessionFilter
     orders: ClassVar[Any] = {order: (order, "-id") for order in ("-created_at", "-last_activity_at")}
     versioned = True
-    keyed: ClassVar[Any] = ("create", "fork")
+    idempotent_actions: ClassVar[Any] = ("create", "fork")
     verbs: ClassVar[Any] = {**Listed.verbs, "fork": "add", "merge_metadata": "change", "restore": "change"}
 
     def query_parameters(self) -> Iterable[str]:

@@ -11,7 +11,7 @@ from ..backends.handler import DEFAULT_ALIAS
 from ..backends.orm import OrmBackend
 from ..exceptions import ConfigurationError
 from ..facade import Storage
-from ..facade.base import worded
+from ..facade.base import translated_refusals
 from ..facade.stores import storages
 
 T = TypeVar("T")
@@ -24,11 +24,11 @@ def transacted(storage: Storage, work: Callable[[], T]) -> T:
         with transaction.atomic(using=storage.alias):
             return work()
 
-    with worded():
+    with translated_refusals():
         return storage.backend.run(run)
 
 
-def served() -> Storage:
+def api_storage() -> Storage:
     """The storage with the alias "default".
 
     Raises:

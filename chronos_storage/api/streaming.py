@@ -16,7 +16,7 @@ from .. import conf
 from ..exceptions import ChronosError
 from ..queues.following import READERS
 from ..queues.subscriptions import DELAY, FAILURES
-from .bodies import encode
+from .json_media import encode
 from .sending import PART, SentResponse, close_connections
 
 logger = logging.getLogger("chronos_storage.api")
@@ -30,9 +30,9 @@ RETRY = 1000
 _NAME = re.compile(r"(?!(?:open|error|message)\Z)[A-Za-z0-9_.:-]+\Z")
 
 T = TypeVar("T")
-#: Messages, and the position behind them.
+#: Messages, and the position after them.
 Part = tuple[IO[bytes], Any]
-#: Gives what comes behind a position, as soon as it is there.
+#: Gives what comes after a position, as soon as it is there.
 Source = Callable[[Any], AsyncGenerator[Part, None]]
 
 
@@ -53,7 +53,7 @@ async def reading(job: Callable[[], T]) -> T:
 def stream_response(
     source: Source, position: Any, check: Callable[[], object], release: Callable[[], None]
 ) -> SentResponse:
-    """The response that streams what comes behind a position.
+    """The response that streams what comes after a position.
 
     Args:
         position: also the id of the last message, as far as it is known, else None.
@@ -111,8 +111,8 @@ class _Stream:
         while True:
             try:
                 async with aclosing(self._source(position)) as parts:
-                    async for messages, behind in parts:
-                        position = behind
+                    async for messages, following in parts:
+                        position = following
                         yield messages
                     return
             except FAILURES as error:

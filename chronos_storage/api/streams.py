@@ -41,13 +41,13 @@ def position_parameters(position: str, pattern: str) -> list[OpenApiParameter]:
         OpenApiParameter(
             "after",
             kind,
-            description=f"Begin behind this {position}; 0: with the first that is kept. Without it, with what comes.",
+            description=f"Begin after this {position}; 0: with the first that is kept. Without it, with what comes.",
         ),
         OpenApiParameter(
             _HEADER,
             kind,
             location=OpenApiParameter.HEADER,
-            description=f"The {position} of the last message that was received: begins behind it, whatever `after` is.",
+            description=f"The {position} of the last message that was received: begins after it, whatever `after` is.",
         ),
     ]
 
@@ -92,16 +92,16 @@ class StreamView(ApiMixin):
             raise
 
     def begin(self) -> Any:
-        """The position behind which the stream begins; None: with the first that is kept.
+        """The position after which the stream begins; None: with the first that is kept.
 
         Raises:
             InvalidRecord: the request names none.
-            CursorExpired: what came behind it is not kept any more.
+            CursorExpired: what came after it is not kept any more.
         """
         raise NotImplementedError
 
     def follow(self, after: Any) -> AsyncGenerator[Part, None]:
-        """What comes behind a position, and then what is new, as messages."""
+        """What comes after a position, and then what is new, as messages."""
         raise NotImplementedError
 
     def check_there(self) -> None:

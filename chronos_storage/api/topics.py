@@ -23,7 +23,7 @@ from .views import ApiMixin
 
 _MAX_ENTRIES = 1000
 _PARAMETERS = [
-    OpenApiParameter("after", str, description="Only entries behind this cursor; without it, all that are kept."),
+    OpenApiParameter("after", str, description="Only entries after this cursor; without it, all that are kept."),
     OpenApiParameter("limit", {"type": "integer", "minimum": 1, "maximum": _MAX_ENTRIES}, description="How many."),
 ]
 
@@ -54,12 +54,12 @@ class EntryViewSet(_TopicViewSet):
 
     serializer_class: Any = EntriesSerializer
     parameters = ("after", "limit")
-    keyed: ClassVar[Any] = ("create",)
+    idempotent_actions: ClassVar[Any] = ("create",)
     verbs: ClassVar[dict[str, Verb]] = {"create": "add"}
 
     @documented(parameters=_PARAMETERS, responses=EntriesSerializer)
     def list(self, request: Request, **kwargs: Any) -> Response:
-        """The entries behind a cursor, in the order they were published; 410 if some of those are not kept any more."""
+        """The entries after a cursor, in the order they were published; 410 if some of those are not kept any more."""
         limit = whole_number(request, "limit", _MAX_ENTRIES, _MAX_ENTRIES)
         found, more = queue.recover_page(self.kwargs["topic"], request.query_params.get("after"), limit)
         return self.answer({"results": found, "next": found[-1].cursor if more else None})

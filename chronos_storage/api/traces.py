@@ -27,7 +27,7 @@ from .viewsets import Listed, Retrieved
 #: Spans of the largest tree that is worked out.
 MAX_TREE = 100_000
 _TREE_PARAMETERS = [
-    OpenApiParameter("after", str, description="Only the spans behind this one: the `next` of the page before."),
+    OpenApiParameter("after", str, description="Only the spans after this one: the `next` of the page before."),
     OpenApiParameter("page_size", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE}, description="How many."),
 ]
 
@@ -37,7 +37,7 @@ class TraceViewSet(Retrieved):
 
     table = TRACES
     serializer_class: Any = TraceSerializer
-    keyed: ClassVar[Any] = ("create",)
+    idempotent_actions: ClassVar[Any] = ("create",)
     verbs: ClassVar[Any] = {**Retrieved.verbs, "end": "change"}
 
     def create(self, request: Request, **kwargs: Any) -> Response:

@@ -21,7 +21,7 @@ from .memory import MemoryViewSet
 from .messages import MessageViewSet
 from .root import Root, SchemaView, Unknown
 from .sessions import SessionViewSet
-from .store import served
+from .store import api_storage
 from .streams import TopicStreamView
 from .topics import ConsumerViewSet, EntryViewSet
 from .traces import SessionTraceViewSet, TraceViewSet
@@ -74,7 +74,7 @@ def _check() -> list[CheckMessage]:
         if not apps.is_installed(name)
     ]
     try:
-        served()
+        api_storage()
         access_for(None)
     except ConfigurationError as error:
         messages.insert(0, Error(f"{error}.", id="chronos_storage.E007"))

@@ -28,11 +28,11 @@ from ..backends.orm.pages import LITTLE, before_much
 from ..exceptions import NotFound
 from . import problems, turns
 from .access import AccessRule, Verb, access_for
-from .bodies import JSONParser, JSONRenderer, require_length
 from .compat import http_request
 from .etags import add_etag
 from .idempotency import REPLAYED
 from .ids import SEGMENTS, address, read_address
+from .json_media import JSONParser, JSONRenderer, require_length
 from .schema import ApiSchema
 from .scopes import check_scopes
 from .sending import let_go

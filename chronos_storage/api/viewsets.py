@@ -20,7 +20,7 @@ from .filters import Filters
 from .pagination import KeysetPagination
 from .query import names
 from .serializers import RecordSerializer
-from .store import served
+from .store import api_storage
 from .views import ApiMixin, check_sessions
 
 #: The orders of a list by number.
@@ -145,7 +145,7 @@ class RecordViewSet(ApiMixin, GenericViewSet[Any]):
     @property
     def storage(self) -> Any:
         """The facade."""
-        return served()
+        return api_storage()
 
 
 class Listed(RecordViewSet):

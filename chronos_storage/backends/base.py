@@ -49,7 +49,7 @@ class Query(Generic[R]):
         where: the conditions, all of which hold.
         deleted: whether soft-deleted sessions, and what belongs to them, count too.
         order: fields that are unique together, all ascending, or with a leading "-" all descending; none for any order.
-        after: the record to begin behind, at its place in the order.
+        after: the record to begin after, at its place in the order.
         limit: how many, at most; None for all.
         offset: how many are passed over first.
     """
@@ -227,7 +227,7 @@ class Backend(ABC):
 
     @abstractmethod
     def truncate(self, session_id: str, after_id: str) -> int:
-        """Remove a session's messages behind the one of this id; returns how many.
+        """Remove a session's messages after the one of this id; returns how many.
 
         Raises:
             Refused: MISSING, where the session has no such message, or DELETED.

@@ -142,7 +142,7 @@ def assign_numbers(
 
 
 def following(last: int) -> int:
-    """The number behind a series' last.
+    """The number after a series' last.
 
     Raises:
         InvalidRecord: there is none; the last was given by a caller.

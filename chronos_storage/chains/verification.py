@@ -47,7 +47,7 @@ def verify_chain(
             break
         checked += 1
         if record.seq_num > head.seq_num:
-            return verdict(record.seq_num, f"number {record.seq_num} was inserted behind the last, {head.seq_num}")
+            return verdict(record.seq_num, f"number {record.seq_num} was inserted after the last, {head.seq_num}")
         if record.seq_num <= number:
             return verdict(record.seq_num, f"number {record.seq_num} was inserted before the chain's first")
         if record.seq_num > number + 1:

@@ -42,7 +42,7 @@ def identified(record: R) -> R:
     return fresh
 
 
-def several(kind: type[R], values: Any, argument: str) -> list[R]:
+def records_of(kind: type[R], values: Any, argument: str) -> list[R]:
     """An argument that must be records of one kind."""
     if not isinstance(values, Iterable):
         raise InvalidRecord(argument, f"must be {kind.__name__} records, not {type(values).__name__}")
@@ -92,7 +92,7 @@ def period(since: datetime | None, until: datetime | None) -> tuple[Condition, .
     """That something was written in a period, both ends included."""
     ends = (("since", ">=", since), ("until", "<=", until))
     return tuple(
-        Condition("created_at", operator, codec.moment(value, name))  # type: ignore[arg-type]
+        Condition("created_at", operator, codec.timestamp(value, name))  # type: ignore[arg-type]
         for name, operator, value in ends
         if value is not None
     )
@@ -113,8 +113,8 @@ def choice(value: Any, field: str, choices: dict[str, Any]) -> Any:
     return choices[name]
 
 
-def go_on(query: Query[R], after: R | None) -> Query[R]:
-    """The query, from behind the record that the page before ended with."""
+def start_after(query: Query[R], after: R | None) -> Query[R]:
+    """The query, from after the record that the page before ended with."""
     if after is None:
         return query
     if query.offset:
@@ -126,7 +126,7 @@ def go_on(query: Query[R], after: R | None) -> Query[R]:
     return replace(query, after=last)
 
 
-def part(limit: int | None, offset: int = 0) -> dict[str, Any]:
+def page_slice(limit: int | None, offset: int = 0) -> dict[str, Any]:
     """The part of a list that a limit and an offset ask for."""
     offset = codec.integer(offset, "offset")
     if limit is None:

@@ -7,7 +7,7 @@ from typing import Any
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Query
 from ..records import AuditLog
-from .arguments import equal, go_on, part, period
+from .arguments import equal, page_slice, period, start_after
 from .base import FacadeBase
 
 #: Newest first.
@@ -54,8 +54,8 @@ class AuditLogMethods(FacadeBase):
             session_id=session_id, agent_id=agent_id, user_id=user_id, actor=actor, action=action, resource=resource
         )
         where += period(since, until)
-        query = Query(record=AuditLog, where=where, order=ORDER, **part(limit, offset))
-        return self._select(go_on(query, after))
+        query = Query(record=AuditLog, where=where, order=ORDER, **page_slice(limit, offset))
+        return self._select(start_after(query, after))
 
     @async_variant(list_audit_logs)
     def alist_audit_logs(self) -> Any: ...

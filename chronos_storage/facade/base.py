@@ -36,7 +36,7 @@ class FacadeBase:
 
     def _run(self, call: Callable[[], T], again: Callable[[], T] | None = None) -> T:
         """What the backend answers, or the error in our words."""
-        with worded():
+        with translated_refusals():
             return self.backend.run(call, again)
 
     # Reading
@@ -120,15 +120,15 @@ class FacadeBase:
 
 
 @contextmanager
-def worded() -> Iterator[None]:
+def translated_refusals() -> Iterator[None]:
     """Around what a backend does: its refusals become errors in our words."""
     try:
         yield
     except Refused as refused:
-        raise error_of(refused) from refused.__cause__
+        raise refusal_error(refused) from refused.__cause__
 
 
-def error_of(refused: Refused) -> ChronosError:
+def refusal_error(refused: Refused) -> ChronosError:
     """What a caller is told of a backend's refusal."""
     name, id, stored = _NAMES[refused.record], refused.id, refused.stored
     match refused.reason:

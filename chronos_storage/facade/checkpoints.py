@@ -10,7 +10,7 @@ from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Query
 from ..exceptions import InvalidRecord, NotFound
 from ..records import Checkpoint, Session
-from .arguments import equal, identified, part, required
+from .arguments import equal, identified, page_slice, required
 from .changes import first_of, fork_of, new_session, require_same_checkpoint
 from .sessions import SessionMethods
 
@@ -88,7 +88,7 @@ class CheckpointMethods(SessionMethods):
             query = replace(
                 query, where=(*query.where, Condition("seq_num", "<", codec.integer(before_seq, "before_seq")))
             )
-        return self._select(replace(query, **part(limit)))
+        return self._select(replace(query, **page_slice(limit)))
 
     @async_variant(list_checkpoints)
     def alist_checkpoints(self) -> Any: ...

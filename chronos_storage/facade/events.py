@@ -7,7 +7,7 @@ from .. import codec
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Query
 from ..records import Batch, Event
-from .arguments import any_of, part, required, several
+from .arguments import any_of, page_slice, records_of, required
 from .base import FacadeBase
 
 
@@ -36,7 +36,7 @@ class EventMethods(FacadeBase):
 
         With `expected_seq` they are all of one session. The list's `new` has the ids that this call wrote.
         """
-        return self._appended(Event, several(Event, events, "events"), expected_seq)
+        return self._appended(Event, records_of(Event, events, "events"), expected_seq)
 
     @async_variant(append_events)
     def aappend_events(self) -> Any: ...
@@ -61,8 +61,8 @@ class EventMethods(FacadeBase):
         limit: int | None = None,
     ) -> list[Event]:
         """A session's events with a number above `after_seq`, ascending."""
-        where = _behind(session_id, after_seq, types)
-        return self._select(Query(record=Event, where=where, order=("seq_num",), **part(limit)))
+        where = _after(session_id, after_seq, types)
+        return self._select(Query(record=Event, where=where, order=("seq_num",), **page_slice(limit)))
 
     @async_variant(list_events)
     def alist_events(self) -> Any: ...
@@ -71,7 +71,7 @@ class EventMethods(FacadeBase):
         self, session_id: str, after_seq: int = 0, *, types: Sequence[str] | None = None
     ) -> Iterator[Event]:
         """`list_events`, page by page."""
-        where = _behind(session_id, after_seq, types)
+        where = _after(session_id, after_seq, types)
         return self.backend.iterate(Query(record=Event, where=where, order=("seq_num",)))
 
     @async_iterator(iter_events)
@@ -80,7 +80,7 @@ class EventMethods(FacadeBase):
     def get_recent_events(self, session_id: str, limit: int | None) -> list[Event]:
         """The last `limit` events, oldest first."""
         where = required(session_id=session_id)
-        return self._select(Query(record=Event, where=where, order=("-seq_num",), **part(limit)))[::-1]
+        return self._select(Query(record=Event, where=where, order=("-seq_num",), **page_slice(limit)))[::-1]
 
     @async_variant(get_recent_events)
     def aget_recent_events(self) -> Any: ...
@@ -100,6 +100,6 @@ class EventMethods(FacadeBase):
     def alast_seq(self) -> Any: ...
 
 
-def _behind(session_id: str, after_seq: int, types: Sequence[str] | None) -> tuple[Condition, ...]:
+def _after(session_id: str, after_seq: int, types: Sequence[str] | None) -> tuple[Condition, ...]:
     number = Condition("seq_num", ">", codec.integer(after_seq, "after_seq"))
     return (*required(session_id=session_id), number, *any_of("type", types, "types"))

@@ -7,7 +7,7 @@ from ..async_variants import async_variant
 from ..backends.base import Patch, Query
 from ..codec import filterable_object, string
 from ..records import Container, Image, Session, now
-from .arguments import equal, go_on, part, required
+from .arguments import equal, page_slice, required, start_after
 from .base import FacadeBase
 
 _ORDER = ("-created_at", "-id")
@@ -32,7 +32,7 @@ class ImageMethods(FacadeBase):
         self, *, limit: int | None = None, offset: int = 0, after: Container | None = None
     ) -> list[Container]:
         """Containers, newest first."""
-        return self._select(go_on(Query(record=Container, order=_ORDER, **part(limit, offset)), after))
+        return self._select(start_after(Query(record=Container, order=_ORDER, **page_slice(limit, offset)), after))
 
     @async_variant(list_containers)
     def alist_containers(self) -> Any: ...
@@ -76,7 +76,9 @@ class ImageMethods(FacadeBase):
     ) -> list[Image]:
         """Images that match every filter given, newest first."""
         where = equal(name=name, container_id=container_id)
-        return self._select(go_on(Query(record=Image, where=where, order=_ORDER, **part(limit, offset)), after))
+        return self._select(
+            start_after(Query(record=Image, where=where, order=_ORDER, **page_slice(limit, offset)), after)
+        )
 
     @async_variant(list_images)
     def alist_images(self) -> Any: ...

@@ -11,7 +11,7 @@ from ..chains.numbering import chain_of
 from ..chains.permit import PurgePermit, purge_reason
 from ..records import AuditLog, Event, Health, Record, Verdict
 from .arguments import choice, of_any_kind
-from .base import FacadeBase, worded
+from .base import FacadeBase, translated_refusals
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -78,7 +78,7 @@ class LifecycleMethods(FacadeBase):
             AlreadyExists: an id that is taken by other content.
             NotFound: a message, event or checkpoint whose session isn't there.
         """
-        with worded():
+        with translated_refusals():
             return self.backend.load(of_any_kind(records))
 
     @async_variant(load)

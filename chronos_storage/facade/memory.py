@@ -9,7 +9,7 @@ from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Query
 from ..exceptions import InvalidRecord
 from ..records import Batch, MemoryRecord
-from .arguments import equal, go_on, part, required, several
+from .arguments import equal, page_slice, records_of, required, start_after
 from .base import FacadeBase
 
 _ORDER = ("-updated_at", "-id")
@@ -41,7 +41,7 @@ class MemoryMethods(FacadeBase):
             InvalidRecord: one id stands under two natural keys.
             AlreadyExists: an id would move to a key that another row holds.
         """
-        return self._put(several(MemoryRecord, records, "records"))
+        return self._put(records_of(MemoryRecord, records, "records"))
 
     @async_variant(put_memories)
     def aput_memories(self) -> Any: ...
@@ -93,8 +93,8 @@ class MemoryMethods(FacadeBase):
     ) -> list[MemoryRecord]:
         """What an agent remembers and has not expired, most recently updated first; `prefix` is the key's start."""
         where = _where(agent_id, prefix, kind=kind, user_id=user_id, session_id=session_id)
-        query = Query(record=MemoryRecord, where=where, order=_ORDER, **part(limit, offset))
-        return self._select(go_on(query, after))
+        query = Query(record=MemoryRecord, where=where, order=_ORDER, **page_slice(limit, offset))
+        return self._select(start_after(query, after))
 
     @async_variant(list_memory)
     def alist_memory(self) -> Any: ...

@@ -11,7 +11,7 @@ from .. import codec
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Query
 from ..records import Batch, Message, TokenUsage
-from .arguments import any_of, choice, equal, go_on, part, period, required, several
+from .arguments import any_of, choice, equal, page_slice, period, records_of, required, start_after
 from .base import FacadeBase
 
 MessageOrder = Literal["asc", "desc"]
@@ -44,7 +44,7 @@ class MessageMethods(FacadeBase):
             AlreadyExists: an id that is taken by other content.
             SequenceConflict: the last number is another one, or a message came with one which is not the next.
         """
-        return self._appended(Message, several(Message, messages, "messages"), expected_seq)
+        return self._appended(Message, records_of(Message, messages, "messages"), expected_seq)
 
     @async_variant(add_messages)
     def aadd_messages(self) -> Any: ...
@@ -112,8 +112,8 @@ class MessageMethods(FacadeBase):
         ``order="desc", limit=50`` is the latest fifty, newest first.
         """
         query = _listed(session_id, roles, since, until)
-        query = replace(query, order=choice(order, "order", _ORDERS), **part(limit, offset))
-        return self._select(go_on(query, after))
+        query = replace(query, order=choice(order, "order", _ORDERS), **page_slice(limit, offset))
+        return self._select(start_after(query, after))
 
     @async_variant(list_messages)
     def alist_messages(self) -> Any: ...

@@ -10,8 +10,8 @@ from ..backends.base import Patch, Query
 from ..exceptions import AlreadyExists, NotFound, RetryTransaction
 from ..records import AuditLog, Session
 from ..refusals import Reason, Refused
-from .arguments import choice, equal, go_on, identified, part, required
-from .base import FacadeBase, error_of
+from .arguments import choice, equal, identified, page_slice, required, start_after
+from .base import FacadeBase, refusal_error
 from .changes import new_session, patch_of, update_of
 
 SessionOrder = Literal["-created_at", "-last_activity_at"]
@@ -62,7 +62,7 @@ class SessionMethods(FacadeBase):
                 if known is None:  # in a transaction that doesn't see it
                     raise RetryTransaction from None
         if known.deleted_at is not None:
-            raise error_of(Refused(Reason.TAKEN, Session, known.id, known))
+            raise refusal_error(Refused(Reason.TAKEN, Session, known.id, known))
         if session.user_id and known.user_id not in ("", session.user_id):
             raise AlreadyExists(f"session {known.id!r} is stored already, with another user_id")
         return known
@@ -166,8 +166,8 @@ class SessionMethods(FacadeBase):
         """Sessions that match every filter given, newest first by the time that `order` names."""
         where = equal(agent_id=agent_id, user_id=user_id, status=status, container_id=container_id, image_id=image_id)
         by = choice(order, "order", _ORDERS)
-        query = Query(record=Session, where=where, deleted=include_deleted, order=by, **part(limit, offset))
-        return self._select(go_on(query, after))
+        query = Query(record=Session, where=where, deleted=include_deleted, order=by, **page_slice(limit, offset))
+        return self._select(start_after(query, after))
 
     @async_variant(list_sessions)
     def alist_sessions(self) -> Any: ...
@@ -221,15 +221,15 @@ class SessionMethods(FacadeBase):
         Raises:
             NotFound: no session of this id is soft-deleted.
         """
-        id, moment = codec.string(id, "id"), records.now()
-        restore = partial(self.backend.open_session, id, moment)
+        id, timestamp = codec.string(id, "id"), records.now()
+        restore = partial(self.backend.open_session, id, timestamp)
 
         def restore_again() -> Session:
             try:
                 return restore()
             except Refused:
                 known = self.get_session(id)
-                if known is None or known.updated_at is None or known.updated_at < moment:
+                if known is None or known.updated_at is None or known.updated_at < timestamp:
                     raise
                 return known  # this call has restored it
 

@@ -11,7 +11,7 @@ from ..backends.base import Condition, Patch, Query
 from ..exceptions import InvalidRecord
 from ..records import Batch, Trace, TraceNode
 from ..spans import span_tree
-from .arguments import UNSET, UnsetType, equal, given, several
+from .arguments import UNSET, UnsetType, equal, given, records_of
 from .base import FacadeBase
 
 _ORDER = ("started_at", "id")
@@ -31,7 +31,7 @@ class TraceMethods(FacadeBase):
 
     def insert_traces(self, traces: Iterable[Trace]) -> Batch[Trace]:
         """Store several spans, all or none; see `insert_trace`. The list's `new` has the ids that this call wrote."""
-        return self._appended(Trace, several(Trace, traces, "traces"))
+        return self._appended(Trace, records_of(Trace, traces, "traces"))
 
     @async_variant(insert_traces)
     def ainsert_traces(self) -> Any: ...

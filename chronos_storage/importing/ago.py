@@ -55,7 +55,7 @@ class _Ago(Source):
                     ago.Event(
                         **_texts(row, "id", "session_id", "message_id", "user_id", "agent", "error"),
                         **{name: json_of(row[name], name) for name in ("content", "usage", "metadata")},
-                        created_at=_moment(row, "created_at"),
+                        created_at=_timestamp(row, "created_at"),
                     )
                 ).cleaned()
 
@@ -66,8 +66,8 @@ def _session(place: str, row: Row) -> Session:
             ago.Session(
                 **_texts(row, "id", "user_id", "author", "title"),
                 metadata=json_of(row["metadata"], "metadata"),
-                created_at=_moment(row, "created_at"),
-                updated_at=_moment(row, "updated_at"),
+                created_at=_timestamp(row, "created_at"),
+                updated_at=_timestamp(row, "updated_at"),
             )
         ).cleaned()
 
@@ -77,7 +77,7 @@ def _texts(row: Row, *names: str) -> dict[str, Any]:
     return {name: "" if row[name] is None else str(row[name]) for name in names}
 
 
-def _moment(row: Row, name: str) -> datetime | None:
+def _timestamp(row: Row, name: str) -> datetime | None:
     """A time, which SQLite has as text; one without a zone is in UTC."""
     value = row[name]
     if isinstance(value, str):

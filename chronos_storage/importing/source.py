@@ -42,7 +42,7 @@ class Source(ABC):
         """All conversations, in a fixed order."""
 
     def others(self) -> Iterator[tuple[str, Callable[[], Record]]]:
-        """Containers and images, each behind its place."""
+        """Containers and images, each after its place."""
         yield from ()
 
 

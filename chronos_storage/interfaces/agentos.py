@@ -24,7 +24,7 @@ from .agentos_records import (
     session_of,
 )
 from .anew import begin_anew
-from .exchange import MILLISECOND, moment, spelled
+from .exchange import MILLISECOND, from_milliseconds, spelled
 from .unique import add_unique
 
 __all__ = ["Conversation", "ConversationMessage", "StorageAdapter", "TokenUsage"]
@@ -98,14 +98,14 @@ class StorageAdapter:
                 raise InvalidRecord(name, f"can't be updated; what can be is {', '.join(_UPDATES)}")
         changes = {name: _UPDATES[name] if value is None else value for name, value in updates.items()}
         if "last_activity" in changes:
-            changes["last_activity_at"] = moment(changes.pop("last_activity"), "last_activity")
+            changes["last_activity_at"] = from_milliseconds(changes.pop("last_activity"), "last_activity")
         with _named("id"):
             return conversation_of(await storage.apatch_session(conversation_id, **changes))
 
     async def delete_conversation(self, conversation_id: str) -> bool:
         """Delete a conversation, its messages with it; whether it was there.
 
-        The session behind it is soft-deleted: this interface shows nothing of it any more.
+        Its session is soft-deleted: this interface shows nothing of it any more.
         """
         storage = self._storage
         with _named("id"):
@@ -158,14 +158,14 @@ class StorageAdapter:
         `since` and `until` are inclusive. A limit, offset or time of 0 and an empty list of roles are ignored.
         """
         storage = self._storage
-        latest = moment(until or None, "until")
+        latest = from_milliseconds(until or None, "until")
         with _named():
             if not await self._is_there(conversation_id):
                 return []
             found = await storage.alist_messages(
                 conversation_id,
                 roles=roles or None,
-                since=moment(since or None, "since"),
+                since=from_milliseconds(since or None, "since"),
                 # the whole of its millisecond
                 until=latest and latest + MILLISECOND - _MICROSECOND,
                 order=order,

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from .. import records
 from ..records import TokenUsage
-from .exchange import Exchanged, milliseconds, moment, required
+from .exchange import Exchanged, from_milliseconds, milliseconds, required
 
 _USAGE = {
     "promptTokens": "prompt_tokens",
@@ -64,8 +64,8 @@ def session_of(conversation: Conversation) -> records.Session:
         agent_id=conversation.agent_id or "",
         title=conversation.title or "",
         metadata=conversation.metadata or {},
-        created_at=moment(conversation.created_at, "created_at"),
-        last_activity_at=moment(conversation.last_activity, "last_activity"),
+        created_at=from_milliseconds(conversation.created_at, "created_at"),
+        last_activity_at=from_milliseconds(conversation.last_activity, "last_activity"),
     )
 
 
@@ -90,7 +90,7 @@ def message_of(message: ConversationMessage) -> records.Message:
         session_id=required(message.conversation_id, "conversation_id"),
         role=message.role,
         content=message.content,
-        created_at=moment(message.timestamp, "timestamp"),
+        created_at=from_milliseconds(message.timestamp, "timestamp"),
         model=message.model or "",
         usage=message.usage,
         tool_calls=message.tool_calls,

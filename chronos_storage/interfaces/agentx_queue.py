@@ -98,10 +98,10 @@ class Queue:
         return await self._queue.aget_cursor(consumer, topic)
 
     async def recover(self, topic: str, after: str | None = None, limit: int | None = 1000) -> list[QueueEntry]:
-        """The first entries behind a cursor, ascending; without one, from where the topic now begins.
+        """The first entries after a cursor, ascending; without one, from where the topic now begins.
 
         Raises:
-            CursorExpired: retention has removed entries behind the cursor.
+            CursorExpired: retention has removed entries after the cursor.
         """
         return [_entry(entry) for entry in await self._queue.arecover(topic, after, limit)]
 

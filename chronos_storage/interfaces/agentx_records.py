@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from .. import codec, records
 from ..exceptions import InvalidRecord
 from ..records import TokenUsage
-from .exchange import Exchanged, milliseconds, moment, required
+from .exchange import Exchanged, from_milliseconds, milliseconds, required
 
 _USAGE = {
     "inputTokens": "prompt_tokens",
@@ -124,8 +124,8 @@ def container_of(record: ContainerRecord) -> records.Container:
     return records.Container(
         id=required(record.container_id, "container_id"),
         config=record.config or {},
-        created_at=moment(record.created_at, "created_at"),
-        updated_at=moment(record.updated_at, "updated_at"),
+        created_at=from_milliseconds(record.created_at, "created_at"),
+        updated_at=from_milliseconds(record.updated_at, "updated_at"),
     )
 
 
@@ -152,8 +152,8 @@ def image_of(record: ImageRecord) -> records.Image:
         parent_image_id=record.parent_image_id or "",
         mcp_servers=record.mcp_servers or {},
         metadata=record.metadata or {},
-        created_at=moment(record.created_at, "created_at"),
-        updated_at=moment(record.updated_at, "updated_at"),
+        created_at=from_milliseconds(record.created_at, "created_at"),
+        updated_at=from_milliseconds(record.updated_at, "updated_at"),
     )
 
 
@@ -181,8 +181,8 @@ def session_of(record: SessionRecord) -> records.Session:
         id=required(record.session_id, "session_id"),
         image_id=record.image_id,
         container_id=record.container_id,
-        created_at=moment(record.created_at, "created_at"),
-        updated_at=moment(record.updated_at, "updated_at"),
+        created_at=from_milliseconds(record.created_at, "created_at"),
+        updated_at=from_milliseconds(record.updated_at, "updated_at"),
     )
 
 
@@ -224,7 +224,7 @@ def message_of(session_id: str, message: Message) -> records.Message:
         parent_id=message.parent_id or "",
         usage=message.usage,
         metadata=metadata,
-        created_at=moment(message.timestamp, "timestamp"),
+        created_at=from_milliseconds(message.timestamp, "timestamp"),
     )
 
 

@@ -17,18 +17,18 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 
 
-def milliseconds(moment: datetime | None) -> int | None:
+def milliseconds(timestamp: datetime | None) -> int | None:
     """Whole milliseconds since 1970, rounded down."""
-    return None if moment is None else (moment - _EPOCH) // MILLISECOND
+    return None if timestamp is None else (timestamp - _EPOCH) // MILLISECOND
 
 
-def moment(value: int | None, field: str) -> datetime | None:
+def from_milliseconds(value: int | None, field: str) -> datetime | None:
     """The time that is so many milliseconds after 1970."""
     if value is None:
         return None
     number = codec.integer(value, field, codec.MIN_INTEGER)
     try:
-        return codec.moment(_EPOCH + timedelta(milliseconds=number), field)
+        return codec.timestamp(_EPOCH + timedelta(milliseconds=number), field)
     except OverflowError:
         raise InvalidRecord(field, "must be milliseconds since 1970, of a time before the year 10000") from None
 

@@ -1,6 +1,6 @@
 """Ledger rows that come from a fixture: their numbers and hashes must fit.
 
-A fixture holds rows in any order: a dump has audit entries by their ids, and the heads behind the rows. So each chain
+A fixture holds rows in any order: a dump has audit entries by their ids, and the heads after the rows. So each chain
 that it touches is checked as a whole, by `loaddata` once all is there. A row that is deserialized in another way is
 checked at once, with all of its chain.
 """

@@ -52,7 +52,7 @@ def lock_sessions(using: str, ids: Iterable[str]) -> dict[str, Session]:
 def lock_heads(
     using: str, kind: Head.Kind, owners: Iterable[str], namespace: str = "", *, deleted_too: bool = False
 ) -> dict[str, Head]:
-    """The heads of these series by owner, locked behind their sessions, made where they are not there yet.
+    """The heads of these series by owner, locked after their sessions, made where they are not there yet.
 
     Raises:
         Refused: MISSING, a session (a chain of audit logs needs none), or unless `deleted_too`, DELETED.

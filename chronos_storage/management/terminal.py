@@ -74,7 +74,7 @@ def on_interrupt(stop: Callable[[], object]) -> Iterator[None]:
 
 @contextmanager
 def stoppable(progress: Progress, advice: str) -> Iterator[None]:
-    """Around a command's work: Ctrl-C ends it behind its current step, with a word of advice instead of a traceback."""
+    """Around a command's work: Ctrl-C ends it after its current step, with a word of advice instead of a traceback."""
     try:
         with on_interrupt(progress.stop):
             yield

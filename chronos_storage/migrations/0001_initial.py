@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("seq_num", models.BigIntegerField()),
                 ("hash", chronos_storage.fields.IdField(max_length=64)),
-                ("created_at", chronos_storage.fields.ExactMomentField()),
+                ("created_at", chronos_storage.fields.ExactTimestampField()),
                 ("id", chronos_storage.fields.IdField(primary_key=True, serialize=False)),
                 ("chain", chronos_storage.fields.IdField(max_length=263)),
                 ("session_id", chronos_storage.fields.IdField()),
@@ -50,8 +50,8 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", chronos_storage.fields.IdField(primary_key=True, serialize=False)),
                 ("config", chronos_storage.fields.JSONTextField(blank=True, default=dict)),
-                ("created_at", chronos_storage.fields.MomentField(default=django.utils.timezone.now)),
-                ("updated_at", chronos_storage.fields.MomentField(default=django.utils.timezone.now)),
+                ("created_at", chronos_storage.fields.TimestampField(default=django.utils.timezone.now)),
+                ("updated_at", chronos_storage.fields.TimestampField(default=django.utils.timezone.now)),
             ],
             options={
                 "db_table": "chronos_storage_container",
@@ -90,8 +90,8 @@ class Migration(migrations.Migration):
                 ("parent_image_id", chronos_storage.fields.IdField()),
                 ("mcp_servers", chronos_storage.fields.JSONTextField(blank=True, default=dict)),
                 ("metadata", chronos_storage.fields.MetadataField(blank=True, default=dict)),
-                ("created_at", chronos_storage.fields.MomentField(default=django.utils.timezone.now)),
-                ("updated_at", chronos_storage.fields.MomentField(default=django.utils.timezone.now)),
+                ("created_at", chronos_storage.fields.TimestampField(default=django.utils.timezone.now)),
+                ("updated_at", chronos_storage.fields.TimestampField(default=django.utils.timezone.now)),
             ],
             options={
                 "db_table": "chronos_storage_image",
@@ -113,9 +113,9 @@ class Migration(migrations.Migration):
                 ("kind", chronos_storage.fields.IdField()),
                 ("key", chronos_storage.fields.IdField()),
                 ("value", chronos_storage.fields.JSONTextField(blank=True, default=None)),
-                ("created_at", chronos_storage.fields.MomentField(default=django.utils.timezone.now)),
-                ("updated_at", chronos_storage.fields.MomentField(default=django.utils.timezone.now)),
-                ("expires_at", chronos_storage.fields.MomentField(blank=True, null=True)),
+                ("created_at", chronos_storage.fields.TimestampField(default=django.utils.timezone.now)),
+                ("updated_at", chronos_storage.fields.TimestampField(default=django.utils.timezone.now)),
+                ("expires_at", chronos_storage.fields.TimestampField(blank=True, null=True)),
             ],
             options={
                 "db_table": "chronos_storage_memory",
@@ -140,10 +140,10 @@ class Migration(migrations.Migration):
                 ("metadata", chronos_storage.fields.MetadataField(blank=True, default=dict)),
                 ("container_id", chronos_storage.fields.IdField()),
                 ("image_id", chronos_storage.fields.IdField()),
-                ("created_at", chronos_storage.fields.MomentField(default=django.utils.timezone.now)),
-                ("updated_at", chronos_storage.fields.MomentField(default=django.utils.timezone.now)),
-                ("last_activity_at", chronos_storage.fields.MomentField(default=django.utils.timezone.now)),
-                ("deleted_at", chronos_storage.fields.MomentField(blank=True, null=True)),
+                ("created_at", chronos_storage.fields.TimestampField(default=django.utils.timezone.now)),
+                ("updated_at", chronos_storage.fields.TimestampField(default=django.utils.timezone.now)),
+                ("last_activity_at", chronos_storage.fields.TimestampField(default=django.utils.timezone.now)),
+                ("deleted_at", chronos_storage.fields.TimestampField(blank=True, null=True)),
             ],
             options={
                 "db_table": "chronos_storage_session",
@@ -172,8 +172,8 @@ class Migration(migrations.Migration):
                 ("output", chronos_storage.fields.JSONTextField(blank=True, default=None)),
                 ("error", chronos_storage.fields.TextField(blank=True, default="")),
                 ("attributes", chronos_storage.fields.MetadataField(blank=True, default=dict)),
-                ("started_at", chronos_storage.fields.MomentField(default=django.utils.timezone.now)),
-                ("ended_at", chronos_storage.fields.MomentField(blank=True, null=True)),
+                ("started_at", chronos_storage.fields.TimestampField(default=django.utils.timezone.now)),
+                ("ended_at", chronos_storage.fields.TimestampField(blank=True, null=True)),
             ],
             options={
                 "db_table": "chronos_storage_trace",
@@ -200,7 +200,7 @@ class Migration(migrations.Migration):
                 ("cache_read_tokens", models.BigIntegerField(blank=True, null=True)),
                 ("cache_creation_tokens", models.BigIntegerField(blank=True, null=True)),
                 ("metadata", chronos_storage.fields.MetadataField(blank=True, default=dict)),
-                ("created_at", chronos_storage.fields.MomentField(default=django.utils.timezone.now)),
+                ("created_at", chronos_storage.fields.TimestampField(default=django.utils.timezone.now)),
                 (
                     "session",
                     models.ForeignKey(
@@ -225,7 +225,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("seq_num", models.BigIntegerField()),
                 ("hash", chronos_storage.fields.IdField(max_length=64)),
-                ("created_at", chronos_storage.fields.ExactMomentField()),
+                ("created_at", chronos_storage.fields.ExactTimestampField()),
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
                 ("event_id", chronos_storage.fields.IdField()),
                 ("type", chronos_storage.fields.IdField()),
@@ -264,7 +264,7 @@ class Migration(migrations.Migration):
                 ("seq_num", models.BigIntegerField()),
                 ("parent_id", chronos_storage.fields.IdField()),
                 ("metadata", chronos_storage.fields.MetadataField(blank=True, default=dict)),
-                ("created_at", chronos_storage.fields.MomentField(default=django.utils.timezone.now)),
+                ("created_at", chronos_storage.fields.TimestampField(default=django.utils.timezone.now)),
                 (
                     "session",
                     models.ForeignKey(

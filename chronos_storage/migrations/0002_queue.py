@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
                 ("topic", chronos_storage.fields.IdField(max_length=263)),
                 ("name", chronos_storage.fields.IdField()),
                 ("seq_num", models.BigIntegerField()),
-                ("seen_at", chronos_storage.fields.MomentField(default=django.utils.timezone.now)),
+                ("seen_at", chronos_storage.fields.TimestampField(default=django.utils.timezone.now)),
             ],
             options={
                 "db_table": "chronos_storage_consumer",
@@ -43,7 +43,7 @@ class Migration(migrations.Migration):
                 ("seq_num", models.BigIntegerField()),
                 ("event", chronos_storage.fields.JSONTextField(blank=True, default=None)),
                 ("user_id", chronos_storage.fields.IdField()),
-                ("created_at", chronos_storage.fields.MomentField(default=django.utils.timezone.now)),
+                ("created_at", chronos_storage.fields.TimestampField(default=django.utils.timezone.now)),
             ],
             options={
                 "verbose_name_plural": "queue entries",

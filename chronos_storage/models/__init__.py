@@ -1,4 +1,4 @@
-"""The tables: a model a record type, and the counters behind their numbers."""
+"""The tables: a model a record type, and the counters of their numbers."""
 
 from ..extras import require_app
 

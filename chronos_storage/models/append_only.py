@@ -12,7 +12,7 @@ from django.db.models import ProtectedError
 
 from ..compat import GuardedModel, GuardedQuerySet, for_writing, looking_at_few
 from ..exceptions import AppendOnlyError
-from ..fields import ExactMomentField, IdField
+from ..fields import ExactTimestampField, IdField
 from .permits import current_permit
 
 M = TypeVar("M", bound="LedgerModel")
@@ -103,7 +103,7 @@ class LedgerModel(GuardedModel, models.Model):
 
     seq_num: models.BigIntegerField[int, int] = models.BigIntegerField()
     hash: IdField = IdField(max_length=64)
-    created_at: models.DateTimeField[datetime, datetime] = ExactMomentField()
+    created_at: models.DateTimeField[datetime, datetime] = ExactTimestampField()
 
     objects: ClassVar[models.Manager[Self]] = LedgerQuerySet.as_manager()
 

@@ -7,7 +7,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..fields import IdField, JSONTextField, MetadataField, MomentField
+from ..fields import IdField, JSONTextField, MetadataField, TimestampField
 from ..text import name as shown
 from .sessions import Session
 
@@ -29,7 +29,7 @@ class Checkpoint(models.Model):
     seq_num: models.BigIntegerField[int, int] = models.BigIntegerField()
     parent_id: IdField = IdField()
     metadata: MetadataField = MetadataField()
-    created_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
+    created_at: models.DateTimeField[datetime, datetime] = TimestampField(default=timezone.now)
 
     class Meta:
         db_table = "chronos_storage_checkpoint"

@@ -7,7 +7,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..fields import IdField, JSONTextField, MetadataField, MomentField, TextField
+from ..fields import IdField, JSONTextField, MetadataField, TextField, TimestampField
 from ..text import name as shown
 
 
@@ -16,8 +16,8 @@ class Container(models.Model):
 
     id: IdField = IdField(primary_key=True)
     config: JSONTextField = JSONTextField(default=dict, blank=True)
-    created_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
-    updated_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
+    created_at: models.DateTimeField[datetime, datetime] = TimestampField(default=timezone.now)
+    updated_at: models.DateTimeField[datetime, datetime] = TimestampField(default=timezone.now)
 
     class Meta:
         db_table = "chronos_storage_container"
@@ -43,8 +43,8 @@ class Image(models.Model):
     parent_image_id: IdField = IdField()
     mcp_servers: JSONTextField = JSONTextField(default=dict, blank=True)
     metadata: MetadataField = MetadataField()
-    created_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
-    updated_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
+    created_at: models.DateTimeField[datetime, datetime] = TimestampField(default=timezone.now)
+    updated_at: models.DateTimeField[datetime, datetime] = TimestampField(default=timezone.now)
 
     class Meta:
         db_table = "chronos_storage_image"

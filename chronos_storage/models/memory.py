@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .. import records
-from ..fields import IdField, JSONTextField, MomentField
+from ..fields import IdField, JSONTextField, TimestampField
 from ..text import name as shown
 
 
@@ -31,9 +31,9 @@ class MemoryRecord(models.Model):
     kind: IdField = IdField()
     key: IdField = IdField()
     value: JSONTextField = JSONTextField(default=None, blank=True)
-    created_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
-    updated_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
-    expires_at: models.DateTimeField[datetime | None, datetime | None] = MomentField(null=True, blank=True)
+    created_at: models.DateTimeField[datetime, datetime] = TimestampField(default=timezone.now)
+    updated_at: models.DateTimeField[datetime, datetime] = TimestampField(default=timezone.now)
+    expires_at: models.DateTimeField[datetime | None, datetime | None] = TimestampField(null=True, blank=True)
 
     class Meta:
         db_table = "chronos_storage_memory"

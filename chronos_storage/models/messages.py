@@ -7,7 +7,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..fields import IdField, JSONTextField, MetadataField, MomentField
+from ..fields import IdField, JSONTextField, MetadataField, TimestampField
 from ..text import name as shown
 from .sessions import Session
 
@@ -39,7 +39,7 @@ class Message(models.Model):
         null=True, blank=True
     )
     metadata: MetadataField = MetadataField()
-    created_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
+    created_at: models.DateTimeField[datetime, datetime] = TimestampField(default=timezone.now)
 
     class Meta:
         db_table = "chronos_storage_message"

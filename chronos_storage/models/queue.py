@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .. import codec
-from ..fields import IdField, JSONTextField, MomentField
+from ..fields import IdField, JSONTextField, TimestampField
 from ..text import name as shown
 
 
@@ -40,7 +40,7 @@ class QueueEntry(models.Model):
     seq_num: models.BigIntegerField[int, int] = models.BigIntegerField()
     event: JSONTextField = JSONTextField(default=None, blank=True)
     user_id: IdField = IdField()
-    created_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
+    created_at: models.DateTimeField[datetime, datetime] = TimestampField(default=timezone.now)
     #: What a repeated publishing finds it by; NULL for what is part of a larger call, as the ledger's events are.
     key: IdField = IdField(null=True, default=None)  # type: ignore[misc]  # it gives None too
 
@@ -68,7 +68,7 @@ class Consumer(models.Model):
     topic: IdField = IdField(max_length=codec.MAX_TOPIC)
     name: IdField = IdField()
     seq_num: models.BigIntegerField[int, int] = models.BigIntegerField()
-    seen_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
+    seen_at: models.DateTimeField[datetime, datetime] = TimestampField(default=timezone.now)
 
     class Meta:
         db_table = "chronos_storage_consumer"

@@ -7,7 +7,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..fields import IdField, MetadataField, MomentField, TextField
+from ..fields import IdField, MetadataField, TextField, TimestampField
 from ..text import name as shown
 from .append_only import cascade_refused
 
@@ -35,10 +35,10 @@ class Session(models.Model):
     metadata: MetadataField = MetadataField()
     container_id: IdField = IdField()
     image_id: IdField = IdField()
-    created_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
-    updated_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
-    last_activity_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
-    deleted_at: models.DateTimeField[datetime | None, datetime | None] = MomentField(null=True, blank=True)
+    created_at: models.DateTimeField[datetime, datetime] = TimestampField(default=timezone.now)
+    updated_at: models.DateTimeField[datetime, datetime] = TimestampField(default=timezone.now)
+    last_activity_at: models.DateTimeField[datetime, datetime] = TimestampField(default=timezone.now)
+    deleted_at: models.DateTimeField[datetime | None, datetime | None] = TimestampField(null=True, blank=True)
 
     objects: ClassVar[models.Manager[Session]] = SessionQuerySet.as_manager()
 

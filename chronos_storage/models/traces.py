@@ -7,7 +7,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..fields import IdField, JSONTextField, MetadataField, MomentField, TextField
+from ..fields import IdField, JSONTextField, MetadataField, TextField, TimestampField
 from ..text import name as shown
 
 
@@ -23,8 +23,8 @@ class Trace(models.Model):
     output: JSONTextField = JSONTextField(default=None, blank=True)
     error: TextField = TextField(default="", blank=True)
     attributes: MetadataField = MetadataField()
-    started_at: models.DateTimeField[datetime, datetime] = MomentField(default=timezone.now)
-    ended_at: models.DateTimeField[datetime | None, datetime | None] = MomentField(null=True, blank=True)
+    started_at: models.DateTimeField[datetime, datetime] = TimestampField(default=timezone.now)
+    ended_at: models.DateTimeField[datetime | None, datetime | None] = TimestampField(null=True, blank=True)
 
     class Meta:
         db_table = "chronos_storage_trace"

@@ -82,7 +82,7 @@ class EventQueue(ABC):
 
     @abstractmethod
     def stream(self, topic: str, after: str | None = None) -> AsyncGenerator[QueueEntry, None]:
-        """The entries behind the cursor `after`, or all that are there, and then each new one as it is committed.
+        """The entries after the cursor `after`, or all that are there, and then each new one as it is committed.
 
         There is no gap and no repeat between the two; ``after=queue.last_cursor(topic)`` gives the new ones only.
         While it waits, and while its reader takes its time, it holds no database connection and at most a page of
@@ -94,10 +94,10 @@ class EventQueue(ABC):
 
     @abstractmethod
     def recover(self, topic: str, after: str | None = None, limit: int | None = 1000) -> list[QueueEntry]:
-        """The first entries behind the cursor `after`, ascending; without one, from where the topic now begins.
+        """The first entries after the cursor `after`, ascending; without one, from where the topic now begins.
 
         Raises:
-            CursorExpired: retention has removed entries behind the cursor.
+            CursorExpired: retention has removed entries after the cursor.
         """
 
     @async_variant(recover)

@@ -9,8 +9,8 @@ from typing import Any
 from ..models import Head
 from . import outbox
 from .handler import queue_handler
+from .notifiers import PollingNotifier, Wake
 from .readers import Readers
-from .waking import PollingWaker, Wake
 
 #: Seconds between two looks at the ledger, one for all sessions that are followed.
 _INTERVAL = 0.25
@@ -19,7 +19,7 @@ _INTERVAL = 0.25
 READERS = Readers()
 
 
-def hearing(using: str, session_ids: list[str], wake: Wake) -> AbstractContextManager[None]:
+def watching(using: str, session_ids: list[str], wake: Wake) -> AbstractContextManager[None]:
     """Within the block, have `wake` called when one of the sessions may have new events.
 
     Args:
@@ -30,15 +30,15 @@ def hearing(using: str, session_ids: list[str], wake: Wake) -> AbstractContextMa
         queue: Any = queue_handler.only
         if outbox.shares_transactions(queue, using):
             topics = [outbox.session_topic(session_id) for session_id in session_ids]
-            heard: AbstractContextManager[None] = queue.hearing(topics, wake)
+            heard: AbstractContextManager[None] = queue.watching(topics, wake)
             return heard
     return poller(using).waiting(session_ids, wake)
 
 
 @cache
-def poller(using: str) -> PollingWaker:
+def poller(using: str) -> PollingNotifier:
     """The one that looks at the ledger of a database alias, in this process."""
-    return PollingWaker(partial(_last_numbers, using), _INTERVAL)
+    return PollingNotifier(partial(_last_numbers, using), _INTERVAL)
 
 
 def _last_numbers(using: str, session_ids: list[str]) -> dict[str, int]:

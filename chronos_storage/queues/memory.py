@@ -33,14 +33,14 @@ class _Topic:
     base: int = 0
     entries: deque[NewEntry] = field(default_factory=deque)
     #: Those that have a key, by it.
-    keyed: dict[str, NewEntry] = field(default_factory=dict)
+    entries_by_key: dict[str, NewEntry] = field(default_factory=dict)
     #: How far each consumer has acknowledged, and when it was last heard of.
     consumers: dict[str, tuple[int, datetime]] = field(default_factory=dict)
 
-    def last_before(self, moment: datetime) -> int:
+    def last_before(self, timestamp: datetime) -> int:
         """The number of the last entry before the first that is not older."""
         for number, entry in enumerate(self.entries, self.base):
-            if entry.created_at and entry.created_at >= moment:
+            if entry.created_at and entry.created_at >= timestamp:
                 return number
         return self.last
 
@@ -49,7 +49,7 @@ class _Topic:
         count = max(0, through - self.base)
         for _ in range(count):
             if (key := self.entries.popleft().key) is not None:
-                del self.keyed[key]
+                del self.entries_by_key[key]
         self.base += count
         return count
 
@@ -119,9 +119,9 @@ class MemoryQueue(EventQueue):
         with self._topics.lock:
             kept = self._topics.named.setdefault(entry.topic, _Topic())
             if entry.key is not None:
-                if stored := kept.keyed.get(entry.key):
+                if stored := kept.entries_by_key.get(entry.key):
                     return cursor_of_repeat(entry, stored)
-                kept.keyed[entry.key] = entry
+                kept.entries_by_key[entry.key] = entry
             kept.last += 1
             entry.cursor, entry.created_at = cursor_of(kept.last), records.now()
             kept.entries.append(entry)
@@ -170,11 +170,11 @@ class MemoryQueue(EventQueue):
             self._streams.discard(wake)
 
     def _page(self, topic: str, after: int | None) -> tuple[list[QueueEntry], int]:
-        """The next entries, and the number to go on behind."""
+        """The next entries, and the number to go on after."""
         with self._topics.lock:
             page = self._entries_after(topic, after, _PAGE)
-            behind = self._topics.get(topic).last if after is None else after
-        return page, number_of(page[-1].cursor, "cursor") if page else behind
+            last = self._topics.get(topic).last if after is None else after
+        return page, number_of(page[-1].cursor, "cursor") if page else last
 
     def subscribe(self, topic: str, handler: Handler) -> Callable[[], None]:
         topic = topic_name(topic)

@@ -29,10 +29,10 @@ from . import entries
 from .base import RETENTION, EventQueue, Handler, age_of
 from .cursors import cursor_of, number_of
 from .entries import ENTRIES, NewEntry, named
+from .notifiers import Wake, notifier_for
 from .readers import Readers
 from .retention import Retention
 from .subscriptions import DELAY, FAILURES, Subscription
-from .waking import Wake, waker_for
 
 logger = logging.getLogger("chronos_storage.queue")
 
@@ -63,7 +63,7 @@ class OrmQueue(EventQueue, PerProcess):
         known_alias(listen_using or self.alias)
         if poll_interval <= 0:
             raise ConfigurationError(f"POLL_INTERVAL must be a number of seconds above 0, not {poll_interval!r}")
-        self._waker = waker_for(
+        self._notifier = notifier_for(
             self.alias,
             self._last_numbers,
             poll_interval=poll_interval,
@@ -100,12 +100,12 @@ class OrmQueue(EventQueue, PerProcess):
 
     def append(self, new: Sequence[NewEntry]) -> None:
         """Store checked entries, all or none, give them their cursors, and have those who wait for them woken."""
-        if len(new) == 1 and self._waker.channel:
-            entries.append_one(self.alias, new[0], self._waker.channel)
+        if len(new) == 1 and self._notifier.channel:
+            entries.append_one(self.alias, new[0], self._notifier.channel)
             return
         with transaction.atomic(using=self.alias):
             entries.append(self.alias, new)
-            self._waker.announce(self.alias, {entry.topic for entry in new})
+            self._notifier.announce(self.alias, {entry.topic for entry in new})
 
     # Reading
 
@@ -133,7 +133,7 @@ class OrmQueue(EventQueue, PerProcess):
         return rows if after is None else rows.filter(seq_num__gt=after)
 
     def _require_kept(self, topic: str, after: int | None, found: list[QueueEntry]) -> None:
-        """Raise an error where entries that came behind the number are missing, or it is none of the topic's."""
+        """Raise an error where entries that came after the number are missing, or it is none of the topic's."""
         if after is not None and not (found and found[0].cursor == cursor_of(after + 1)):
             # Numbers have no gap: nothing is there yet, or not any more. To be asked second, as it only ever grows.
             last, base = self._head(topic)
@@ -163,7 +163,7 @@ class OrmQueue(EventQueue, PerProcess):
 
     async def _stream(self, topic: str, after: int | None) -> AsyncGenerator[QueueEntry, None]:
         era, news, has_read = self._era, asyncio.Event(), False
-        with self._waker.waiting([topic], partial(asyncio.get_running_loop().call_soon_threadsafe, news.set)):
+        with self._notifier.waiting([topic], partial(asyncio.get_running_loop().call_soon_threadsafe, news.set)):
             while self._era is era:
                 news.clear()
                 # Not Django's own threads: each request has one of its own under ASGI, and so a connection.
@@ -188,15 +188,15 @@ class OrmQueue(EventQueue, PerProcess):
 
     @retried
     def _page(self, topic: str, after: int | None) -> tuple[list[QueueEntry], int]:
-        """The next entries, and the number to go on behind."""
+        """The next entries, and the number to go on after."""
         page = self._entries_after(topic, after, _PAGE)
         if page:
             return page, number_of(page[-1].cursor, "cursor")
         return page, self._head(topic)[1] if after is None else after
 
-    def hearing(self, topics: list[str], wake: Wake) -> AbstractContextManager[None]:
+    def watching(self, topics: list[str], wake: Wake) -> AbstractContextManager[None]:
         """Within the block, have `wake` called, in any thread, when there may be something new on one of the topics."""
-        return self._waker.waiting([*map(entries.topic_name, topics)], wake)
+        return self._notifier.waiting([*map(entries.topic_name, topics)], wake)
 
     def subscribe(self, topic: str, handler: Handler) -> Callable[[], None]:
         topic = entries.topic_name(topic)
@@ -210,7 +210,7 @@ class OrmQueue(EventQueue, PerProcess):
         last, _ = self._readers.submit(partial(self._head, topic)).result()
         subscription = Subscription(topic, handler, read, last)
         self._subscriptions.add(subscription)
-        subscription.start(self._waker)
+        subscription.start(self._notifier)
 
         def unsubscribe() -> None:
             self._subscriptions.discard(subscription)
@@ -268,7 +268,7 @@ class OrmQueue(EventQueue, PerProcess):
         subscriptions, self._subscriptions = self._subscriptions, set()
         for subscription in subscriptions:
             subscription.stop()
-        self._waker.close()
+        self._notifier.close()
         self._readers.close()
         connection = connections[self.alias]
         if not in_transaction(connection):

@@ -56,11 +56,11 @@ class Retention:
             through = max(acknowledged, self._last_before(topic, self._held_since))
         return through
 
-    def _last_before(self, topic: str, moment: datetime) -> int:
+    def _last_before(self, topic: str, timestamp: datetime) -> int:
         """The number of the last entry before the first that is not older."""
         # Asked first, so that what is published meanwhile has a higher number.
         last = Topic.objects.using(self.alias).values_list("seq_num", flat=True).get(name=topic)
-        kept = QueueEntry.objects.using(self.alias).filter(topic=topic, created_at__gte=moment)
+        kept = QueueEntry.objects.using(self.alias).filter(topic=topic, created_at__gte=timestamp)
         first = kept.order_by("seq_num").values_list("seq_num", flat=True).first()
         return last if first is None else first - 1
 

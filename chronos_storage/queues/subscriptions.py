@@ -13,7 +13,7 @@ from django.db import Error, close_old_connections
 from ..exceptions import ConfigurationError, CursorExpired, InvalidRecord, RetryTransaction, StoreFailure
 from ..records import QueueEntry
 from .base import Handler
-from .waking import Wake
+from .notifiers import Wake
 
 logger = logging.getLogger("chronos_storage.queue")
 
@@ -22,19 +22,19 @@ FAILURES = (Error, RetryTransaction, StoreFailure, ConfigurationError)
 #: Seconds before it is asked again.
 DELAY = 1.0
 
-#: Gives the entries behind a number, or None behind nothing, and the number to go on behind.
+#: Gives the entries after a number, or None after nothing, and the number to go on after.
 Read = Callable[[int | None], tuple[list[QueueEntry], int]]
 
 
 class Waiting(Protocol):
-    """What wakes a subscription, such as a `Waker`."""
+    """What wakes a subscription, such as a `Notifier`."""
 
     def waiting(self, topics: list[str], wake: Wake) -> AbstractContextManager[None]:
         """Within the block, have `wake` called when there may be something new on one of the topics."""
 
 
 class Subscription:
-    """Calls a handler with each entry of a topic behind the number `after`."""
+    """Calls a handler with each entry of a topic after the number `after`."""
 
     def __init__(self, topic: str, handler: Handler, read: Read, after: int) -> None:
         self._topic, self._handler, self._read, self._after = topic, handler, read, after
@@ -42,10 +42,10 @@ class Subscription:
         self._over = False
         self._thread: threading.Thread | None = None
 
-    def start(self, waker: Waiting) -> None:
+    def start(self, notifier: Waiting) -> None:
         """Begin, in a new thread."""
         self._thread = threading.Thread(
-            target=self._run, args=[waker], name=f"chronos-queue-subscription {self._topic}", daemon=True
+            target=self._run, args=[notifier], name=f"chronos-queue-subscription {self._topic}", daemon=True
         )
         self._thread.start()
 
@@ -56,9 +56,9 @@ class Subscription:
         if self._thread and self._thread is not threading.current_thread():
             self._thread.join()
 
-    def _run(self, waker: Waiting) -> None:
+    def _run(self, notifier: Waiting) -> None:
         after: int | None = self._after
-        with waker.waiting([self._topic], self._news.set):
+        with notifier.waiting([self._topic], self._news.set):
             while not self._over:
                 self._news.clear()
                 try:

@@ -27,9 +27,9 @@ def status_class(status: str) -> str:
 
 
 @register.filter
-def clock(moment: datetime) -> str:
+def clock(timestamp: datetime) -> str:
     """A time to the millisecond, in the current time zone."""
-    local = localtime(moment)
+    local = localtime(timestamp)
     return f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03}"
 
 

@@ -100,7 +100,7 @@ def _distance(using: str, metric: str, dimension: int | None) -> str:
 
 
 def of(shape: Shape, ending: str = "") -> list[PostgresIndex]:
-    """A collection's indexes, and how each is built, with this behind their names."""
+    """A collection's indexes, and how each is built, with this appended to their names."""
     name, on_it = f"chronos_vectors_{shape.id}", Q(collection_id=shape.id)
     operators = OpClass(_of_dimension(F("vector"), shape.dimension), f"{shape.kind}_{_DISTANCES[shape.metric][1]}")
     return [

@@ -95,7 +95,7 @@ def read(using: str, collection_id: int, dimension: int) -> Iterator[Block]:
     at_once = max(1, _BLOCK_BYTES // (4 * dimension))
     while True:
         with connections[using].cursor() as cursor:
-            # The empty string is no id, so that every row is behind it.
+            # The empty string is no id, so that every row is after it.
             cursor.execute(_PAGE, [collection_id, last, at_once])
             rows = cursor.fetchall()
         if rows:

@@ -4,7 +4,7 @@ A single vector is written by pgvector's package. Many at once, written as an ar
 ``python -m benchmarks vectors`` shows what that gains over one by one.
 
 A vector is its dimension and a zero as 16-bit integers, then float32, all big-endian (pgvector, ``vector_send``); an
-array has a header of its dimensions and element type, then each element behind its length (``array_send``).
+array has a header of its dimensions and element type, then each element after its length (``array_send``).
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ def answer_questions(stop: Event, *, again: bool) -> str:
         say(f"Session {session.id}: all {len(QUESTIONS)} questions are answered. --again asks them in a new one.")
         return session.id
     last = storage.get_latest_checkpoint(session.id)
-    say(f"Session {session.id} goes on behind step {last.id}." if last else f"Session {session.id} begins.")
+    say(f"Session {session.id} goes on after step {last.id}." if last else f"Session {session.id} begins.")
     Agent(storage, session, stop, say).run()
     say(
         f"Session {session.id} is completed: {storage.count_messages(session.id)} messages, "

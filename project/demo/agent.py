@@ -1,7 +1,7 @@
 """An agent that answers questions by calling tools, and keeps every step it takes.
 
 It is a graph of three nodes: ``ask`` takes the next question, ``decide`` picks a tool call or gives the answer, ``act``
-makes the call. A checkpoint behind each step holds all the agent needs to go on from there, in another process too.
+makes the call. A checkpoint after each step holds all the agent needs to go on from there, in another process too.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class Agent:
         self.storage.put_memory(replace(last, expires_at=records.now() + timedelta(days=1)))
 
     def _keep(self, state: State, message: Message, **changes: Any) -> State:
-        """Store a step's message, its event and the checkpoint behind it, all or none; returns the state after it.
+        """Store a step's message, its event and the checkpoint after it, all or none; returns the state after it.
 
         All three have the step's name for an id: written again, they are found stored, and nothing doubles.
         """

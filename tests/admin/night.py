@@ -69,9 +69,9 @@ def _others(storage: Storage, count: int) -> None:
     today = now().replace(hour=1, minute=0, second=0, microsecond=0)
     agents = ("support", "billing", "search")
     for number in range(count):
-        moment = today - timedelta(days=number % 12, minutes=number)
+        timestamp = today - timedelta(days=number % 12, minutes=number)
         id = f"session-{number:03}"
-        mine: dict[str, Any] = {"session_id": id, "created_at": moment}
+        mine: dict[str, Any] = {"session_id": id, "created_at": timestamp}
         storage.create_session(
             Session(
                 id=id,
@@ -79,7 +79,7 @@ def _others(storage: Storage, count: int) -> None:
                 user_id=f"user-{number % 7}@example.org",
                 title=f"Conversation {number}",
                 status=("completed", "completed", "active", "failed")[number % 4],
-                created_at=moment,
+                created_at=timestamp,
             )
         )
         usage = TokenUsage(prompt_tokens=900 + 40 * number, completion_tokens=120 + number)

@@ -13,17 +13,17 @@ NEXT = datetime(2026, 3, 15, tzinfo=UTC)
 
 
 def test_figures_are_per_day_and_agent(site, viewer) -> None:
-    for id, agent, moment in (
+    for id, agent, timestamp in (
         ("a", "one", DAY),
         ("b", "two", NEXT),
         ("c", "one", NEXT),
         ("old", "one", DAY.replace(day=1)),
     ):
-        site.create_session(Session(id=id, agent_id=agent, created_at=moment))
-        site.append_events([Event(session_id=id, created_at=moment), Event(session_id=id, created_at=moment)])
+        site.create_session(Session(id=id, agent_id=agent, created_at=timestamp))
+        site.append_events([Event(session_id=id, created_at=timestamp), Event(session_id=id, created_at=timestamp)])
         usage = TokenUsage(prompt_tokens=5, completion_tokens=2)
-        site.add_message(Message(session_id=id, role="assistant", content="x", usage=usage, created_at=moment))
-        site.add_message(Message(session_id=id, role="error", content="x", created_at=moment))
+        site.add_message(Message(session_id=id, role="assistant", content="x", usage=usage, created_at=timestamp))
+        site.add_message(Message(session_id=id, role="error", content="x", created_at=timestamp))
     site.insert_trace(Trace(session_id="a", error="broken", started_at=DAY))
     site.insert_trace(Trace(session_id="nowhere", error="broken", started_at=NEXT))
     context = viewer.get(url("session", "overview"), {"since": "2026-03-14", "until": "2026-03-15"}).context

@@ -48,7 +48,7 @@ def test_all_kinds_stand_in_one_timeline(site, viewer) -> None:
     a_night(site, 0)
     items = viewer.get(url("session", "change", BAD)).context["items"]
     assert {item.kind for item in items} == {"message", "event", "span", "checkpoint", "audit"}
-    assert [item.moment for item in items] == sorted(item.moment for item in items)
+    assert [item.timestamp for item in items] == sorted(item.timestamp for item in items)
     assert len(items) == 32
     items = viewer.get(url("session", "change", BAD), {"kind": ["span", "event"]}).context["items"]
     assert {item.kind for item in items} == {"span", "event"}

@@ -78,8 +78,8 @@ def test_where_clocks_agree_it_is_the_order_of_time(site, alias) -> None:
         site.add_message(Message(session_id="s", role="user", content="x", created_at=at(3 * number)))
         site.insert_trace(Trace(session_id="s", started_at=at(5 * number)))
     items = [item for page in forward(Timeline(alias, "s", STREAMS)) for item in page.items]
-    assert [item.moment for item in items] == sorted(item.moment for item in items)
-    same = [item.kind for item in items if item.moment == at(30)]
+    assert [item.timestamp for item in items] == sorted(item.timestamp for item in items)
+    same = [item.kind for item in items if item.timestamp == at(30)]
     assert same == ["message", "event", "span"]
 
 

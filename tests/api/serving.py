@@ -130,8 +130,8 @@ class Network:
         happened: how often something happened.
     """
 
-    def __init__(self, behind: int, thresholds: list[int], happens: Callable[[], None]) -> None:
-        self._behind = behind
+    def __init__(self, after: int, thresholds: list[int], happens: Callable[[], None]) -> None:
+        self._behind = after
         self._thresholds = sorted(thresholds)
         self._happens = happens
         self._passed = 0
@@ -185,9 +185,9 @@ class Network:
 
 
 @contextmanager
-def network(behind: int, thresholds: list[int], happens: Callable[[], None] = lambda: None) -> Iterator[Network]:
+def network(after: int, thresholds: list[int], happens: Callable[[], None] = lambda: None) -> Iterator[Network]:
     """A `Network` that cuts the connection through which the bytes passed, for as long as the block lasts."""
-    made = Network(behind, thresholds, happens)
+    made = Network(after, thresholds, happens)
     try:
         yield made
     finally:

@@ -126,8 +126,8 @@ def test_messages_by_role_kind_time_and_text(ada: Api, site: Storage) -> None:
 def test_events_by_type_and_time_and_spans_by_kind_and_failure(ada: Api, site: Storage) -> None:
     site.create_session(Session(id="s", user_id=ada.user_id))
     for number, kind in enumerate(("t", "a,b", "t", "u")):
-        moment = START + timedelta(hours=number)
-        site.append_event(Event(id=f"e{number}", session_id="s", type=kind, created_at=moment))
+        timestamp = START + timedelta(hours=number)
+        site.append_event(Event(id=f"e{number}", session_id="s", type=kind, created_at=timestamp))
         error = "no" if number % 2 else ""
         site.insert_trace(Trace(id=f"t{number}", session_id="s", kind=kind, error=error))
     for path, wanted in (

@@ -47,10 +47,10 @@ def pages(asker: Api, path: str, link: str = "next") -> Iterator[list[str]]:
 )
 def test_pages_go_through_a_list_and_back(path: str, count: int, ada: Api, site: Storage) -> None:
     for number in range(count):
-        moment = START + timedelta(hours=number // 3)  # several share a time
-        site.create_session(Session(id=f"s{number}", user_id=ada.user_id, created_at=moment))
+        timestamp = START + timedelta(hours=number // 3)  # several share a time
+        site.create_session(Session(id=f"s{number}", user_id=ada.user_id, created_at=timestamp))
         site.put_memory(MemoryRecord(id=f"y{number}", user_id=ada.user_id, key=f"{number}"))
-        site.append_audit_log(AuditLog(id=f"a{number}", user_id=ada.user_id, created_at=moment))
+        site.append_audit_log(AuditLog(id=f"a{number}", user_id=ada.user_id, created_at=timestamp))
     [all_at_once] = pages(ada, path)
     assert len(all_at_once) == count
     sized = f"{path}{'&' if '?' in path else '?'}page_size=3"
@@ -71,8 +71,8 @@ def test_a_page_stays_where_it_is_while_others_write(ada: Api, site: Storage) ->
     site.append_events([Event(id=f"e{number}", session_id="s") for number in range(4)])
     page = ada.get("sessions/s/events?order=desc&page_size=2")
     site.append_events([Event(id=f"n{number}", session_id="s") for number in range(4)])
-    behind = ada.get(page["next"].partition("/api/")[2])
-    assert [each["id"] for each in behind["results"]] == ["e1", "e0"]
+    after = ada.get(page["next"].partition("/api/")[2])
+    assert [each["id"] for each in after["results"]] == ["e1", "e0"]
 
 
 def test_what_is_no_cursor_or_page_size_is_refused(ada: Api, site: Storage) -> None:

@@ -154,8 +154,8 @@ def test_usage_of_a_period(ada: Api, bob: Api, staff: Api, site: Storage) -> Non
     for number, (agent_id, user_id) in enumerate((("a", ada.user_id), ("b", ada.user_id), ("a", bob.user_id))):
         site.create_session(Session(id=f"s{number}", agent_id=agent_id, user_id=user_id))
         for day in range(2):
-            usage, moment = TokenUsage(prompt_tokens=10 ** (2 * number + day)), START + timedelta(days=day)
-            site.add_message(Message(session_id=f"s{number}", role="user", usage=usage, created_at=moment))
+            usage, timestamp = TokenUsage(prompt_tokens=10 ** (2 * number + day)), START + timedelta(days=day)
+            site.add_message(Message(session_id=f"s{number}", role="user", usage=usage, created_at=timestamp))
 
     def used(asker: Api, query: str = "") -> int:
         total: int = asker.get(f"usage{query}")["total_tokens"]

@@ -57,7 +57,7 @@ def test_the_address_is_not_what_the_client_says(ada: Api, thrice: None, setting
         from_("198.51.100.3", "wrong", f"203.0.113.{number}").get("sessions", 401)
     from_("198.51.100.3", "wrong", "203.0.113.9").get("sessions", 429)
 
-    # but behind as many proxies as the project says, what the outermost of them saw
+    # but after as many proxies as the project says, what the outermost of them saw
     settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "NUM_PROXIES": 1}
     for number in range(3):
         from_("198.51.100.3", "wrong", f"{number}, 203.0.113.10").get("sessions", 401)

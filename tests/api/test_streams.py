@@ -112,7 +112,7 @@ def append(storage: Storage, *types: str, **more: Any) -> None:
 
 @pytest.fixture
 def published(alias: str) -> bool:
-    """Whether the ledger's events are published on the queue, whose waker then tells of them; else it is polled."""
+    """Whether the ledger's events are published on the queue, whose notifier then tells of them; else it is polled."""
     return alias == "postgres"
 
 

@@ -59,7 +59,7 @@ def _place(name: str, settings_module: str) -> Any:
     return pytest.param((name, settings_module), id=name, marks=marks)
 
 
-#: There the events are published on the queue, whose waker tells of them.
+#: There the events are published on the queue, whose notifier tells of them.
 PUBLISHED = _place("postgres", "project.settings")
 #: There the ledger is looked at again and again.
 POLLED = _place("sqlite", "tests.api.unpublished")
@@ -84,7 +84,7 @@ def messages(block: str) -> dict[str, str]:
 
 
 def follow(port: int, site: Site, path: str, count: int) -> Received:
-    """Read so many events, again and again, from behind the last one."""
+    """Read so many events, again and again, from after the last one."""
     received: Received = []
     last = ""
     until = time.monotonic() + SECONDS

@@ -22,7 +22,7 @@ class StubbornDriver(Driver):
 
     def read(self, keys: Iterable[Key]) -> dict[Key, Document]:
         found = {}
-        for key in keys:  # each at another moment
+        for key in keys:  # each at another timestamp
             with self._lock:
                 if key in self._documents:
                     found[key] = self._documents[key]

@@ -754,17 +754,17 @@ def test_errors_of_the_storage_leave_the_host_s_transaction_usable(storage_commi
 @pytest.mark.usefixtures("unblocked")
 @pytest.mark.parametrize("time_zone", ["Asia/Tokyo", "America/St_Johns", "UTC"])
 def test_times_are_utc_whatever_the_database_keeps(tmp_path: Path, time_zone: str) -> None:
-    moment = datetime(2026, 7, 1, 23, 59, 59, 999999, tzinfo=UTC)
+    timestamp = datetime(2026, 7, 1, 23, 59, 59, 999999, tzinfo=UTC)
     with closing(connect(str(tmp_path / "agent.db"), migrate=True, time_zone=time_zone)) as store:
-        store.create_session(Session(id="s", created_at=moment))
-        store.append_events([Event(session_id="s", created_at=moment + timedelta(hours=n)) for n in range(30)])
-        store.append_audit_log(AuditLog(session_id="s", created_at=moment))
-        store.put_memory(MemoryRecord(agent_id="a", key="k", expires_at=moment + timedelta(days=9999)))
+        store.create_session(Session(id="s", created_at=timestamp))
+        store.append_events([Event(session_id="s", created_at=timestamp + timedelta(hours=n)) for n in range(30)])
+        store.append_audit_log(AuditLog(session_id="s", created_at=timestamp))
+        store.put_memory(MemoryRecord(agent_id="a", key="k", expires_at=timestamp + timedelta(days=9999)))
         times = [event.created_at for event in store.list_events("s")]
-        assert times == [moment + timedelta(hours=n) for n in range(30)]
+        assert times == [timestamp + timedelta(hours=n) for n in range(30)]
         assert {time.tzinfo for time in times} == {UTC}
         assert store.get_session("s").created_at.tzinfo is UTC
-        assert store.get_memory("a", "k").expires_at == moment + timedelta(days=9999)
-        assert [log.created_at for log in store.list_audit_logs(since=moment, until=moment)] == [moment]
+        assert store.get_memory("a", "k").expires_at == timestamp + timedelta(days=9999)
+        assert [log.created_at for log in store.list_audit_logs(since=timestamp, until=timestamp)] == [timestamp]
         assert store.verify_events("s").intact
         assert store.verify_audit_logs("s").intact

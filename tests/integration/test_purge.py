@@ -1,4 +1,4 @@
-"""The one way to remove ledger rows: what it removes, what it refuses, what it leaves behind, and when it ends."""
+"""The one way to remove ledger rows: what it removes, what it refuses, what it leaves after, and when it ends."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_inside_the_block_raw_sql_and_changes_are_refused_too(filled: Storage, p
     assert ledger_rows(filled) == before
 
 
-# What it leaves behind
+# What it leaves after
 
 
 def test_the_audit_entry_says_what_went_and_why(filled: Storage) -> None:

@@ -113,7 +113,7 @@ def event_tampering() -> dict[str, tuple[list[str], int]]:
             ],
             ROWS - 1,
         ),
-        "inserted behind the last": ([copy_row(Event, f"{s} AND seq_num = 2", seq_num="6", event_id="'new'")], 6),
+        "inserted after the last": ([copy_row(Event, f"{s} AND seq_num = 2", seq_num="6", event_id="'new'")], 6),
         "inserted before the first": ([copy_row(Event, f"{s} AND seq_num = 2", seq_num="0", event_id="'new'")], 0),
         "inserted in the middle": (
             [
@@ -189,7 +189,7 @@ def test_an_insert_that_the_triggers_let_through_is_found(storage, alias, comman
     found = command("chronos_verify", session="s")
     assert (found.status, found.stdout.splitlines()[0]) == (
         1,
-        "events of 's': number 6 was inserted behind the last, 5",
+        "events of 's': number 6 was inserted after the last, 5",
     )
 
 
@@ -289,7 +289,7 @@ def test_wrong_options_are_refused(command, options: dict[str, str], problem: st
 def test_a_name_of_control_codes_stays_on_its_line(odd, alias, command) -> None:
     run_sql(alias, copy_row(Event, "seq_num = 1", seq_num="2", event_id="'new'"))
     ran = command("chronos_verify")
-    assert ran.stdout.splitlines()[0] == "events of 'gone\\n\\x1b[2J': number 2 was inserted behind the last, 1"
+    assert ran.stdout.splitlines()[0] == "events of 'gone\\n\\x1b[2J': number 2 was inserted after the last, 1"
 
 
 def test_a_purged_chain_is_intact_from_where_it_begins(storage, command, fill) -> None:

@@ -410,8 +410,8 @@ async def test_an_id_of_several_conversations_is_the_newest_s(store: Storage) ->
     async with adapter_over(store) as storage:
         for id, timestamp in (("a", NOW + 1), ("b", NOW + 2), ("c", NOW)):
             await storage.create_conversation(Conversation(id=id, user_id="u"))
-            moment = datetime.fromtimestamp(timestamp / 1000, UTC)
-            await store.aadd_message(Message(id="m", session_id=id, role="user", content=id, created_at=moment))
+            time = datetime.fromtimestamp(timestamp / 1000, UTC)
+            await store.aadd_message(Message(id="m", session_id=id, role="user", content=id, created_at=time))
         repeated = ConversationMessage(id="m", conversation_id="c", role="user", content="c", timestamp=NOW)
         assert await storage.store_message(repeated) == repeated
         for newest in ("b", "a", "c"):

@@ -217,7 +217,7 @@ async def test_a_day_is_kept_and_two_at_most(store_committed: Storage, monkeypat
         clock.move(minutes=2)
         assert await queue.cleanup() == 1
         cursors = await publish(queue, 2, first=1)
-        for _ in range(3):  # alive, but behind
+        for _ in range(3):  # alive, but after
             await queue.ack(NAME, TOPIC, cursors[0])
             clock.move(hours=15, minutes=59)
         assert await queue.cleanup() == 1

@@ -111,8 +111,8 @@ def test_a_deleted_session_is_hidden_and_its_events_readable(service: Service, s
 @pytest.mark.parametrize("everything", [0, -1])
 def test_sessions_are_listed_newest_first(service: Service, everything: int) -> None:
     for number in range(120):
-        moment = NOW + timedelta(seconds=number)
-        service.create_session(Session(id=f"{number:03}", user_id=("ada", "eve")[number % 2], created_at=moment))
+        timestamp = NOW + timedelta(seconds=number)
+        service.create_session(Session(id=f"{number:03}", user_id=("ada", "eve")[number % 2], created_at=timestamp))
     assert ids(service.list_sessions("ada", 3, 1)) == ["116", "114", "112"]
     assert len(service.list_sessions("ada", everything, everything)) == 60
     assert len(service.list_sessions("", everything, 0)) == 120

@@ -12,7 +12,7 @@ from chronos_storage import models
 from chronos_storage.queues.orm import OrmQueue
 from chronos_storage.testing.queues.helpers import PATIENCE, Collector, events, publish, take
 
-from .test_waking import elsewhere
+from .test_notifiers import elsewhere
 
 
 @pytest.mark.parametrize("alias", [pytest.param("default", marks=pytest.mark.django_db(databases=["default"]))])

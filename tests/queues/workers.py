@@ -2,7 +2,7 @@
 
 Called as ``python -m tests.queues.workers ALIAS FOLDER ROLE…``: a role is ``publish:NAME:COUNT`` or ``consume:NAME``.
 Prints the processes' ids. Each has a file of its own in the folder, a line an entry, which begins with its cursor. A
-consumer goes on behind the last whole line of its file, and ends at the event "end".
+consumer goes on after the last whole line of its file, and ends at the event "end".
 """
 
 from __future__ import annotations

@@ -236,18 +236,18 @@ class TestInteger:
         assert refused(codec.integer, wrong) == "payload"
 
 
-class TestMoment:
+class TestTimestamp:
     offsets = st.timedeltas(timedelta(hours=-23, minutes=-59), timedelta(hours=23, minutes=59)).map(timezone)
 
     @given(st.datetimes(datetime(1000, 1, 3), datetime(9999, 12, 29), timezones=offsets))
     def test_any_zone_becomes_the_same_instant_in_utc(self, value):
-        kept = codec.moment(value, "payload")
+        kept = codec.timestamp(value, "payload")
         assert kept == value
         assert kept.tzinfo is UTC
 
     @pytest.mark.parametrize("edge", [datetime(1000, 1, 1, tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
     def test_the_edges_are_kept(self, edge):
-        assert codec.moment(edge, "payload") == edge
+        assert codec.timestamp(edge, "payload") == edge
 
     @pytest.mark.parametrize(
         "wrong",
@@ -264,4 +264,4 @@ class TestMoment:
         ids=repr,
     )
     def test_refused(self, wrong):
-        assert refused(codec.moment, wrong) == "payload"
+        assert refused(codec.timestamp, wrong) == "payload"

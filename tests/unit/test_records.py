@@ -35,7 +35,7 @@ def of_type(*defaults):
     ]
 
 
-def moments():
+def timestamps():
     return [pytest.param(kind, name, id=f"{kind}.{name}") for kind, name in FIELDS if name.endswith("_at")]
 
 
@@ -63,13 +63,13 @@ class TestCleaned:
         assert getattr(longest.cleaned(), name) == "é" * limit
         assert refused(dataclasses.replace(longest, **{name: "é" * (limit + 1)})) == name
 
-    @pytest.mark.parametrize(("kind", "name"), moments())
+    @pytest.mark.parametrize(("kind", "name"), timestamps())
     def test_a_time_that_is_not_an_aware_datetime_is_refused_by_name(self, kind, name):
         for wrong in (datetime(2026, 1, 1), MOMENT.isoformat(), MOMENT.date(), 0):
             with case(wrong):
                 assert refused(dataclasses.replace(sample(kind), **{name: wrong})) == name
 
-    @pytest.mark.parametrize(("kind", "name"), moments())
+    @pytest.mark.parametrize(("kind", "name"), timestamps())
     def test_a_time_of_another_zone_becomes_utc(self, kind, name):
         elsewhere = MOMENT.astimezone(timezone(timedelta(hours=-7)))
         kept = getattr(dataclasses.replace(sample(kind), **{name: elsewhere}).cleaned(), name)
@@ -123,7 +123,7 @@ class TestComplete:
             elif field.name in ("deleted_at", "expires_at", "ended_at"):
                 assert value is None
 
-    @pytest.mark.parametrize(("kind", "name"), moments())
+    @pytest.mark.parametrize(("kind", "name"), timestamps())
     def test_what_was_given_stays(self, kind, name):
         record = dataclasses.replace(sample(kind), id="given", **{name: MOMENT})
         record.complete()

@@ -12,9 +12,9 @@ from ... import records
 from ...exceptions import NotSupported, RetryTransaction
 from ...transactions import attempts
 from ..base import Backend
-from .bodies import decode
 from .driver import Document, Driver, Key
-from .work import Base, Conflict, Head, Work, base_key, base_of, head_key, head_of
+from .serialization import decode
+from .unit_of_work import Base, Conflict, Head, UnitOfWork, base_key, base_of, head_key, head_of
 
 R = TypeVar("R", bound=records.Record)
 T = TypeVar("T")
@@ -57,9 +57,9 @@ class DocumentBase(Backend):
         call()
 
     @contextmanager
-    def work(self) -> Iterator[Work]:
+    def work(self) -> Iterator[UnitOfWork]:
         """Reads and writes that are committed as one at the end of the block."""
-        work = Work(self.driver)
+        work = UnitOfWork(self.driver)
         try:
             yield work
         except Exception:
@@ -74,7 +74,7 @@ class DocumentBase(Backend):
         return head_of(self.driver.read([key]).get(key))
 
     def base(self, kind: str, owner: str) -> Base:
-        """Where a chain begins now; read before its head, it is never behind that."""
+        """Where a chain begins now; read before its head, it is never older than that."""
         key = base_key(kind, owner)
         return base_of(self.driver.read([key]).get(key))
 
@@ -96,7 +96,7 @@ class DocumentBase(Backend):
         reverse: bool = False,
         page: int = _PAGE,
     ) -> Iterator[Document]:
-        """The documents of a partition, in pages that each begin behind the last and are larger, up to 500."""
+        """The documents of a partition, in pages that each begin after the last and are larger, up to 500."""
         while True:
             found = self.driver.scan(partition, above=above, below=below, reverse=reverse, limit=page)
             for _, document in found:

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from ...chains.verification import verify_chain
 from ...records import Record, Verdict
 from .base import DocumentBase
-from .bodies import decode
 from .indexes import KIND_OF, place_of, series_of
+from .serialization import decode
 from .series import SERIES
 
 

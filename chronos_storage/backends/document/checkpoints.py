@@ -9,7 +9,7 @@ from ...refusals import Reason, Refused
 from .base import DocumentBase
 from .driver import Key
 from .indexes import place_of, series_of
-from .work import Head, Work, gate_key, head_key, head_of
+from .unit_of_work import Head, UnitOfWork, guard_key, head_key, head_of
 
 
 class CheckpointMethods(DocumentBase):
@@ -17,10 +17,10 @@ class CheckpointMethods(DocumentBase):
         with self.work() as work:
             return self._save(work, given, fresh)
 
-    def _save(self, work: Work, given: Checkpoint, fresh: bool) -> tuple[Checkpoint, bool]:
+    def _save(self, work: UnitOfWork, given: Checkpoint, fresh: bool) -> tuple[Checkpoint, bool]:
         new = copy(given)
         new.complete()
-        work.fetch([gate_key(new.session_id), head_key("checkpoint", new.session_id, new.namespace)])
+        work.fetch([guard_key(new.session_id), head_key("checkpoint", new.session_id, new.namespace)])
         work.require_open(new.session_id)
         stored = None if fresh else work.get(Checkpoint, "checkpoint", new.session_id, new.id)
         if stored is not None:
@@ -39,10 +39,10 @@ class CheckpointMethods(DocumentBase):
         heads = self.walk(("head", "checkpoint", session_id))
         return [head.key[-1] for head in heads if head_of(head).count]
 
-    def _series_head(self, work: Work, checkpoint: Checkpoint) -> Head:
+    def _series_head(self, work: UnitOfWork, checkpoint: Checkpoint) -> Head:
         """The head of a checkpoint's series; a new one is known to whoever deletes the session meanwhile."""
         if work.document(head_key("checkpoint", checkpoint.session_id, checkpoint.namespace)) is None:
-            work.touch_gate(checkpoint.session_id)
+            work.touch_guard(checkpoint.session_id)
         return work.head("checkpoint", checkpoint.session_id, checkpoint.namespace)
 
     def _is_taken(self, series: Key, seq_num: int) -> bool:

@@ -7,10 +7,10 @@ from typing import Any
 from ...records import Checkpoint, MemoryRecord, Message
 from ...refusals import Reason, Refused
 from ..base import Query
-from .bodies import decode
 from .indexes import key_of, memory_place, place_of, series_of
 from .reading import ReadingMethods
-from .work import Work, gate_key
+from .serialization import decode
+from .unit_of_work import UnitOfWork, guard_key
 
 
 class DeletionMethods(ReadingMethods):
@@ -28,7 +28,7 @@ class DeletionMethods(ReadingMethods):
                     count += 1
         return count
 
-    def _remove_one(self, work: Work, record: Any) -> None:
+    def _remove_one(self, work: UnitOfWork, record: Any) -> None:
         match record:
             case Message():
                 work.head("message", record.session_id).count -= 1
@@ -61,13 +61,13 @@ class DeletionMethods(ReadingMethods):
                 count += gone
         return count
 
-    def _takes_more(self, work: Work, session_id: str) -> bool:
+    def _takes_more(self, work: UnitOfWork, session_id: str) -> bool:
         """Whether a session is there.
 
         Raises:
             Refused: DELETED.
         """
-        if work.document(gate_key(session_id)) is None:
+        if work.document(guard_key(session_id)) is None:
             return False
         work.require_open(session_id)
         return True

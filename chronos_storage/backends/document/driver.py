@@ -68,10 +68,10 @@ class Driver(ABC):
     def scan(
         self, partition: Key, *, above: str | None = None, below: str | None = None, reverse: bool = False, limit: int
     ) -> list[tuple[str, Document]]:
-        """The first `limit` documents of a partition, ascending or in reverse, each behind its place.
+        """The first `limit` documents of a partition, ascending or in reverse, each after its place.
 
         Args:
-            above: only what is behind this place.
+            above: only what is after this place.
             below: only what is before this place.
         """
 

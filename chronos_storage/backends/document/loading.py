@@ -12,12 +12,12 @@ from .checkpoints import CheckpointMethods
 from .driver import Entry
 from .indexes import entries_of, key_of
 from .series import SERIES
+from .unit_of_work import UnitOfWork, guard_key, head_key
 from .upserts import put_in_place
-from .work import Work, gate_key, head_key
 
 
 class LoadMethods(CheckpointMethods):
-    def load_into(self, work: Work, given: list[Record]) -> int:
+    def load_into(self, work: UnitOfWork, given: list[Record]) -> int:
         """Store what is new of these records; returns how many."""
         count = 0
         taken: set[Entry] = set()
@@ -29,16 +29,16 @@ class LoadMethods(CheckpointMethods):
             count += len(new)
         return count
 
-    def _new(self, work: Work, record_type: type[Any], given: list[Any]) -> list[Any]:
+    def _new(self, work: UnitOfWork, record_type: type[Any], given: list[Any]) -> list[Any]:
         work.fetch(map(key_of, given))
         stored = {key: work.get(record_type, *key) for key in map(key_of, given)}
         _, new = not_stored(given, {key: record for key, record in stored.items() if record is not None}, key_of)
         return new
 
-    def _number(self, work: Work, record_type: type[Any], new: list[Any], taken: set[Entry]) -> None:
+    def _number(self, work: UnitOfWork, record_type: type[Any], new: list[Any], taken: set[Entry]) -> None:
         """See that the numbers of new records are free and fit, and move the heads of their series."""
         if record_type in (Message, Event, Checkpoint):
-            work.fetch(gate_key(record.session_id) for record in new)
+            work.fetch(guard_key(record.session_id) for record in new)
             for record in new:
                 work.require_open(record.session_id, deleted_too=True)
         if record_type is Checkpoint:
@@ -63,10 +63,10 @@ class LoadMethods(CheckpointMethods):
             raise Refused(Reason.NUMBER_TAKEN, type(record), record.session_id)
         taken.add(place)
 
-    def _store(self, work: Work, record: Any) -> None:
+    def _store(self, work: UnitOfWork, record: Any) -> None:
         if isinstance(record, MemoryRecord):
             put_in_place(work, record)
             return
         work.put(record)
         if isinstance(record, Session):
-            work.set_gate(record.id, is_open=record.deleted_at is None)
+            work.set_guard(record.id, is_open=record.deleted_at is None)

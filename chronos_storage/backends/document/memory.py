@@ -25,7 +25,7 @@ _place = itemgetter(0)
 class MemoryDriver(Driver, PerProcess):
     """Documents in dictionaries, their indexes in sorted lists, under one lock.
 
-    A list is inserted into where a place is due, at its end for what is appended. That moves the pointers behind it,
+    A list is inserted into where a place is due, at its end for what is appended. That moves the pointers after it,
     a megabyte of them, for a hundred thousand, in well under a tenth of a millisecond.
     """
 

@@ -12,10 +12,10 @@ from ...chains.permit import PurgePermit
 from ...ids import new_id
 from ...records import KINDS, AuditLog, Record
 from .base import DocumentBase
-from .bodies import decode
 from .indexes import KIND_OF, place_of, series_of
+from .serialization import decode
 from .series import SERIES, append
-from .work import Base, Work, base_key, base_of
+from .unit_of_work import Base, UnitOfWork, base_key, base_of
 
 
 class DocumentPermit(PurgePermit):
@@ -56,7 +56,7 @@ class PurgeMethods(DocumentBase):
                 return None
             return note_purge(work, action="ledger.purge", resource="", detail={"reason": reason, "chains": purged})
 
-    def purge(self, work: Work, kind: str, owner: str, through_seq: int) -> dict[str, Any] | None:
+    def purge(self, work: UnitOfWork, kind: str, owner: str, through_seq: int) -> dict[str, Any] | None:
         """Remove a chain's rows up to a number; returns what went, for the audit entry, or None for nothing."""
         base = base_of(work.document(base_key(kind, owner)))
         found = list(self.walk(series_of(kind, owner), above=place_of(base.seq_num), below=place_of(through_seq + 1)))
@@ -67,7 +67,7 @@ class PurgeMethods(DocumentBase):
         return {"kind": kind, "chain": owner, "rows": work.remove_found(found), "through_seq": last.seq_num}
 
 
-def note_purge(work: Work, **entry: Any) -> AuditLog:
+def note_purge(work: UnitOfWork, **entry: Any) -> AuditLog:
     """Append the audit entry of a purge, to the chain of no session and no agent."""
     (log,), _ = append(work, SERIES[AuditLog], [AuditLog(id=new_id(), actor=ACTOR, **entry).cleaned()])
     stored: AuditLog = log

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 from ...records import Record, Session, TokenUsage
 from ..base import Condition, Query
 from .base import DocumentBase
-from .bodies import decode
 from .conditions import fulfils
 from .driver import Document
 from .indexes import INDEXES, KIND_OF, OF_SESSION, Index, place_of, value_of
+from .serialization import decode
 from .series import SERIES
 
 R = TypeVar("R", bound=Record)
@@ -110,14 +110,14 @@ def _bounds(index: Index, query: Query[Any]) -> dict[str, Any]:
     """Between which places of an index the query's records are; others may be there too."""
     above: list[str] = []
     below: list[str] = []
-    # A place that goes on behind its first value does so with less than this.
-    behind = ":" if len(index.order) > 1 else ""
+    # A place that goes on after its first value does so with less than this.
+    suffix = ":" if len(index.order) > 1 else ""
     for field, operator, value in query.where:
         if field == index.order[0]:
             place = place_of(value)
             match operator:
                 case ">":
-                    above.append(place + behind)
+                    above.append(place + suffix)
                 case ">=":
                     above.append(place[:-1])
                 case "<":

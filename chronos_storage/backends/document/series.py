@@ -14,7 +14,7 @@ from ...records import Message, Record, Session, Trace
 from .base import DocumentBase
 from .driver import Key
 from .indexes import key_of
-from .work import Work, gate_key, head_key
+from .unit_of_work import UnitOfWork, guard_key, head_key
 
 R = TypeVar("R", bound=Any)
 
@@ -34,9 +34,9 @@ class Series(Numbered[R], Generic[R]):
 
     def needs(self, owner: str) -> list[Key]:
         """What must be known to append to a series."""
-        return [head_key(self.kind, owner), *([gate_key(owner)] if self.of_session else [])]
+        return [head_key(self.kind, owner), *([guard_key(owner)] if self.of_session else [])]
 
-    def fetch(self, work: Work, given: Sequence[R]) -> dict[tuple[str, str], R]:
+    def fetch(self, work: UnitOfWork, given: Sequence[R]) -> dict[tuple[str, str], R]:
         """Read at once all that appending needs; returns which of these records are stored already, by key."""
         owners = dict.fromkeys(map(self.owner, given))
         keys = [key for owner in owners for key in self.needs(owner)]
@@ -77,7 +77,7 @@ class SeriesMethods(DocumentBase):
 
 
 def append(
-    work: Work, series: Series[R], given: Sequence[R], expected_seq: int | None = None
+    work: UnitOfWork, series: Series[R], given: Sequence[R], expected_seq: int | None = None
 ) -> tuple[list[R], list[R]]:
     """Put records at the end of their series; what is stored already with the same content is left as it is.
 
@@ -106,18 +106,18 @@ def append(
     return result, [record for _, record in new]
 
 
-def _move_activity(work: Work, new: list[Any]) -> None:
+def _move_activity(work: UnitOfWork, new: list[Any]) -> None:
     newest: dict[str, datetime] = {}
     for message in new:
         newest[message.session_id] = max(message.created_at, newest.get(message.session_id, message.created_at))
-    for session_id, moment in newest.items():
+    for session_id, timestamp in newest.items():
         session: Any = work.get(Session, "session", session_id)
-        if moment > session.last_activity_at:
-            session.last_activity_at = moment
+        if timestamp > session.last_activity_at:
+            session.last_activity_at = timestamp
             work.put(session)
 
 
-def _store_spans(work: Work, given: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+def _store_spans(work: UnitOfWork, given: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     work.fetch(map(key_of, given))
     known = {trace.id: work.get(Trace, "trace", trace.id) for trace in given}
     stored, new = not_stored(given, {id: trace for id, trace in known.items() if trace is not None}, _id)

@@ -12,7 +12,7 @@ from .deletion import DeletionMethods
 from .driver import Key
 from .indexes import INDEXES, memory_place, series_of
 from .purging import PurgeMethods, note_purge
-from .work import Work, base_key, gate_key, head_key
+from .unit_of_work import UnitOfWork, base_key, guard_key, head_key
 
 
 class SessionMethods(CheckpointMethods, DeletionMethods, PurgeMethods):
@@ -22,13 +22,13 @@ class SessionMethods(CheckpointMethods, DeletionMethods, PurgeMethods):
             if checkpoint is not None:
                 self._save(work, checkpoint, fresh=True)
 
-    def _insert(self, work: Work, session: Session) -> None:
-        """Store a new session and its gate."""
+    def _insert(self, work: UnitOfWork, session: Session) -> None:
+        """Store a new session and its guard."""
         known = work.get(Session, "session", session.id)
         work.put(session)  # what it refuses is said first, as everywhere
         if known is not None:
             raise Refused(Reason.TAKEN, Session, session.id, known)
-        work.set_gate(session.id, is_open=True)
+        work.set_guard(session.id, is_open=True)
 
     def close_session(self, id: str, at: datetime) -> bool:
         with self.work() as work:
@@ -37,7 +37,7 @@ class SessionMethods(CheckpointMethods, DeletionMethods, PurgeMethods):
                 return False
             session.deleted_at = at
             work.put(session)
-            work.set_gate(id, is_open=False)
+            work.set_guard(id, is_open=False)
         return True
 
     def open_session(self, id: str, at: datetime) -> Session:
@@ -47,7 +47,7 @@ class SessionMethods(CheckpointMethods, DeletionMethods, PurgeMethods):
                 raise Refused(Reason.MISSING, Session, id)
             session.deleted_at, session.updated_at = None, at
             work.put(session)
-            work.set_gate(id, is_open=True)
+            work.set_guard(id, is_open=True)
         return session
 
     def remove_session(self, id: str) -> AuditLog | None:
@@ -62,7 +62,7 @@ class SessionMethods(CheckpointMethods, DeletionMethods, PurgeMethods):
                 return None
             # Read before all that is found by index: what comes to the session later changes one of them.
             chains = {"event": id, "audit_log": f"session:{id}"}
-            work.fetch([gate_key(id), head_key("message", id), *[head_key(*chain) for chain in chains.items()]])
+            work.fetch([guard_key(id), head_key("message", id), *[head_key(*chain) for chain in chains.items()]])
             lasts = {(kind, owner): work.head(kind, owner).seq_num for kind, owner in chains.items()}
             purged = [gone for chain, last in lasts.items() if (gone := self.purge(work, *chain, last))]
             removed = {
@@ -74,18 +74,18 @@ class SessionMethods(CheckpointMethods, DeletionMethods, PurgeMethods):
             for kind, owner in (("message", id), *chains.items()):
                 work.remove_head(kind, owner)
                 work.remove(base_key(kind, owner))
-            work.remove(gate_key(id))
+            work.remove(guard_key(id))
             work.remove(("session", id))
             detail = {"reason": "the session was deleted", "chains": purged, "removed": removed}
             return note_purge(work, action="session.delete", resource=id, detail=detail)
 
-    def _checkpoint_series(self, work: Work, id: str) -> Iterator[Key]:
+    def _checkpoint_series(self, work: UnitOfWork, id: str) -> Iterator[Key]:
         """The partitions of a session's checkpoints, whose heads are removed."""
         for head in list(self.walk(("head", "checkpoint", id))):
             work.remove_found([head])
             yield series_of("checkpoint", id, head.key[-1])
 
-    def _forget(self, work: Work, id: str) -> int:
+    def _forget(self, work: UnitOfWork, id: str) -> int:
         found = list(self.records(records.MemoryRecord, _of_session(records.MemoryRecord, "memory", id)))
         work.fetch(key for record in found for key in (memory_place(record), ("memory", record.id)))
         for record in found:

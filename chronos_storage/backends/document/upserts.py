@@ -11,7 +11,7 @@ from ..base import Patch
 from .base import DocumentBase
 from .driver import Document, Key
 from .indexes import KIND_OF, key_of, memory_place
-from .work import Work
+from .unit_of_work import UnitOfWork
 
 R = TypeVar("R", bound=Record)
 
@@ -24,7 +24,7 @@ class UpsertMethods(DocumentBase):
             stored = {record.id: self._put(work, record, fresh) for record in known_first}
         return [stored[record.id] for record in given]
 
-    def _put(self, work: Work, record: Any, fresh: Set[str]) -> Any:
+    def _put(self, work: UnitOfWork, record: Any, fresh: Set[str]) -> Any:
         if isinstance(record, MemoryRecord):
             return self._put_memory(work, record, record.id in fresh)
         known: Any = work.get(type(record), *key_of(record))
@@ -33,7 +33,7 @@ class UpsertMethods(DocumentBase):
         work.put(record)
         return record
 
-    def _put_memory(self, work: Work, record: MemoryRecord, fresh: bool) -> MemoryRecord:
+    def _put_memory(self, work: UnitOfWork, record: MemoryRecord, fresh: bool) -> MemoryRecord:
         known = None if fresh else work.get(MemoryRecord, "memory", record.id)
         holder = work.document(memory_place(record))
         if known is None and holder is not None:
@@ -72,7 +72,7 @@ def _keys(record: Record) -> Iterator[Key]:
         yield memory_place(record)
 
 
-def put_in_place(work: Work, record: MemoryRecord) -> None:
+def put_in_place(work: UnitOfWork, record: MemoryRecord) -> None:
     """Write a memory and its hold on its natural key.
 
     Raises:

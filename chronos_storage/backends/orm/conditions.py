@@ -41,12 +41,12 @@ def _column(table: Table[Any], field: str) -> str:
 def starts_with(column: str, prefix: str) -> Q:
     """Rows whose bytewise column starts with a prefix: a range, not LIKE, which on SQLite takes no notice of case."""
     found = Q(**{f"{column}__gte": prefix})
-    end = _behind_prefix(prefix)
+    end = _prefix_end(prefix)
     return found if end is None else found & Q(**{f"{column}__lt": end})
 
 
-def _behind_prefix(prefix: str) -> str | None:
-    """The first string, by code points, behind all that start with `prefix`; None if there is none."""
+def _prefix_end(prefix: str) -> str | None:
+    """The first string, by code points, after all that start with `prefix`; None if there is none."""
     kept = prefix.rstrip("\U0010ffff")
     if not kept:
         return None

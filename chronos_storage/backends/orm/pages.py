@@ -169,7 +169,7 @@ def iterate(table: Table[R], rows: QuerySet[Any], *order: str, after: R | None =
 
     Args:
         order: as `fetch_page` takes it.
-        after: the record to begin behind.
+        after: the record to begin after.
     """
     while True:
         following = rows if after is None else rows_after(table, rows, order, after)

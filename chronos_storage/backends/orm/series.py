@@ -38,9 +38,9 @@ class SeriesMethods(OrmBase):
             stored, new = append(self.using, MESSAGE_SERIES, given, expected_seq)
             newest: dict[str, datetime] = {}
             for message in stored:
-                moment = message.created_at
-                assert moment is not None
-                newest[message.session_id] = max(moment, newest.get(message.session_id, moment))
+                timestamp = message.created_at
+                assert timestamp is not None
+                newest[message.session_id] = max(timestamp, newest.get(message.session_id, timestamp))
             for session_id in sorted(newest):
                 self._rows(SESSIONS).filter(pk=session_id).update(
                     last_activity_at=Greatest(F("last_activity_at"), Value(newest[session_id]))

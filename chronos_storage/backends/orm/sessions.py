@@ -58,7 +58,7 @@ class SessionMethods(CheckpointMethods):
         return restored
 
     def _heads(self, id: str) -> QuerySet[Head]:
-        """The heads of what belongs to a session, locked behind it."""
+        """The heads of what belongs to a session, locked after it."""
         heads = Head.objects.using(self.using).filter(owner=id).exclude(kind=Head.Kind.AUDIT_LOG)
         locked(heads.order_by("kind", "namespace"))
         return heads

@@ -39,7 +39,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--after",
             metavar="PLACE",
-            help="begin behind this number of the session (0: with its first event), or behind this cursor of the"
+            help="begin after this number of the session (0: with its first event), or after this cursor of the"
             " topic; default: only what is new",
         )
         parser.add_argument("--storage", default="default", metavar="ALIAS", help="default: %(default)s")
@@ -54,7 +54,7 @@ class Command(BaseCommand):
         except (ChronosError, DatabaseError) as error:
             raise CommandError(one_line(str(error))) from error
         except BrokenPipeError:
-            # Nobody reads any more, as behind `head`. What is still buffered has to go somewhere when Python ends.
+            # Nobody reads any more, as with `head`. What is still buffered has to go somewhere when Python ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stdout.fileno())
         if self._stopped:
             raise SystemExit(128 + signal.SIGINT)

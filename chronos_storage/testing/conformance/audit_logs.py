@@ -74,8 +74,8 @@ class AuditLogContract:
 
     def test_from_one_moment_to_another_both_included(self, storage: Storage) -> None:
         tick = timedelta(microseconds=1)
-        for action, moment in (("1", at(1)), ("2", at(1) + tick), ("3", at(2) - tick), ("4", at(2))):
-            log(storage, action, session_id="s", created_at=moment)
+        for action, timestamp in (("1", at(1)), ("2", at(1) + tick), ("3", at(2) - tick), ("4", at(2))):
+            log(storage, action, session_id="s", created_at=timestamp)
         for (since, until), found in {
             (at(1), at(2)): ["4", "3", "2", "1"],
             (at(1) + tick, at(2) - tick): ["3", "2"],

@@ -61,8 +61,8 @@ class CheckpointContract:
     def test_the_latest_has_the_highest_number(self, storage: Storage) -> None:
         """Against: "latest" chosen by clock."""
         open_session(storage)
-        for id, moment in (("a", 9), ("b", 1), ("c", 5)):
-            save(storage, id, created_at=at(moment), run_id="one" if id == "a" else "two")
+        for id, timestamp in (("a", 9), ("b", 1), ("c", 5)):
+            save(storage, id, created_at=at(timestamp), run_id="one" if id == "a" else "two")
         save(storage, "sub", namespace="sub", run_id="one")
         assert storage.get_latest_checkpoint("s").id == "c"
         assert storage.get_latest_checkpoint("s", run_id="one").id == "a"

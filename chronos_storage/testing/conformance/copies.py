@@ -264,8 +264,8 @@ class LoadContract:
         assert not any(everything(storage).values())
 
     def test_a_large_copy(self, storage: Storage) -> None:
-        moment = datetime(2026, 1, 1, tzinfo=UTC)
-        message = dataclasses.replace(full("message"), created_at=moment)
+        timestamp = datetime(2026, 1, 1, tzinfo=UTC)
+        message = dataclasses.replace(full("message"), created_at=timestamp)
         messages = [dataclasses.replace(message, id=f"{number:05}", seq_num=number) for number in range(1, 1_101)]
         given = [complete_session(), *messages]
         assert storage.load(given) == 1_101

@@ -165,8 +165,8 @@ class EventContract:
     def test_the_number_is_the_order_whatever_the_clock_said(self, storage: Storage) -> None:
         """Against: "latest" chosen by clock."""
         open_session(storage)
-        for moment in (9, 1, 5):
-            storage.append_event(Event(session_id="s", created_at=at(moment)))
+        for timestamp in (9, 1, 5):
+            storage.append_event(Event(session_id="s", created_at=at(timestamp)))
         assert column(storage.list_events("s"), "created_at") == [at(9), at(1), at(5)]
         assert storage.get_recent_events("s", 1)[0].created_at == at(5)
 

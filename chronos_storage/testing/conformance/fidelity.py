@@ -151,7 +151,7 @@ class FidelityContract:
             assert getattr(record, name).utcoffset() == timedelta(0)
 
     @pytest.mark.parametrize(
-        "moment",
+        "timestamp",
         [
             datetime(1000, 1, 1, tzinfo=UTC),
             datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
@@ -160,10 +160,10 @@ class FidelityContract:
         ],
         ids=str,
     )
-    def test_no_time_is_too_far(self, storage: Storage, moment: datetime) -> None:
-        stored = storage.insert_trace(Trace(started_at=moment, ended_at=moment))
+    def test_no_time_is_too_far(self, storage: Storage, timestamp: datetime) -> None:
+        stored = storage.insert_trace(Trace(started_at=timestamp, ended_at=timestamp))
         kept = read(storage, stored)
-        assert (kept.started_at, kept.ended_at) == (moment, moment)
+        assert (kept.started_at, kept.ended_at) == (timestamp, timestamp)
 
     @pytest.mark.parametrize(("kind", "name"), CONTENT)
     def test_content_comes_back_exactly(self, storage: Storage, kind: str, name: str) -> None:

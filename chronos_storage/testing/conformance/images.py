@@ -97,8 +97,8 @@ class ImageContract:
 
     def test_the_most_recent_session_of_an_image(self, storage: Storage) -> None:
         assert storage.get_image_session("i") is None
-        for id, moment in (("a", 1), ("b", 3), ("c", 2)):
-            open_session(storage, id, image_id="i", created_at=at(moment))
+        for id, timestamp in (("a", 1), ("b", 3), ("c", 2)):
+            open_session(storage, id, image_id="i", created_at=at(timestamp))
         open_session(storage, "another's", image_id="I", created_at=at(9))
         assert storage.get_image_session("i").id == "b"
         storage.delete_session("b")

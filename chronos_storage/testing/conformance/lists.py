@@ -51,11 +51,11 @@ def fill(storage: Storage, kind: str, count: int) -> None:
         open_session(storage)
     places = [(number, f"{number * 7919 % count:05}", at(number * 3 // count)) for number in range(count)]
     if kind == "event":
-        storage.append_events([Event(id=id, session_id="s", created_at=moment) for _, id, moment in places])
+        storage.append_events([Event(id=id, session_id="s", created_at=timestamp) for _, id, timestamp in places])
     elif kind == "audit_log":
         source = Storage(MemoryBackend())
-        for _, id, moment in places:
-            source.append_audit_log(AuditLog(id=id, agent_id="agent", created_at=moment))
+        for _, id, timestamp in places:
+            source.append_audit_log(AuditLog(id=id, agent_id="agent", created_at=timestamp))
         storage.load(source.scan("audit_log"))
     else:
         times = {
@@ -70,12 +70,12 @@ def fill(storage: Storage, kind: str, count: int) -> None:
             bare(
                 kind,
                 id=id,
-                **dict.fromkeys(times, moment),
+                **dict.fromkeys(times, timestamp),
                 **({"seq_num": number + 1} if numbered else {}),
                 **({"kind": "user"} if kind == "message" else {}),
                 **({"key": id} if kind == "memory" else {}),
             )
-            for number, id, moment in places
+            for number, id, timestamp in places
         )
 
 
@@ -142,15 +142,15 @@ class ListContract(Unasked):
             assert listed(storage, kind, limit=0, after=whole[5], **order) == []
 
     def test_where_a_page_begins_is_said_once_and_by_what_was_listed(self, storage_unasked: Storage) -> None:
-        moments = {"created_at": at(1), "updated_at": at(1), "last_activity_at": at(1)}
+        timestamps = {"created_at": at(1), "updated_at": at(1), "last_activity_at": at(1)}
         for kind in WITH_OFFSET:
             last = bare(kind, id="a")
             with case(kind), pytest.raises(InvalidRecord) as caught:
                 listed(storage_unasked, kind, after=last)
             assert caught.value.field == "after"
-            for name in ("seq_num", *moments):
+            for name in ("seq_num", *timestamps):
                 if hasattr(last, name):
-                    setattr(last, name, moments.get(name, 1))
+                    setattr(last, name, timestamps.get(name, 1))
             with case(kind), pytest.raises(InvalidRecord) as caught:
                 listed(storage_unasked, kind, offset=1, after=last)
             assert caught.value.field == "offset"
@@ -163,9 +163,9 @@ class ListContract(Unasked):
     @pytest.mark.parametrize("kind", ["session", "memory", "audit_log", "container", "image"])
     def test_the_newest_comes_first(self, storage: Storage, kind: str) -> None:
         fill(storage, kind, 20)
-        moments = column(listed(storage, kind, limit=None), "created_at")
-        assert moments == sorted(moments, reverse=True)
-        assert len(set(moments)) == 3
+        timestamps = column(listed(storage, kind, limit=None), "created_at")
+        assert timestamps == sorted(timestamps, reverse=True)
+        assert len(set(timestamps)) == 3
 
     @pytest.mark.parametrize("kind", ITERATED)
     def test_page_by_page_the_same_comes(self, storage: Storage, kind: str) -> None:

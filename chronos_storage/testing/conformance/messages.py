@@ -33,7 +33,7 @@ class MessageContract:
         open_session(storage, "s2", last_activity_at=at(0))
         places = [("s2", 5), ("s1", 9), ("s2", 7), ("s1", 8), ("s2", 6)]
         stored = storage.add_messages(
-            Message(session_id=session_id, role="user", created_at=at(moment)) for session_id, moment in places
+            Message(session_id=session_id, role="user", created_at=at(timestamp)) for session_id, timestamp in places
         )
         assert [(message.session_id, message.created_at) for message in stored] == [(s, at(m)) for s, m in places]
         assert column(stored, "seq_num") == [1, 1, 2, 2, 3]
@@ -47,16 +47,16 @@ class MessageContract:
     def test_the_number_is_the_order_not_the_clock(self, storage: Storage) -> None:
         """Against: messages reordered when a clock goes back."""
         open_session(storage)
-        for moment in (9, 3, 6):
-            storage.add_message(Message(session_id="s", role="user", created_at=at(moment)))
+        for timestamp in (9, 3, 6):
+            storage.add_message(Message(session_id="s", role="user", created_at=at(timestamp)))
         assert column(storage.list_messages("s"), "created_at") == [at(9), at(3), at(6)]
         assert column(storage.list_messages("s", order="desc"), "created_at") == [at(6), at(3), at(9)]
 
     def test_the_last_activity_never_goes_back(self, storage: Storage) -> None:
         """Against: last activity going backwards."""
         open_session(storage, last_activity_at=at(50))
-        for moment, newest in ((40, 50), (60, 60), (55, 60)):
-            storage.add_message(Message(session_id="s", role="user", created_at=at(moment)))
+        for timestamp, newest in ((40, 50), (60, 60), (55, 60)):
+            storage.add_message(Message(session_id="s", role="user", created_at=at(timestamp)))
             assert storage.get_session("s").last_activity_at == at(newest)
 
     @pytest.mark.parametrize("unknown", ["nowhere", ""])
@@ -144,8 +144,8 @@ class MessageContract:
     def test_since_and_until_are_inclusive(self, storage: Storage) -> None:
         open_session(storage)
         tick = timedelta(microseconds=1)
-        for moment in (at(1), at(1) + tick, at(2) - tick, at(2)):
-            storage.add_message(Message(session_id="s", role="user", created_at=moment))
+        for timestamp in (at(1), at(1) + tick, at(2) - tick, at(2)):
+            storage.add_message(Message(session_id="s", role="user", created_at=timestamp))
         numbers = {
             (at(1), at(2)): [1, 2, 3, 4],
             (at(1) + tick, at(2) - tick): [2, 3],
@@ -194,8 +194,8 @@ class MessageContract:
     def test_truncating_removes_what_has_a_higher_number(self, storage: Storage) -> None:
         open_session(storage, "s")
         open_session(storage, "other")
-        for id, moment in (("a", 4), ("b", 3), ("c", 2), ("d", 1)):
-            storage.add_message(Message(id=id, session_id="s", role="user", created_at=at(moment)))
+        for id, timestamp in (("a", 4), ("b", 3), ("c", 2), ("d", 1)):
+            storage.add_message(Message(id=id, session_id="s", role="user", created_at=at(timestamp)))
         say(storage, "a", "x", session_id="other")
         assert storage.truncate_messages("s", "b") == 2
         assert storage.truncate_messages("s", "b") == 0
@@ -241,11 +241,11 @@ class MessageContract:
 
     def test_messages_are_found_by_their_ids_in_whatever_session(self, storage: Storage) -> None:
         """The newest of a live session, or else of a deleted one."""
-        for session_id, moments in {"a": {"m": 3, "n": 1}, "b": {"m": 2, "n": 2}, "c": {"m": 1, "o": 1}}.items():
+        for session_id, timestamps in {"a": {"m": 3, "n": 1}, "b": {"m": 2, "n": 2}, "c": {"m": 1, "o": 1}}.items():
             open_session(storage, session_id)
             storage.add_messages(
-                Message(id=id, session_id=session_id, role="user", content=session_id, created_at=at(moment))
-                for id, moment in moments.items()
+                Message(id=id, session_id=session_id, role="user", content=session_id, created_at=at(timestamp))
+                for id, timestamp in timestamps.items()
             )
         assert self.sessions_of(storage, "m", "n", "o", "m", "unheard of") == {"m": "a", "n": "b", "o": "c"}
         assert list(storage.find_messages(["o", "m", "n", "m"])) == ["o", "m", "n"]
@@ -313,8 +313,8 @@ class TokenUsageContract:
             open_session(storage, id, agent_id=agent_id, user_id=user_id)
             for day in (0, 1):
                 usage = TokenUsage(prompt_tokens=10 ** (2 * int(id) + day))
-                moment = at(86_400 * day)
-                storage.add_message(Message(session_id=id, role="user", usage=usage, created_at=moment))
+                timestamp = at(86_400 * day)
+                storage.add_message(Message(session_id=id, role="user", usage=usage, created_at=timestamp))
         storage.delete_session("2")
         for asked, total in (
             ({}, 11_111_100),

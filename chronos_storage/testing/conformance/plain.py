@@ -96,7 +96,7 @@ class _Real(float):
     __str__ = __repr__
 
 
-class _Moment(datetime):
+class _Timestamp(datetime):
     """A moment that prints itself in another form, as pandas' does, and turns into itself."""
 
     def isoformat(self, *_: object, **__: object) -> str:
@@ -105,7 +105,7 @@ class _Moment(datetime):
     def __str__(self) -> str:
         return "another time"
 
-    def astimezone(self, tz: object = None) -> _Moment:
+    def astimezone(self, tz: object = None) -> _Timestamp:
         return self
 
     def utcoffset(self) -> timedelta | None:
@@ -147,7 +147,7 @@ def odd(value: Any) -> Any:
         case float():
             return _Real(value)
         case datetime():
-            return _Moment.combine(value.date(), value.timetz())
+            return _Timestamp.combine(value.date(), value.timetz())
         case dict():
             return _Object((_Text(key), odd(item)) for key, item in value.items())
         case list():
@@ -193,9 +193,9 @@ class PlainValueContract:
         open_session(storage)
         east = timezone(timedelta(hours=5, minutes=30))
         for zone in (UTC, east):
-            moment = _Moment(2026, 1, 1, 12, 0, 0, 7, tzinfo=zone)
-            event = Event(session_id=_Text("s"), type=_Text("t"), payload=odd({"n": 1}), created_at=moment)
-            log = AuditLog(session_id=_Text("s"), action=_Text("a"), detail=odd({"n": 1}), created_at=moment)
+            timestamp = _Timestamp(2026, 1, 1, 12, 0, 0, 7, tzinfo=zone)
+            event = Event(session_id=_Text("s"), type=_Text("t"), payload=odd({"n": 1}), created_at=timestamp)
+            log = AuditLog(session_id=_Text("s"), action=_Text("a"), detail=odd({"n": 1}), created_at=timestamp)
             assert storage.append_event(event).created_at == datetime(2026, 1, 1, 12, 0, 0, 7, tzinfo=zone)
             storage.append_events([event, event])
             storage.append_audit_log(log)
@@ -211,22 +211,24 @@ class PlainValueContract:
         memory = write(storage, full("memory"))
         checkpoint = write(storage, full("checkpoint"))
         span = storage.insert_trace(Trace(id="t", session_id="s", kind="node", started_at=at(1)))
-        text, moment, one = _Text, odd(at(1)), _Number(1)
+        text, timestamp, one = _Text, odd(at(1)), _Number(1)
         assert storage.get_session(text("s")).id == "s"
         assert column(
             storage.list_sessions(text("a"), user_id=text("u"), order=text("-created_at"), limit=one), "id"
         ) == ["s"]
-        asked = {"roles": [text("user")], "since": moment, "until": moment, "order": text("desc"), "limit": one}
+        asked = {"roles": [text("user")], "since": timestamp, "until": timestamp, "order": text("desc"), "limit": one}
         assert storage.list_messages(text("s"), **asked, offset=_Number(0)) == [message]
         assert storage.get_message(text("m"), session_id=text("s")) == message
         assert storage.list_events(text("s"), _Number(0), types=[text("t")], limit=one) == [event]
         assert storage.get_recent_events(text("s"), one) == [event]
-        assert storage.list_audit_logs(text("s"), agent_id=text("a"), since=moment, until=moment, limit=one) == [log]
+        assert storage.list_audit_logs(text("s"), agent_id=text("a"), since=timestamp, until=timestamp, limit=one) == [
+            log
+        ]
         assert storage.get_memory(text("agent"), text("key"), kind=text("long_term")) == memory
         assert storage.list_memory(text("agent"), prefix=text("k")) == [memory]
         assert storage.list_memory(text("agent"), prefix=text("x")) == []
         assert storage.list_traces(text("s"), kind=text("node")) == [span]
-        assert storage.end_trace(text("t"), output=odd([1]), error=text("no"), ended_at=moment).error == "no"
+        assert storage.end_trace(text("t"), output=odd([1]), error=text("no"), ended_at=timestamp).error == "no"
         found = storage.list_checkpoints(
             text("s"), namespace=text("namespace"), run_id=text("run"), before_seq=_Number(9)
         )

@@ -180,8 +180,8 @@ class SessionContract:
         assert storage.get_session("s") == made
 
     def test_sessions_by_the_time_they_were_made(self, storage: Storage) -> None:
-        for id, moment in (("first", 1), ("third", 3), ("second", 2)):
-            open_session(storage, id, created_at=at(moment), last_activity_at=at(10 - moment))
+        for id, timestamp in (("first", 1), ("third", 3), ("second", 2)):
+            open_session(storage, id, created_at=at(timestamp), last_activity_at=at(10 - timestamp))
         assert column(storage.list_sessions(), "id") == ["third", "second", "first"]
         assert column(storage.list_sessions(order="-last_activity_at"), "id") == ["first", "second", "third"]
 

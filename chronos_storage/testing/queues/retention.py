@@ -135,7 +135,7 @@ class RetentionContract:
         assert events(event_queue.recover("t")) == list(range(1050, 1100))
 
     def test_while_the_clock_was_back(self, event_queue: EventQueue, clock: Clock) -> None:
-        """An entry that seems old stands behind one that is not: it stays as long as that."""
+        """An entry that seems old stands after one that is not: it stays as long as that."""
         publish(event_queue, "t", 1)
         clock.move(hours=-30)
         publish(event_queue, "t", 1, first=1)

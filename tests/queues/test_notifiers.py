@@ -16,8 +16,8 @@ from django.db import connections
 
 from chronos_storage.exceptions import ConfigurationError
 from chronos_storage.queues import readers
+from chronos_storage.queues.notifiers.base import Notifier
 from chronos_storage.queues.orm import OrmQueue
-from chronos_storage.queues.waking.base import Waker
 from chronos_storage.testing.queues.helpers import PATIENCE, Collector, events, publish, read, take
 from tests import servers
 from tests.conftest import ONLY_SQLITE, each_database
@@ -30,7 +30,7 @@ on_postgresql = pytest.mark.parametrize(
 @pytest.fixture
 def without_looking(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is not told hears nothing."""
-    monkeypatch.setattr(Waker, "interval", 3600.0)
+    monkeypatch.setattr(Notifier, "interval", 3600.0)
 
 
 def backends(queue: OrmQueue, condition: str) -> list[int]:
@@ -80,7 +80,7 @@ def test_one_connection_listens_for_all_while_they_wait(
 
         streams = [asyncio.create_task(one()) for _ in range(100)]
         await asyncio.sleep(0)
-        await asyncio.to_thread(wait_for, lambda: len(queue._waker._waiting.get("t", ())) == 100)
+        await asyncio.to_thread(wait_for, lambda: len(queue._notifier._waiting.get("t", ())) == 100)
         # those who have read have let go of their connections
         await asyncio.to_thread(elsewhere, wait_for, lambda: len(backends(queue, "true")) == 1)
         await asyncio.to_thread(elsewhere, queue.publish, "t", "news")
@@ -88,7 +88,7 @@ def test_one_connection_listens_for_all_while_they_wait(
 
     connections.close_all()
     asyncio.run(asyncio.wait_for(follow(), PATIENCE))
-    assert queue._waker._waiting == {}
+    assert queue._notifier._waiting == {}
     wait_for(lambda: not backends(queue, "true"))
 
 
@@ -105,12 +105,12 @@ def test_a_stream_that_is_cancelled_leaves_nothing(event_queue_committed: OrmQue
 
     async def follow() -> None:
         task = asyncio.create_task(read(queue, "t", None, 1))
-        await asyncio.to_thread(wait_for, lambda: queue._waker._waiting)
+        await asyncio.to_thread(wait_for, lambda: queue._notifier._waiting)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(follow())
-    assert queue._waker._waiting == {}
+    assert queue._notifier._waiting == {}
 
 
 # A fork while another thread is inside SQLite leaves SQLite's own locks held in the child (see README).
@@ -143,9 +143,9 @@ redis_url = servers.redis()
 
 @pytest.fixture
 def through_redis(alias: str, settings, transactional_db: None, monkeypatch) -> Iterator[OrmQueue]:
-    from chronos_storage.queues.waking.redis import RedisWaker
+    from chronos_storage.queues.notifiers.redis import RedisNotifier
 
-    monkeypatch.setattr(RedisWaker, "interval", 3600.0)
+    monkeypatch.setattr(RedisNotifier, "interval", 3600.0)
     settings.CACHES = {
         "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
         "redis": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": redis_url},

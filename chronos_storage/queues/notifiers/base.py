@@ -1,4 +1,4 @@
-"""What every way of waking has in common: who waits, and a thread that listens while someone does."""
+"""What every notifier has in common: who waits, and a thread that listens while someone does."""
 
 from __future__ import annotations
 
@@ -29,32 +29,32 @@ Listen = Callable[[float], Iterable[str]]
 _SHORTEST, _LONGEST = 0.1, 5.0
 
 
-class Bell:
+class StopEvent:
     """Ends the wait of one thread, for good."""
 
     def __init__(self) -> None:
-        self.rung: bool = False
+        self.is_set: bool = False
         self._inside, self._outside = socket.socketpair()
 
-    def ring(self) -> None:
+    def set(self) -> None:
         """End the wait, and every later one."""
-        self.rung = True
+        self.is_set = True
         self._outside.send(b"!")
 
     def wait(self, seconds: float, *others: Any) -> None:
-        """Wait until the bell rings or one of the others, which are sockets, has something to read."""
+        """Wait until the event is set or one of the others, which are sockets, has something to read."""
         with selectors.DefaultSelector() as selector:
             for each in (self._inside, *others):
                 selector.register(each, selectors.EVENT_READ)
             selector.select(seconds)
 
     def close(self) -> None:
-        """Put the bell away; it must not be rung any more."""
+        """Close its sockets; it must not be set any more."""
         self._inside.close()
         self._outside.close()
 
 
-class Waker(PerProcess):
+class Notifier(PerProcess):
     """Wakes those who wait for topics. One thread listens for all of them, while there are any.
 
     Args:
@@ -75,7 +75,7 @@ class Waker(PerProcess):
     def begin(self) -> None:
         self._lock = threading.Lock()
         self._waiting: dict[str, list[Wake]] = {}
-        self._bell: Bell | None = None
+        self._stop_event: StopEvent | None = None
         self._thread: threading.Thread | None = None
 
     @abstractmethod
@@ -83,7 +83,7 @@ class Waker(PerProcess):
         """Wake those who wait for these topics, in all processes, once the current transaction is committed."""
 
     @abstractmethod
-    def listening(self, bell: Bell) -> AbstractContextManager[Listen]:
+    def listening(self, stop: StopEvent) -> AbstractContextManager[Listen]:
         """Listen, within the block: after it was entered, nothing that is announced goes unheard."""
 
     @contextmanager
@@ -92,10 +92,10 @@ class Waker(PerProcess):
         with self._lock:
             for topic in topics:
                 self._waiting.setdefault(topic, []).append(wake)
-            if self._bell is None:
-                self._bell = Bell()
+            if self._stop_event is None:
+                self._stop_event = StopEvent()
                 self._thread = threading.Thread(
-                    target=self._listen, args=[self._bell], name="chronos-queue-waker", daemon=True
+                    target=self._listen, args=[self._stop_event], name="chronos-queue-notifier", daemon=True
                 )
                 self._thread.start()
         try:
@@ -116,9 +116,9 @@ class Waker(PerProcess):
 
     def _stop(self) -> None:
         """Have the thread end. The lock is held."""
-        if self._bell:
-            self._bell.ring()
-            self._bell = None
+        if self._stop_event:
+            self._stop_event.set()
+            self._stop_event = None
 
     def wake(self, topics: Iterable[str]) -> None:
         """Wake those of this process who wait for these topics."""
@@ -144,33 +144,33 @@ class Waker(PerProcess):
         if thread and thread is not threading.current_thread():
             thread.join()
 
-    def _listen(self, bell: Bell) -> None:
-        """The thread: listens until the bell rings, again and again, however often that fails."""
+    def _listen(self, stop: StopEvent) -> None:
+        """The thread: listens until it is to stop, again and again, however often that fails."""
         known: dict[str, int] = {}
         delay = _SHORTEST
         try:
-            while not bell.rung:
+            while not stop.is_set:
                 try:
-                    with self.listening(bell) as listen:
+                    with self.listening(stop) as listen:
                         # What came before, and while nobody listened.
                         self._look(known)
                         delay = _SHORTEST
-                        self._follow(bell, listen, known)
+                        self._follow(stop, listen, known)
                 except Exception as error:
-                    if bell.rung:
+                    if stop.is_set:
                         return
                     logger.warning("The queue hears nothing; trying again in %.1f seconds: %s", delay, error)
                     with suppress(Exception):
                         self._look(known)
-                    bell.wait(delay)
+                    stop.wait(delay)
                     delay = min(2 * delay, _LONGEST)
         finally:
             close_connections()
-            bell.close()
+            stop.close()
 
-    def _follow(self, bell: Bell, listen: Listen, known: dict[str, int]) -> None:
+    def _follow(self, stop: StopEvent, listen: Listen, known: dict[str, int]) -> None:
         due = time.monotonic() + self.interval
-        while not bell.rung:
+        while not stop.is_set:
             self.wake(listen(max(0.0, due - time.monotonic())))
             if time.monotonic() >= due:
                 self._look(known)

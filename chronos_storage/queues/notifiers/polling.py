@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 from django.db import transaction
 
-from .base import Bell, Listen, Numbers, Waker
+from .base import Listen, Notifier, Numbers, StopEvent
 
 
-class PollingWaker(Waker):
+class PollingNotifier(Notifier):
     """Looks at the topics themselves, again and again; only what this process publishes it hears of at once.
 
     Args:
@@ -25,9 +25,9 @@ class PollingWaker(Waker):
         transaction.on_commit(lambda: self.wake(topics), using=using, robust=True)
 
     @contextmanager
-    def listening(self, bell: Bell) -> Iterator[Listen]:
+    def listening(self, stop: StopEvent) -> Iterator[Listen]:
         def listen(seconds: float) -> Iterable[str]:
-            bell.wait(seconds)
+            stop.wait(seconds)
             return ()
 
         yield listen

@@ -10,9 +10,9 @@ from ... import codec
 from ...chains.hashing import ZERO
 from ...records import Record, Session
 from ...refusals import Reason, Refused
-from .bodies import decode, encode
 from .driver import Document, Driver, Entry, Key, Write
 from .indexes import entries_of, key_of
+from .serialization import decode, encode
 
 R = TypeVar("R", bound=Record)
 
@@ -77,17 +77,17 @@ def _head_entries(kind: str, owner: str, namespace: str) -> tuple[Entry, ...]:
     return (Entry(partition, sort),)
 
 
-def gate_key(session_id: str) -> Key:
-    """The key of a session's gate: there as long as the session is, and open until it is deleted.
+def guard_key(session_id: str) -> Key:
+    """The key of a session's guard: there as long as the session is, and open until it is deleted.
 
     Whoever writes to what belongs to the session reads it, and whoever deletes the session changes it, so neither can
     overlook the other. The session itself would do, were it not for all who change its title meanwhile.
     """
-    return "gate", session_id
+    return "guard", session_id
 
 
 @dataclass(slots=True)
-class Work:
+class UnitOfWork:
     """What is read and to be written, until `commit`."""
 
     driver: Driver
@@ -165,21 +165,21 @@ class Work:
         Raises:
             Refused: MISSING or, unless `deleted_too`, DELETED.
         """
-        gate = self.document(gate_key(session_id))
-        if gate is None:
+        guard = self.document(guard_key(session_id))
+        if guard is None:
             raise Refused(Reason.MISSING, Session, session_id)
-        if not deleted_too and not codec.loads(gate.body):
+        if not deleted_too and not codec.loads(guard.body):
             raise Refused(Reason.DELETED, Session, session_id)
 
-    def set_gate(self, session_id: str, is_open: bool) -> None:
-        """Open or close a session's gate; it counts as changed in either case."""
-        self.write(Document(gate_key(session_id), codec.dumps(is_open)))
+    def set_guard(self, session_id: str, is_open: bool) -> None:
+        """Open or close a session's guard; it counts as changed in either case."""
+        self.write(Document(guard_key(session_id), codec.dumps(is_open)))
 
-    def touch_gate(self, session_id: str) -> None:
-        """Count a session's gate as changed, so that who deletes the session looks again at what belongs to it."""
-        gate = self.document(gate_key(session_id))
-        assert gate is not None
-        self.write(replace(gate))
+    def touch_guard(self, session_id: str) -> None:
+        """Count a session's guard as changed, so that who deletes the session looks again at what belongs to it."""
+        guard = self.document(guard_key(session_id))
+        assert guard is not None
+        self.write(replace(guard))
 
     def require_unchanged(self) -> None:
         """See that all that was read still is so.

@@ -8,14 +8,14 @@ from typing import Any
 from django.db import transaction
 
 from ...exceptions import ConfigurationError
-from .base import Bell, Listen, Numbers, Waker
+from .base import Listen, Notifier, Numbers, StopEvent
 
 _CHANNEL = "chronos_queue"
-#: Seconds after which the thread sees that its bell has rung.
+#: Seconds after which the thread sees that it is to stop.
 _TURN = 0.5
 
 
-class RedisWaker(Waker):
+class RedisNotifier(Notifier):
     """Redis' publish and subscribe: told on commit, so that a process killed just then leaves it to the next look.
 
     Args:
@@ -38,17 +38,17 @@ class RedisWaker(Waker):
         transaction.on_commit(publish, using=using, robust=True)
 
     @contextmanager
-    def listening(self, bell: Bell) -> Iterator[Listen]:
+    def listening(self, stop: StopEvent) -> Iterator[Listen]:
         with self._client.pubsub() as subscription:
             subscription.subscribe(_CHANNEL)
             while (answer := subscription.get_message(timeout=_TURN)) is None or answer["type"] != "subscribe":
-                if bell.rung:
+                if stop.is_set:
                     break
 
             def listen(seconds: float) -> Iterable[str]:
                 until = time.monotonic() + seconds
                 message = None
-                while message is None and not bell.rung and (left := until - time.monotonic()) > 0:
+                while message is None and not stop.is_set and (left := until - time.monotonic()) > 0:
                     message = subscription.get_message(ignore_subscribe_messages=True, timeout=min(left, _TURN))
                 heard = set()
                 while message is not None:

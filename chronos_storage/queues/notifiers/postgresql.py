@@ -6,14 +6,14 @@ from contextlib import closing, contextmanager
 from django.db import connections
 
 from ...compat import unwrapped_connection
-from .base import Bell, Listen, Numbers, Waker
+from .base import Listen, Notifier, Numbers, StopEvent
 
 _CHANNEL = "chronos_queue"
 #: So that a connection whose other end is gone without a word is found out within a minute.
 _KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
 
-class PostgresWaker(Waker):
+class PostgresNotifier(Notifier):
     """PostgreSQL's LISTEN and NOTIFY: a transaction that publishes tells of it as it commits.
 
     Args:
@@ -33,7 +33,7 @@ class PostgresWaker(Waker):
             cursor.execute("SELECT pg_notify(%s, topic) FROM unnest(%s::text[]) AS topic", [_CHANNEL, list(topics)])
 
     @contextmanager
-    def listening(self, bell: Bell) -> Iterator[Listen]:
+    def listening(self, stop: StopEvent) -> Iterator[Listen]:
         # Django's own settings, but neither its wrapper nor its pool, which are for connections that come and go.
         with closing(unwrapped_connection(self._using, **_KEEPALIVE)) as connection:
             session = connection.execute("SELECT pg_backend_pid()").fetchone()[0]
@@ -43,7 +43,7 @@ class PostgresWaker(Waker):
             connection.execute(f"LISTEN {_CHANNEL}")
 
             def listen(seconds: float) -> Iterable[str]:
-                bell.wait(seconds, connection)
+                stop.wait(seconds, connection)
                 return {notice.payload for notice in connection.notifies(timeout=0)}
 
             yield listen

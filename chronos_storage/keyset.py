@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
+from datetime import datetime
 from typing import Any
 
-from django.db.models import BooleanField, F, Func, Lookup, Value
+from django.db.models import BooleanField, DateTimeField, F, Field, Func, IntegerField, Lookup, Value
+
+from . import codec
 
 _OPERATORS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
@@ -64,3 +67,27 @@ class After(Lookup):
             sql = f"({column} {strict} {value} OR ({column} = {value} AND {sql}))"
             parameters = (*given, *given, *parameters)
         return sql, parameters
+
+
+def to_json(position: Iterable[Any]) -> list[Any]:
+    """A position, which is the values of an order's columns, as JSON takes it."""
+    return [value.isoformat() if isinstance(value, datetime) else value for value in position]
+
+
+def from_json(columns: Sequence[Field[Any, Any]], position: Any) -> tuple[Any, ...]:
+    """The position that `to_json` gave the values of, whoever may have changed them meanwhile.
+
+    Raises:
+        ValueError: it is no position in an order of these columns.
+    """
+    if not isinstance(position, list):
+        raise ValueError("a position is a list")
+    return tuple(_value(column, value) for column, value in zip(columns, position, strict=True))
+
+
+def _value(column: Field[Any, Any], value: Any) -> Any:
+    if isinstance(column, DateTimeField):
+        return codec.timestamp(datetime.fromisoformat(codec.string(value, column.name)), column.name)
+    if isinstance(column, IntegerField):
+        return codec.integer(value, column.name)
+    return codec.string(value, column.name)

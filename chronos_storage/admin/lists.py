@@ -9,7 +9,6 @@ from operator import and_
 from typing import Any, ClassVar
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.db.models import Q
 from django.db.models.query import QuerySet
 from django.http import HttpRequest
@@ -17,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import codec
 from ..backends.orm.conditions import starts_with
-from ..keyset import After
+from ..keyset import After, from_json, to_json
 from .columns import LABELS
 from .compat import IncorrectLookupParameters, PagedChangeList
 from .previews import column_of, previewed, shorten
@@ -141,22 +140,17 @@ class KeysetChangeList(PagedChangeList):
             self.previous_page = self._link(BEFORE, columns, page[0])
         return page
 
-    def _position(self, request: HttpRequest, name: str, columns: list[str]) -> list[Any] | None:
+    def _position(self, request: HttpRequest, name: str, columns: list[str]) -> tuple[Any, ...] | None:
         text = request.GET.get(name)
         if text is None:
             return None
         try:
-            values = json.loads(text)
-            if any(isinstance(value, str) and "\x00" in value for value in values):
-                raise ValueError("not a stored string")
-            fields = [column_of(self.model, column) for column in columns]
-            return [field.to_python(value) for field, value in zip(fields, values, strict=True)]
-        except (ValueError, TypeError, RecursionError, ValidationError) as error:
+            return from_json([column_of(self.model, column) for column in columns], json.loads(text))
+        except (ValueError, RecursionError) as error:
             raise IncorrectLookupParameters(error) from error
 
     def _link(self, name: str, columns: list[str], row: Any) -> str:
-        values = [getattr(row, column) for column in columns]
-        text = json.dumps([value.isoformat() if isinstance(value, datetime) else value for value in values])
+        text = json.dumps(to_json(getattr(row, column) for column in columns))
         return self.link({name: text}, remove=[AFTER, BEFORE])
 
     @property

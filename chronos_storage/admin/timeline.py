@@ -18,10 +18,9 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Max, Q, Window
 from django.db.models.query import QuerySet
-from django.utils.dateparse import parse_datetime
 
 from ..chains.numbering import audit_chain
-from ..keyset import After
+from ..keyset import After, from_json, to_json
 from ..models import AuditLog, Checkpoint, Event, Message, Trace
 from .previews import column_of
 
@@ -67,21 +66,11 @@ class Stream:
 
     def place(self, values: Any) -> tuple[Any, ...]:
         """The values of the order's columns, as they come from an address."""
-        if not isinstance(values, list) or len(values) != len(self.order):
-            raise ValueError("not a place")
-        if any(isinstance(value, str) and "\x00" in value for value in values):
-            raise ValueError("not a stored string")
-        return tuple(
-            _timestamp(value) if name in ("timestamp", self.time) else column_of(self.model, name).to_python(value)
-            for name, value in zip(self.order, values, strict=True)
-        )
-
-
-def _timestamp(value: Any) -> datetime:
-    timestamp = parse_datetime(value)
-    if timestamp is None or timestamp.tzinfo is None:
-        raise ValueError("not a time")
-    return timestamp
+        # The window's timestamp is no column of the model's.
+        columns = [
+            models.DateTimeField() if name == "timestamp" else column_of(self.model, name) for name in self.order
+        ]
+        return from_json(columns, values)
 
 
 #: Where times are the same, what was said comes before what was done about it.
@@ -218,10 +207,7 @@ def _up_to(stream: Stream, rows: QuerySet[Any], end: Place | None) -> QuerySet[A
 
 def as_text(place: Mapping[str, Iterable[Any]]) -> str:
     """A place as it stands in an address."""
-    values = {
-        kind: [value.isoformat() if isinstance(value, datetime) else value for value in place[kind]] for kind in place
-    }
-    return json.dumps(values, separators=(",", ":"))
+    return json.dumps({kind: to_json(values) for kind, values in place.items()}, separators=(",", ":"))
 
 
 def from_text(text: str) -> Place:
@@ -229,5 +215,5 @@ def from_text(text: str) -> Place:
     try:
         given = json.loads(text)
         return {kind: STREAMS[kind].place(values) for kind, values in given.items()}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ValidationError):
+    except (ValueError, KeyError, AttributeError, RecursionError):
         return {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 
 _PLAIN = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9_.:@-]+\Z")
@@ -30,7 +29,7 @@ def address(id: str) -> str:
     """The id as a segment of a path."""
     if _PLAIN.match(id) and id not in OWN_NAMES:
         return id
-    return "~" + base64.urlsafe_b64encode(id.encode()).decode().rstrip("=")
+    return f"~{encode(id)}"
 
 
 def read_address(segment: str) -> str | None:
@@ -40,11 +39,23 @@ def read_address(segment: str) -> str | None:
     if not _ENCODED.match(segment):
         return None
     try:
-        id = base64.urlsafe_b64decode(segment[1:] + "=" * (-(len(segment) - 1) % 4)).decode()
-    except (binascii.Error, UnicodeDecodeError):
+        id = decode(segment[1:])
+    except ValueError:
         return None
-    canonical = base64.urlsafe_b64encode(id.encode()).decode().rstrip("=") == segment[1:]
-    return id if canonical and "\x00" not in id else None
+    return None if "\x00" in id else id
+
+
+def encode(text: str) -> str:
+    """Its base64url, without padding."""
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode(encoded: str) -> str:
+    """The text of which `encode` made this; raises ValueError for what it makes of none."""
+    text = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
+    if encode(text) != encoded:
+        raise ValueError("not the base64url of a text")
+    return text
 
 
 def read_addresses(text: str) -> list[str]:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-from datetime import datetime
 from typing import Any
 
-from django.db import models
 from django.db.models.query import QuerySet
 from drf_spectacular.plumbing import append_meta
 from rest_framework.exceptions import ValidationError
@@ -17,11 +13,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
-from .. import codec, conf
+from .. import conf
 from ..backends.orm.pages import fetch_page
-from ..exceptions import InvalidRecord
-from ..keyset import After
+from ..keyset import After, from_json, to_json
 from ..ledger.mapping import Table
+from .ids import decode, encode
 from .query import flag, whole_number
 
 PAGE_SIZE = 50
@@ -110,35 +106,20 @@ class KeysetPagination(BasePagination):
 
     def _link(self, table: Table[Any], page: list[Any], backwards: bool) -> str:
         record = page[0] if backwards else page[-1]
-        position = [_plain(getattr(record, "id" if column == table.id else column)) for column in self._columns]
-        text = json.dumps([int(backwards), *position], separators=(",", ":"))
-        cursor = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+        position = to_json(getattr(record, "id" if column == table.id else column) for column in self._columns)
+        cursor = encode(json.dumps([int(backwards), *position], separators=(",", ":")))
         return replace_query_param(self._request.build_absolute_uri(), "cursor", cursor)
 
-    def _position(self, table: Table[Any], request: Request) -> tuple[bool, list[Any] | None]:
+    def _position(self, table: Table[Any], request: Request) -> tuple[bool, tuple[Any, ...] | None]:
         """Which way the page goes, and what its columns are after; None at the start."""
         cursor = request.query_params.get("cursor")
         if cursor is None:
             return False, None
         try:
-            text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-            backwards, *values = json.loads(text)
-            if backwards not in (0, 1) or len(values) != len(self._columns):
+            backwards, *position = json.loads(decode(cursor))
+            if backwards not in (0, 1):
                 raise ValueError(cursor)
-            fields = [table.model._meta.get_field(column) for column in self._columns]
-            return bool(backwards), [_value(field, value) for field, value in zip(fields, values, strict=True)]
-        except (binascii.Error, InvalidRecord, RecursionError, TypeError, ValueError):
+            columns: Any = [table.model._meta.get_field(column) for column in self._columns]
+            return bool(backwards), from_json(columns, position)
+        except (RecursionError, TypeError, ValueError):
             raise ValidationError({"cursor": "is no cursor of this list"}) from None
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
-
-
-def _value(field: Any, value: Any) -> Any:
-    """The value of a field as `_plain` gave it."""
-    if isinstance(field, models.DateTimeField):
-        return codec.timestamp(datetime.fromisoformat(value), field.name)
-    if isinstance(field, models.IntegerField):
-        return codec.integer(value, field.name)
-    return codec.string(value, field.name)

@@ -13,13 +13,12 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 
 from .. import codec
+from ..parts import in_parts
 from ..records import AuditLog
 
 _NAMES = [field.name for field in dataclasses.fields(AuditLog)]
 #: What a spreadsheet takes for the beginning of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-#: How many lines are sent at once.
-_CHUNK = 200
 
 
 def _values(log: AuditLog) -> dict[str, Any]:
@@ -59,7 +58,7 @@ FORMATS = {"csv": ("text/csv", _csv), "jsonl": ("application/jsonl", _jsonl)}
 def export(request: HttpRequest, logs: Iterable[AuditLog], format: str) -> StreamingHttpResponse:  # noqa: A002
     """The entries in one of `FORMATS`, as a file to keep."""
     media_type, lines = FORMATS[format]
-    chunks: Any = _chunks(lines(logs))
+    chunks: Any = in_parts(line.encode() for line in lines(logs))
     if isinstance(request, ASGIRequest):
         chunks = _in_thread(chunks)  # or Django would wait for all of them
     return StreamingHttpResponse(
@@ -67,16 +66,6 @@ def export(request: HttpRequest, logs: Iterable[AuditLog], format: str) -> Strea
         content_type=f"{media_type}; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="audit-log.{format}"'},
     )
-
-
-def _chunks(lines: Iterator[str]) -> Iterator[bytes]:
-    chunk: list[str] = []
-    for line in lines:
-        chunk.append(line)
-        if len(chunk) == _CHUNK:
-            yield "".join(chunk).encode()
-            chunk = []
-    yield "".join(chunk).encode()
 
 
 async def _in_thread(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:

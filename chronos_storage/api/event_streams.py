@@ -23,12 +23,13 @@ from ..backends.orm.pages import before_much, fetch_page
 from ..exceptions import CursorExpired, InvalidRecord
 from ..ledger.mapping import EVENTS
 from ..models import Event, Head
+from ..parts import PART
 from ..queues.following import watching
 from .access import Verb
 from .ids import LIST_PATTERN, MAX_NAMES
 from .query import names
 from .schema import documented
-from .sending import PART, kept
+from .sending import kept
 from .serializers import EventSerializer
 from .store import api_storage
 from .streaming import Part, message, reading

@@ -17,11 +17,12 @@ from rest_framework.request import Request
 from .. import records
 from ..backends.orm.pages import LITTLE, before_much, fetch_page, rows_after
 from ..ledger.mapping import AUDIT_LOGS, CHECKPOINTS, EVENTS, MEMORY, MESSAGES, TRACES, Table
+from ..parts import PART, in_parts
 from . import serializers
 from .access import AccessRule
 from .compat import http_request
 from .json_media import encode
-from .sending import PART, Places, SentResponse, close_connections, kept
+from .sending import Places, SentResponse, close_connections, kept
 from .streaming import reading
 from .turns import SENDING, Much, refuse_much
 
@@ -67,7 +68,7 @@ def _streamed(request: Request, access: AccessRule, pieces: Iterator[bytes | Non
     if request.method == "HEAD":
         return HttpResponse(content_type="application/json")
     release = _PLACES.take(access.user_id)
-    chunks = _chunks(pieces)
+    chunks = in_parts(pieces)
     # Under ASGI Django would read a synchronous iterator to its end before it sends anything.
     content = _in_threads(chunks) if isinstance(http_request(request), ASGIRequest) else _in_this_thread(chunks)
     return SentResponse(content, release, content_type="application/json")
@@ -108,21 +109,6 @@ def _array(
                 yield part
         comma = ","
     yield b"]"
-
-
-def _chunks(pieces: Iterator[bytes | None]) -> Iterator[bytes | None]:
-    waiting: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        if piece is None:
-            yield None
-            continue
-        waiting.append(piece)
-        size += len(piece)
-        if size >= PART:
-            yield b"".join(waiting)
-            waiting, size = [], 0
-    yield b"".join(waiting)
 
 
 def _in_this_thread(chunks: Iterator[bytes | None]) -> Iterator[bytes]:

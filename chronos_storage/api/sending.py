@@ -18,11 +18,10 @@ from rest_framework.exceptions import APIException
 from .. import conf
 from ..compat import in_transaction, open_connections
 from ..forks import PerProcess
+from ..parts import PART
 
 #: Seconds after which a reader that takes nothing is cut off, where the server is ASGI's.
 STALL_TIMEOUT = 60
-#: Bytes that are sent at once, and that may wait in memory for their reader; what is more waits on the disk.
-PART = 64 * 1024
 #: Seconds after which it may be tried again.
 _RETRY_AFTER = 5
 

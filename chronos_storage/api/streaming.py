@@ -14,10 +14,11 @@ from asgiref.sync import sync_to_async
 
 from .. import conf
 from ..exceptions import ChronosError
+from ..parts import PART
 from ..queues.following import READERS
 from ..queues.subscriptions import DELAY, FAILURES
 from .json_media import encode
-from .sending import PART, SentResponse, close_connections
+from .sending import SentResponse, close_connections
 
 logger = logging.getLogger("chronos_storage.api")
 

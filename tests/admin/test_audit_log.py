@@ -13,7 +13,6 @@ import pytest
 from django.core.checks import run_checks
 from django.test import AsyncClient, Client
 
-from chronos_storage.admin import export
 from chronos_storage.backends.orm import pages
 from chronos_storage.models import AuditLog as AuditLogRow
 from chronos_storage.models import Message as MessageRow
@@ -121,7 +120,6 @@ def test_no_spreadsheet_computes_what_is_exported(site, viewer) -> None:
 @on_sqlite_alone
 def test_an_export_takes_as_much_memory_as_a_part_of_it(site, viewer, monkeypatch) -> None:
     monkeypatch.setattr(pages, "_PAGE", 50)
-    monkeypatch.setattr(export, "_CHUNK", 20)
     peaks = []
     for _ in range(2):
         for _ in range(110):

@@ -17,7 +17,7 @@ class ChronosStorageConfig(AppConfig):
         from . import checks, reach  # noqa: F401
         from .backends.orm import hooks
         from .ledger import fixtures, heads, triggers, triggers_sqlite
-        from .ledger.series import SERIES
+        from .ledger.series import CHAINS
         from .models import Head, Session
         from .queues import outbox
 
@@ -26,7 +26,7 @@ class ChronosStorageConfig(AppConfig):
         connection_created.connect(triggers_sqlite.register_function, dispatch_uid="chronos_storage.permit")
         post_migrate.connect(triggers.after_migration, sender=self, dispatch_uid="chronos_storage.triggers")
         post_migrate.connect(reach.after_migration, sender=self, dispatch_uid="chronos_storage.reach")
-        for model in SERIES:
+        for model in CHAINS:
             post_save.connect(fixtures.note_row, sender=model, dispatch_uid="chronos_storage.note_row")
         pre_save.connect(fixtures.place_head, sender=Head, dispatch_uid="chronos_storage.place_head")
         post_delete.connect(heads.remove_heads, sender=Session, dispatch_uid="chronos_storage.remove_heads")

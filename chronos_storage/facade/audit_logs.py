@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -50,12 +51,8 @@ class AuditLogMethods(FacadeBase):
         after: AuditLog | None = None,
     ) -> list[AuditLog]:
         """Entries that match every filter given, newest first; `since` and `until` are inclusive."""
-        where = equal(
-            session_id=session_id, agent_id=agent_id, user_id=user_id, actor=actor, action=action, resource=resource
-        )
-        where += period(since, until)
-        query = Query(record=AuditLog, where=where, order=ORDER, **page_slice(limit, offset))
-        return self._select(start_after(query, after))
+        query = _listed(session_id, agent_id, user_id, actor, action, resource, since, until)
+        return self._select(start_after(replace(query, **page_slice(limit, offset)), after))
 
     @async_variant(list_audit_logs)
     def alist_audit_logs(self) -> Any: ...
@@ -73,10 +70,23 @@ class AuditLogMethods(FacadeBase):
         until: datetime | None = None,
     ) -> Iterator[AuditLog]:
         """`list_audit_logs`, page by page."""
-        where = equal(
-            session_id=session_id, agent_id=agent_id, user_id=user_id, actor=actor, action=action, resource=resource
-        )
-        return self.backend.iterate(Query(record=AuditLog, where=where + period(since, until), order=ORDER))
+        return self.backend.iterate(_listed(session_id, agent_id, user_id, actor, action, resource, since, until))
 
     @async_iterator(iter_audit_logs)
     def aiter_audit_logs(self) -> Any: ...
+
+
+def _listed(
+    session_id: str | None,
+    agent_id: str | None,
+    user_id: str | None,
+    actor: str | None,
+    action: str | None,
+    resource: str | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> Query[AuditLog]:
+    where = equal(
+        session_id=session_id, agent_id=agent_id, user_id=user_id, actor=actor, action=action, resource=resource
+    )
+    return Query(record=AuditLog, where=where + period(since, until), order=ORDER)

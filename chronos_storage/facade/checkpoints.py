@@ -80,24 +80,22 @@ class CheckpointMethods(SessionMethods):
             metadata: a filter of them, such as ``{"source": "loop", "step": {"$gt": 3}}``, in the grammar of vector
                 stores' filters (see `chronos_storage.filters`).
         """
-        query = _listed(session_id, namespace, run_id)
-        if metadata is not None:
-            matches = Condition("metadata", "matches", filters.parse(metadata, "metadata"))
-            query = replace(query, where=(*query.where, matches))
-        if before_seq is not None:
-            query = replace(
-                query, where=(*query.where, Condition("seq_num", "<", codec.integer(before_seq, "before_seq")))
-            )
-        return self._select(replace(query, **page_slice(limit)))
+        return self._select(replace(_listed(session_id, namespace, run_id, metadata, before_seq), **page_slice(limit)))
 
     @async_variant(list_checkpoints)
     def alist_checkpoints(self) -> Any: ...
 
     def iter_checkpoints(
-        self, session_id: str, *, namespace: str = "", run_id: str | None = None
+        self,
+        session_id: str,
+        *,
+        namespace: str = "",
+        run_id: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        before_seq: int | None = None,
     ) -> Iterator[Checkpoint]:
         """`list_checkpoints`, page by page."""
-        return self.backend.iterate(_listed(session_id, namespace, run_id))
+        return self.backend.iterate(_listed(session_id, namespace, run_id, metadata, before_seq))
 
     @async_iterator(iter_checkpoints)
     def aiter_checkpoints(self) -> Any: ...
@@ -181,6 +179,16 @@ class CheckpointMethods(SessionMethods):
     def afork_session(self) -> Any: ...
 
 
-def _listed(session_id: str, namespace: str, run_id: str | None) -> Query[Checkpoint]:
+def _listed(
+    session_id: str,
+    namespace: str,
+    run_id: str | None,
+    metadata: dict[str, Any] | None = None,
+    before_seq: int | None = None,
+) -> Query[Checkpoint]:
     where = required(session_id=session_id, namespace=namespace) + equal(run_id=run_id)
+    if metadata is not None:
+        where += (Condition("metadata", "matches", filters.parse(metadata, "metadata")),)
+    if before_seq is not None:
+        where += (Condition("seq_num", "<", codec.integer(before_seq, "before_seq")),)
     return Query(record=Checkpoint, where=where, order=_ORDER)

@@ -19,12 +19,12 @@ from ..exceptions import AppendOnlyError
 from ..models import Head
 from ..models.append_only import LedgerModel
 from .heads import lock_heads
-from .series import SERIES, ChainSeries
+from .series import CHAINS, ChainSeries
 from .verify import verify
 
 Chain = tuple[ChainSeries[Any], str]
 
-_CHAINS = {series.kind: series for series in SERIES.values()}
+_BY_KIND = {series.kind: series for series in CHAINS.values()}
 _touched: WeakKeyDictionary[BaseDatabaseWrapper, set[Chain]] = WeakKeyDictionary()
 
 
@@ -47,7 +47,7 @@ def checked(using: str) -> Iterator[None]:
 
 def note_row(sender: type[LedgerModel], instance: LedgerModel, using: str, **kwargs: Any) -> None:
     """The receiver of post_save, which for these models only a fixture sends."""
-    series = SERIES[sender]
+    series = CHAINS[sender]
     name = getattr(instance, series.column)
     touched = _touched.get(connections[using])
     if touched is None:
@@ -68,8 +68,8 @@ def place_head(sender: type[Head], instance: Head, using: str, raw: bool, **kwar
         if stored.seq_num >= instance.seq_num:
             instance.seq_num, instance.hash = stored.seq_num, stored.hash
     touched = _touched.get(connections[using])
-    if touched is not None and instance.kind in _CHAINS:
-        touched.add((_CHAINS[Head.Kind(instance.kind)], instance.owner))
+    if touched is not None and instance.kind in _BY_KIND:
+        touched.add((_BY_KIND[Head.Kind(instance.kind)], instance.owner))
 
 
 def _require_intact(using: str, series: ChainSeries[Any], name: str) -> None:

@@ -20,7 +20,7 @@ from ..ids import new_id
 from ..models import Event, Head
 from ..models.permits import opened
 from .heads import lock_sessions, locked, sessions_of
-from .series import AUDIT_CHAIN, EVENT_CHAIN, SERIES, append
+from .series import AUDIT_CHAIN, CHAINS, EVENT_CHAIN, append
 from .triggers import deletion_permitted
 
 
@@ -56,7 +56,7 @@ class LedgerPermit(PurgePermit):
         return sum(chain["rows"] for chain in gone)
 
     def _delete(self, rows: QuerySet[Any]) -> list[dict[str, Any]]:
-        series = SERIES[rows.model]
+        series = CHAINS[rows.model]
         going = rows.order_by().values_list(series.column)
         heads = Head.objects.using(self.using).filter(kind=series.kind, namespace="")
         names = sorted({name for (name,) in going.distinct()})

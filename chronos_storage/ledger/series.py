@@ -13,13 +13,12 @@ from itertools import starmap
 from typing import Any, TypeVar
 
 from django.db import IntegrityError, connections, transaction
-from django.db.models import Q
+from django.db.models import Model, Q
 
 from .. import records
 from ..chains.numbering import AuditLogs, Chained, Events, Messages, Numbered, assign_numbers
 from ..exceptions import SequenceConflict
 from ..models import AuditLog, Event, Head
-from ..models.append_only import LedgerModel
 from ..snapshots import Unseen, current
 from . import postgresql
 from .heads import lock_heads
@@ -87,7 +86,12 @@ MESSAGE_SERIES = _Messages(MESSAGES, Head.Kind.MESSAGE)
 EVENT_CHAIN = _Events(EVENTS, Head.Kind.EVENT)
 AUDIT_CHAIN = _AuditLogs(AUDIT_LOGS, Head.Kind.AUDIT_LOG)
 
-SERIES: dict[type[LedgerModel], ChainSeries[Any]] = {Event: EVENT_CHAIN, AuditLog: AUDIT_CHAIN}
+#: By the record.
+SERIES: dict[type[records.Record], Series[Any]] = {
+    series.table.record: series for series in (MESSAGE_SERIES, EVENT_CHAIN, AUDIT_CHAIN)
+}
+#: Those that are hash chains, by their model.
+CHAINS: dict[type[Model], ChainSeries[Any]] = {Event: EVENT_CHAIN, AuditLog: AUDIT_CHAIN}
 
 
 def append(

@@ -19,10 +19,9 @@ from django.db.models.options import Options
 
 from ..compat import table_names
 from ..exceptions import ConfigurationError
-from ..models.append_only import LedgerModel
 from . import triggers_mysql, triggers_postgresql, triggers_sqlite
 from .definitions import Installed, Wanted
-from .series import SERIES
+from .series import CHAINS
 
 MESSAGE = "chronos_storage: ledger rows are append-only"
 
@@ -65,13 +64,13 @@ def _tables(connection: BaseDatabaseWrapper) -> dict[str, list[list[str]]]:
     """The ledger's tables that are there, each with the columns of its unique keys."""
     there = set(table_names(connection))
     found = {}
-    for meta in (model._meta for model in SERIES if model._meta.db_table in there):
+    for meta in (model._meta for model in CHAINS if model._meta.db_table in there):
         unique = [["pk"], *(each.fields for each in meta.constraints if isinstance(each, UniqueConstraint))]
         found[meta.db_table] = [[_column(meta, field) for field in fields] for fields in unique]
     return found
 
 
-def _column(meta: Options[LedgerModel], field: str) -> str:
+def _column(meta: Options[Any], field: str) -> str:
     found: Any = meta.pk if field == "pk" else meta.get_field(field)
     return str(found.column)
 

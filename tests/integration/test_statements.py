@@ -14,6 +14,8 @@ from chronos_storage.records import AuditLog, Checkpoint, Event, MemoryRecord, M
 from chronos_storage.testing.conformance.helpers import populate
 from tests.conftest import each_database
 
+MEMORIES = [MemoryRecord(id=f"m{number}", agent_id="a", key=f"k{number}") for number in range(3)]
+
 #: By call: so many on PostgreSQL, where it is another number on SQLite that one too.
 CALLS: dict[str, tuple[Callable[[Storage], Any], tuple[int, ...]]] = {
     "create_session": (lambda s: s.create_session(Session()), (1,)),
@@ -28,6 +30,8 @@ CALLS: dict[str, tuple[Callable[[Storage], Any], tuple[int, ...]]] = {
     "insert_trace": (lambda s: s.insert_trace(Trace(session_id="s")), (1,)),
     "save_checkpoint": (lambda s: s.save_checkpoint(Checkpoint(session_id="s")), (6, 8)),
     "put_memory": (lambda s: s.put_memory(MemoryRecord(agent_id="a", key="k")), (4,)),
+    "put_memories": (lambda s: s.put_memories(MEMORIES), (5,)),
+    "put_memories, stored ones": (lambda s: s.put_memories(MEMORIES), (5,)),
 }
 
 

@@ -10,20 +10,18 @@ from django.db import IntegrityError, transaction
 from ...chains.numbering import extend_chain, not_stored, require_complete
 from ...ledger.heads import lock_heads, lock_sessions
 from ...ledger.mapping import TABLES, Table
-from ...ledger.series import AUDIT_CHAIN, EVENT_CHAIN, MESSAGE_SERIES, Series
+from ...ledger.series import SERIES, Series
 from ...models import Head
-from ...records import AuditLog, Checkpoint, Event, Message, Record
+from ...records import Checkpoint, Record
 from ...refusals import Reason, Refused
 from ...snapshots import current, refuse_unseen
-
-_SERIES: dict[type[Record], Series[Any]] = {Message: MESSAGE_SERIES, Event: EVENT_CHAIN, AuditLog: AUDIT_CHAIN}
 
 
 def load_some(using: str, record_type: type[Record], given: list[Any]) -> int:
     """Store records of one type, in the caller's transaction; returns how many were new."""
     table: Table[Any] = TABLES[record_type]
     cleaned = [require_complete(record.cleaned()) for record in given]
-    if series := _SERIES.get(record_type):
+    if series := SERIES.get(record_type):
         return _load_series(using, series, cleaned)
     if record_type is Checkpoint:
         return _load_checkpoints(using, table, cleaned)

@@ -28,10 +28,7 @@ class ReadingMethods(OrmBase):
     def select(self, query: Query[R]) -> list[R]:
         if query.limit == 0:
             return []
-        trees: list[Node] = []
-        if connections[self.using].vendor != "postgresql":
-            trees = [condition.value for condition in query.where if condition.operator == "matches"]
-            query = replace(query, where=tuple(each for each in query.where if each.operator != "matches"))
+        query, trees = self._without_trees(query)
         table, rows = TABLES[query.record], rows_of(query, self.using)
         if query.after is not None:
             rows = rows_after(table, rows, query.order, query.after)
@@ -43,7 +40,20 @@ class ReadingMethods(OrmBase):
         return [record for some in self._named(rows, "pk", found) for record in table.fetch(some)]
 
     def iterate(self, query: Query[R]) -> Iterator[R]:
-        return iterate(TABLES[query.record], rows_of(query, self.using), *query.order, after=query.after)
+        query, trees = self._without_trees(query)
+        found: Iterator[Any] = iterate(
+            TABLES[query.record], rows_of(query, self.using), *query.order, after=query.after
+        )
+        if not trees:
+            return found
+        return (record for record in found if all(tree.matches(record.metadata) for tree in trees))
+
+    def _without_trees(self, query: Query[R]) -> tuple[Query[R], list[Node]]:
+        """The query without the filters that this database can't be asked for, and these."""
+        if connections[self.using].vendor == "postgresql":
+            return query, []
+        trees = [condition.value for condition in query.where if condition.operator == "matches"]
+        return replace(query, where=tuple(each for each in query.where if each.operator != "matches")), trees
 
     def count(self, query: Query[Any]) -> int:
         return rows_of(query, self.using).count()

@@ -33,7 +33,9 @@ class UpsertMethods(OrmBase):
         named = {record.id for record in given}.difference(fresh)
         if len(named) > 1:
             found = self._named(self._rows(MEMORY), "pk", named)
-            named = {id for rows in found for id in rows.values_list("pk", flat=True)}
+            keys = dict(pair for rows in found for pair in rows.values_list("pk", "natural_key"))
+            # What stays under its key is written with what is new, in one statement.
+            named = {record.id for record in given if natural_key(record) != keys.get(record.id, natural_key(record))}
         new = [record for record in given if record.id not in named or not self._moved(record)]
         # In one order, so that those who put the same keys at once don't lock each other out.
         new.sort(key=natural_key)

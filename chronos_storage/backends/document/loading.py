@@ -39,8 +39,7 @@ class LoadMethods(CheckpointMethods):
         """See that the numbers of new records are free and fit, and move the heads of their series."""
         if record_type in (Message, Event, Checkpoint):
             work.fetch(guard_key(record.session_id) for record in new)
-            for record in new:
-                work.require_open(record.session_id, deleted_too=True)
+            work.require_all_open({record.session_id for record in new}, deleted_too=True)
         if record_type is Checkpoint:
             for record in new:
                 head = self._series_head(work, record)

@@ -96,8 +96,7 @@ def append(
     known = series.fetch(work, given)
     heads = {owner: work.head(series.kind, owner) for owner in map(series.owner, given)}
     if series.of_session:
-        for owner in heads:
-            work.require_open(owner)
+        work.require_all_open(heads)
     result, new = assign_numbers(series, list(map(copy, given)), heads, known, expected_seq)
     for head, record in new:
         series.seal(head, record)

@@ -171,6 +171,12 @@ class UnitOfWork:
         if not deleted_too and not codec.loads(guard.body):
             raise Refused(Reason.DELETED, Session, session_id)
 
+    def require_all_open(self, session_ids: Iterable[str], *, deleted_too: bool = False) -> None:
+        """`require_open` for several: the first that is missing by its id, then the first that is deleted, is named."""
+        for missing_alone in (True, deleted_too):
+            for session_id in sorted(session_ids):
+                self.require_open(session_id, deleted_too=missing_alone)
+
     def set_guard(self, session_id: str, is_open: bool) -> None:
         """Open or close a session's guard; it counts as changed in either case."""
         self.write(Document(guard_key(session_id), codec.dumps(is_open)))

@@ -85,6 +85,15 @@ class MessageContract:
             assert storage.add_message(Message(id="a", session_id="s", role="user"), expected_seq=expected) == stored[0]
         assert storage.add_message(Message(session_id="s", role="user"), expected_seq=2).seq_num == 3
 
+    def test_of_several_sessions_that_take_none_one_is_named(self, storage: Storage) -> None:
+        """Against: an error that differs between backends."""
+        for id in ("a", "s"):
+            open_session(storage, id)
+        storage.delete_session("a")
+        for ids, named in (("sdcba", "'b'"), ("sa", "'a' is deleted")):
+            with case(ids), pytest.raises(NotFound, match=named):
+                storage.add_messages([Message(session_id=id, role="user") for id in ids])
+
     def test_an_expected_number_is_one_session_s(self, storage: Storage) -> None:
         for id in ("s1", "s2"):
             open_session(storage, id)

@@ -17,7 +17,7 @@ from django.db.models import Model, Q
 
 from .. import records
 from ..chains.numbering import AuditLogs, Chained, Events, Messages, Numbered, assign_numbers
-from ..exceptions import SequenceConflict
+from ..exceptions import AlreadyExists, SequenceConflict
 from ..models import AuditLog, Event, Head
 from ..snapshots import Unseen, current
 from . import postgresql
@@ -120,7 +120,7 @@ def append(
     except IntegrityError as error:
         if look_up:
             raise Unseen from error
-    except SequenceConflict:
+    except (AlreadyExists, SequenceConflict):  # unless what is stored says otherwise
         if look_up:
             raise
     return append(using, series, given, expected_seq, look_up=True)

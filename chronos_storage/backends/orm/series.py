@@ -9,6 +9,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Greatest
 
 from ...chains.numbering import not_stored
+from ...exceptions import AlreadyExists
 from ...ledger import postgresql
 from ...ledger.mapping import SESSIONS, TRACES
 from ...ledger.series import AUDIT_CHAIN, EVENT_CHAIN, MESSAGE_SERIES, ChainSeries, append
@@ -69,7 +70,7 @@ class SeriesMethods(OrmBase):
     def _append_spans(self, given: Sequence[Trace], expected_seq: int | None) -> Appended[Trace]:
         try:
             return self._insert_spans(given, {})
-        except IntegrityError:
+        except (IntegrityError, AlreadyExists):  # some are stored: two of the batch may be the same as one of those
             known: dict[str, Trace] = {}
             with self._atomic():
                 for rows in self._named(self._rows(TRACES), "pk", [trace.id for trace in given]):

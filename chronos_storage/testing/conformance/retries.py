@@ -167,6 +167,15 @@ class RetryContract:
         assert column(storage.scan(kind), "id") == ["a", "b"]
 
     @every_batch
+    def test_each_of_a_batch_is_compared_with_what_is_stored(self, storage: Storage, kind: str) -> None:
+        """Against: two that are both what is stored, refused for what one of them leaves empty."""
+        open_session(storage)
+        whole = bare(kind, id="a", **{FIELDS[kind]: "stored"})
+        stored = add(storage, kind, whole)
+        again = add(storage, kind, bare(kind, id="a"), whole)
+        assert (again, again.new) == (stored * 2, [])
+
+    @every_batch
     def test_a_batch_that_contradicts_what_is_stored_is_refused_whole(self, storage: Storage, kind: str) -> None:
         open_session(storage)
         field = FIELDS[kind]

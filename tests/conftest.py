@@ -1,4 +1,5 @@
-"""What the tests share: each test of a storage touches one database alone, and runs on those that it depends on.
+"""What the tests share: each test of a storage touches one database alone, but the comparison of all, and runs on
+those that it depends on.
 
 - Whatever a vendor's SQL, types, locks and errors decide runs on SQLite, PostgreSQL 18 and MariaDB, as `alias` says
   unless a folder or a test says otherwise.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from .. import records
 from ..backends.base import Patch
 from ..exceptions import AlreadyExists, InvalidRecord
-from ..records import Checkpoint, Session, now, require_same
+from ..records import Checkpoint, Session, require_same
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(Session))
 #: What no update and no patch changes.
@@ -37,7 +38,7 @@ def _patch(values: dict[str, Any]) -> Patch:
     return Patch(
         once={name: values.pop(name) for name in ("user_id",) if name in values},
         forward={} if latest is None else {"last_activity_at": latest},
-        values=values | {"updated_at": now()},
+        values=values | {"updated_at": records.now()},
     )
 
 

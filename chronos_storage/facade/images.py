@@ -3,10 +3,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from .. import records
 from ..async_variants import async_variant
 from ..backends.base import Patch, Query
 from ..codec import filterable_object, string
-from ..records import Container, Image, Session, now
+from ..records import Container, Image, Session
 from .arguments import equal, page_slice, required, start_after
 from .base import FacadeBase
 
@@ -97,7 +98,7 @@ class ImageMethods(FacadeBase):
             NotFound: no such image.
         """
         id, merge = string(id, "id"), filterable_object(changes, "changes")
-        patch = Patch(merge=merge, values={"updated_at": now()})
+        patch = Patch(merge=merge, values={"updated_at": records.now()})
         image = self._run(partial(self.backend.patch, Image, id, patch))
         self._written(image)
         return image

@@ -1,63 +1,43 @@
-"""Both backends give the same answers to the same calls, errors, numbers and hashes included."""
+"""All backends give the same answers to the same calls: what they return, and raise, word by word."""
 
 from __future__ import annotations
 
-import random
-from functools import partial
-from typing import Any
+import dataclasses
+import time
 
 import pytest
+from django.conf import settings
 
 from chronos_storage import Storage
 from chronos_storage.backends.document import MemoryBackend
-from chronos_storage.records import KINDS
-from chronos_storage.testing.conformance.samples import at
-from tests.calls import SESSIONS, Call, answer, change
-from tests.conftest import each_database
+from chronos_storage.backends.orm import OrmBackend
+from chronos_storage.records import KINDS, TokenUsage
+from tests.comparison.arguments import APART, METHODS, methods_of, records_of
+from tests.comparison.pools import pool_of
+from tests.comparison.run import Comparison
 
-STEPS = 150
-
-
-def walk(kind: str, user_id: str | None, storage: Storage) -> list[Any]:
-    return list(storage.scan(kind, user_id=user_id))
+#: Calls that are compared, and the seconds after which no more are.
+CALLS, SECONDS = 400, 6
 
 
-def questions(r: random.Random) -> list[Call]:
-    """What is asked about a session, and about all."""
-    id, few, since, until = r.choice(SESSIONS), r.randint(0, 3), at(r.randint(0, 30)), at(r.randint(20, 60))
-    part: dict[str, Any] = {"limit": r.choice([None, few]), "offset": r.randint(0, 1)}
-    order = r.choice(["-created_at", "-last_activity_at"])
-    calls: list[Call] = [
-        lambda s: s.list_sessions("a", order=order, include_deleted=few > 1, **part),
-        lambda s: s.list_sessions(user_id="u", status="active", order=order, **part),
-        lambda s: s.list_messages(id, roles=["user"], since=since, until=until, order="desc", **part),
-        lambda s: [s.count_messages(id), s.count_events(id), s.last_seq(id), s.last_message_seq(id)],
-        lambda s: [*s.list_namespaces(id), *s.get_messages(id, ["b0", "a0", "c0"])],
-        lambda s: s.token_usage(id),
-        lambda s: s.usage(agent_id="ab"[few % 2], user_id=[None, "u"][few // 2], since=since, until=until),
-        lambda s: s.list_events(id, few, types=["tool"]),
-        lambda s: s.get_recent_events(id, few),
-        lambda s: [s.get_event("a0", session_id=id), s.get_message("b0", session_id=id)],
-        lambda s: s.get_checkpoint("a"),
-        lambda s: s.get_message("a0"),
-        lambda s: list(s.find_messages(["b0", "a0", "c0"]).values()),
-        lambda s: s.list_audit_logs(user_id="u", since=since, until=until, **part),
-        lambda s: s.list_memory("a", prefix="k", **part),
-        lambda s: s.list_traces(id, failed=[None, True, False][few % 3]),
-        lambda s: s.list_checkpoints(id, namespace="sub", before_seq=few),
-        lambda s: s.list_checkpoints(id, metadata={"n": {"$gt": few}}, limit=part["limit"]),
-        lambda s: s.list_images(name=f"{few}", **part),
-        lambda s: [s.verify_events(id), s.verify_audit_logs(id)],
-    ]
-    return calls + [partial(walk, kind, user_id) for kind in KINDS for user_id in (None, "u")]
+@pytest.mark.django_db(databases=list(settings.DATABASES))
+def test_the_same_calls_give_the_same_answers() -> None:
+    """Against: a result list that differs between backends. ``make soak`` has the long form."""
+    stores = {"memory": Storage(MemoryBackend())}
+    stores |= {alias: Storage(OrmBackend(using=alias)) for alias in settings.DATABASES}
+    end = time.monotonic() + SECONDS
+    for _ in Comparison(stores, seed=0).run(CALLS):
+        if time.monotonic() > end:
+            break
 
 
-@pytest.mark.parametrize("alias", each_database(), indirect=True)
-@pytest.mark.parametrize("seed", range(4))
-def test_the_same_calls_give_the_same_answers(storage, seed: int) -> None:
-    """Against: a result list that differs between backends."""
-    r, memory = random.Random(seed), Storage(MemoryBackend())
-    for step in range(STEPS):
-        calls = questions(r) if step % 15 == 14 else [change(r)]
-        for position, call in enumerate(calls):
-            assert (step, position, answer(call, memory)) == (step, position, answer(call, storage))
+def test_every_public_method_is_compared_with_all_that_it_takes() -> None:
+    """What is new has to be given values, or a reason for which it is not called."""
+    assert METHODS.keys() | APART.keys() == methods_of(Storage).keys()
+    for method, parameters in METHODS.items():
+        for parameter in parameters:
+            if parameter.kind is not parameter.VAR_KEYWORD and not records_of(parameter):
+                assert pool_of(method, parameter.name)
+    for kind in [*KINDS.values(), TokenUsage]:
+        for field in dataclasses.fields(kind):
+            assert field.name == "usage" or pool_of(kind.__name__, field.name)

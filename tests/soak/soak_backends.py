@@ -1,0 +1,70 @@
+"""Every method of the facade with random arguments on all backends side by side, really committing.
+
+``SEED=7 make soak ARGS="-k backends"`` repeats one round.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+
+from chronos_storage import Storage
+from chronos_storage.backends.document import MemoryBackend
+from chronos_storage.backends.orm import OrmBackend
+from tests.comparison.run import Comparison, Different
+from tests.soak.conftest import Progress
+
+#: Rounds, each on stores that are empty, and calls of each: 20,000 in all.
+ROUNDS, CALLS = 20, 1_000
+
+
+@dataclass
+class Compared:
+    """What was compared so far.
+
+    Attributes:
+        differences: each different one that was found.
+    """
+
+    seed: int = 0
+    calls: int = 0
+    differences: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.calls:,} calls, the last with seed {self.seed}, {len(self.differences)} answered differently"
+
+    def told(self) -> str:
+        return "\n\n".join(self.differences.values())
+
+
+def _seeds() -> Iterator[int]:
+    if seed := os.environ.get("SEED"):
+        yield int(seed)
+    else:
+        yield from (random.SystemRandom().getrandbits(32) for _ in range(ROUNDS))
+
+
+@pytest.mark.django_db(databases=list(settings.DATABASES), transaction=True)
+def test_backends(say: Callable[[Progress], None]) -> None:
+    compared = Compared()
+    for seed in _seeds():
+        compared.seed = seed
+        stores = {"memory": Storage(MemoryBackend())}
+        stores |= {alias: Storage(OrmBackend(using=alias)) for alias in settings.DATABASES}
+        comparison = Comparison(stores, seed)
+        try:
+            for _ in comparison.run(CALLS):
+                pass
+        except Different as different:
+            compared.differences.setdefault(different.kind, str(different))
+        compared.calls += comparison.calls
+        say(compared)
+        for alias in settings.DATABASES:
+            call_command("flush", database=alias, interactive=False, verbosity=0)
+    assert not compared.differences, compared.told()

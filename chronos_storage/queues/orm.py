@@ -134,13 +134,18 @@ class OrmQueue(EventQueue, PerProcess):
 
     def _require_kept(self, topic: str, after: int | None, found: list[QueueEntry]) -> None:
         """Raise an error where entries that came after the number are missing, or it is none of the topic's."""
-        if after is not None and not (found and found[0].cursor == cursor_of(after + 1)):
-            # Numbers have no gap: nothing is there yet, or not any more. To be asked second, as it only ever grows.
-            last, base = self._head(topic)
-            if after > last:
-                raise InvalidRecord("after", f"is no cursor that {topic!r} has given")
-            if after < base:
-                raise CursorExpired
+        if after is None or (found and found[0].cursor == cursor_of(after + 1)):
+            return
+        # Numbers have no gap: nothing is there yet, or not any more. To be asked second, as it only ever grows.
+        if after < self._require_given(topic, after, "after"):
+            raise CursorExpired
+
+    def _require_given(self, topic: str, number: int, argument: str) -> int:
+        """The last number that retention removed; raises where the topic has not given this one yet."""
+        last, base = self._head(topic)
+        if number > last and number > self._current_head(topic):
+            raise InvalidRecord(argument, f"is no cursor that {topic!r} has given")
+        return base
 
     @retried
     def _head(self, topic: str) -> tuple[int, int]:
@@ -224,8 +229,7 @@ class OrmQueue(EventQueue, PerProcess):
     def ack(self, consumer: str, topic: str, cursor: str) -> None:
         consumer, topic = named(consumer, "consumer"), entries.topic_name(topic)
         number, now = number_of(cursor, "cursor"), records.now()
-        if number > self._head(topic)[0] and number > self._current_head(topic):
-            raise InvalidRecord("cursor", f"is no cursor that {topic!r} has given")
+        self._require_given(topic, number, "cursor")
         row = models.Consumer.objects.using(self.alias).filter(topic=topic, name=consumer)
         forward = {name: Greatest(F(name), Value(value)) for name, value in (("seq_num", number), ("seen_at", now))}
         if not row.update(**forward):

@@ -134,6 +134,10 @@ CHANGES: dict[str, tuple[Call, Call]] = {
         lambda store, x: OrmQueue(store.alias).publish(x, 1),
         lambda store, x: OrmQueue(store.alias).publish(x, 2),
     ),
+    "recover": (
+        lambda store, x: OrmQueue(store.alias).publish(x, 1),
+        lambda store, x: OrmQueue(store.alias).recover(x, cursor_of(1)),
+    ),
     "ack": (
         lambda store, x: OrmQueue(store.alias).publish(x, 1),
         lambda store, x: OrmQueue(store.alias).ack("consumer", x, cursor_of(1)),

@@ -12,7 +12,7 @@ from django.db.models.query import QuerySet
 
 from .. import records
 from ..chains.numbering import audit_chain
-from ..compat import Read, fetch_values, read_all
+from ..compat import Fetch, fetch_values
 from ..models import AuditLog, Checkpoint, Container, Event, Image, MemoryRecord, Message, Session, Trace
 from ..models.memory import natural_key
 
@@ -72,13 +72,13 @@ class Table(Generic[R]):
         if batch:
             yield batch
 
-    def fetch(self, rows: QuerySet[Any], read: Read = read_all) -> list[R]:
+    def fetch(self, rows: QuerySet[Any], fetch: Fetch = fetch_values) -> list[R]:
         """The records of a queryset of the model, in its order.
 
         Args:
-            read: gives the rows of a cursor.
+            fetch: gives what their columns hold.
         """
-        return list(starmap(self._build, fetch_values(rows, self.columns, read)))
+        return list(starmap(self._build, fetch(rows, self.columns)))
 
 
 def _constructor(record: type[R], names: tuple[str, ...]) -> Callable[..., R]:
@@ -106,11 +106,11 @@ class _MessageTable(Table[records.Message]):
         values = {self.id if name == "id" else name: getattr(record, name) for name in self.names if name != "usage"}
         return values | {name: getattr(usage, name) for name in self._USAGE}
 
-    def fetch(self, rows: QuerySet[Any], read: Read = read_all) -> list[records.Message]:
+    def fetch(self, rows: QuerySet[Any], fetch: Fetch = fetch_values) -> list[records.Message]:
         before, after = self._at, self._at + len(self._USAGE)
         nothing = (None,) * len(self._USAGE)
         found = []
-        for row in fetch_values(rows, self.columns, read):
+        for row in fetch(rows, self.columns):
             counts = row[before:after]
             usage = None if counts == nothing else self._build_usage(*counts)
             found.append(self._build(*row[:before], usage, *row[after:]))

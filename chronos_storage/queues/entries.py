@@ -16,7 +16,7 @@ from django.db.models import F, Value
 from django.db.models.query import QuerySet
 
 from .. import codec, models, records
-from ..compat import Read, fetch_values, read_all
+from ..compat import Fetch, fetch_values
 from ..exceptions import AlreadyExists, InvalidRecord
 from ..ledger.mapping import Table
 from ..records import QueueEntry
@@ -63,9 +63,9 @@ class _EntryTable(Table[QueueEntry]):
             "key": getattr(record, "key", None),
         }
 
-    def fetch(self, rows: QuerySet[Any], read: Read = read_all) -> list[QueueEntry]:
+    def fetch(self, rows: QuerySet[Any], fetch: Fetch = fetch_values) -> list[QueueEntry]:
         at = self._at
-        found = fetch_values(rows, self.columns, read)
+        found = fetch(rows, self.columns)
         return [self._build(*row[:at], cursor_of(row[at]), *row[at + 1 :]) for row in found]
 
 

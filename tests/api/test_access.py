@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission
 from django.core.checks import Error, run_checks
+from django.db.models import Count
 from django.db.models.query import QuerySet
 from django.test import Client
 from rest_framework.authtoken.models import Token
@@ -205,6 +206,34 @@ def test_a_setting_replaces_the_rule(ada: Api, bob: Api, settings: Any) -> None:
         assert [each["id"] for each in asker.get("sessions")["results"]] == [ours]
         asker.get(f"sessions/{mine}", 404)
         asker.get(f"sessions/{mine}/events", 404)
+
+
+class WithWords(AccessRule):
+    """Sessions in which a user said something, found by a join that finds them once for each message."""
+
+    def owned(self, model: Any, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.filter(messages__role="user").distinct() if model is SessionModel else super().owned(model, rows)
+
+
+class WithMuch(AccessRule):
+    """Sessions of two messages and more, counted by the database."""
+
+    def owned(self, model: Any, rows: QuerySet[Any]) -> QuerySet[Any]:
+        if model is SessionModel:
+            return rows.annotate(said=Count("messages")).filter(said__gt=1)
+        return super().owned(model, rows)
+
+
+@pytest.mark.parametrize("rule", ["WithWords", "WithMuch"])
+def test_a_rule_of_several_tables_gives_each_row_once(rule: str, ada: Api, site: Storage, settings: Any) -> None:
+    settings.CHRONOS_STORAGE = {"API": {"ACCESS": f"{__name__}.{rule}"}}
+    for id in ("a", "b", "c"):
+        site.create_session(Session(id=id))
+    site.add_messages([Message(session_id=id, role="user") for id in ("a", "b") for _ in range(3)])
+    page = ada.get("sessions?page_size=1")
+    pages = [page, ada.get(page["next"].partition("/api/")[2])]
+    assert [[each["id"] for each in page["results"]] for page in pages] == [["b"], ["a"]]
+    assert pages[1]["next"] is None
 
 
 def problems_of(setting: dict[str, Any], settings: Any) -> set[str | None]:

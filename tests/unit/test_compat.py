@@ -234,10 +234,14 @@ def test_values_are_those_of_values_list(alias):
 
 
 def test_an_expression_is_part_of_another_statement(alias):
-    session(alias, title="four")
+    session(alias, title="four", metadata={"a": [1]})
     rows = Session.objects.using(alias)
-    sql, parameters = compat.selected(rows.annotate(more=models.functions.Length("title") + 3).values("more"))
+    more = rows.annotate(more=models.functions.Length("title") + 3)
+    sql, parameters, _ = compat.selected(more.values("more"))
     assert list(rows.annotate(again=RawSQL(sql, parameters)).values_list("again", flat=True)) == [7]
+    sql, parameters, expressions = compat.selected(more.values_list("metadata", "more"))
+    statement = f"SELECT {sql} FROM {compat.quoted(connections[alias], Session._meta.db_table)}"
+    assert list(compat.fetch_statement(rows, statement, parameters, expressions)) == [({"a": [1]}, 7)]
 
 
 # Models

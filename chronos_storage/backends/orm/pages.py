@@ -17,7 +17,7 @@ from django.db.models.lookups import LessThanOrEqual
 from django.db.models.query import QuerySet
 
 from ... import records
-from ...compat import selected, statement
+from ...compat import each_once, fetch_statement, fetch_values, selected, statement
 from ...fields import JSONTextField, MetadataField
 from ...keyset import After
 from ...ledger.mapping import Table
@@ -33,6 +33,8 @@ _BEFORE_MUCH: ContextVar[Callable[[], object]] = ContextVar("before_much", defau
 
 #: Rows of a page of `iterate`, at most.
 _PAGE = 500
+#: Stands for the characters that all rows of a page hold, until there is a statement that adds them up.
+_TOTAL = RawSQL("chronos_total_width", (), BigIntegerField())
 _WIDE = (JSONTextField, MetadataField, TextField)
 
 
@@ -46,7 +48,7 @@ def fetch_page(
         size: how many, at most; fewer where they are large, but one at least.
         most: characters after which the page ends, instead of `MAX_PAGE`.
     """
-    rows = rows.order_by(*order)
+    rows = each_once(rows).order_by(*order)
     most = MAX_PAGE if most is None else most
     found = _fetch_little(table, rows, size + 1, min(most, LITTLE))
     if found is not None:
@@ -82,17 +84,30 @@ def _fetch_little(table: Table[R], rows: QuerySet[Any], count: int, most: int) -
     """The first records of `rows`, so many; None where they hold more than so many characters."""
     if connections[rows.db].vendor == "sqlite":  # which gives one row after the other, where others give all at once
         try:
-            return table.fetch(rows[:count], partial(_read_little, most))
+            return table.fetch(rows[:count], partial(fetch_values, read=partial(_read_little, most)))
         except _TooMuch:
             return None
-    widths = rows.annotate(width=_width(table.model, rows.db)).values("width")[:count]
-    try:
-        sql, parameters = statement(widths)
-    except EmptyResultSet:  # a filter that nothing can match
-        return []
-    total = RawSQL(f"SELECT COALESCE(SUM(width), 0) FROM ({sql}) AS first", parameters, BigIntegerField())  # noqa: S611 - of our own names
-    found = table.fetch(rows.filter(LessThanOrEqual(total, most))[:count])
+    found = table.fetch(rows.filter(LessThanOrEqual(_TOTAL, most))[:count], _fetch_within)
     return found if found or not rows.values_list("pk")[:1] else None
+
+
+def _fetch_within(rows: QuerySet[Any], columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """What columns hold of rows whose last condition is on `_TOTAL`, the characters that all of them hold.
+
+    The statement that adds these up differs in what it selects, and has no such condition. Django makes the text of
+    both at once: another would take as long as the database does for fifty rows.
+    """
+    model: type[Model] = rows.model
+    try:
+        sql, parameters = statement(rows.annotate(width=_width(model, rows.db)).values("width"))
+    except EmptyResultSet:  # a filter that nothing can match
+        return iter(())
+    selected_columns, expressions = _columns_sql(model, tuple(columns), connections[rows.db].vendor, rows.db)
+    _, _, source = sql.partition(" FROM ")
+    total = f"SELECT COALESCE(SUM(width), 0) FROM ({sql.replace(_TOTAL.sql, '0')}) AS first"
+    within = f"SELECT {selected_columns} FROM {source.replace(_TOTAL.sql, total)}"
+    *others, most = parameters
+    return fetch_statement(rows, within, (*others, *parameters, most), expressions)
 
 
 def fetch_first(table: Table[R], rows: QuerySet[Any], ids: Sequence[str]) -> list[R]:
@@ -124,17 +139,25 @@ def _read_little(most: int, cursor: Any) -> list[tuple[Any, ...]]:
 
 def _width(model: type[Model], using: str) -> RawSQL:
     """How many characters a row's wide columns hold."""
-    sql, parameters = _width_sql(model, connections[using].vendor, using)
-    return RawSQL(sql, parameters, BigIntegerField())  # noqa: S611 - Django's own text
+    return RawSQL(_width_sql(model, connections[using].vendor, using), (), BigIntegerField())  # noqa: S611 - Django's own text
+
+
+# Made once, as that takes longer than most of the statements that they are part of.
 
 
 @cache
-def _width_sql(model: type[Model], vendor: str, using: str) -> tuple[str, tuple[Any, ...]]:
-    # Made once, as that takes longer than most of the statements that it is part of.
+def _width_sql(model: type[Model], vendor: str, using: str) -> str:
     wide = [field.name for field in model._meta.concrete_fields if isinstance(field, _WIDE)]
     width = sum((Coalesce(Length(Cast(name, TextField())), 0) for name in wide), Value(0))
-    sql, parameters = selected(model._default_manager.using(using).annotate(width=width).values("width"))
-    return sql, tuple(parameters)
+    sql, zeros, _ = selected(model._default_manager.using(using).annotate(width=width).values("width"))
+    return sql % tuple(zeros)
+
+
+@cache
+def _columns_sql(model: type[Model], columns: tuple[str, ...], vendor: str, using: str) -> tuple[str, Sequence[Any]]:
+    """The columns as a statement selects them, and as expressions."""
+    sql, _, expressions = selected(model._default_manager.using(using).values_list(*columns))
+    return sql, expressions
 
 
 def _within_bounds(rows: QuerySet[Any], order: Sequence[str], size: int, most: int) -> QuerySet[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connections
 
-from . import compat
+from .compat.connections import add_database
 from .exceptions import ConfigurationError
 
 _connected: set[str] = set()
@@ -18,7 +18,7 @@ def connected_alias(settings: dict[str, Any]) -> str:
     key = hashlib.sha256(repr(sorted(settings.items())).encode()).hexdigest()[:16]
     alias = f"chronos_{key}"
     if alias not in connections:
-        compat.add_database(alias, settings)
+        add_database(alias, settings)
         _connected.add(alias)
     return alias
 

@@ -11,8 +11,9 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
-from . import compat, conf, reach
+from . import conf, reach
 from .backends.handler import DEFAULT_ALIAS, AliasHandler
+from .compat.connections import is_in_memory, settings_of
 from .dsn import SHARED_MEMORY
 from .exceptions import ConfigurationError
 from .facade.stores import storages
@@ -42,7 +43,7 @@ def check_database_time_zones(**kwargs: Any) -> list[CheckMessage]:
             id="chronos_storage.W002",
         )
         for alias in connections
-        if (zone := compat.settings_of(connections[alias])["TIME_ZONE"]) not in (None, "UTC")
+        if (zone := settings_of(connections[alias])["TIME_ZONE"]) not in (None, "UTC")
         and connections[alias].vendor != "postgresql"
     ]
 
@@ -121,7 +122,7 @@ def check_autocommit(**kwargs: Any) -> list[CheckMessage]:
             id="chronos_storage.E009",
         )
         for database in dict.fromkeys(database for _, _, database, _ in reach.in_databases())
-        if database in connections and not compat.settings_of(connections[database])["AUTOCOMMIT"]
+        if database in connections and not settings_of(connections[database])["AUTOCOMMIT"]
     ]
 
 
@@ -172,7 +173,7 @@ def check_sqlite(**kwargs: Any) -> list[CheckMessage]:
         connection = connections[alias]
         if connection.vendor != "sqlite" or _in_memory(connection):
             continue
-        options = compat.settings_of(connection)["OPTIONS"]
+        options = settings_of(connection)["OPTIONS"]
         lacking = []
         if "wal" not in str(options.get("init_command", "")).lower():
             lacking.append('"init_command": "PRAGMA journal_mode=WAL;"')
@@ -192,7 +193,7 @@ def check_sqlite(**kwargs: Any) -> list[CheckMessage]:
 
 
 def _in_memory(connection: Any) -> bool:
-    return compat.is_in_memory(connection) or SHARED_MEMORY in str(compat.settings_of(connection)["NAME"])
+    return is_in_memory(connection) or SHARED_MEMORY in str(settings_of(connection)["NAME"])
 
 
 @register(Tags.database)

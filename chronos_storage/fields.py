@@ -10,7 +10,8 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from . import codec
-from .compat import Column, is_mariadb
+from .compat.connections import is_mariadb
+from .compat.models import Column
 
 if TYPE_CHECKING:
     # For type checkers alone Django's fields are generic: in what they are set to, and in what they give.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from .compat import driver_connection
+from .compat.connections import driver_connection
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,8 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 
 from .aliases import is_connected
 from .backends.handler import DEFAULT_ALIAS, AliasHandler
-from .compat import settings_of, unapplied
+from .compat.connections import settings_of
+from .compat.schema import unapplied
 from .exceptions import ConfigurationError
 from .facade.stores import storages
 from .queues.handler import queue_handler

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.dispatch import Signal
 
-from .compat import is_heard, renew_lock
+from .compat.models import is_heard, renew_lock
 from .forks import in_child
 from .transactions import nothing_under_way
 

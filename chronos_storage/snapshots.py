@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from django.db import DatabaseError, IntegrityError, connections, models, transaction
 from django.db.models.query import QuerySet
 
-from .compat import in_transaction
+from .compat.connections import in_transaction
 
 M = TypeVar("M", bound=models.Model)
 

@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from .compat import close_anywhere, settings_of
+from .compat.connections import close_anywhere, settings_of
 
 #: Seconds that the end of the process waits for other processes that read or write a file.
 _PATIENCE = 2

@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from django.db import Error, connections
 
 from . import preparing
-from .compat import in_transaction, pool_of
+from .compat.connections import in_transaction, pool_of
 from .database_errors import failure, has_waited, is_lost, sqlstate, worth_retrying
 from .exceptions import RetryTransaction
 from .migrated import not_migrated

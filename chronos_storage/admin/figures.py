@@ -12,7 +12,8 @@ from django.db import connections, models
 from django.db.models import Count, Q, Sum
 from django.db.models.functions import TruncDate
 
-from ..compat import quoted, statement
+from ..compat.queries import statement
+from ..compat.schema import quoted
 from ..models import Event, Message, Session, Trace
 from .summaries import ERRORS, TOKENS
 

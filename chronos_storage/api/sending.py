@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from rest_framework.exceptions import APIException
 
 from .. import conf
-from ..compat import in_transaction, open_connections
+from ..compat.connections import in_transaction, open_connections
 from ..forks import PerProcess
 from ..parts import PART
 

@@ -12,7 +12,7 @@ from django.dispatch import Signal
 
 from .. import codec, signals
 from ..backends.base import Backend, Condition, Query
-from ..compat import is_heard
+from ..compat.models import is_heard
 from ..exceptions import AlreadyExists, AmbiguousId, ChronosError, InvalidRecord, NotFound
 from ..records import KINDS, Batch, MemoryRecord, Record, Session
 from ..refusals import Reason, Refused

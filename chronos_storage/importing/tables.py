@@ -9,7 +9,8 @@ from typing import Any
 from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .. import compat
+from ..compat.connections import connect, streaming_cursor
+from ..compat.schema import column_names, quoted, table_names
 from ..dsn import connect_read_only
 from ..exceptions import ConfigurationError
 
@@ -28,7 +29,7 @@ class Tables:
 
     def require(self, table: str, *columns: str) -> None:
         """Raise `ConfigurationError` unless there is such a table with these columns, in any case of letters."""
-        if table not in compat.table_names(self._connection):
+        if table not in table_names(self._connection):
             raise ConfigurationError(f"the database has no table {table!r}")
         there = self._columns(table)
         if lacking := [column for column in columns if column.lower() not in there]:
@@ -47,7 +48,7 @@ class Tables:
         where = " AND ".join(f"{self._quote(columns[name])} = %s" for name in equal) or "1 = 1"
         tie = _WRITTEN.get(self._connection.vendor, self._quote(columns["id"]))
         chosen = ", ".join(map(self._quote, columns.values()))
-        with compat.streaming_cursor(self._connection) as cursor:
+        with streaming_cursor(self._connection) as cursor:
             cursor.execute(
                 f"SELECT {chosen} FROM {self._quote(table)} WHERE {where}"
                 f" ORDER BY {self._quote(columns[order])}, {tie}",
@@ -59,10 +60,10 @@ class Tables:
 
     def _columns(self, table: str) -> dict[str, str]:
         """A table's columns by their names in small letters, as PostgreSQL makes them of unquoted ones."""
-        return {name.lower(): name for name in compat.column_names(self._connection, table)}
+        return {name.lower(): name for name in column_names(self._connection, table)}
 
     def _quote(self, name: str) -> str:
-        return compat.quoted(self._connection, name)
+        return quoted(self._connection, name)
 
 
 @contextmanager
@@ -75,7 +76,7 @@ def opened(url: str) -> Iterator[Tables]:
     connection = connect_read_only(url)
     try:
         try:
-            compat.connect(connection)
+            connect(connection)
         except DatabaseError as error:
             raise ConfigurationError(f"the database can't be used: {error}") from error
         yield Tables(connection)

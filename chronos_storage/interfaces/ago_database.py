@@ -8,7 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from django.db import DatabaseError, connections
 
-from ..compat import quoted, settings_of, table_names
+from ..compat.connections import settings_of
+from ..compat.schema import quoted, table_names
 from ..dsn import connect
 from ..exceptions import ConfigurationError
 

@@ -12,7 +12,7 @@ from django.db.models.query import QuerySet
 
 from .. import records
 from ..chains.numbering import audit_chain
-from ..compat import Fetch, fetch_values
+from ..compat.queries import Fetch, fetch_values
 from ..models import AuditLog, Checkpoint, Container, Event, Image, MemoryRecord, Message, Session, Trace
 from ..models.memory import natural_key
 

@@ -14,7 +14,7 @@ from django.db.models.query import QuerySet
 from .. import records, signals
 from ..chains.numbering import ACTOR
 from ..chains.permit import PurgePermit, purge_reason
-from ..compat import delete_unseen
+from ..compat.queries import delete_unseen
 from ..exceptions import AppendOnlyError
 from ..ids import new_id
 from ..models import Event, Head

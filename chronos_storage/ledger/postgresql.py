@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.db import connections
 
 from .. import codec
-from ..compat import database_errors
+from ..compat.connections import database_errors
 from ..fields import JSONTextField
 from ..models import Head, Session
 from .definitions import versioned

@@ -17,7 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import UniqueConstraint
 from django.db.models.options import Options
 
-from ..compat import table_names
+from ..compat.schema import table_names
 from ..exceptions import ConfigurationError
 from . import triggers_mysql, triggers_postgresql, triggers_sqlite
 from .definitions import Installed, Wanted

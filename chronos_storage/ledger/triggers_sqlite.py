@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary, ref
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..compat import driver_connection
+from ..compat.connections import driver_connection
 from .definitions import Installed, Wanted, outdated, versioned
 
 PERMIT_ENDS_WITH_ROLLBACK = False

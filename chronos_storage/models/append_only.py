@@ -10,7 +10,8 @@ from typing import Any, ClassVar, NoReturn, Self, TypeVar
 from django.db import connections, models
 from django.db.models import ProtectedError
 
-from ..compat import GuardedModel, GuardedQuerySet, for_writing, looking_at_few
+from ..compat.models import GuardedModel, GuardedQuerySet, looking_at_few
+from ..compat.queries import for_writing
 from ..exceptions import AppendOnlyError
 from ..fields import ExactTimestampField, IdField
 from .permits import current_permit

@@ -16,7 +16,7 @@ from django.db.models import F, Value
 from django.db.models.query import QuerySet
 
 from .. import codec, models, records
-from ..compat import Fetch, fetch_values
+from ..compat.queries import Fetch, fetch_values
 from ..exceptions import AlreadyExists, InvalidRecord
 from ..ledger.mapping import Table
 from ..records import QueueEntry

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import compat, conf
+from .. import conf
 from ..backends.handler import DEFAULT_ALIAS, AliasHandler
+from ..compat.connections import alias_proxy
 from ..exceptions import ConfigurationError
 from .base import EventQueue
 
@@ -35,4 +36,4 @@ class QueueHandler(AliasHandler[EventQueue]):
 
 queue_handler: QueueHandler = QueueHandler("QUEUE", conf.QUEUE_BACKEND)
 #: The event queue.
-queue: EventQueue = compat.alias_proxy(queue_handler, DEFAULT_ALIAS)
+queue: EventQueue = alias_proxy(queue_handler, DEFAULT_ALIAS)

@@ -18,7 +18,7 @@ from django.db.models.query import QuerySet
 from .. import codec, models, records
 from ..aliases import known_alias
 from ..backends.orm.pages import fetch_page
-from ..compat import in_transaction
+from ..compat.connections import in_transaction
 from ..exceptions import ConfigurationError, CursorExpired, InvalidRecord
 from ..forks import PerProcess
 from ..ids import new_id

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from django.db import InterfaceError, OperationalError, reset_queries
 
-from ..compat import close_connections
+from ..compat.connections import close_connections
 from ..forks import PerProcess
 
 T = TypeVar("T")

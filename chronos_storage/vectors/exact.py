@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from django.db import connections, transaction
 
 from .. import codec, records
-from ..compat import delete_unseen
+from ..compat.queries import delete_unseen
 from ..exceptions import NotFound
 from ..ids import new_id
 from ..transactions import retried

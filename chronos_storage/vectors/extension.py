@@ -8,7 +8,8 @@ from django.core.management.base import CommandError
 from django.db import Error, router, transaction
 from django.db.migrations.operations.base import Operation
 
-from ..compat import quoted, settings_of
+from ..compat.connections import settings_of
+from ..compat.schema import quoted
 
 
 class CreateVectorExtension(Operation):

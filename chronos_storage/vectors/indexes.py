@@ -17,7 +17,8 @@ from django.db.models.expressions import OrderBy, RawSQL
 from django.db.models.functions import Cast, Collate
 from pgvector.django import CosineDistance, HalfVectorField, HnswIndex, L2Distance, MaxInnerProduct, VectorField
 
-from ..compat import expression_sql, index_statement
+from ..compat.queries import expression_sql
+from ..compat.schema import index_statement
 from .models import Embedding
 
 #: From so many embeddings on a collection has its indexes.

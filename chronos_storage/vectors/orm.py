@@ -12,7 +12,8 @@ from django.db import connections, router, transaction
 
 from .. import codec, filters, records
 from ..aliases import known_alias
-from ..compat import delete_unseen, in_transaction
+from ..compat.connections import in_transaction
+from ..compat.queries import delete_unseen
 from ..exceptions import AlreadyExists, ConfigurationError, InvalidRecord, NotFound
 from ..filters import And
 from ..ids import new_id

@@ -12,7 +12,8 @@ from django.db import connections, transaction
 from pgvector import Vector
 
 from .. import codec, records
-from ..compat import delete_unseen, in_transaction
+from ..compat.connections import in_transaction
+from ..compat.queries import delete_unseen
 from ..exceptions import InvalidRecord, NotFound, NotSupported
 from ..jsonb import condition
 from ..transactions import retried

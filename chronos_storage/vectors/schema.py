@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..compat import table_names
+from ..compat.schema import table_names
 from . import schema_mysql, schema_postgresql, schema_sqlite
 from .models import Embedding
 

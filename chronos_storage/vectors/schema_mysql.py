@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..compat import constraint_names
+from ..compat.schema import constraint_names
 
 _TABLE = "chronos_vectors_embedding"
 _INDEX = "chronos_vectors_words"

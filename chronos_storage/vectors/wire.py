@@ -26,7 +26,8 @@ from psycopg.pq import Format
 from psycopg.types import TypeInfo
 from psycopg.types.string import ByteaBinaryLoader
 
-from .. import compat, preparing
+from .. import preparing
+from ..compat.connections import connect, database_errors, driver_connection, settings_of, wrapped_cursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +80,9 @@ _adapters: WeakKeyDictionary[psycopg.Connection[Any], AdaptersMap] = WeakKeyDict
 
 def adapters(wrapper: Any) -> AdaptersMap:
     """The adapters of Django's connection, new; each database has numbers of its own for an extension's types."""
-    connection: psycopg.Connection[Any] = compat.driver_connection(wrapper)
+    connection: psycopg.Connection[Any] = driver_connection(wrapper)
     query = "SELECT 'vector'::regtype::oid, 'vector[]'::regtype::oid, pg_backend_pid()"
-    with compat.database_errors(wrapper):
+    with database_errors(wrapper):
         vector, vectors, session = connection.execute(query).fetchone() or (0, 0, 0)
     made = AdaptersMap(connection.adapters)
     register_vector_info(cast(Any, made), TypeInfo("vector", vector, vectors))  # which asks for no more of a connection
@@ -98,7 +99,7 @@ def adapters(wrapper: Any) -> AdaptersMap:
 
 def _host_decides(wrapper: Any) -> bool:
     """Whether the host says what is to be prepared."""
-    return "prepare_threshold" in compat.settings_of(wrapper)["OPTIONS"]
+    return "prepare_threshold" in settings_of(wrapper)["OPTIONS"]
 
 
 class _Cursor(psycopg.Cursor[Any]):
@@ -136,7 +137,7 @@ def execute(using: str, sql: str, parameters: list[Any], *, prepare: bool = Fals
 def execute_each(using: str, sql: str, parameters: Iterable[list[Any]]) -> list[Any]:
     """The rows of a statement for each of the parameters, sent while the server is still at work on those before."""
     connection = _connected(using)
-    with compat.database_errors(connection), compat.driver_connection(connection).pipeline():
+    with database_errors(connection), driver_connection(connection).pipeline():
         cursors = [_begun(connection, sql, each, prepare=True) for each in parameters]
     return [row for cursor in cursors for row in cursor.fetchall()]
 
@@ -144,22 +145,22 @@ def execute_each(using: str, sql: str, parameters: Iterable[list[Any]]) -> list[
 def _connected(using: str) -> Any:
     """Django's connection, made where it isn't."""
     connection = connections[using]
-    compat.connect(connection)
+    connect(connection)
     return connection
 
 
 def _begun(connection: Any, sql: str, parameters: list[Any], prepare: bool) -> Any:
-    driver = compat.driver_connection(connection)
+    driver = driver_connection(connection)
     cursor = _Cursor(driver)
     cursor.adapters = _adapters.get(driver) or adapters(connection)
     if preparing.is_off(connection):
         cursor.threshold = None
     elif _host_decides(connection):
         cursor.threshold = driver.prepare_threshold
-    elif prepare and not compat.settings_of(connection).get("DISABLE_SERVER_SIDE_CURSORS"):
+    elif prepare and not settings_of(connection).get("DISABLE_SERVER_SIDE_CURSORS"):
         cursor.threshold = 0
     cursor.format = Format.BINARY
     # Django's wrapper translates errors and tells whoever logs or forbids queries.
-    wrapped = compat.wrapped_cursor(connection, cursor)
+    wrapped = wrapped_cursor(connection, cursor)
     wrapped.execute(sql, parameters)
     return wrapped

@@ -11,7 +11,7 @@ from django.db.models.query import QuerySet
 
 from ... import records
 from ...aliases import known_alias
-from ...compat import in_transaction, settings_of
+from ...compat.connections import in_transaction, settings_of
 from ...ledger.mapping import Table
 from ...models import Session
 from ...snapshots import refuse_unseen

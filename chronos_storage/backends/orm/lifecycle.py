@@ -11,7 +11,9 @@ from django.core.management import CommandError, call_command
 from django.db import Error, connections, router
 from django.db.models.query import QuerySet
 
-from ... import compat, records
+from ... import records
+from ...compat.connections import connect, in_transaction, server
+from ...compat.schema import unapplied
 from ...exceptions import ConfigurationError, StoreFailure
 from ...ledger import triggers
 from ...ledger.mapping import TABLES, Table
@@ -103,7 +105,7 @@ class LifecycleMethods(OrmBase):
 
     def close(self) -> None:
         connection = connections[self.using]
-        if not compat.in_transaction(connection):
+        if not in_transaction(connection):
             connection.close()
 
     def health(self) -> Health:
@@ -115,20 +117,20 @@ class LifecycleMethods(OrmBase):
 
     def _health(self, backend: str) -> Health:
         connection = connections[self.using]
-        compat.connect(connection)
+        connect(connection)
         start = time.perf_counter()
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         latency = time.perf_counter() - start
         return Health(
             backend=backend,
-            store=compat.server(connection),
+            store=server(connection),
             latency=latency,
             problems=tuple(self._problems()),
         )
 
     def _problems(self) -> Iterator[str]:
-        if count := compat.unapplied(self.using, _APP):
+        if count := unapplied(self.using, _APP):
             yield f"{count} migrations are not applied: {remedy(self.using)}"
         elif missing := triggers.missing(self.using):
             names = ", ".join(missing)

@@ -17,7 +17,7 @@ from django.db.models.lookups import LessThanOrEqual
 from django.db.models.query import QuerySet
 
 from ... import records
-from ...compat import each_once, fetch_statement, fetch_values, selected, statement
+from ...compat.queries import each_once, fetch_statement, fetch_values, selected, statement
 from ...fields import JSONTextField, MetadataField
 from ...keyset import After
 from ...ledger.mapping import Table

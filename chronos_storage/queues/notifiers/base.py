@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import reset_queries
 
-from ...compat import close_connections
+from ...compat.connections import close_connections
 from ...forks import PerProcess
 
 logger = logging.getLogger("chronos_storage.queue")

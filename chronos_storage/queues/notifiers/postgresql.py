@@ -5,7 +5,7 @@ from contextlib import closing, contextmanager
 
 from django.db import connections
 
-from ...compat import unwrapped_connection
+from ...compat.connections import unwrapped_connection
 from .base import Listen, Notifier, Numbers, StopEvent
 
 _CHANNEL = "chronos_queue"

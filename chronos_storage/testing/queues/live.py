@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ...compat import close_connections
+from ...compat.connections import close_connections
 from ...exceptions import CursorExpired, InvalidRecord
 from ...queues.base import EventQueue
 from ...records import QueueEntry

@@ -1,0 +1,166 @@
+"""Undocumented parts of Django that `compat.connections` uses: that they are there, and do what they did."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import DatabaseError, connections, transaction
+from django.test.utils import CaptureQueriesContext
+
+from chronos_storage.compat.connections import (
+    add_database,
+    alias_proxy,
+    close_anywhere,
+    close_connections,
+    connect,
+    database_errors,
+    driver_connection,
+    in_transaction,
+    is_in_memory,
+    is_mariadb,
+    open_connections,
+    pool_of,
+    server,
+    settings_of,
+    streaming_cursor,
+    unwrapped_connection,
+    wrapped_cursor,
+)
+from chronos_storage.models import Session
+
+
+def test_a_database_is_added_beside_those_of_the_settings(other_databases, tmp_path):
+    before = set(connections)
+    add_database("added", {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "added")})
+    try:
+        assert set(connections) == {*before, "added"}
+        assert "added" not in settings.DATABASES  # which are the host's own
+        with connections["added"].cursor() as cursor:
+            cursor.execute("SELECT 1")
+        assert (tmp_path / "added").is_file()
+    finally:
+        connections["added"].close()
+        del connections["added"], connections.settings["added"]
+
+
+def test_a_proxy_asks_for_what_it_stands_for_with_each_use():
+    handler = {"name": [1]}
+    proxy = alias_proxy(handler, "name")
+    handler["name"] = [1, 2]
+    assert proxy.index(2) == 1
+    proxy.append(3)
+    assert handler["name"] == [1, 2, 3]
+
+
+def test_a_threads_connections_are_those_it_has_made_and_are_closed_together():
+    found: list[Any] = []
+
+    def work() -> None:
+        found.append(list(open_connections()))
+        connection = connections["default"]
+        found.append(list(open_connections()) == [connection])
+        close_connections()
+        found.append(driver_connection(connection))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [[], True, None]
+
+
+def test_a_connection_says_what_it_is_made_of_and_what_it_is_in(alias):
+    connection = connections[alias]
+    assert settings_of(connection) | {"NAME": ""} == connections.settings[alias] | {"NAME": ""}
+    assert isinstance(settings_of(connection)["OPTIONS"], dict)
+    assert in_transaction(connection)  # this test's
+    name, _, version = server(connection).partition(" ")
+    assert name in ("SQLite", "PostgreSQL", "MariaDB")
+    assert version[0].isdigit()
+    assert pool_of(connection) is None
+    assert connection.vendor != "mysql" or is_mariadb(connection)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_transaction_is_open_outside_of_one():
+    assert not in_transaction(connections["default"])
+
+
+def test_a_connection_is_made_as_it_is_asked_for(other_databases):
+    made: list[Any] = []
+
+    def work() -> None:
+        connection = connections["default"]
+        before = driver_connection(connection)
+        connect(connection)
+        made.extend((before, driver_connection(connection).execute("SELECT 1").fetchone()))
+        connection.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert made == [None, (1,)]
+
+
+def test_a_database_in_memory_is_no_file(other_databases, tmp_path):
+    for name, expected in ((":memory:", True), (str(tmp_path / "file"), False)):
+        add_database("where", {"ENGINE": "django.db.backends.sqlite3", "NAME": name})
+        assert is_in_memory(connections["where"]) == expected
+        del connections["where"], connections.settings["where"]
+
+
+def test_another_threads_connection_is_closed(tmp_path, other_databases):
+    add_database("closed", {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "closed")})
+    try:
+        made: list[Any] = []
+
+        def work() -> None:
+            made.append(connections["closed"])
+            connect(made[0])
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        with pytest.raises(DatabaseError, match="thread"):
+            made[0].close()
+        close_anywhere(made[0])
+        assert driver_connection(made[0]) is None
+    finally:
+        del connections.settings["closed"]
+
+
+def test_errors_of_the_driver_become_djangos(alias):
+    connection = connections[alias]
+    connect(connection)
+    with pytest.raises(DatabaseError), transaction.atomic(using=alias), database_errors(connection):
+        driver_connection(connection).cursor().execute("SELECT nothing FROM nowhere")
+
+
+def test_the_drivers_cursor_is_wrapped_as_djangos_own(alias):
+    connection = connections[alias]
+    connect(connection)
+    with CaptureQueriesContext(connection) as queries:
+        cursor = wrapped_cursor(connection, driver_connection(connection).cursor())
+        cursor.execute("SELECT 1")
+        assert cursor.fetchone() == (1,)
+    assert [query["sql"] for query in queries] == ["SELECT 1"]
+
+
+def test_rows_are_streamed(alias):
+    Session.objects.using(alias).create(id="s")
+    with streaming_cursor(connections[alias]) as cursor:
+        cursor.execute("SELECT id FROM chronos_storage_session")
+        assert list(cursor.fetchmany(10)) == [("s",)]
+
+
+def test_postgresqls_driver_connects_past_djangos_wrapper(django_db_blocker):
+    if "postgres" not in connections.settings:
+        pytest.skip("without PostgreSQL")
+    connection = unwrapped_connection("postgres", application_name="compat")
+    try:
+        assert connection.autocommit
+        assert connection.execute("SHOW application_name").fetchone() == ("compat",)
+    finally:
+        connection.close()

@@ -21,6 +21,9 @@ H = TypeVar("H", bound=Any)
 class Numbered(Generic[R]):
     """Records that are numbered within the series their `owner` names."""
 
+    #: Whether what is appended moves its session's last_activity_at.
+    is_activity = False
+
     def owner(self, record: R) -> str:
         """Whose series the record belongs to: the name of its head."""
         return str(record.session_id)
@@ -60,7 +63,7 @@ class Chained(Numbered[R]):
 
 
 class Messages(Numbered[records.Message]):
-    pass
+    is_activity = True
 
 
 class Events(Chained[records.Event]):

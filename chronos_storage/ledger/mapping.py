@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from itertools import starmap
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from django.db import models
@@ -42,11 +43,21 @@ class Table(Generic[R]):
         self.names: tuple[str, ...] = tuple(field.name for field in dataclasses.fields(record))  # type: ignore[arg-type]
         self.columns: tuple[str, ...] = tuple(id if name == "id" else name for name in self.names)
         self._build = _constructor(record, self.names)
+        self._fields = attrgetter(*self.names)
+
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """All fields of the model that a record fills."""
+        return (*self.columns, *self.derived)
 
     def values(self, record: R) -> dict[str, Any]:
         """What the model's fields hold for this record."""
-        values = {column: getattr(record, name) for column, name in zip(self.columns, self.names, strict=True)}
-        return values | {column: derive(record) for column, derive in self.derived.items()}
+        return dict(zip(self.stored, self.row_values(record), strict=True))
+
+    def row_values(self, record: R) -> tuple[Any, ...]:
+        """The same, in the order of `stored`."""
+        values: tuple[Any, ...] = self._fields(record)
+        return (*values, *(derive(record) for derive in self.derived.values())) if self.derived else values
 
     def row(self, record: R) -> models.Model:
         """The record as an unsaved model instance."""
@@ -94,6 +105,8 @@ class _MessageTable(Table[records.Message]):
     """Token usage is five columns, so that the database can add them up."""
 
     _USAGE = tuple(field.name for field in dataclasses.fields(records.TokenUsage))
+    _NOTHING = (None,) * len(_USAGE)
+    _counts = attrgetter(*_USAGE)
 
     def __init__(self) -> None:
         super().__init__(records.Message, Message, "message_id")
@@ -101,18 +114,17 @@ class _MessageTable(Table[records.Message]):
         self._build_usage = _constructor(records.TokenUsage, self._USAGE)
         self.columns: tuple[str, ...] = (*self.columns[:at], *self._USAGE, *self.columns[at + 1 :])
 
-    def values(self, record: records.Message) -> dict[str, Any]:
-        usage = record.usage or records.TokenUsage()
-        values = {self.id if name == "id" else name: getattr(record, name) for name in self.names if name != "usage"}
-        return values | {name: getattr(usage, name) for name in self._USAGE}
+    def row_values(self, record: records.Message) -> tuple[Any, ...]:
+        values = super().row_values(record)
+        counts = self._NOTHING if record.usage is None else self._counts(record.usage)
+        return (*values[: self._at], *counts, *values[self._at + 1 :])
 
     def fetch(self, rows: QuerySet[Any], fetch: Fetch = fetch_values) -> list[records.Message]:
         before, after = self._at, self._at + len(self._USAGE)
-        nothing = (None,) * len(self._USAGE)
         found = []
         for row in fetch(rows, self.columns):
             counts = row[before:after]
-            usage = None if counts == nothing else self._build_usage(*counts)
+            usage = None if counts == self._NOTHING else self._build_usage(*counts)
             found.append(self._build(*row[:before], usage, *row[after:]))
         return found
 

@@ -1,4 +1,4 @@
-"""What PostgreSQL does for a hash chain better than the portable form: one event in one statement, many by COPY.
+"""What PostgreSQL does for a series better than the portable form: one record in one statement, many by COPY.
 
 The statement calls a function that is made with the triggers. Spelled out as common table expressions it takes a
 third longer, because Django's connections prepare nothing, and planning it costs more than running it.
@@ -10,24 +10,26 @@ from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass
 from functools import cache
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from django.db import connections
+from django.db import connections, models
 
 from .. import codec
+from ..chains.numbering import Chained
 from ..compat.connections import database_errors
-from ..fields import JSONTextField
+from ..fields import JSONTextField, MetadataField
 from ..models import Head, Session
 from .definitions import versioned
 
 if TYPE_CHECKING:
-    from .series import ChainSeries
+    from .series import Series
 
 R = TypeVar("R", bound=Any)
 
 #: The record's place in its chain, which the function gives it.
 _PLACE = ("seq_num", "hash")
+#: The types whose values are sent as text.
+_JSON = ("json", "jsonb")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +55,32 @@ class Function:
 
 
 @cache
-def append_function(series: ChainSeries[Any]) -> Function:
+def append_function(series: Series[Any]) -> Function:
     """The function that appends one record.
 
     It returns nulls and leaves everything as it was where there is no head yet or it is closed, the last number isn't
     the expected one, or the id is taken.
     """
-    columns = _columns(series)
-    head, table = Head._meta.db_table, series.table.model._meta.db_table
-    parameters = ", ".join(f"given_{name} {type_name}" for name, type_name in columns.items())
+    columns, chained = _columns(series), isinstance(series, Chained)
+    head, session, table = Head._meta.db_table, Session._meta.db_table, series.table.model._meta.db_table
+    parameters = {"expected": "bigint"} | ({"fixed": "bytea"} if chained else {})
+    parameters |= {f"given_{name}": type_name for name, type_name in columns.items()}
+    values = {name: f"given_{name}" for name in columns} | {"seq_num": "head.seq_num + 1"}
+    moved = {"seq_num": "head.seq_num + 1"}
+    hashed = ""
+    if chained:
+        values["hash"] = moved["hash"] = "new_hash"
+        hashed = """new_hash := encode(
+                sha256('\\x01'::bytea || decode(head.hash, 'hex') || int8send(head.seq_num + 1) || fixed), 'hex'
+            );"""
+    active = ""
+    if series.is_activity:
+        active = f"""UPDATE {session} SET last_activity_at = given_created_at
+            WHERE id = given_session_id AND last_activity_at < given_created_at;"""
     key = ", ".join(("session_id", series.table.id) if series.table.id != "id" else ("id",))
     signature = (
-        f"(expected bigint, fixed bytea, {parameters}, OUT new_seq_num bigint, OUT new_hash text)"
-        " LANGUAGE plpgsql SET enable_seqscan = off"
+        f"({', '.join(f'{name} {type_name}' for name, type_name in parameters.items())},"
+        " OUT new_seq_num bigint, OUT new_hash text) LANGUAGE plpgsql SET enable_seqscan = off"
     )
     # The session is locked first, as by every writer (see `heads`), before the foreign key does it.
     # The head moves last: moved first, it would leave a gap where the id is stored already. Sequential scans are off
@@ -73,51 +88,65 @@ def append_function(series: ChainSeries[Any]) -> Function:
     body = f"""
         DECLARE
             head record;
-            next_hash text;
         BEGIN
-            PERFORM 1 FROM {Session._meta.db_table} WHERE id = given_session_id FOR NO KEY UPDATE;
+            PERFORM 1 FROM {session} WHERE id = given_session_id FOR NO KEY UPDATE;
             SELECT id, seq_num, hash INTO head FROM {head}
             WHERE owner = given_{series.column} AND kind = '{series.kind.value}' AND namespace = '' AND NOT closed
             FOR NO KEY UPDATE;
             IF NOT FOUND OR head.seq_num <> expected THEN
                 RETURN;
             END IF;
-            next_hash := encode(
-                sha256('\\x01'::bytea || decode(head.hash, 'hex') || int8send(head.seq_num + 1) || fixed), 'hex'
-            );
-            INSERT INTO {table} ({", ".join(columns)}, seq_num, hash)
-            VALUES ({", ".join(f"given_{name}" for name in columns)}, head.seq_num + 1, next_hash)
+            {hashed}
+            INSERT INTO {table} ({", ".join(values)})
+            VALUES ({", ".join(values.values())})
             ON CONFLICT ({key}) DO NOTHING;
             IF NOT FOUND THEN
                 RETURN;
             END IF;
-            UPDATE {head} SET seq_num = head.seq_num + 1, hash = next_hash WHERE id = head.id;
+            UPDATE {head} SET {", ".join(f"{name} = {value}" for name, value in moved.items())} WHERE id = head.id;
+            {active}
             new_seq_num := head.seq_num + 1;
-            new_hash := next_hash;
         END """
     return Function(f"{table}_append", signature, body)
 
 
 @cache
-def _columns(series: ChainSeries[Any]) -> dict[str, str]:
+def _columns(series: Series[Any]) -> dict[str, str]:
     """The columns that a record fills, and their types as parameters."""
-    meta = series.table.model._meta
-    types: dict[str, str] = {}
-    for name in series.table.values(series.table.record()):
-        if name not in _PLACE:
-            field = next(field for field in meta.concrete_fields if field.attname == name)
-            types[name] = "json" if isinstance(field, JSONTextField) else "text"
-    return types | {"created_at": "timestamptz"}
+    fields = {field.attname: field for field in series.table.model._meta.concrete_fields}
+    return {name: _type(fields[name]) for name in series.table.stored if name not in _PLACE}
+
+
+def _type(field: models.Field[Any, Any]) -> str:
+    """The type of a parameter for this field."""
+    types: dict[type[models.Field[Any, Any]], str] = {
+        JSONTextField: "json",
+        MetadataField: "jsonb",
+        models.BigIntegerField: "bigint",
+        models.DateTimeField: "timestamptz",
+    }
+    return next((name for kind, name in types.items() if isinstance(field, kind)), "text")
 
 
 @cache
-def append_statement(series: ChainSeries[Any]) -> str:
-    """The statement that appends one record; its parameters are the expected number, the fixed part and the columns."""
-    placeholders = ", ".join(f"%s::{type_name}" for type_name in _columns(series).values())
-    return f"SELECT new_seq_num, new_hash FROM {append_function(series).name}(%s, %s::bytea, {placeholders})"
+def append_statement(series: Series[Any]) -> str:
+    """The statement that appends one record; its parameters are what `append_parameters` gives."""
+    placeholders = ["%s", *(["%s::bytea"] if isinstance(series, Chained) else [])]
+    placeholders += [f"%s::{type_name}" for type_name in _columns(series).values()]
+    return f"SELECT new_seq_num, new_hash FROM {append_function(series).name}({', '.join(placeholders)})"
 
 
-def append_one(using: str, series: ChainSeries[R], given: R, expected_seq: int | None) -> R | None:
+def append_parameters(series: Series[R], record: R, expected: int | None) -> list[Any]:
+    """The expected number, what the hash covers where there is one, and the values of the columns."""
+    values = series.table.values(record)
+    for name, kind in _columns(series).items():
+        if kind in _JSON:
+            values[name] = codec.dumps(values[name], name)
+    fixed = [series.fixed_part(record, values[series.document])] if isinstance(series, Chained) else []
+    return [expected, *fixed, *(values[name] for name in _columns(series))]
+
+
+def append_one(using: str, series: Series[R], given: R, expected_seq: int | None) -> R | None:
     """Append a record: its number, its hash, the row and the new head, in one statement.
 
     Returns:
@@ -128,26 +157,25 @@ def append_one(using: str, series: ChainSeries[R], given: R, expected_seq: int |
     expected = expected_seq if not record.seq_num else record.seq_num - 1
     if expected_seq not in (None, expected):  # one of the two is wrong
         return None
-    values = series.table.values(record)
-    document = values[series.document] = codec.dumps(values[series.document], series.document)
-    parameters = [expected, series.fixed_part(record, document)]
-    parameters += [values[name] for name in _columns(series)]
     with connections[using].cursor() as cursor:
-        cursor.execute(append_statement(series), parameters)
+        cursor.execute(append_statement(series), append_parameters(series, record, expected))
         seq_num, row_hash = cursor.fetchone()
     if seq_num is None:
         return None
-    record.seq_num, record.hash = seq_num, row_hash
+    record.seq_num = seq_num
+    if isinstance(series, Chained):
+        record.hash = row_hash
     return record
 
 
-def copy_rows(using: str, series: ChainSeries[Any], sealed: Iterable[tuple[Any, str]]) -> None:
-    """Insert records, each with the text of its JSON, by COPY."""
+def copy_rows(using: str, series: Series[Any], sealed: Iterable[tuple[Any, str]]) -> None:
+    """Insert records, each with the text of its JSON where that is known, by COPY."""
     table, connection = series.table, connections[using]
-    names = [name for name in table.names if name != series.document]
-    columns = [table.id if name == "id" else name for name in names] + [*table.derived, series.document]
-    plain, derived = attrgetter(*names), list(table.derived.values())
-    statement = f"COPY {table.model._meta.db_table} ({', '.join(columns)}) FROM STDIN"
+    documents = [(table.stored.index(name), name) for name, kind in _columns(series).items() if kind in _JSON]
+    statement = f"COPY {table.model._meta.db_table} ({', '.join(table.stored)}) FROM STDIN"
     with database_errors(connection), connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for record, document in sealed:
-            copy.write_row((*plain(record), *(derive(record) for derive in derived), document))
+        for record, text in sealed:
+            values = list(table.row_values(record))
+            for place, name in documents:
+                values[place] = text or codec.dumps(values[place], name)
+            copy.write_row(values)

@@ -32,6 +32,9 @@ _IDS_PER_QUERY = 500
 class Series(Numbered[R]):
     """A numbered series in the table of a model."""
 
+    #: The model's field that names the series.
+    column = "session_id"
+
     def __init__(self, table: Table[R], kind: Head.Kind) -> None:
         self.table = table
         self.kind = kind
@@ -54,20 +57,14 @@ class Series(Numbered[R]):
 
     def write(self, using: str, sealed: Iterable[tuple[R, str]]) -> None:
         """Store new records, as `seal` gives them."""
-        self.table.insert(using, (record for record, _ in sealed))
+        if connections[using].vendor == "postgresql":
+            postgresql.copy_rows(using, self, sealed)
+        else:
+            self.table.insert(using, (record for record, _ in sealed))
 
 
 class ChainSeries(Chained[R], Series[R]):
     """A hash chain in the table of a model."""
-
-    #: The model's field that names the chain.
-    column = "session_id"
-
-    def write(self, using: str, sealed: Iterable[tuple[R, str]]) -> None:
-        if connections[using].vendor == "postgresql":
-            postgresql.copy_rows(using, self, sealed)
-        else:
-            super().write(using, sealed)
 
 
 class _Messages(Messages, Series[records.Message]):

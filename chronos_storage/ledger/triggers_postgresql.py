@@ -10,7 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .definitions import Installed, Wanted, outdated, versioned
 from .postgresql import Function, append_function
-from .series import CHAINS
+from .series import CHAINS, MESSAGE_SERIES
 
 PERMIT_ENDS_WITH_ROLLBACK = True
 REFUSALS: dict[int, str] = {}
@@ -39,7 +39,8 @@ def wanted(connection: BaseDatabaseWrapper, tables: dict[str, list[list[str]]], 
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {_SCHEMA}::regnamespace::text")
         (schema,) = cursor.fetchone()
-    functions = [refuse, *(append_function(CHAINS[model]) for model in CHAINS if model._meta.db_table in tables)]
+    chains = [series for model, series in CHAINS.items() if model._meta.db_table in tables]
+    functions = [refuse, *map(append_function, [MESSAGE_SERIES, *chains])]
     found = {each.name: Wanted(each.body, (each.create(schema),)) for each in functions}
     for table in tables:
         text = f"BEFORE DELETE OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {refuse.name}()"

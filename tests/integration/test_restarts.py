@@ -251,7 +251,6 @@ TIMES = {"created_at": now(), "updated_at": now()}
 WRITES: dict[str, tuple[bytes, Callable[[Storage, OrmQueue, str], object]]] = {
     "session": (b"INSERT INTO", lambda storage, queue, id: storage.create_session(Session(agent_id=id))),
     "fork": (b"COMMIT", lambda storage, queue, id: storage.fork_session("first", session_id=id, agent_id=id)),
-    "message": (b"COMMIT", lambda storage, queue, id: storage.add_message(Message(session_id=id, role="user"))),
     "events": (b"COMMIT", lambda storage, queue, id: storage.append_events([Event(session_id=id)] * 2)),
     "checkpoint": (b"COMMIT", lambda storage, queue, id: storage.save_checkpoint(Checkpoint(session_id=id))),
     "span": (b"INSERT INTO", lambda storage, queue, id: storage.insert_trace(Trace(session_id=id))),
@@ -259,6 +258,10 @@ WRITES: dict[str, tuple[bytes, Callable[[Storage, OrmQueue, str], object]]] = {
     "loaded": (b"COMMIT", lambda storage, queue, id: storage.load([Container(id=new_id(), **TIMES)])),
     "container": (b"COMMIT", lambda storage, queue, id: storage.save_container(Container(config={"of": id}))),
     # One statement on PostgreSQL, a transaction elsewhere.
+    "message": (
+        b"chronos_storage_message_append",
+        lambda storage, queue, id: storage.add_message(Message(session_id=id, role="user")),
+    ),
     "event": (b"chronos_storage_event_append", lambda storage, queue, id: storage.append_event(Event(session_id=id))),
     "audit log": (b"_append", lambda storage, queue, id: storage.append_audit_log(AuditLog(session_id=id))),
     "entry": (b"INSERT INTO", lambda storage, queue, id: queue.publish(id, "news")),

@@ -24,7 +24,7 @@ CALLS: dict[str, tuple[Callable[[Storage], Any], tuple[int, ...]]] = {
     "get_session": (lambda s: s.get_session("s"), (1,)),
     "append_event": (lambda s: s.append_event(Event(session_id="s")), (1, 8)),
     "append_audit_log": (lambda s: s.append_audit_log(AuditLog(session_id="s")), (1, 8)),
-    "add_message": (lambda s: s.add_message(Message(session_id="s", role="user")), (9, 11)),
+    "add_message": (lambda s: s.add_message(Message(session_id="s", role="user")), (1, 11)),
     "find_messages": (lambda s: s.find_messages(["m1", "unknown"]), (1,)),
     "delete_messages": (lambda s: s.delete_messages("s"), (5, 7)),
     "insert_trace": (lambda s: s.insert_trace(Trace(session_id="s")), (1,)),

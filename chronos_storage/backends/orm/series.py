@@ -12,7 +12,7 @@ from ...chains.numbering import not_stored
 from ...exceptions import AlreadyExists
 from ...ledger import postgresql
 from ...ledger.mapping import SESSIONS, TRACES
-from ...ledger.series import AUDIT_CHAIN, EVENT_CHAIN, MESSAGE_SERIES, ChainSeries, append
+from ...ledger.series import AUDIT_CHAIN, EVENT_CHAIN, MESSAGE_SERIES, ChainSeries, Series, append
 from ...records import AuditLog, Event, Message, Record, Trace
 from ...snapshots import Unseen, current
 from . import hooks
@@ -35,8 +35,11 @@ class SeriesMethods(OrmBase):
         return appended
 
     def _append_messages(self, given: Sequence[Message], expected_seq: int | None) -> Appended[Message]:
+        if stored := self._append_one(MESSAGE_SERIES, given, expected_seq):
+            return stored, stored
         with self._atomic():
-            stored, new = append(self.using, MESSAGE_SERIES, given, expected_seq)
+            one = self._in_one_statement(given)
+            stored, new = append(self.using, MESSAGE_SERIES, given, expected_seq, look_up=one)
             newest: dict[str, datetime] = {}
             for message in stored:
                 timestamp = message.created_at
@@ -61,11 +64,20 @@ class SeriesMethods(OrmBase):
             return self._chained(AUDIT_CHAIN, given, expected_seq)
 
     def _chained(self, series: ChainSeries[C], given: Sequence[C], expected_seq: int | None) -> Appended[C]:
-        """Append to hash chains: one record in one statement where the database can and nothing is in the way."""
-        one_statement = len(given) == 1 and connections[self.using].vendor == "postgresql"
-        if one_statement and (stored := postgresql.append_one(self.using, series, given[0], expected_seq)):
-            return [stored], [stored]
-        return append(self.using, series, given, expected_seq, look_up=one_statement)
+        """Append to hash chains."""
+        if stored := self._append_one(series, given, expected_seq):
+            return stored, stored
+        return append(self.using, series, given, expected_seq, look_up=self._in_one_statement(given))
+
+    def _append_one(self, series: Series[R], given: Sequence[R], expected_seq: int | None) -> list[R]:
+        """One record, stored in one statement where the database can and nothing is in the way; else nothing."""
+        if not self._in_one_statement(given):
+            return []
+        stored = postgresql.append_one(self.using, series, given[0], expected_seq)
+        return [] if stored is None else [stored]
+
+    def _in_one_statement(self, given: Sequence[Any]) -> bool:
+        return len(given) == 1 and connections[self.using].vendor == "postgresql"
 
     def _append_spans(self, given: Sequence[Trace], expected_seq: int | None) -> Appended[Trace]:
         try:

@@ -117,8 +117,9 @@ class ExactVectorStore(OrmVectorStore):
         return by_score(found, scores)[: question.top_k]
 
     def _state(self, name: str) -> _State:
+        name = codec.string(name, "collection")
         with connections[self.alias].cursor() as cursor:
-            cursor.execute(_STATE, [codec.string(name, "collection")])
+            cursor.execute(_STATE, [name])
             row = cursor.fetchone()
         if row is None:
             raise NotFound(f"there is no collection {name!r}")

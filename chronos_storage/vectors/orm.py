@@ -129,7 +129,8 @@ class OrmVectorStore(VectorStore):
 
     @retried
     def _collection(self, name: str) -> models.Collection:
-        row: models.Collection | None = self._collections().filter(name=codec.string(name, "collection")).first()
+        name = codec.string(name, "collection")
+        row: models.Collection | None = self._collections().filter(name=name).first()
         if row is None:
             raise NotFound(f"there is no collection {name!r}")
         return row

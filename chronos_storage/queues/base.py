@@ -16,6 +16,7 @@ from collections.abc import AsyncGenerator, Callable
 from datetime import timedelta
 from typing import Any
 
+from .. import codec
 from ..async_variants import async_variant
 from ..exceptions import InvalidRecord
 from ..records import QueueEntry
@@ -38,6 +39,11 @@ def age_of(older_than: object) -> timedelta:
     if age < timedelta(0):
         raise InvalidRecord("older_than", "must not be negative")
     return min(age, _LONGEST)
+
+
+def page_size(limit: object) -> int:
+    """The limit of a page, checked; one more can be asked for, to see whether there are more."""
+    return min(codec.integer(limit, "limit"), codec.MAX_INTEGER - 1)
 
 
 class EventQueue(ABC):
@@ -105,6 +111,7 @@ class EventQueue(ABC):
 
     def recover_page(self, topic: str, after: str | None = None, limit: int = 1000) -> tuple[list[QueueEntry], bool]:
         """`recover`, and whether there are more entries; where they are large, it gives fewer than `limit`."""
+        limit = page_size(limit)
         found = self.recover(topic, after, limit + 1)
         return found[:limit], len(found) > limit
 

@@ -26,7 +26,7 @@ from ..records import QueueEntry
 from ..snapshots import current, refuse_unseen
 from ..transactions import attempt, retried
 from . import entries
-from .base import RETENTION, EventQueue, Handler, age_of
+from .base import RETENTION, EventQueue, Handler, age_of, page_size
 from .cursors import cursor_of, number_of
 from .entries import ENTRIES, NewEntry, named
 from .notifiers import Wake, notifier_for
@@ -117,9 +117,9 @@ class OrmQueue(EventQueue, PerProcess):
 
     @retried
     def recover_page(self, topic: str, after: str | None = None, limit: int = 1000) -> tuple[list[QueueEntry], bool]:
-        topic = entries.topic_name(topic)
+        limit, topic = page_size(limit), entries.topic_name(topic)
         number = None if after is None else number_of(after, "after")
-        found, more = fetch_page(ENTRIES, self._rows_after(topic, number), ["seq_num"], codec.integer(limit, "limit"))
+        found, more = fetch_page(ENTRIES, self._rows_after(topic, number), ["seq_num"], limit)
         self._require_kept(topic, number, found)
         return found, more
 
@@ -250,9 +250,8 @@ class OrmQueue(EventQueue, PerProcess):
         return None if number is None else cursor_of(number)
 
     def _acknowledged(self, consumer: str, topic: str) -> int | None:
-        rows = models.Consumer.objects.using(self.alias).filter(
-            topic=entries.topic_name(topic), name=named(consumer, "consumer")
-        )
+        consumer, topic = named(consumer, "consumer"), entries.topic_name(topic)
+        rows = models.Consumer.objects.using(self.alias).filter(topic=topic, name=consumer)
         return rows.values_list("seq_num", flat=True).first()
 
     @retried

@@ -44,6 +44,8 @@ class BadQueueInputContract:
                 refused("consumer", event_queue.ack, consumer, "t", event_queue.last_cursor("t"))
                 refused("consumer", event_queue.get_cursor, consumer, "t")
                 refused("consumer", event_queue.unread_count, consumer, "t")
+        for ask in (event_queue.get_cursor, event_queue.unread_count):
+            refused("consumer", ask, "", "")  # the first that is wrong is named
 
     def test_cursors(self, event_queue: EventQueue) -> None:
         publish(event_queue, "t", 1)
@@ -57,6 +59,9 @@ class BadQueueInputContract:
     def test_the_largest_limits_and_ages(self, event_queue: EventQueue) -> None:
         first, second = publish(event_queue, "t", 2)
         assert [entry.cursor for entry in event_queue.recover("t", first, limit=2**63 - 1)] == [second]
+        assert event_queue.recover_page("t", limit=2**63 - 1)[1] is False
+        for limit in (2**63, -1, "1", None):
+            refused("limit", event_queue.recover_page, "t", limit=limit)
         refused("limit", event_queue.recover, "t", limit=2**63)
         assert event_queue.cleanup(older_than=timedelta.max) == 0
         refused("older_than", event_queue.cleanup, older_than=timedelta.min)

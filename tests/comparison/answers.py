@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from array import array
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from chronos_storage import Storage
-from chronos_storage.records import KINDS, Batch, Record
+from chronos_storage.records import KINDS, Batch, Embedding, Record
 
 #: The ids that stores make, and hashes.
 _MADE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}|[0-9a-f]{64}")
@@ -28,12 +29,14 @@ class Side:
 
     Attributes:
         seen: by their type the records that it gave last, which are at the same places on every side.
+        backup: all that it had at some time.
     """
 
-    def __init__(self, name: str, storage: Storage) -> None:
+    def __init__(self, name: str, store: Any) -> None:
         self.name = name
-        self.storage = storage
-        self.seen: dict[type[Record], list[Any]] = {kind: [] for kind in KINDS.values()}
+        self.store = store
+        self.seen: dict[type[Record], list[Any]] = defaultdict(list)
+        self.backup: list[Any] = []
         self._made: dict[str, str] = {}
 
     def plain(self, value: Any, name: str = "") -> Any:
@@ -42,8 +45,14 @@ class Side:
             return _MADE.sub(self._number, value)
         if value is None or type(value) in (bool, int):
             return value
+        if type(value) is float and name == "score":  # which stores add up in orders of their own
+            return f"{value:.5f}"
         if type(value) in (float, Decimal):
             return repr(value)
+        if type(value) is tuple:
+            return ["tuple", *(self.plain(item) for item in value)]
+        if type(value) is array:
+            return ["array", repr(value)]
         if type(value) is datetime:
             return value.isoformat() if value.tzinfo is UTC else ("not UTC", repr(value))
         if isinstance(value, Batch):
@@ -59,10 +68,16 @@ class Side:
             return self._fields(value)
         return "of a strange type", type(value).__name__, repr(value)
 
+    def back_up(self) -> None:
+        """Remember all that the store has, as `load` takes it."""
+        self.backup = [record for kind in KINDS for record in self.store.scan(kind)]
+
     def _fields(self, value: Any) -> Any:
-        seen = self.seen.get(type(value))
-        if seen is not None:
-            seen.append(value)
+        if isinstance(value, Record):
+            # What a search found is an embedding, of which a store is given the same fields.
+            kind = Embedding if isinstance(value, Embedding) else type(value)
+            seen = self.seen[kind]
+            seen.append(kind.of(value, ""))
             del seen[:-_RECENT]
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return {"": type(value).__name__} | {name: self.plain(item, name) for name, item in fields.items()}

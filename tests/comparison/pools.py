@@ -11,11 +11,17 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
+
 from chronos_storage import codec
 from chronos_storage.records import KINDS
 from chronos_storage.testing.conformance.samples import NAIVE, at, nested
 
 SESSIONS = ["s", "S", "\u00e9", "e\u0301"]
+_SESSIONS = [*["s"] * 12, *["S"] * 8, *["\u00e9"] * 4, *["e\u0301"] * 2]
+#: The topics of queues, and the collections of vectors with their metrics, that calls begin with.
+TOPICS = ["t", "T", "session:s"]
+COLLECTIONS = {"cosines": "cosine", "distances": "l2", "products": "inner_product"}
 #: Of all that is not a session.
 IDS = ["a", "b", "c", "A", "1e5"]
 #: What an index or an order may stumble over.
@@ -83,12 +89,21 @@ _FILTERS: list[Any] = [
     {"source": {"$eq": 1}},
 ]
 
+_CURSORS = ["0" * 16, f"{1:016x}", f"{3:016x}", "7" + "f" * 15, "no cursor", ""]
+#: Of which no two are in the same direction, or as near to a third: what stores add up in orders of their own is not so
+#: exact that it would tell them apart.
+_VECTORS: list[Any] = [
+    *([1.0, 0.5, 0.25], [0.5, -1.0, 2.0], [-0.25, 0.75, 3.0], [7.0, 0.1, -0.3], [2, 1, 5], [1e-3, 2e-3, -1e-3]),
+    *([1.0, 0.5, 0.25], np.array([0.5, -1.0, 2.0], "float32"), np.array([4.0, 1.0, -2.0]), [3.0, 1.5, 0.7]),
+    *([0.0, 0.0, 0.0], [1.0, 2.0], [float("nan"), 1.0, 2.0], [1e39, 0.0, 1.0], [True, 1.0, 2.0], "abc", None),
+]
+
 POOLS: dict[str, list[Any]] = {
     "action": _WORDS,
     "actor": [*_WORDS, "chronos_storage"],
     "after_message_id": [*IDS, "nowhere"],
     "after_seq": _NUMBERS,
-    "agent_id": [*_AGENTS, *_AGENTS, *_RARE],
+    "agent_id": [*_AGENTS * 8, *_RARE],
     "attributes": _METADATA,
     "author": _WORDS,
     "before_seq": _NUMBERS,
@@ -98,7 +113,7 @@ POOLS: dict[str, list[Any]] = {
     "checkpoint_id": [*IDS, "nowhere"],
     "completion_tokens": _COUNTS,
     "config": _OBJECTS,
-    "container_id": [*IDS, *_RARE],
+    "container_id": [*IDS * 3, *_RARE],
     "content": [value for value in _JSON if not isinstance(value, int | float)],
     "cost": [0, Decimal(0), Decimal("0.1"), Decimal("1.10"), Decimal(999999), Decimal("0.000000001")],
     "created_at": _TIMES,
@@ -114,8 +129,8 @@ POOLS: dict[str, list[Any]] = {
     "format": _WORDS,
     "hard": [False, False, True],
     "hash": ["", "0" * 64, "x"],
-    "id": [*IDS, *IDS, *_RARE],
-    "image_id": [*IDS, *_RARE],
+    "id": [*IDS * 6, *_RARE],
+    "image_id": [*IDS * 3, *_RARE],
     "include_deleted": [True, False],
     "input": _JSON,
     "keep_last": _NUMBERS,
@@ -146,7 +161,7 @@ POOLS: dict[str, list[Any]] = {
     "schema": _WORDS,
     "schema_version": _FEW,
     "seq_num": _NUMBERS,
-    "session_id": [*SESSIONS, *SESSIONS, *SESSIONS, *_RARE],
+    "session_id": [*_SESSIONS, *_RARE],
     "since": _TIMES,
     "started_at": _TIMES,
     "state": _OBJECTS,
@@ -161,28 +176,51 @@ POOLS: dict[str, list[Any]] = {
     "type": _TYPES,
     "until": _TIMES,
     "updated_at": _TIMES,
-    "user_id": [*_USERS, *_USERS, *_RARE],
+    "user_id": [*_USERS * 6, *_RARE],
     "value": _JSON,
+    # Of queues
+    "consumer": ["c", "C", "c", ""],
+    "cursor": _CURSORS,
+    "event": _JSON,
+    "older_than": [*map(timedelta, [0, 1, 2]), timedelta(hours=5), timedelta(-1), timedelta.max, None, 5],
+    "topic": [*TOPICS * 4, "", "x" * 263, "x" * 264],
+    # Of vectors
+    "collection": [*COLLECTIONS, *COLLECTIONS, "nowhere"],
+    "dimension": [3, 3, 3, 2, 5],
+    "filter": _FILTERS,
+    "metric": ["cosine", "cosine", "l2", "inner_product", "manhattan", None],
+    "query": _VECTORS,
+    "text": ["apple", "pear apple", "Apple!", "", "\u00e9t\u00e9", "x" * 300, "apple " * 5],
+    "top_k": [0, 1, 2, 3, 10, codec.MAX_INTEGER],
+    "vector": _VECTORS,
     # Several
     "ids": [*IDS, "nowhere"],
     "roles": [*_ROLES, ""],
     "run_ids": _RUNS,
     "types": _TYPES,
     # What means something else than elsewhere
-    "Session.id": [*SESSIONS, *SESSIONS, *_RARE],
+    "Embedding.content": ["", "apple", "an apple and a pear", "Pear", "\u00e9t\u00e9 apple"],
+    "Embedding.id": [*IDS * 6, *_RARE],
+    "create_collection.name": [*COLLECTIONS, "more", "More", ""],
+    "drop_collection.name": [*COLLECTIONS, "more", "nowhere"],
+    "recover.after": _CURSORS,
+    "recover_page.after": _CURSORS,
+    "recover_page.limit": [0, 1, 2, 1000],
+    "publish.key": [*"kKl", "", "x" * 255, "x" * 256],
+    "Session.id": [*_SESSIONS, *_RARE],
     "Trace.resource": _METADATA,
     "Trace.status": ["unset", "ok", "error", ""],
-    "delete_session.id": [*SESSIONS, *_RARE],
+    "delete_session.id": [*_SESSIONS, *_RARE],
     "end_trace.status": ["unset", "ok", "error", ""],
-    "get_session.id": [*SESSIONS, *_RARE],
+    "get_session.id": [*_SESSIONS, *_RARE],
     "iter_messages.order": ["asc", "desc"],
     "list_checkpoints.metadata": _FILTERS,
     "iter_checkpoints.metadata": _FILTERS,
     "delete_checkpoints.metadata": _FILTERS,
     "list_messages.order": ["asc", "desc"],
-    "patch_session.id": [*SESSIONS, *_RARE],
-    "patch_session_metadata.id": [*SESSIONS, *_RARE],
-    "restore_session.id": [*SESSIONS, *_RARE],
+    "patch_session.id": [*_SESSIONS, *_RARE],
+    "patch_session_metadata.id": [*_SESSIONS, *_RARE],
+    "restore_session.id": [*_SESSIONS, *_RARE],
     "scan.kind": [*KINDS, "sessions"],
 }
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from chronos_storage import Storage, exceptions, records
-from chronos_storage.records import KINDS, Checkpoint, Event, Message, Record
 from tests.comparison.answers import Side, difference
-from tests.comparison.arguments import Call, Calls
-from tests.comparison.pools import SESSIONS, START
+from tests.comparison.calls import Call, Told
+from tests.comparison.drawing import Calls
+from tests.comparison.methods import Interface
+from tests.comparison.pools import START
 
 #: After so many calls all that is stored is compared.
 _OFTEN = 60
@@ -47,29 +48,17 @@ class Comparison:
         calls: how many were made on every store.
     """
 
-    stores: Mapping[str, Storage]
+    interface: Interface
+    stores: Mapping[str, Any]
     seed: int
     calls: int = 0
-    _history: list[tuple[Call, str]] = field(default_factory=list)
+    _history: list[Told] = field(default_factory=list)
     _now: datetime = START
 
     def __post_init__(self) -> None:
-        self._sides = [Side(name, storage) for name, storage in self.stores.items()]
+        self._sides = [Side(name, store) for name, store in self.stores.items()]
         self._random = random.Random(self.seed)
-        self._calls = Calls(self._random, lambda kind: len(self._sides[0].seen[kind]), self._last)
-
-    def _last(self, kind: type[Record], session_id: str) -> int:
-        """The last number of a session, as it is on all sides."""
-        storage = self._sides[0].storage
-        try:
-            if kind is Message:
-                return storage.last_message_seq(session_id)
-            if kind is Checkpoint:
-                latest = storage.get_latest_checkpoint(session_id)
-                return latest.seq_num if latest else 0
-            return storage.last_seq(session_id) if kind is Event else 1
-        except exceptions.InvalidRecord:
-            return 0
+        self._calls = Calls(self._random, self.interface, self._sides[0])
 
     def run(self, calls: int) -> Iterator[int]:
         """Make at least so many more calls, and compare all that is stored at their end; gives the count on the way.
@@ -80,8 +69,10 @@ class Comparison:
         until = self.calls + calls
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(records, "now", lambda: self._now)
+            for call in self.interface.first if not self.calls else ():
+                self._compare(call)
             while self.calls < until:
-                if self._random.random() < 0.04:
+                if self.interface.has_transactions and self._random.random() < 0.04:
                     self._transaction()
                 else:
                     self._compare(self._calls.next())
@@ -101,41 +92,42 @@ class Comparison:
     def _block(self, is_kept: bool) -> Iterator[None]:
         with ExitStack() as stack:
             for side in self._sides:
-                stack.enter_context(_undone(side.storage, is_kept))
+                stack.enter_context(_undone(side.store, is_kept))
             yield
 
     def _compare(self, call: Call, where: str = "") -> None:
         self.calls += 1
-        self._now += timedelta(seconds=1)
+        self._now += self._random.choice(self.interface.ticks)
+        told = call.told(self._sides[0])
+        told = replace(told, text=where + told.text)
         answers = {side.name: call.answer(side) for side in self._sides}
         (name, first), *others = answers.items()
         if isinstance(first, dict) and "raises" in first and not hasattr(exceptions, first["raises"]):
-            raise self._different(call, where, answers, f"{name}: raises {first['raises']}, no error of the storage's")
+            raise self._different(
+                call.method, told, answers, f"{name}: raises {first['raises']}, no error of the storage's"
+            )
         for other, answer in others:
             if found := difference(first, answer):
-                raise self._different(call, where, answers, f"{name} and {other} differ in {found}")
+                raise self._different(call.method, told, answers, f"{name} and {other} differ in {found}")
         if not (isinstance(first, dict) and "raises" in first):
-            self._history.append((call, where))
+            self._history.append(told)
 
     def _compare_all(self) -> None:
-        for kind in KINDS:
-            self._compare(Call("scan", [kind]))
-        for session_id in SESSIONS:
-            for method in ("count_messages", "count_events", "last_seq", "last_message_seq", "token_usage"):
-                self._compare(Call(method, [session_id]))
-        self._compare(Call("verify_all"))
+        for call in self.interface.everything:
+            self._compare(call)
 
-    def _different(self, call: Call, where: str, answers: dict[str, Any], found: str) -> Different:
-        names = call.names() - {""}
-        related = [f"  {where}{made}" for made, where in self._history if names & made.names()] if names else []
-        history = related or [f"  {where}{made}" for made, where in self._history]
-        told = "\n".join(f"  {name}: {answer!r:.2000}" for name, answer in answers.items())
-        text = (
-            f"seed {self.seed}, call {self.calls}: {found}\n after, of those that succeeded and share a string,\n"
-            + "\n".join(history[-_TOLD:])
-            + f"\n the call\n  {where}{call}\n gives\n{told}"
-        )
-        return Different(text, f"{call.method}: {found:.120}")
+    def _different(self, method: str, call: Told, answers: dict[str, Any], found: str) -> Different:
+        related = [earlier for earlier in self._history if earlier.strings & call.strings] or self._history
+        lines = [
+            f"seed {self.seed}, call {self.calls}: {found}",
+            "After, of those that succeeded and have a string in common,",
+            *(f"  {earlier.text}" for earlier in related[-_TOLD:]),
+            "the call",
+            f"  {call.text}",
+            "gives",
+            *(f"  {name}: {answer!r:.2000}" for name, answer in answers.items()),
+        ]
+        return Different("\n".join(lines), f"{method}: {found:.120}")
 
 
 @contextmanager

@@ -8,36 +8,41 @@ import time
 import pytest
 from django.conf import settings
 
-from chronos_storage import Storage
-from chronos_storage.backends.document import MemoryBackend
-from chronos_storage.backends.orm import OrmBackend
-from chronos_storage.records import KINDS, TokenUsage
-from tests.comparison.arguments import APART, METHODS, methods_of, records_of
+from chronos_storage.records import KINDS, Embedding, TokenUsage
+from tests.comparison.methods import QUEUE, STORAGE, VECTORS, Interface, methods_of, records_of
 from tests.comparison.pools import pool_of
 from tests.comparison.run import Comparison
+from tests.comparison.stores import stores_of
 
 #: Calls that are compared, and the seconds after which no more are.
-CALLS, SECONDS = 400, 6
+CALLS, SECONDS = 400, 5
+
+each_interface: pytest.MarkDecorator = pytest.mark.parametrize(
+    "interface", [STORAGE, QUEUE, VECTORS], ids=lambda interface: interface.kind.__name__
+)
 
 
 @pytest.mark.django_db(databases=list(settings.DATABASES))
-def test_the_same_calls_give_the_same_answers() -> None:
+@each_interface
+def test_the_same_calls_give_the_same_answers(interface: Interface) -> None:
     """Against: a result list that differs between backends. ``make soak`` has the long form."""
-    stores = {"memory": Storage(MemoryBackend())}
-    stores |= {alias: Storage(OrmBackend(using=alias)) for alias in settings.DATABASES}
     end = time.monotonic() + SECONDS
-    for _ in Comparison(stores, seed=0).run(CALLS):
+    for _ in Comparison(interface, stores_of(interface), seed=0).run(CALLS):
         if time.monotonic() > end:
             break
 
 
-def test_every_public_method_is_compared_with_all_that_it_takes() -> None:
+@each_interface
+def test_every_public_method_is_compared_with_all_that_it_takes(interface: Interface) -> None:
     """What is new has to be given values, or a reason for which it is not called."""
-    assert METHODS.keys() | APART.keys() == methods_of(Storage).keys()
-    for method, parameters in METHODS.items():
+    assert interface.methods.keys() | interface.apart.keys() == methods_of(interface.kind).keys()
+    for method, parameters in interface.methods.items():
         for parameter in parameters:
             if parameter.kind is not parameter.VAR_KEYWORD and not records_of(parameter):
                 assert pool_of(method, parameter.name)
-    for kind in [*KINDS.values(), TokenUsage]:
+
+
+def test_every_field_of_a_record_is_given() -> None:
+    for kind in [*KINDS.values(), TokenUsage, Embedding]:
         for field in dataclasses.fields(kind):
             assert field.name == "usage" or pool_of(kind.__name__, field.name)

@@ -1,6 +1,7 @@
-"""Every method of the facade with random arguments on all backends side by side, really committing.
+"""Every method of storages, queues and vector stores, with random arguments, on all backends side by side, really
+committing.
 
-``SEED=7 make soak ARGS="-k backends"`` repeats one round.
+``SEED=7 make soak ARGS="-k backends"`` repeats a round.
 """
 
 from __future__ import annotations
@@ -14,13 +15,12 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 
-from chronos_storage import Storage
-from chronos_storage.backends.document import MemoryBackend
-from chronos_storage.backends.orm import OrmBackend
+from tests.comparison.methods import QUEUE, STORAGE, VECTORS, Interface
 from tests.comparison.run import Comparison, Different
+from tests.comparison.stores import stores_of
 from tests.soak.conftest import Progress
 
-#: Rounds, each on stores that are empty, and calls of each: 20,000 in all.
+#: Rounds, each on stores that are empty, and calls of each: 20,000 in all, of each interface.
 ROUNDS, CALLS = 20, 1_000
 
 
@@ -51,13 +51,12 @@ def _seeds() -> Iterator[int]:
 
 
 @pytest.mark.django_db(databases=list(settings.DATABASES), transaction=True)
-def test_backends(say: Callable[[Progress], None]) -> None:
+@pytest.mark.parametrize("interface", [STORAGE, QUEUE, VECTORS], ids=lambda interface: interface.kind.__name__)
+def test_backends(interface: Interface, say: Callable[[Progress], None]) -> None:
     compared = Compared()
     for seed in _seeds():
         compared.seed = seed
-        stores = {"memory": Storage(MemoryBackend())}
-        stores |= {alias: Storage(OrmBackend(using=alias)) for alias in settings.DATABASES}
-        comparison = Comparison(stores, seed)
+        comparison = Comparison(interface, stores_of(interface), seed)
         try:
             for _ in comparison.run(CALLS):
                 pass

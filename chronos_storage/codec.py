@@ -11,6 +11,7 @@ import re
 from array import array
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from .exceptions import InvalidRecord
@@ -28,6 +29,8 @@ MAX_RECORD_BYTES = 7 * 1024 * 1024
 MAX_WITH_TEXTS_BYTES = MAX_RECORD_BYTES + 512 * 1024
 #: Largest count of tokens: so many can't overflow when they are added up.
 MAX_TOKENS = 10**12
+#: Largest cost of a span, and its decimal places: SQLite's decimals have 15 digits in all.
+MAX_COST, COST_PLACES = 999_999, 9
 #: Deepest nesting of objects and lists.
 MAX_DEPTH = 100
 #: Most conditions of a filter (a list of values is one), and most words that a search looks for.
@@ -84,6 +87,26 @@ def integer(value: Any, field: str, minimum: int = 0, maximum: int = MAX_INTEGER
         most = "2⁶³−1" if maximum == MAX_INTEGER else f"{maximum:,}"
         raise InvalidRecord(field, f"must be between {minimum} and {most}, not {number}")
     return number
+
+
+def cost(value: Any, field: str) -> Decimal:
+    """`value`, a decimal or a whole number from 0 to 999,999 with at most nine places, without zeros at its end."""
+    if isinstance(value, bool) or not isinstance(value, Decimal | int):
+        raise InvalidRecord(field, f"must be a Decimal, such as Decimal('0.0021'), not {type(value).__name__}")
+    number = Decimal(int.__int__(value) if isinstance(value, int) else Decimal.__str__(value))
+    if not number.is_finite() or not 0 <= number <= MAX_COST:
+        raise InvalidRecord(field, f"must be between 0 and {MAX_COST:,}, not {number}")
+    # What is smaller than the last place could be a million zeros long.
+    plain = None if number and number.adjusted() < -COST_PLACES else plain_decimal(number)
+    if plain is None or len(f"{plain:f}".partition(".")[2]) > COST_PLACES:
+        raise InvalidRecord(field, f"must have at most {COST_PLACES} decimal places, not those of {number}")
+    return plain
+
+
+def plain_decimal(number: Decimal) -> Decimal:
+    """A number from 0 on without an exponent and without zeros at its end: what is equal is written alike."""
+    text = f"{number or Decimal():f}"
+    return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
 
 
 def timestamp(value: Any, field: str) -> datetime:
@@ -161,12 +184,17 @@ def json_object(value: Any, field: str) -> dict[str, Any]:
     return copied
 
 
-def json_list(value: Any, field: str) -> list[Any] | None:
-    """Like `json_value`, for a field that must be a list or None."""
-    if value is not None and not isinstance(value, list):
-        raise InvalidRecord(field, f"must be a list or None, not {type(value).__name__}")
-    copied: list[Any] | None = json_value(value, field)
+def json_list(value: Any, field: str) -> list[Any]:
+    """Like `json_value`, for a field that must be a list."""
+    if not isinstance(value, list):
+        raise InvalidRecord(field, f"must be a list, not {type(value).__name__}")
+    copied: list[Any] = json_value(value, field)
     return copied
+
+
+def json_list_or_none(value: Any, field: str) -> list[Any] | None:
+    """Like `json_list`, for a field that may be None."""
+    return None if value is None else json_list(value, field)
 
 
 def filterable_object(value: Any, field: str) -> dict[str, Any]:

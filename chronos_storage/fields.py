@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django.core import checks
@@ -19,14 +20,16 @@ if TYPE_CHECKING:
     _CharField = models.CharField[str, str]
     _TextField = models.TextField[str, str]
     _DateTimeField = models.DateTimeField[Any, Any]  # a null one gives None too
+    _DecimalField = models.DecimalField[Any, Any]
     _AnyField = models.Field[Any, Any]
     _JSONField = models.JSONField[Any, Any]
 else:
     _StringField = _AnyField = models.Field
-    _CharField, _TextField, _DateTimeField, _JSONField = (
+    _CharField, _TextField, _DateTimeField, _DecimalField, _JSONField = (
         models.CharField,
         models.TextField,
         models.DateTimeField,
+        models.DecimalField,
         models.JSONField,
     )
 
@@ -104,6 +107,19 @@ class ExactTimestampField(TimestampField):
     def value_to_string(self, obj: models.Model) -> str:
         value = super().value_from_object(obj)
         return "" if value is None else value.isoformat()
+
+
+class CostField(_DecimalField):
+    """A cost, as `codec.cost` gives it, or NULL."""
+
+    description: str = "Cost"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        digits = {"max_digits": len(str(codec.MAX_COST)) + codec.COST_PLACES, "decimal_places": codec.COST_PLACES}
+        super().__init__(*args, **{"null": True, "blank": True, **digits, **kwargs})
+
+    def from_db_value(self, value: Decimal | None, expression: Any, connection: BaseDatabaseWrapper) -> Decimal | None:
+        return None if value is None else codec.plain_decimal(value)
 
 
 class JSONTextField(Column, _AnyField):

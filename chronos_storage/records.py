@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cache, partial
 from typing import Any, TypeVar
 
@@ -20,8 +21,17 @@ from .ids import new_id
 R = TypeVar("R", bound="Record")
 
 
-def _field(check: Callable[[Any, str], Any], **default: Any) -> Any:
-    return dataclasses.field(**default, metadata={"check": check})
+def _field(
+    check: Callable[[Any, str], Any], *, json: bool = False, empty: tuple[Any, ...] = (None, "", {}), **default: Any
+) -> Any:
+    """A record's field.
+
+    Args:
+        check: gives a value as it is kept, or refuses it.
+        json: whether it is JSON.
+        empty: what a caller who leaves it out is taken to have given.
+    """
+    return dataclasses.field(**default, metadata={"check": check, "json": json, "empty": empty})
 
 
 def _string(limit: int = codec.MAX_INDEXED) -> Any:
@@ -37,19 +47,23 @@ def _timestamp() -> Any:
 
 
 def _json() -> Any:
-    return _field(codec.json_value, default=None)
+    return _field(codec.json_value, json=True, default=None)
 
 
 def _object() -> Any:
-    return _field(codec.json_object, default_factory=dict)
+    return _field(codec.json_object, json=True, default_factory=dict)
+
+
+def _list() -> Any:
+    return _field(codec.json_list, json=True, empty=([],), default_factory=list)
 
 
 def _filterable() -> Any:
-    return _field(codec.filterable_object, default_factory=dict)
+    return _field(codec.filterable_object, json=True, default_factory=dict)
 
 
 def _number() -> Any:
-    return _field(codec.integer, default=0)
+    return _field(codec.integer, empty=(0,), default=0)
 
 
 def _count() -> Any:
@@ -135,8 +149,7 @@ def _times(record: Any) -> tuple[str, ...]:
 @cache
 def _documents(record: Any) -> tuple[str, ...]:
     """The names of the fields of JSON."""
-    checks = (codec.json_value, codec.json_object, codec.json_list, codec.filterable_object)
-    return tuple(name for name, _, check in _checks(record) if check in checks)
+    return tuple(field.name for field in dataclasses.fields(record) if field.metadata.get("json"))
 
 
 @cache
@@ -147,7 +160,7 @@ def _texts(record: Any) -> tuple[str, ...]:
     return tuple(
         name
         for name, _, check in _checks(record)
-        if isinstance(check, partial) and check.keywords["limit"] == codec.MAX_TEXT
+        if isinstance(check, partial) and check.keywords.get("limit") == codec.MAX_TEXT
     )
 
 
@@ -185,7 +198,7 @@ class Session(Record):
 
 @dataclass(slots=True, kw_only=True)
 class TokenUsage(Record):
-    """Tokens a model reported for a message, each count at most 10¹². None is "not reported", which is not 0."""
+    """Tokens a model reported, each count at most 10¹². None is "not reported", which is not 0."""
 
     prompt_tokens: int | None = _count()
     completion_tokens: int | None = _count()
@@ -215,6 +228,10 @@ class Message(Record):
 
     Known roles: ``user``, ``assistant``, ``system``, ``tool``, ``error``. Known kinds: ``user``, ``assistant``,
     ``tool-call``, ``tool-result``, ``error``; an empty kind is derived from the role.
+
+    Attributes:
+        raw: a framework's own item for this message, any JSON, which comes back exactly.
+        format: which framework's it is.
     """
 
     id: str = _string()
@@ -225,11 +242,13 @@ class Message(Record):
     content: Any = _json()
     model: str = _string()
     name: str = _string()
-    tool_calls: list[Any] | None = _field(codec.json_list, default=None)
+    tool_calls: list[Any] | None = _field(codec.json_list_or_none, json=True, default=None)
     tool_call_id: str = _string()
     parent_id: str = _string()
     usage: TokenUsage | None = _field(_usage, default=None)
     metadata: dict[str, Any] = _filterable()
+    raw: Any = _json()
+    format: str = _string()
     created_at: datetime | None = _timestamp()
 
     def cleaned(self) -> Message:
@@ -251,6 +270,10 @@ class MemoryRecord(Record):
     """A fact an agent keeps, under the natural key (agent_id, user_id, session_id, kind, key).
 
     Known kinds: ``short_term``, ``long_term``. From `expires_at` on the record is not there any more.
+
+    Attributes:
+        schema: the name of the value's shape; see `chronos_storage.upcasters`.
+        schema_version: which version of it, from 0.
     """
 
     id: str = _string()
@@ -260,6 +283,8 @@ class MemoryRecord(Record):
     kind: str = _string()
     key: str = _string()
     value: Any = _json()
+    schema: str = _string()
+    schema_version: int = _number()
     created_at: datetime | None = _timestamp()
     updated_at: datetime | None = _timestamp()
     expires_at: datetime | None = _timestamp()
@@ -282,14 +307,35 @@ class AuditLog(Record):
     created_at: datetime | None = _timestamp()
 
 
+_STATUSES = ("unset", "ok", "error")
+
+
+def _status(value: Any, field: str) -> str:
+    status = codec.string(value, field)
+    if status and status not in _STATUSES:
+        raise InvalidRecord(field, f"must be one of {', '.join(map(repr, _STATUSES))}, not {status!r}")
+    return status
+
+
 @dataclass(slots=True, kw_only=True)
 class Trace(Record):
     """A span: one timed step of a run. An empty `started_at` is now; None in `ended_at` is "still running".
 
     Known kinds: ``node``, ``tool_call``, ``model_call``, ``approval``, ``graph``.
+
+    Attributes:
+        trace_id: the run it is part of, as OpenTelemetry has it; where it is left empty, its stored parent's, or
+            without a parent its own id.
+        status: ``unset``, ``ok`` or ``error``; where it is left empty, ``error`` if an error is given, else ``unset``.
+        cost: at most 999,999 and with at most nine decimal places, in the currency the host says.
+        attributes: what the span says of itself, to filter by.
+        resource: what says it: service, host, version and the like, to filter by.
+        events: what happened during it, a list of any JSON.
+        links: other spans it has to do with, a list of any JSON.
     """
 
     id: str = _string()
+    trace_id: str = _string()
     session_id: str = _string()
     parent_id: str = _string()
     name: str = _string()
@@ -297,9 +343,21 @@ class Trace(Record):
     input: Any = _json()
     output: Any = _json()
     error: str = _string(codec.MAX_TEXT)
+    # What a span that has no status yet says is nothing that it could be compared by.
+    status: str = _field(_status, empty=("", "unset"), default="")
+    model: str = _string()
+    usage: TokenUsage | None = _field(_usage, default=None)
+    cost: Decimal | None = _optional(codec.cost)
     attributes: dict[str, Any] = _filterable()
+    resource: dict[str, Any] = _filterable()
+    events: list[Any] = _list()
+    links: list[Any] = _list()
     started_at: datetime | None = _timestamp()
     ended_at: datetime | None = _timestamp()
+
+    def complete(self, *, touch: bool = False) -> None:
+        Record.complete(self, touch=touch)
+        self.status = self.status or ("error" if self.error else "unset")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -315,6 +373,10 @@ class Event(Record):
     """An entry of a session's append-only ledger; `seq_num` and `hash` are the store's.
 
     Known types: ``chat_message``, ``chat_summary``, ``node_executed``.
+
+    Attributes:
+        schema: the name of the payload's shape; see `chronos_storage.upcasters`.
+        schema_version: which version of it, from 0.
     """
 
     id: str = _string()
@@ -323,12 +385,19 @@ class Event(Record):
     hash: str = _string()
     type: str = _string()
     payload: Any = _json()
+    schema: str = _string()
+    schema_version: int = _number()
     created_at: datetime | None = _timestamp()
 
 
 @dataclass(slots=True, kw_only=True)
 class Checkpoint(Record):
-    """A snapshot of a graph's state, numbered per (session_id, namespace)."""
+    """A snapshot of a graph's state, numbered per (session_id, namespace).
+
+    Attributes:
+        schema: the name of the state's shape; see `chronos_storage.upcasters`.
+        schema_version: which version of it, from 0.
+    """
 
     id: str = _string()
     session_id: str = _string()
@@ -339,6 +408,8 @@ class Checkpoint(Record):
     seq_num: int = _number()
     parent_id: str = _string()
     metadata: dict[str, Any] = _filterable()
+    schema: str = _string()
+    schema_version: int = _number()
     created_at: datetime | None = _timestamp()
 
 
@@ -537,10 +608,10 @@ def require_same(given: R, stored: R) -> R:
     """
     for field in dataclasses.fields(given):  # type: ignore[arg-type]
         new = getattr(given, field.name)
-        if field.name in _STORE_FIELDS or new is None or new == "" or new == {}:
+        if field.name in _STORE_FIELDS or new in field.metadata["empty"]:
             continue
         old = getattr(stored, field.name)
-        if isinstance(new, datetime | TokenUsage):
+        if isinstance(new, datetime | TokenUsage | Decimal):
             if new == old:
                 continue
         elif codec.canonical(new) == codec.canonical(old):

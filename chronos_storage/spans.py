@@ -1,8 +1,8 @@
-"""Spans as trees."""
+"""Spans as trees, and the runs they are part of."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from .records import Trace, TraceNode
 
@@ -16,6 +16,30 @@ def span_tree(traces: Iterable[Trace]) -> list[TraceNode]:
         if id not in roots:
             nodes[node.trace.parent_id].children.append(node)
     return [node for id, node in nodes.items() if id in roots]
+
+
+def complete_trace_ids(new: Collection[Trace], stored: Callable[[set[str]], Mapping[str, str]]) -> None:
+    """Give new spans that have no trace_id their parents', new ones' or stored ones', or else their own id.
+
+    Args:
+        new: as they will be stored, with ids.
+        stored: gives the trace_id of those of these ids that are stored, by id.
+    """
+    without = {trace.id: trace for trace in new if not trace.trace_id}
+    if not without:
+        return
+    found = {trace.id: trace.trace_id for trace in new if trace.trace_id}
+    if elsewhere := {trace.parent_id for trace in without.values()} - {"", *found, *without}:
+        found |= stored(elsewhere)
+    for id in without:
+        path: dict[str, None] = {}
+        while id in without and id not in found and id not in path:
+            path[id] = None
+            id = without[id].parent_id
+        # Where the walk ends without one, in a ring of parents too, the last span that it came through is the root.
+        found |= dict.fromkeys(path, found.get(id) or next(reversed(path), id))
+    for id, trace in without.items():
+        trace.trace_id = found[id]
 
 
 def _roots(nodes: dict[str, TraceNode], order: dict[str, int]) -> set[str]:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from ..chains.numbering import following
 from ..chains.permit import PurgePermit
 from ..records import AuditLog, Checkpoint, Event, Health, Record, Session, TokenUsage, Trace, Verdict
+from ..spans import complete_trace_ids
 from .base import Backend, Patch, Query
 
 R = TypeVar("R", bound=Record)
@@ -99,6 +100,8 @@ class NoBackend(Backend):
         metadata = {} if patch.merge is None else {"metadata": dict(patch.merge)}
         patched: R = make(id=id, **metadata, **patch.values, **patch.once, **patch.forward, **patch.first)
         patched.complete()
+        if isinstance(patched, Trace):
+            complete_trace_ids([patched], lambda ids: {})
         return patched
 
     def append(self, record: type[R], given: Sequence[R], expected_seq: int | None = None) -> tuple[list[R], list[R]]:
@@ -111,6 +114,8 @@ class NoBackend(Backend):
             each.complete()
             if record is not Trace:
                 each.seq_num = last = each.seq_num or following(last)
+        if record is Trace:
+            complete_trace_ids(new, lambda ids: {})
         return new, new
 
     def save_checkpoint(self, given: Checkpoint, *, fresh: bool = False) -> tuple[Checkpoint, bool]:

@@ -48,7 +48,7 @@ class Chained(Numbered[R]):
     def fixed_part(self, record: R, document: str) -> bytes:
         """What the record's hash covers besides its place; `document` is the text of its JSON."""
         parts = [hashing.time_text(record.created_at)]
-        parts += [getattr(record, name) for name in self.content]
+        parts += [str(getattr(record, name)) for name in self.content]
         parts.append(document)
         return hashing.fixed_part(self.owner(record), record.id, hashing.digest(*parts))
 
@@ -68,7 +68,7 @@ class Messages(Numbered[records.Message]):
 
 class Events(Chained[records.Event]):
     document = "payload"
-    content: tuple[str, ...] = ("type",)
+    content: tuple[str, ...] = ("type", "schema", "schema_version")
 
 
 class AuditLogs(Chained[records.AuditLog]):

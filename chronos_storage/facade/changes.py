@@ -56,6 +56,7 @@ def first_of(fork: Session, source: Checkpoint) -> Checkpoint:
     metadata = source.metadata | _origin(source)
     first = dataclasses.replace(source, id="", session_id=fork.id, seq_num=1, parent_id="", metadata=metadata)
     first.complete()
+    first.check_size()  # which what it says of its source may have made too large
     return first
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,7 @@ from .. import codec, records
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Patch, Query
 from ..exceptions import InvalidRecord
-from ..records import Batch, Trace, TraceNode
+from ..records import Batch, TokenUsage, Trace, TraceNode
 from ..spans import span_tree
 from .arguments import UNSET, UnsetType, equal, given, records_of
 from .base import FacadeBase
@@ -37,18 +38,45 @@ class TraceMethods(FacadeBase):
     def ainsert_traces(self) -> Any: ...
 
     def end_trace(
-        self, id: str, *, output: Any = UNSET, error: str | UnsetType = UNSET, ended_at: datetime | None = None
+        self,
+        id: str,
+        *,
+        output: Any = UNSET,
+        error: str | UnsetType = UNSET,
+        status: str | UnsetType = UNSET,
+        model: str | UnsetType = UNSET,
+        usage: TokenUsage | UnsetType | None = UNSET,
+        cost: Decimal | UnsetType | None = UNSET,
+        attributes: dict[str, Any] | UnsetType = UNSET,
+        events: list[Any] | UnsetType = UNSET,
+        ended_at: datetime | None = None,
     ) -> Trace:
-        """Finish a span, now unless `ended_at` says when, and leave what is not named as it is.
+        """Finish a span, now unless `ended_at` says when; what is named is set, and what is not stays as it is.
 
         Ending it again keeps the time of the first end.
+
+        Args:
+            error: sets the status too, unless that is named: to ``error``, or where the error is empty to ``unset``.
 
         Raises:
             NotFound: no such span.
         """
         id = codec.string(id, "id")
-        end = Trace(**given(output=output, error=error, ended_at=ended_at)).cleaned()
-        values = {name: getattr(end, name) for name in given(output=output, error=error)}
+        named = given(
+            output=output,
+            error=error,
+            status=status,
+            model=model,
+            usage=usage,
+            cost=cost,
+            attributes=attributes,
+            events=events,
+        )
+        end = Trace(**named, ended_at=ended_at).cleaned()
+        end.complete()
+        if "error" in named:
+            named["status"] = end.status
+        values = {name: getattr(end, name) for name in named}
         patch = Patch(values=values, first={"ended_at": end.ended_at or records.now()})
         trace = self._run(partial(self.backend.patch, Trace, id, patch))
         self._written(trace)
@@ -65,26 +93,36 @@ class TraceMethods(FacadeBase):
     def aget_trace(self) -> Any: ...
 
     def list_traces(
-        self, session_id: str | None = None, *, kind: str | None = None, failed: bool | None = None
+        self,
+        session_id: str | None = None,
+        *,
+        trace_id: str | None = None,
+        kind: str | None = None,
+        failed: bool | None = None,
     ) -> list[Trace]:
-        """A session's spans in the order they started, then by id.
+        """The spans of a session, of a run or of both, in the order they started, then by id.
 
         Args:
-            failed: those with an error, or those without one.
+            failed: those whose status is ``error``, or those with another one.
 
         Raises:
-            InvalidRecord: no session is named.
+            InvalidRecord: neither a session nor a run is named.
         """
-        return self._select(_listed(session_id, kind, failed))
+        return self._select(_listed(session_id, trace_id, kind, failed))
 
     @async_variant(list_traces)
     def alist_traces(self) -> Any: ...
 
     def iter_traces(
-        self, session_id: str | None = None, *, kind: str | None = None, failed: bool | None = None
+        self,
+        session_id: str | None = None,
+        *,
+        trace_id: str | None = None,
+        kind: str | None = None,
+        failed: bool | None = None,
     ) -> Iterator[Trace]:
         """`list_traces`, page by page."""
-        return self.backend.iterate(_listed(session_id, kind, failed))
+        return self.backend.iterate(_listed(session_id, trace_id, kind, failed))
 
     @async_iterator(iter_traces)
     def aiter_traces(self) -> Any: ...
@@ -100,12 +138,12 @@ class TraceMethods(FacadeBase):
     def atrace_tree(self) -> Any: ...
 
 
-def _listed(session_id: str | None, kind: str | None, failed: bool | None) -> Query[Trace]:
-    where = equal(session_id=session_id, kind=kind)
+def _listed(session_id: str | None, trace_id: str | None, kind: str | None, failed: bool | None) -> Query[Trace]:
+    where = equal(session_id=session_id, trace_id=trace_id, kind=kind)
     if failed is not None:
         if not isinstance(failed, bool):
             raise InvalidRecord("failed", f"must be True, False or None, not {type(failed).__name__}")
-        where += (Condition("error", ">" if failed else "=", ""),)
-    if session_id is None:
-        raise InvalidRecord("session_id", "is not given; spans are listed by session")
+        where += (Condition("status", "=", "error") if failed else Condition("status", "in", ["unset", "ok"]),)
+    if session_id is None and trace_id is None:
+        raise InvalidRecord("session_id", "is not given, and trace_id neither; spans are listed by one of them")
     return Query(record=Trace, where=where, order=_ORDER)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import starmap
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
@@ -59,6 +59,10 @@ class Table(Generic[R]):
         values: tuple[Any, ...] = self._fields(record)
         return (*values, *(derive(record) for derive in self.derived.values())) if self.derived else values
 
+    def columns_of(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What the model's fields hold for these values of a record's fields."""
+        return {self.id if name == "id" else name: value for name, value in values.items()}
+
     def row(self, record: R) -> models.Model:
         """The record as an unsaved model instance."""
         return self.model(**self.values(record))
@@ -101,25 +105,32 @@ def _constructor(record: type[R], names: tuple[str, ...]) -> Callable[..., R]:
     return constructor
 
 
-class _MessageTable(Table[records.Message]):
-    """Token usage is five columns, so that the database can add them up."""
+class _UsageTable(Table[R]):
+    """Records whose token usage is five columns."""
 
     _USAGE = tuple(field.name for field in dataclasses.fields(records.TokenUsage))
     _NOTHING = (None,) * len(_USAGE)
     _counts = attrgetter(*_USAGE)
 
-    def __init__(self) -> None:
-        super().__init__(records.Message, Message, "message_id")
+    def __init__(self, record: type[R], model: type[models.Model], id: str = "id") -> None:
+        super().__init__(record, model, id)
         at = self._at = self.names.index("usage")
         self._build_usage = _constructor(records.TokenUsage, self._USAGE)
         self.columns: tuple[str, ...] = (*self.columns[:at], *self._USAGE, *self.columns[at + 1 :])
 
-    def row_values(self, record: records.Message) -> tuple[Any, ...]:
+    def row_values(self, record: Any) -> tuple[Any, ...]:
         values = super().row_values(record)
         counts = self._NOTHING if record.usage is None else self._counts(record.usage)
         return (*values[: self._at], *counts, *values[self._at + 1 :])
 
-    def fetch(self, rows: QuerySet[Any], fetch: Fetch = fetch_values) -> list[records.Message]:
+    def columns_of(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        columns = super().columns_of(values)
+        if "usage" in columns:
+            usage = columns.pop("usage") or records.TokenUsage()
+            columns |= {name: getattr(usage, name) for name in self._USAGE}
+        return columns
+
+    def fetch(self, rows: QuerySet[Any], fetch: Fetch = fetch_values) -> list[R]:
         before, after = self._at, self._at + len(self._USAGE)
         found = []
         for row in fetch(rows, self.columns):
@@ -130,10 +141,10 @@ class _MessageTable(Table[records.Message]):
 
 
 SESSIONS = Table(records.Session, Session)
-MESSAGES = _MessageTable()
+MESSAGES = _UsageTable(records.Message, Message, "message_id")
 MEMORY = Table(records.MemoryRecord, MemoryRecord, natural_key=natural_key)
 AUDIT_LOGS = Table(records.AuditLog, AuditLog, chain=lambda record: audit_chain(record.session_id, record.agent_id))
-TRACES = Table(records.Trace, Trace)
+TRACES = _UsageTable(records.Trace, Trace)
 EVENTS = Table(records.Event, Event, "event_id")
 CHECKPOINTS = Table(records.Checkpoint, Checkpoint, "checkpoint_id")
 CONTAINERS = Table(records.Container, Container)

@@ -13,6 +13,19 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
+            name="Topic",
+            fields=[
+                ("name", chronos_storage.fields.IdField(max_length=263, primary_key=True, serialize=False)),
+                ("seq_num", models.BigIntegerField(default=0)),
+                ("base_seq", models.BigIntegerField(default=0)),
+            ],
+            options={
+                "verbose_name": "queue topic",
+                "verbose_name_plural": "queue topics",
+                "db_table": "chronos_storage_topic",
+            },
+        ),
+        migrations.CreateModel(
             name="AuditLog",
             fields=[
                 ("seq_num", models.BigIntegerField()),
@@ -29,6 +42,8 @@ class Migration(migrations.Migration):
                 ("detail", chronos_storage.fields.JSONTextField(blank=True, default=dict)),
             ],
             options={
+                "verbose_name": "audit log entry",
+                "verbose_name_plural": "audit log",
                 "db_table": "chronos_storage_auditlog",
                 "abstract": False,
                 "default_permissions": ("add", "view"),
@@ -46,6 +61,22 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="Consumer",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("topic", chronos_storage.fields.IdField(max_length=263)),
+                ("name", chronos_storage.fields.IdField()),
+                ("seq_num", models.BigIntegerField()),
+                ("seen_at", chronos_storage.fields.TimestampField(default=django.utils.timezone.now)),
+            ],
+            options={
+                "verbose_name": "queue consumer",
+                "verbose_name_plural": "queue consumers",
+                "db_table": "chronos_storage_consumer",
+                "constraints": [models.UniqueConstraint(fields=("topic", "name"), name="chronos_consumer_name")],
+            },
+        ),
+        migrations.CreateModel(
             name="Container",
             fields=[
                 ("id", chronos_storage.fields.IdField(primary_key=True, serialize=False)),
@@ -54,6 +85,8 @@ class Migration(migrations.Migration):
                 ("updated_at", chronos_storage.fields.TimestampField(default=django.utils.timezone.now)),
             ],
             options={
+                "verbose_name": "container",
+                "verbose_name_plural": "containers",
                 "db_table": "chronos_storage_container",
                 "indexes": [models.Index(fields=["created_at"], name="chronos_container_created")],
             },
@@ -72,6 +105,8 @@ class Migration(migrations.Migration):
                 ("closed", models.BooleanField(default=False)),
             ],
             options={
+                "verbose_name": "head",
+                "verbose_name_plural": "heads",
                 "db_table": "chronos_storage_head",
                 "constraints": [
                     models.UniqueConstraint(fields=("owner", "kind", "namespace"), name="chronos_head_series")
@@ -94,11 +129,14 @@ class Migration(migrations.Migration):
                 ("updated_at", chronos_storage.fields.TimestampField(default=django.utils.timezone.now)),
             ],
             options={
+                "verbose_name": "image",
+                "verbose_name_plural": "images",
                 "db_table": "chronos_storage_image",
                 "indexes": [
                     models.Index(fields=["created_at"], name="chronos_image_created"),
                     models.Index(fields=["name", "created_at"], name="chronos_image_name"),
                     models.Index(fields=["container_id", "created_at"], name="chronos_image_container"),
+                    models.Index(fields=["parent_image_id", "created_at"], name="chronos_image_parent"),
                 ],
             },
         ),
@@ -113,11 +151,15 @@ class Migration(migrations.Migration):
                 ("kind", chronos_storage.fields.IdField()),
                 ("key", chronos_storage.fields.IdField()),
                 ("value", chronos_storage.fields.JSONTextField(blank=True, default=None)),
+                ("schema", chronos_storage.fields.IdField()),
+                ("schema_version", models.BigIntegerField(default=0)),
                 ("created_at", chronos_storage.fields.TimestampField(default=django.utils.timezone.now)),
                 ("updated_at", chronos_storage.fields.TimestampField(default=django.utils.timezone.now)),
                 ("expires_at", chronos_storage.fields.TimestampField(blank=True, null=True)),
             ],
             options={
+                "verbose_name": "memory record",
+                "verbose_name_plural": "memory records",
                 "db_table": "chronos_storage_memory",
                 "indexes": [
                     models.Index(fields=["agent_id", "key"], name="chronos_memory_agent_key"),
@@ -126,6 +168,28 @@ class Migration(migrations.Migration):
                     models.Index(fields=["session_id"], name="chronos_memory_session"),
                 ],
                 "constraints": [models.UniqueConstraint(fields=("natural_key",), name="chronos_memory_natural_key")],
+            },
+        ),
+        migrations.CreateModel(
+            name="QueueEntry",
+            fields=[
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("topic", chronos_storage.fields.IdField(max_length=263)),
+                ("seq_num", models.BigIntegerField()),
+                ("event", chronos_storage.fields.JSONTextField(blank=True, default=None)),
+                ("user_id", chronos_storage.fields.IdField()),
+                ("created_at", chronos_storage.fields.TimestampField(default=django.utils.timezone.now)),
+                ("key", chronos_storage.fields.IdField(default=None, null=True)),  # type: ignore[misc]
+            ],
+            options={
+                "verbose_name": "queue entry",
+                "verbose_name_plural": "queue entries",
+                "db_table": "chronos_storage_queueentry",
+                "indexes": [models.Index(fields=["created_at"], name="chronos_queueentry_created")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("topic", "seq_num"), name="chronos_queueentry_number"),
+                    models.UniqueConstraint(fields=("topic", "key"), name="chronos_queueentry_key"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -146,6 +210,8 @@ class Migration(migrations.Migration):
                 ("deleted_at", chronos_storage.fields.TimestampField(blank=True, null=True)),
             ],
             options={
+                "verbose_name": "session",
+                "verbose_name_plural": "sessions",
                 "db_table": "chronos_storage_session",
                 "indexes": [
                     models.Index(fields=["created_at"], name="chronos_session_created"),
@@ -163,7 +229,13 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Trace",
             fields=[
+                ("prompt_tokens", models.BigIntegerField(blank=True, null=True)),
+                ("completion_tokens", models.BigIntegerField(blank=True, null=True)),
+                ("total_tokens", models.BigIntegerField(blank=True, null=True)),
+                ("cache_read_tokens", models.BigIntegerField(blank=True, null=True)),
+                ("cache_creation_tokens", models.BigIntegerField(blank=True, null=True)),
                 ("id", chronos_storage.fields.IdField(primary_key=True, serialize=False)),
+                ("trace_id", chronos_storage.fields.IdField()),
                 ("session_id", chronos_storage.fields.IdField()),
                 ("parent_id", chronos_storage.fields.IdField()),
                 ("name", chronos_storage.fields.IdField()),
@@ -171,18 +243,35 @@ class Migration(migrations.Migration):
                 ("input", chronos_storage.fields.JSONTextField(blank=True, default=None)),
                 ("output", chronos_storage.fields.JSONTextField(blank=True, default=None)),
                 ("error", chronos_storage.fields.TextField(blank=True, default="")),
+                ("status", chronos_storage.fields.IdField(default="unset")),
+                ("model", chronos_storage.fields.IdField()),
+                ("cost", chronos_storage.fields.CostField(blank=True, decimal_places=9, max_digits=15, null=True)),
                 ("attributes", chronos_storage.fields.MetadataField(blank=True, default=dict)),
+                ("resource", chronos_storage.fields.MetadataField(blank=True, default=dict)),
+                ("events", chronos_storage.fields.JSONTextField(blank=True, default=list)),
+                ("links", chronos_storage.fields.JSONTextField(blank=True, default=list)),
                 ("started_at", chronos_storage.fields.TimestampField(default=django.utils.timezone.now)),
                 ("ended_at", chronos_storage.fields.TimestampField(blank=True, null=True)),
             ],
             options={
+                "verbose_name": "span",
+                "verbose_name_plural": "spans",
                 "db_table": "chronos_storage_trace",
-                "indexes": [models.Index(fields=["session_id", "started_at", "id"], name="chronos_trace_session")],
+                "indexes": [
+                    models.Index(fields=["session_id", "started_at", "id"], name="chronos_trace_session"),
+                    models.Index(fields=["trace_id", "started_at", "id"], name="chronos_trace_run"),
+                    models.Index(fields=["started_at"], name="chronos_trace_started"),
+                ],
             },
         ),
         migrations.CreateModel(
             name="Message",
             fields=[
+                ("prompt_tokens", models.BigIntegerField(blank=True, null=True)),
+                ("completion_tokens", models.BigIntegerField(blank=True, null=True)),
+                ("total_tokens", models.BigIntegerField(blank=True, null=True)),
+                ("cache_read_tokens", models.BigIntegerField(blank=True, null=True)),
+                ("cache_creation_tokens", models.BigIntegerField(blank=True, null=True)),
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
                 ("message_id", chronos_storage.fields.IdField()),
                 ("seq_num", models.BigIntegerField()),
@@ -194,12 +283,9 @@ class Migration(migrations.Migration):
                 ("tool_calls", chronos_storage.fields.JSONTextField(blank=True, default=None)),
                 ("tool_call_id", chronos_storage.fields.IdField()),
                 ("parent_id", chronos_storage.fields.IdField()),
-                ("prompt_tokens", models.BigIntegerField(blank=True, null=True)),
-                ("completion_tokens", models.BigIntegerField(blank=True, null=True)),
-                ("total_tokens", models.BigIntegerField(blank=True, null=True)),
-                ("cache_read_tokens", models.BigIntegerField(blank=True, null=True)),
-                ("cache_creation_tokens", models.BigIntegerField(blank=True, null=True)),
                 ("metadata", chronos_storage.fields.MetadataField(blank=True, default=dict)),
+                ("raw", chronos_storage.fields.JSONTextField(blank=True, default=None)),
+                ("format", chronos_storage.fields.IdField()),
                 ("created_at", chronos_storage.fields.TimestampField(default=django.utils.timezone.now)),
                 (
                     "session",
@@ -212,8 +298,13 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name": "message",
+                "verbose_name_plural": "messages",
                 "db_table": "chronos_storage_message",
-                "indexes": [models.Index(fields=["message_id"], name="chronos_message_any_session")],
+                "indexes": [
+                    models.Index(fields=["message_id"], name="chronos_message_any_session"),
+                    models.Index(fields=["created_at"], name="chronos_message_created"),
+                ],
                 "constraints": [
                     models.UniqueConstraint(fields=("session", "message_id"), name="chronos_message_id"),
                     models.UniqueConstraint(fields=("session", "seq_num"), name="chronos_message_number"),
@@ -230,6 +321,8 @@ class Migration(migrations.Migration):
                 ("event_id", chronos_storage.fields.IdField()),
                 ("type", chronos_storage.fields.IdField()),
                 ("payload", chronos_storage.fields.JSONTextField(blank=True, default=None)),
+                ("schema", chronos_storage.fields.IdField()),
+                ("schema_version", models.BigIntegerField(default=0)),
                 (
                     "session",
                     models.ForeignKey(
@@ -241,11 +334,16 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name": "event",
+                "verbose_name_plural": "events",
                 "db_table": "chronos_storage_event",
                 "abstract": False,
                 "default_permissions": ("add", "view"),
                 "base_manager_name": "objects",
-                "indexes": [models.Index(fields=["event_id"], name="chronos_event_any_session")],
+                "indexes": [
+                    models.Index(fields=["event_id"], name="chronos_event_any_session"),
+                    models.Index(fields=["created_at"], name="chronos_event_created"),
+                ],
                 "constraints": [
                     models.UniqueConstraint(fields=("session", "event_id"), name="chronos_event_id"),
                     models.UniqueConstraint(fields=("session", "seq_num"), name="chronos_event_number"),
@@ -264,6 +362,8 @@ class Migration(migrations.Migration):
                 ("seq_num", models.BigIntegerField()),
                 ("parent_id", chronos_storage.fields.IdField()),
                 ("metadata", chronos_storage.fields.MetadataField(blank=True, default=dict)),
+                ("schema", chronos_storage.fields.IdField()),
+                ("schema_version", models.BigIntegerField(default=0)),
                 ("created_at", chronos_storage.fields.TimestampField(default=django.utils.timezone.now)),
                 (
                     "session",
@@ -276,6 +376,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name": "checkpoint",
+                "verbose_name_plural": "checkpoints",
                 "db_table": "chronos_storage_checkpoint",
                 "indexes": [
                     models.Index(fields=["checkpoint_id"], name="chronos_checkpoint_any_session"),

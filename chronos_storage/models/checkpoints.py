@@ -29,6 +29,8 @@ class Checkpoint(models.Model):
     seq_num: models.BigIntegerField[int, int] = models.BigIntegerField()
     parent_id: IdField = IdField()
     metadata: MetadataField = MetadataField()
+    schema: IdField = IdField()
+    schema_version: models.BigIntegerField[int, int] = models.BigIntegerField(default=0)
     created_at: models.DateTimeField[datetime, datetime] = TimestampField(default=timezone.now)
 
     class Meta:

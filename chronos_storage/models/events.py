@@ -25,6 +25,8 @@ class Event(LedgerModel):
     session_id: str
     type: IdField = IdField()
     payload: JSONTextField = JSONTextField(default=None, blank=True)
+    schema: IdField = IdField()
+    schema_version: models.BigIntegerField[int, int] = models.BigIntegerField(default=0)
 
     class Meta(LedgerModel.Meta):
         db_table = "chronos_storage_event"

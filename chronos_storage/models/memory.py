@@ -31,6 +31,8 @@ class MemoryRecord(models.Model):
     kind: IdField = IdField()
     key: IdField = IdField()
     value: JSONTextField = JSONTextField(default=None, blank=True)
+    schema: IdField = IdField()
+    schema_version: models.BigIntegerField[int, int] = models.BigIntegerField(default=0)
     created_at: models.DateTimeField[datetime, datetime] = TimestampField(default=timezone.now)
     updated_at: models.DateTimeField[datetime, datetime] = TimestampField(default=timezone.now)
     expires_at: models.DateTimeField[datetime | None, datetime | None] = TimestampField(null=True, blank=True)

@@ -10,9 +10,10 @@ from django.utils.translation import gettext_lazy as _
 from ..fields import IdField, JSONTextField, MetadataField, TimestampField
 from ..text import name as shown
 from .sessions import Session
+from .usage import TokenCounts
 
 
-class Message(models.Model):
+class Message(TokenCounts):
     """One message of a session, numbered by the store."""
 
     id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
@@ -31,14 +32,9 @@ class Message(models.Model):
     tool_calls: JSONTextField = JSONTextField(default=None, blank=True)
     tool_call_id: IdField = IdField()
     parent_id: IdField = IdField()
-    prompt_tokens: models.BigIntegerField[int | None, int | None] = models.BigIntegerField(null=True, blank=True)
-    completion_tokens: models.BigIntegerField[int | None, int | None] = models.BigIntegerField(null=True, blank=True)
-    total_tokens: models.BigIntegerField[int | None, int | None] = models.BigIntegerField(null=True, blank=True)
-    cache_read_tokens: models.BigIntegerField[int | None, int | None] = models.BigIntegerField(null=True, blank=True)
-    cache_creation_tokens: models.BigIntegerField[int | None, int | None] = models.BigIntegerField(
-        null=True, blank=True
-    )
     metadata: MetadataField = MetadataField()
+    raw: JSONTextField = JSONTextField(default=None, blank=True)
+    format: IdField = IdField()
     created_at: models.DateTimeField[datetime, datetime] = TimestampField(default=timezone.now)
 
     class Meta:

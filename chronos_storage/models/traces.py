@@ -7,14 +7,16 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..fields import IdField, JSONTextField, MetadataField, TextField, TimestampField
+from ..fields import CostField, IdField, JSONTextField, MetadataField, TextField, TimestampField
 from ..text import name as shown
+from .usage import TokenCounts
 
 
-class Trace(models.Model):
+class Trace(TokenCounts):
     """A span: one timed step of a run."""
 
     id: IdField = IdField(primary_key=True)
+    trace_id: IdField = IdField()
     session_id: IdField = IdField()
     parent_id: IdField = IdField()
     name: IdField = IdField()
@@ -22,7 +24,13 @@ class Trace(models.Model):
     input: JSONTextField = JSONTextField(default=None, blank=True)
     output: JSONTextField = JSONTextField(default=None, blank=True)
     error: TextField = TextField(default="", blank=True)
+    status: IdField = IdField(default="unset")
+    model: IdField = IdField()
+    cost: CostField = CostField()
     attributes: MetadataField = MetadataField()
+    resource: MetadataField = MetadataField()
+    events: JSONTextField = JSONTextField(default=list, blank=True)
+    links: JSONTextField = JSONTextField(default=list, blank=True)
     started_at: models.DateTimeField[datetime, datetime] = TimestampField(default=timezone.now)
     ended_at: models.DateTimeField[datetime | None, datetime | None] = TimestampField(null=True, blank=True)
 
@@ -32,6 +40,7 @@ class Trace(models.Model):
         verbose_name_plural: ClassVar[Any] = _("spans")
         indexes: ClassVar[tuple[models.Index, ...]] = (
             models.Index(fields=["session_id", "started_at", "id"], name="chronos_trace_session"),
+            models.Index(fields=["trace_id", "started_at", "id"], name="chronos_trace_run"),
             models.Index(fields=["started_at"], name="chronos_trace_started"),
         )
 

@@ -139,7 +139,8 @@ ROWS = {
         "metadata": "'{}'",
     },
     "event": {
-        **dict.fromkeys(["hash", "type"], "''"),
+        **dict.fromkeys(["hash", "type", "schema"], "''"),
+        "schema_version": "0",
         "event_id": "'e' || n",
         "session_id": "name",
         "seq_num": "n",
@@ -147,8 +148,8 @@ ROWS = {
         "created_at": TIME,
     },
     "message": {
-        **dict.fromkeys(["role", "kind", "model", "name", "tool_call_id", "parent_id"], "''"),
-        **dict.fromkeys(["content", "tool_calls"], "'null'"),
+        **dict.fromkeys(["role", "kind", "model", "name", "tool_call_id", "parent_id", "format"], "''"),
+        **dict.fromkeys(["content", "tool_calls", "raw"], "'null'"),
         "message_id": "'m' || n",
         "session_id": "owner.name",
         "seq_num": "n",
@@ -165,11 +166,12 @@ ROWS = {
         "created_at": TIME,
     },
     "trace": {
-        **dict.fromkeys(["parent_id", "name", "kind", "error"], "''"),
+        **dict.fromkeys(["trace_id", "parent_id", "name", "kind", "error", "status", "model"], "''"),
         **dict.fromkeys(["input", "output"], "'null'"),
+        **dict.fromkeys(["events", "links"], "'[]'"),
         "id": "owner.name || n",
         "session_id": "owner.name",
-        "attributes": "'{}'",
+        **dict.fromkeys(["attributes", "resource"], "'{}'"),
         "started_at": TIME,
     },
 }

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from chronos_storage import codec
-from chronos_storage.records import KINDS
+from chronos_storage.records import KINDS, TokenUsage
 from chronos_storage.testing.conformance.samples import NAIVE, at, nested
 
 SESSIONS = ["s", "S", "\u00e9", "e\u0301"]
@@ -176,6 +176,7 @@ POOLS: dict[str, list[Any]] = {
     "type": _TYPES,
     "until": _TIMES,
     "updated_at": _TIMES,
+    "usage": [None, TokenUsage(), TokenUsage(total_tokens=7), TokenUsage(prompt_tokens=0, cache_read_tokens=1)],
     "user_id": [*_USERS * 6, *_RARE],
     "value": _JSON,
     # Of queues

@@ -174,7 +174,7 @@ class TestJson:
     @pytest.mark.parametrize("wrong", [{}, "text", 1, ()], ids=repr)
     def test_a_list_is_a_list_or_none(self, wrong):
         refused(codec.json_list, wrong)
-        assert codec.json_list(None, "payload") is None
+        assert codec.json_list_or_none(None, "payload") is None
         assert codec.json_list([], "payload") == []
 
 

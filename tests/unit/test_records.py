@@ -7,6 +7,7 @@ import dataclasses
 import pickle
 import uuid
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal, localcontext
 
 import pytest
 from hypothesis import given
@@ -58,6 +59,8 @@ class TestCleaned:
 
     @pytest.mark.parametrize(("kind", "name"), of_type(""))
     def test_the_limit_of_a_string(self, kind, name):
+        if (kind, name) == ("trace", "status"):
+            return  # it is one of few words
         limit = codec.MAX_TEXT if name in LONG_TEXTS else codec.MAX_INDEXED
         longest = dataclasses.replace(sample(kind), **{name: "é" * limit})
         assert getattr(longest.cleaned(), name) == "é" * limit
@@ -81,9 +84,9 @@ class TestCleaned:
             with case(wrong):
                 assert refused(dataclasses.replace(sample(kind), **{name: wrong})).split(".")[0] == name
 
-    @pytest.mark.parametrize("name", ["metadata", "attributes"])
+    @pytest.mark.parametrize("name", ["metadata", "attributes", "resource"])
     def test_a_number_that_could_not_be_filtered_by_is_refused_in_a_filterable_field_only(self, name):
-        record = Session(metadata={"n": 1e23}) if name == "metadata" else Trace(attributes={"n": 1e23})
+        record = Session(metadata={"n": 1e23}) if name == "metadata" else Trace(**{name: {"n": 1e23}})
         assert refused(record) == f"{name}.n"
         assert Event(payload={"n": 1e23}).cleaned().payload == {"n": 1e23}
 
@@ -142,6 +145,63 @@ class TestComplete:
         assert session.updated_at >= before
 
 
+class TestTrace:
+    @pytest.mark.parametrize(
+        ("fields", "status"),
+        [
+            ({}, "unset"),
+            ({"error": "it failed"}, "error"),
+            ({"error": "it failed", "status": "ok"}, "ok"),
+            ({"error": "it failed", "status": "unset"}, "unset"),
+            ({"status": "error"}, "error"),
+        ],
+        ids=str,
+    )
+    def test_the_status(self, fields, status):
+        trace = Trace(**fields).cleaned()
+        trace.complete()
+        assert trace.status == status
+
+    @pytest.mark.parametrize(
+        ("cost", "kept"),
+        [
+            (Decimal("0.002100"), "0.0021"),
+            (Decimal("1E+2"), "100"),
+            (Decimal("-0.00"), "0"),
+            (Decimal("0E-999999999999"), "0"),
+            (Decimal("1E-9"), "0.000000001"),
+            (Decimal("123456.789012345"), "123456.789012345"),
+            (999_999, "999999"),
+        ],
+        ids=str,
+    )
+    def test_equal_costs_are_written_alike(self, cost, kept):
+        with localcontext(prec=3):
+            assert f"{Trace(cost=cost).cleaned().cost:f}" == kept
+
+    @pytest.mark.parametrize(
+        "cost",
+        [
+            *(Decimal(text) for text in ("-1", "999999.000000001", "1E-10", "0.1234567891", "1E-999999999999")),
+            *(Decimal(text) for text in ("NaN", "sNaN", "Infinity", "1E+999999")),
+            *(0.5, True, "1", {}),
+        ],
+        ids=str,
+    )
+    def test_a_cost_that_is_none_is_refused(self, cost):
+        assert refused(Trace(cost=cost)) == "cost"
+
+    @pytest.mark.parametrize("wrong", ["OK", "failed", "é" * 255], ids=["case", "another", "long"])
+    def test_another_status_is_refused(self, wrong):
+        assert refused(Trace(status=wrong)) == "status"
+
+    @pytest.mark.parametrize("name", ["events", "links"])
+    def test_what_must_be_a_list(self, name):
+        for wrong in (None, {}, "text", ()):
+            with case(wrong):
+                assert refused(Trace(**{name: wrong})) == name
+
+
 class TestMessage:
     @pytest.mark.parametrize(
         ("role", "kind", "kept"),
@@ -188,10 +248,18 @@ class TestSame:
     """`require_same`: whether a record written again under an id is what is stored under it."""
 
     full = Event(
-        id="e", session_id="s", seq_num=3, hash="f" * 64, type="t", payload={"a": 1, "b": [1, None]}, created_at=MOMENT
+        id="e",
+        session_id="s",
+        seq_num=3,
+        hash="f" * 64,
+        type="t",
+        payload={"a": 1, "b": [1, None]},
+        schema="p",
+        schema_version=2,
+        created_at=MOMENT,
     )
 
-    @given(st.sets(st.sampled_from(["session_id", "type", "payload", "created_at"])))
+    @given(st.sets(st.sampled_from(["session_id", "type", "payload", "schema", "schema_version", "created_at"])))
     def test_what_is_left_empty_does_not_count(self, left_out):
         given_ = dataclasses.replace(self.full, **{name: getattr(Event(), name) for name in left_out})
         assert require_same(given_, self.full) is self.full
@@ -220,6 +288,8 @@ class TestSame:
             {"payload": 0},
             {"payload": False},
             {"payload": []},
+            {"schema": "q"},
+            {"schema_version": 1},
             {"created_at": MOMENT + timedelta(microseconds=1)},
         ],
         ids=str,

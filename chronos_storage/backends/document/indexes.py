@@ -88,7 +88,11 @@ INDEXES: dict[type[Record], tuple[Index, ...]] = {
         _CHAIN,
         CHAINS_OF_USER,
     ),
-    Trace: (Index(("started_at", "id"), ("session_id",)), *_filtered(("id",), "session_id")),
+    Trace: (
+        Index(("started_at", "id"), ("session_id",)),
+        Index(("started_at", "id"), ("trace_id",)),
+        *_filtered(("id",), "session_id"),
+    ),
     Container: (Index(("created_at", "id")), BY_ID),
     Image: (*_filtered(("created_at", "id"), "name", "container_id"), BY_ID),
 }

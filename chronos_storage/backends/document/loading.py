@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import groupby
 from typing import Any
 
 from ...chains.numbering import extend_chain, not_stored, require_complete
-from ...records import Checkpoint, Event, MemoryRecord, Message, Record, Session
+from ...records import Checkpoint, Event, MemoryRecord, Message, Record, Session, Trace
 from ...refusals import Reason, Refused
+from ...spans import complete_trace_ids
 from .checkpoints import CheckpointMethods
 from .driver import Entry
 from .indexes import entries_of, key_of
-from .series import SERIES
+from .series import SERIES, stored_trace_ids
 from .unit_of_work import UnitOfWork, guard_key, head_key
 from .upserts import put_in_place
 
@@ -33,6 +35,8 @@ class LoadMethods(CheckpointMethods):
         work.fetch(map(key_of, given))
         stored = {key: work.get(record_type, *key) for key in map(key_of, given)}
         _, new = not_stored(given, {key: record for key, record in stored.items() if record is not None}, key_of)
+        if record_type is Trace:
+            complete_trace_ids(new, partial(stored_trace_ids, work))
         return new
 
     def _number(self, work: UnitOfWork, record_type: type[Any], new: list[Any], taken: set[Entry]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import datetime
+from decimal import Decimal
 from functools import cache
 from typing import Any, TypeVar
 
@@ -29,6 +30,8 @@ def _text(value: Any, name: str) -> str:
         return f'"{time_text(value)}"'
     if isinstance(value, TokenUsage):
         return encode(value)
+    if isinstance(value, Decimal):
+        return f'"{value:f}"'  # as text: a number of JSON's would be read as a float
     return codec.dumps(value, name)
 
 
@@ -40,6 +43,8 @@ def decode(kind: type[R], body: str) -> R:
             values[name] = datetime.fromisoformat(values[name])
     if values.get("usage") is not None:
         values["usage"] = TokenUsage(**values["usage"])
+    if values.get("cost") is not None:
+        values["cost"] = Decimal(values["cost"])
     return kind(**values)
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from datetime import datetime
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from ... import records
 from ...chains import numbering
 from ...chains.numbering import Numbered, assign_numbers, not_stored
 from ...records import Message, Record, Session, Trace
+from ...spans import complete_trace_ids
 from .base import DocumentBase
 from .driver import Key
 from .indexes import key_of
@@ -120,9 +122,18 @@ def _store_spans(work: UnitOfWork, given: Sequence[Any]) -> tuple[list[Any], lis
     work.fetch(map(key_of, given))
     known = {trace.id: work.get(Trace, "trace", trace.id) for trace in given}
     stored, new = not_stored(given, {id: trace for id, trace in known.items() if trace is not None}, _id)
+    complete_trace_ids(new, partial(stored_trace_ids, work))
     for trace in new:
         work.put(trace)
     return stored, new
+
+
+def stored_trace_ids(work: UnitOfWork, ids: Iterable[str]) -> dict[str, str]:
+    """The trace_id of those of these spans that are stored, by id."""
+    places = {id: ("trace", id) for id in ids}
+    work.fetch(places.values())
+    found = {id: work.get(Trace, *place) for id, place in places.items()}
+    return {id: trace.trace_id for id, trace in found.items() if trace is not None}
 
 
 def _id(record: Any) -> Any:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
 from ...chains.numbering import extend_chain, not_stored, require_complete
 from ...ledger.heads import lock_heads, lock_sessions
-from ...ledger.mapping import TABLES, Table
+from ...ledger.mapping import TABLES, TRACES, Table
 from ...ledger.series import SERIES, Series
 from ...models import Head
 from ...records import Checkpoint, Record
 from ...refusals import Reason, Refused
 from ...snapshots import current, refuse_unseen
+from ...spans import complete_trace_ids
+
+_IDS_PER_QUERY = 500
 
 
 def load_some(using: str, record_type: type[Record], given: list[Any]) -> int:
@@ -35,6 +40,8 @@ def _load_unnumbered(using: str, table: Table[Any], given: list[Any]) -> int:
         known = {record.id: record for record in table.fetch(current(rows))}
         count = len(known)
         _, new = not_stored(given, known, lambda record: record.id)
+        if table is TRACES:
+            complete_trace_ids(new, partial(stored_trace_ids, using))
         try:
             with transaction.atomic(using=using):
                 table.insert(using, new)
@@ -46,6 +53,16 @@ def _load_unnumbered(using: str, table: Table[Any], given: list[Any]) -> int:
             seen = count
         else:
             return len(new)
+
+
+def stored_trace_ids(using: str, ids: Iterable[str]) -> dict[str, str]:
+    """The trace_id of those of these spans that are stored, by id."""
+    wanted = list(ids)
+    found: dict[str, str] = {}
+    for start in range(0, len(wanted), _IDS_PER_QUERY):
+        rows = TRACES.model._default_manager.using(using).filter(pk__in=wanted[start : start + _IDS_PER_QUERY])
+        found |= dict(rows.values_list("pk", "trace_id"))
+    return found
 
 
 def _load_series(using: str, series: Series[Any], given: list[Any]) -> int:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from django.db import IntegrityError, connections
@@ -15,8 +16,10 @@ from ...ledger.mapping import SESSIONS, TRACES
 from ...ledger.series import AUDIT_CHAIN, EVENT_CHAIN, MESSAGE_SERIES, ChainSeries, Series, append
 from ...records import AuditLog, Event, Message, Record, Trace
 from ...snapshots import Unseen, current
+from ...spans import complete_trace_ids
 from . import hooks
 from .base import OrmBase
+from .loading import stored_trace_ids
 
 R = TypeVar("R", bound=Record)
 C = TypeVar("C", Event, AuditLog)
@@ -94,6 +97,7 @@ class SeriesMethods(OrmBase):
 
     def _insert_spans(self, given: Sequence[Trace], known: dict[str, Trace]) -> Appended[Trace]:
         stored, new = not_stored(given, known, lambda trace: trace.id)
+        complete_trace_ids(new, partial(stored_trace_ids, self.using))
         if len(new) == 1:  # without the transaction that many are stored in
             with self._savepoint():
                 TRACES.row(new[0]).save(using=self.using, force_insert=True)

@@ -18,6 +18,9 @@ from .metadata import merge_metadata
 
 R = TypeVar("R", bound=Record)
 
+#: What is written over what was under a natural key.
+_MEMORY_CONTENT = ["value", "schema", "schema_version", "updated_at", "expires_at"]
+
 
 class UpsertMethods(OrmBase):
     def put(self, given: Sequence[R], fresh: Set[str] = frozenset()) -> list[R]:
@@ -40,7 +43,7 @@ class UpsertMethods(OrmBase):
         # In one order, so that those who put the same keys at once don't lock each other out.
         new.sort(key=natural_key)
         with unless_unseen():  # another writer may have stored one of these ids in between, under another key
-            self._upsert(MEMORY, new, ["value", "updated_at", "expires_at"], "natural_key")
+            self._upsert(MEMORY, new, _MEMORY_CONTENT, "natural_key")
         return self._as_stored(MEMORY, given, "natural_key")
 
     def _upsert(self, table: Table[Any], given: Iterable[Any], update_fields: list[str], key: str) -> None:
@@ -77,7 +80,7 @@ class UpsertMethods(OrmBase):
         if record is Session:
             row = row.filter(deleted_at=None)
         changes = {
-            **patch.values,
+            **table.columns_of(patch.values),
             **patch.once,
             **{name: Greatest(F(name), Value(value)) for name, value in patch.forward.items()},
             **{name: Coalesce(F(name), Value(value)) for name, value in patch.first.items()},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -36,6 +37,7 @@ from .helpers import (
 )
 from .samples import NAIVE, UNFILTERABLE, bare, complete_session, full, nested
 
+LISTS = {"tool_calls", "events", "links"}
 LONG_TEXTS = {"title", "error", "description", "system_prompt"}
 WRONG_JSON: dict[str, Any] = {
     "not a number": float("nan"),
@@ -93,21 +95,22 @@ class BadRecordContract(Unasked):
         for kind, name in cases(fields_of(lambda value: isinstance(value, list | dict))):
             for wrong in WRONG_JSON.values():
                 value = {"in": [wrong]}
-                check_refused(storage_unasked, kind, name, [value] if name == "tool_calls" else value)
+                check_refused(storage_unasked, kind, name, [value] if name in LISTS else value)
 
     def test_json_that_is_too_long(self, storage: Storage) -> None:
         open_session(storage)
         before = everything(storage)
         for kind, name in cases(fields_of(lambda value: isinstance(value, list | dict))):
             value = {"in": ["\u00e9" * (MAX_JSON_BYTES // 2)]}
-            check_refused(storage, kind, name, [value] if name == "tool_calls" else value)
+            check_refused(storage, kind, name, [value] if name in LISTS else value)
         assert everything(storage) == before
 
-    @pytest.mark.parametrize("kind", ["message", "trace"])
-    def test_as_much_json_as_a_record_holds(self, storage: Storage, kind: str) -> None:
+    @pytest.mark.parametrize(
+        ("kind", "large", "rest"), [("message", "raw", "tool_calls"), ("trace", "input", "events")]
+    )
+    def test_as_much_json_as_a_record_holds(self, storage: Storage, kind: str, large: str, rest: str) -> None:
         """Quotation marks double in JSON, and once more in a statement of SQL."""
         open_session(storage)
-        large, rest = {"message": ("content", "tool_calls"), "trace": ("input", "output")}[kind]
         fields: dict[str, Any] = {
             large: quotes(MAX_JSON_BYTES),
             rest: [quotes(MAX_RECORD_BYTES - MAX_JSON_BYTES - 4), 10],
@@ -122,9 +125,17 @@ class BadRecordContract(Unasked):
     def test_what_makes_a_record_too_large_later(self, storage: Storage) -> None:
         half = {"q": quotes(MAX_JSON_BYTES - 6)}
         trace = storage.insert_trace(Trace(id="t", input=half))
+        checkpoint = Checkpoint(
+            id="k", session_id="s", state=half, metadata={"q": quotes(MAX_RECORD_BYTES - MAX_JSON_BYTES - 6)}
+        )
+        open_session(storage)
+        storage.save_checkpoint(checkpoint)
         image = storage.save_image(Image(id="i", mcp_servers=half))
         for change in (
             lambda: storage.end_trace("t", output=half),
+            lambda: storage.end_trace("t", events=[half]),
+            lambda: storage.end_trace("t", attributes=half),
+            lambda: storage.fork_session("k"),
             lambda: storage.patch_image_metadata("i", half),
         ):
             with pytest.raises(InvalidRecord):
@@ -137,7 +148,7 @@ class BadRecordContract(Unasked):
             (kind, field.name)
             for kind, record in KINDS.items()
             for field in dataclasses.fields(record)
-            if field.name in ("metadata", "attributes")
+            if field.name in ("metadata", "attributes", "resource")
         ]
         for kind, name in cases(filterable):
             for number in UNFILTERABLE:
@@ -166,6 +177,11 @@ class BadRecordContract(Unasked):
             ("seq_num", Message(session_id="s", role="user", seq_num=-1)),
             ("seq_num", Event(session_id="s", seq_num=2**63)),
             ("seq_num", Checkpoint(session_id="s", seq_num=True)),
+            ("schema_version", Event(session_id="s", schema_version=-1)),
+            ("status", Trace(status="failed")),
+            ("usage.total_tokens", Trace(usage=TokenUsage(total_tokens=10**12 + 1))),
+            ("cost", Trace(cost=Decimal("0.0000000001"))),
+            ("events", Trace(events={})),
             ("state", Checkpoint(session_id="s", state=[])),
             ("detail", AuditLog(detail="text")),
         ]:

@@ -118,6 +118,8 @@ TAMPERED: dict[str, Callable[[list[Any]], list[Any]]] = {
 }
 EVENT_TAMPERED = TAMPERED | {
     "another type": changed(type="another"),
+    "another schema": changed(schema="another"),
+    "another version of the schema": changed(schema_version=1),
     "another payload": changed(payload={"n": 2.0}),
 }
 AUDIT_TAMPERED = TAMPERED | {

@@ -19,17 +19,24 @@ from .samples import ODD_JSON, ODD_STRINGS, UNFILTERABLE, at, bare, full, nested
 CONTENT = [
     ("message", "content"),
     ("message", "tool_calls"),
+    ("message", "raw"),
     ("memory", "value"),
     ("audit_log", "detail"),
     ("trace", "input"),
     ("trace", "output"),
+    ("trace", "events"),
+    ("trace", "links"),
     ("event", "payload"),
     ("checkpoint", "state"),
     ("container", "config"),
     ("image", "mcp_servers"),
 ]
-FILTERABLE = [(kind, "metadata") for kind in ("session", "message", "checkpoint", "image")] + [("trace", "attributes")]
-ANY_JSON = [("memory", "value"), ("trace", "input"), ("trace", "output"), ("event", "payload")]
+LISTS = ("tool_calls", "events", "links")
+FILTERABLE = [(kind, "metadata") for kind in ("session", "message", "checkpoint", "image")]
+FILTERABLE += [("trace", "attributes"), ("trace", "resource")]
+ANY_JSON = [("message", "raw"), ("memory", "value"), ("trace", "input"), ("trace", "output"), ("event", "payload")]
+#: What the store makes of the other fields where it is left empty.
+FILLED_IN = {"id", "kind", "last_activity_at", "trace_id", "status"}
 SET_BY_THE_STORE = {"seq_num", "hash", "updated_at", "deleted_at"}
 TIMES = [
     (kind, field.name)
@@ -73,7 +80,7 @@ class FidelityContract:
             value = getattr(stored, field.name)
             if field.name in ("created_at", "updated_at", "started_at"):
                 assert abs(value - datetime.now(UTC)) < timedelta(minutes=1)
-            elif field.name not in SET_BY_THE_STORE | {"id", "kind", "last_activity_at"}:
+            elif field.name not in SET_BY_THE_STORE | FILLED_IN:
                 assert (field.name, value) == (field.name, getattr(given, field.name))
 
     @every_kind
@@ -129,6 +136,8 @@ class FidelityContract:
     def test_all_strings_may_be_long_at_once(self, storage: Storage, kind: str) -> None:
         names = [field.name for field in dataclasses.fields(KINDS[kind]) if type(field.default) is str]
         texts = {name: random_characters(seed) for seed, name in enumerate(names) if name != "hash"}
+        if kind == "trace":
+            texts["status"] = "ok"
         if "session_id" in texts:
             open_session(storage, texts["session_id"])
         stored = write(storage, KINDS[kind](**texts))
@@ -170,7 +179,7 @@ class FidelityContract:
         prepared(storage, kind)
         for number, odd in enumerate([ODD_JSON | {"more": UNFILTERABLE}, {}, nested(100)]):
             value: Any = odd
-            if name == "tool_calls":
+            if name in LISTS:
                 value = [odd] if number < 2 else [odd["in"]]
             given = bare(kind, **{name: value}, **({"key": str(number)} if kind == "memory" else {}))
             stored = write(storage, given)

@@ -6,6 +6,7 @@ import dataclasses
 import enum
 from collections import OrderedDict
 from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from ...records import KINDS, AuditLog, Event, Message, Session, TokenUsage, Tra
 from .helpers import column, exactly, open_session, read, write
 from .samples import at, full
 
-_PLAIN = {str, int, float, bool, type(None), dict, list, datetime, TokenUsage, *KINDS.values()}
+_PLAIN = {str, int, float, bool, type(None), dict, list, datetime, Decimal, TokenUsage, *KINDS.values()}
 
 
 class _Text(str):
@@ -96,6 +97,24 @@ class _Real(float):
     __str__ = __repr__
 
 
+class _Amount(Decimal):
+    """A decimal that is equal to nothing, and calls itself another."""
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    def __hash__(self) -> int:
+        return 1
+
+    def __str__(self) -> str:
+        return "-99"
+
+    __repr__ = __str__
+
+    def __format__(self, specification: str, *_: object) -> str:
+        return "-99"
+
+
 class _Timestamp(datetime):
     """A moment that prints itself in another form, as pandas' does, and turns into itself."""
 
@@ -146,6 +165,8 @@ def odd(value: Any) -> Any:
             return _Number(value)
         case float():
             return _Real(value)
+        case Decimal():
+            return _Amount(value)
         case datetime():
             return _Timestamp.combine(value.date(), value.timetz())
         case dict():

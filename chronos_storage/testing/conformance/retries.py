@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -31,6 +32,10 @@ every_batch: pytest.MarkDecorator = pytest.mark.parametrize("kind", BATCHED)
 
 def other(value: Any) -> Any:
     match value:
+        case "ok":
+            return "error"
+        case int() | Decimal():
+            return value + 1
         case str():
             return f"{value}!"
         case datetime():

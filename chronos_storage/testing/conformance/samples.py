@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from ...records import (
@@ -67,6 +68,13 @@ def complete_session(id: str = "s", **fields: Any) -> Session:
     return Session(**{"id": id, "created_at": at(0), "updated_at": at(0), "last_activity_at": at(0)} | fields)
 
 
+def usage() -> TokenUsage:
+    """Tokens of each sort, all of them reported."""
+    return TokenUsage(
+        prompt_tokens=1, completion_tokens=2, total_tokens=3, cache_read_tokens=0, cache_creation_tokens=4
+    )
+
+
 def full(kind: str, session_id: str = "s") -> Any:
     """A record of that kind with every field given that a caller may give; its session has to be there."""
     return {
@@ -94,14 +102,10 @@ def full(kind: str, session_id: str = "s") -> Any:
             tool_calls=[{"id": "call", "function": {"name": "f", "arguments": "{}"}}],
             tool_call_id="call",
             parent_id="parent",
-            usage=TokenUsage(
-                prompt_tokens=1,
-                completion_tokens=2,
-                total_tokens=3,
-                cache_read_tokens=0,
-                cache_creation_tokens=4,
-            ),
+            usage=usage(),
             metadata={"m": [1, {"n": 2}]},
+            raw={"r": [1, {"n": 2}]},
+            format="format",
             created_at=at(3.000003),
         ),
         "memory": MemoryRecord(
@@ -112,6 +116,8 @@ def full(kind: str, session_id: str = "s") -> Any:
             kind="long_term",
             key="key",
             value={"v": [1, {"n": 2}]},
+            schema="schema",
+            schema_version=2,
             created_at=at(4.000004),
             expires_at=datetime(9999, 1, 1, microsecond=1, tzinfo=UTC),
         ),
@@ -128,6 +134,7 @@ def full(kind: str, session_id: str = "s") -> Any:
         ),
         "trace": Trace(
             id=f"trace of {session_id}",
+            trace_id="trace",
             session_id=session_id,
             parent_id="parent",
             name="name",
@@ -135,7 +142,14 @@ def full(kind: str, session_id: str = "s") -> Any:
             input={"i": [1, {"n": 2}]},
             output=["o", {"n": 2}],
             error="error",
+            status="ok",
+            model="model",
+            usage=usage(),
+            cost=Decimal("123456.123456789"),
             attributes={"a": [1, {"n": 2}]},
+            resource={"r": [1, {"n": 2}]},
+            events=[1, {"e": [1, {"n": 2}]}],
+            links=[{"l": [1, {"n": 2}]}],
             started_at=at(6.000006),
             ended_at=at(7.000007),
         ),
@@ -144,6 +158,8 @@ def full(kind: str, session_id: str = "s") -> Any:
             session_id=session_id,
             type="node_executed",
             payload={"p": [1, {"n": 2}]},
+            schema="schema",
+            schema_version=2,
             created_at=at(8.000008),
         ),
         "checkpoint": Checkpoint(
@@ -155,6 +171,8 @@ def full(kind: str, session_id: str = "s") -> Any:
             state={"s": [1, {"n": 2}]},
             parent_id="parent",
             metadata={"m": [1, {"n": 2}]},
+            schema="schema",
+            schema_version=2,
             created_at=at(9.000009),
         ),
         "container": Container(id="container", config={"c": [1, {"n": 2}]}, created_at=at(10.00001)),

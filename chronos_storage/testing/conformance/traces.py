@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from ...exceptions import AlreadyExists, InvalidRecord, NotFound
 from ...facade import Storage
-from ...records import Trace, TraceNode
-from .helpers import column, everything, exactly, open_session
-from .samples import NAIVE, at
+from ...records import TokenUsage, Trace, TraceNode
+from .helpers import case, column, everything, exactly, open_session
+from .samples import NAIVE, at, full
 
 
 def span(storage: Storage, id: str, parent_id: str = "", started: int = 0, **fields: Any) -> Trace:
@@ -49,14 +51,88 @@ class TraceContract:
         assert storage.get_trace("t").ended_at == at(5)
 
     def test_an_end_leaves_what_it_does_not_name(self, storage: Storage) -> None:
-        span(storage, "t", output={"n": 1}, error="it failed", ended_at=at(5))
-        before = storage.get_trace("t")
-        assert storage.end_trace("t") == before
-        assert storage.end_trace("t", error="again").output == {"n": 1}
-        assert storage.end_trace("t", output=2).error == "again"
-        cleared = storage.end_trace("t", output=None, error="")
-        assert (cleared.output, cleared.error, cleared.ended_at) == (None, "", at(5))
-        assert storage.get_trace("t") == cleared
+        storage.insert_trace(full("trace"))
+        [id] = column(storage.list_traces("s"), "id")
+        end: dict[str, Any] = {
+            "output": {"b": 1.0, "a": -0.0},
+            "error": "",
+            "status": "error",
+            "model": "another",
+            "usage": TokenUsage(total_tokens=7),
+            "cost": Decimal("0.5"),
+            "attributes": {"b": 1},
+            "events": [{"b": 1.0, "a": -0.0}],
+        }
+        expected = storage.get_trace(id)
+        assert storage.end_trace(id) == expected
+        for named in (*({name: value} for name, value in end.items()), {"output": None, "usage": None, "cost": None}):
+            expected = dataclasses.replace(expected, **({"status": "unset"} if "error" in named else {}) | named)
+            assert repr(storage.end_trace(id, **named)) == repr(expected)  # in which 1 is not 1.0, and -0.0 not 0.0
+            assert repr(storage.get_trace(id)) == repr(expected)
+
+    def test_an_error_sets_the_status_unless_that_is_named(self, storage: Storage) -> None:
+        for position, (begun, end, status) in enumerate(
+            [
+                ({}, {}, "unset"),
+                ({}, {"error": "it failed"}, "error"),
+                ({"status": "ok"}, {"error": "it failed"}, "error"),
+                ({}, {"error": "it failed", "status": "ok"}, "ok"),
+                ({"error": "it failed"}, {"output": 1}, "error"),
+                ({"error": "it failed"}, {"error": ""}, "unset"),
+                ({"error": "it failed"}, {"status": "ok"}, "ok"),
+                ({"error": "it failed", "status": "ok"}, {}, "ok"),
+            ]
+        ):
+            with case(begun, end):
+                span(storage, f"{position}", **begun)
+                assert storage.end_trace(f"{position}", **end).status == status
+                assert storage.get_trace(f"{position}").status == status
+
+    def test_a_span_is_part_of_its_parents_run(self, storage: Storage) -> None:
+        assert span(storage, "root").trace_id == "root"
+        assert span(storage, "given", trace_id="run").trace_id == "run"
+        assert span(storage, "child", "given").trace_id == "run"
+        assert span(storage, "grandchild", "child").trace_id == "run"
+        assert span(storage, "another's", "given", trace_id="another").trace_id == "another"
+        assert span(storage, "early", "late").trace_id == "early"
+        assert span(storage, "late", trace_id="run").trace_id == "run"
+        assert storage.get_trace("early").trace_id == "early"
+        assert span(storage, "early", "late").trace_id == "early"  # written again
+        assert span(storage, "self", "self").trace_id == "self"
+
+    def test_a_parent_may_come_in_the_same_batch(self, storage: Storage) -> None:
+        span(storage, "stored", trace_id="run")
+        given = [
+            *(("c", "b"), ("b", "a"), ("a", ""), ("y", "x"), ("x", "stored"), ("w", "stored")),
+            *(("lost", "nowhere"), ("under", "lost"), ("ring", "turn"), ("turn", "ring"), ("beside", "ring")),
+        ]
+        stored = storage.insert_traces([Trace(id=id, session_id="s", parent_id=parent) for id, parent in given])
+        found = dict(zip(column(stored, "id"), column(stored, "trace_id"), strict=True))
+        assert found == {
+            **dict.fromkeys("abc", "a"),
+            **dict.fromkeys("wxy", "run"),
+            **dict.fromkeys(["lost", "under"], "lost"),
+            **dict.fromkeys(["ring", "turn", "beside"], "turn"),
+        }
+        assert {trace.id: trace.trace_id for trace in storage.list_traces("s")} == found | {"stored": "run"}
+
+    def test_the_spans_of_a_run(self, storage: Storage) -> None:
+        for number, (session_id, trace_id) in enumerate([("s", "a"), ("t", "a"), ("s", "b"), ("s", "a"), ("", "a")]):
+            storage.insert_trace(
+                Trace(
+                    id=f"{number}",
+                    session_id=session_id,
+                    trace_id=trace_id,
+                    kind="node" if number else "graph",
+                    error="it failed" if number == 1 else "",
+                    started_at=at(9 - number // 2),
+                )
+            )
+        assert column(storage.list_traces(trace_id="a"), "id") == ["4", "3", "0", "1"]
+        assert column(storage.list_traces("s", trace_id="a"), "id") == ["3", "0"]
+        assert column(storage.iter_traces(trace_id="a", kind="node"), "id") == ["4", "3", "1"]
+        assert column(storage.list_traces(trace_id="a", failed=True), "id") == ["1"]
+        assert storage.list_traces(trace_id="A") == []
 
     def test_ending_what_is_not_there(self, storage: Storage) -> None:
         """Against: an update of a missing row that reports success."""
@@ -70,6 +146,11 @@ class TraceContract:
             ({"output": float("nan")}, "output"),
             ({"error": "a\x00"}, "error"),
             ({"ended_at": NAIVE}, "ended_at"),
+            ({"status": "failed"}, "status"),
+            ({"usage": TokenUsage(total_tokens=-1)}, "usage.total_tokens"),
+            ({"cost": Decimal(-1)}, "cost"),
+            ({"attributes": {"n": -0.0}}, "attributes.n"),
+            ({"events": None}, "events"),
         ],
     )
     def test_an_end_that_is_refused_leaves_it_running(self, storage: Storage, end: dict[str, Any], field: str) -> None:
@@ -111,8 +192,10 @@ class TraceContract:
     def test_spans_that_failed(self, storage: Storage) -> None:
         for number, error in enumerate(["", "it failed", " ", "", "\U0001f642"]):
             span(storage, f"{number}", started=number, error=error, kind="node" if number < 3 else "")
-        assert column(storage.list_traces("s", failed=True), "id") == ["1", "2", "4"]
-        assert column(storage.list_traces("s", failed=False), "id") == ["0", "3"]
+        span(storage, "5", started=5, status="error")
+        span(storage, "6", started=6, error="it failed", status="ok")
+        assert column(storage.list_traces("s", failed=True), "id") == ["1", "2", "4", "5"]
+        assert column(storage.list_traces("s", failed=False), "id") == ["0", "3", "6"]
         assert column(storage.iter_traces("s", kind="node", failed=True), "id") == ["1", "2"]
 
     def test_spans_are_not_listed_whosever_they_are(self, storage: Storage) -> None:

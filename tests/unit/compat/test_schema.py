@@ -28,7 +28,7 @@ def test_migrations_that_are_not_applied_are_counted(alias):
     assert unapplied(alias, "chronos_storage") == 0
     with connections[alias].cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE app = 'chronos_storage'")
-    assert unapplied(alias, "chronos_storage") >= 3
+    assert unapplied(alias, "chronos_storage") > 0
 
 
 def test_what_is_in_the_schema_is_told(alias):

@@ -67,7 +67,8 @@ def chain_names(
     Args:
         read: calls what reads a page of them.
     """
-    heads = Head.objects.using(using).filter(kind=series.kind, namespace="").order_by("owner")
+    # A head may be there before anything was appended.
+    heads = Head.objects.using(using).filter(kind=series.kind, namespace="", seq_num__gt=0).order_by("owner")
     after = None
     while True:
         page = heads if after is None else heads.filter(owner__gt=after)

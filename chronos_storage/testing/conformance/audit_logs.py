@@ -99,6 +99,12 @@ class AuditLogContract:
         }
         assert storage.verify_audit_logs("unknown") == Verdict(kind="audit_log", chain="session:unknown")
 
+    def test_an_entry_again_begins_no_chain(self, storage: Storage) -> None:
+        """Against: a chain without an entry, of the agent that a repeat names and not the session."""
+        stored = log(storage, id="l", session_id="s", agent_id="a")
+        assert log(storage, id="l", agent_id="a") == stored
+        assert [verdict.chain for verdict in storage.verify_all()] == ["session:s"]
+
     def test_an_entry_is_refused_whole(self, storage: Storage) -> None:
         log(storage, session_id="s")
         before = everything(storage)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from chronos_storage.records import KINDS, Batch, Embedding, Record
+from chronos_storage.records import KINDS, AuditLog, Batch, Checkpoint, Embedding, Event, Message, Record, Session
 
 #: The ids that stores make, and hashes.
 _MADE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}|[0-9a-f]{64}")
@@ -29,7 +29,7 @@ class Side:
 
     Attributes:
         seen: by their type the records that it gave last, which are at the same places on every side.
-        backup: all that it had at some time.
+        backup: all that it had before a session was deleted.
     """
 
     def __init__(self, name: str, store: Any) -> None:
@@ -72,6 +72,11 @@ class Side:
         """Remember all that the store has, as `load` takes it."""
         self.backup = [record for kind in KINDS for record in self.store.scan(kind)]
 
+    def lost(self) -> list[Any]:
+        """What of it belonged to sessions that are not there any more."""
+        there = {session.id for session in self.store.scan("session")}
+        return [record for record in self.backup if (owner := _owner(record)) and owner not in there]
+
     def _fields(self, value: Any) -> Any:
         if isinstance(value, Record):
             # What a search found is an embedding, of which a store is given the same fields.
@@ -89,6 +94,13 @@ class Side:
         """What was raised, with all that it says."""
         details = {name: self.plain(detail) for name, detail in vars(error).items() if not name.startswith("__")}
         return {"raises": type(error).__name__, "text": self.plain(str(error)), **details}
+
+
+def _owner(record: Record) -> str:
+    """The session without which there is no such record."""
+    if isinstance(record, Session):
+        return record.id
+    return record.session_id if isinstance(record, Message | Event | Checkpoint | AuditLog) else ""
 
 
 def difference(one: Any, other: Any, path: str = "") -> str:

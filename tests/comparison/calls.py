@@ -31,7 +31,7 @@ class Of:
 
 
 class Backup:
-    """All that each store had when one of these was given to it before."""
+    """What each store had of sessions that are gone, before the last was deleted; where none is, all that it had."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,7 @@ def resolved(value: Any, side: Side) -> Any:
     if isinstance(value, Of):
         return getattr(side.seen[value.kind][value.position], value.name)
     if isinstance(value, Backup):
-        backup = side.backup
-        side.back_up()
-        return backup
+        return side.lost() or side.backup
     if isinstance(value, Odd):
         plain = resolved(value.value, side)
         with suppress(TypeError):  # there are no such subclasses of what is no value of a field
@@ -118,7 +116,7 @@ class Told:
 
 def _shown(value: Any, side: Side, strings: set[str]) -> str:
     if isinstance(value, Backup):
-        return "all that there was"
+        return "what was lost"
     if isinstance(value, Odd):
         return f"odd({_shown(value.value, side, strings)})"
     if isinstance(value, Once):

@@ -14,12 +14,12 @@ from chronos_storage.testing.conformance.arguments import WRONG
 from tests.comparison.answers import Side
 from tests.comparison.calls import Backup, Call, Odd, Of, Once, Seen, resolved
 from tests.comparison.methods import PERMIT, Interface, records_of
-from tests.comparison.pools import GIVEN, UNSTORABLE, pool_of
+from tests.comparison.pools import GIVEN, SESSIONS, UNSTORABLE, pool_of
 
 #: Numbers that mean something beside the last one of a session.
 _NEAR_THE_LAST = {"expected_seq", "seq_num", "after_seq", "before_seq", "through_seq"}
 #: How often an argument is given that may be left out; most as often as the others of a call.
-_PROBABLE = {"session_id": 0.8, "offset": 0.2}
+_PROBABLE = {"session_id": 0.8, "offset": 0.2, "hard": 0.7}
 #: The field of what a method is about that an argument with another name is compared with.
 _FIELDS = {
     "after_message_id": "id",
@@ -38,7 +38,7 @@ def _often(method: str) -> int:
     """How often a method is called before the next round of all: mostly what makes something that others meet."""
     if method.startswith(("delete", "purge", "truncate", "load", "count", "verify", "last")):
         return 1
-    return 4 if method.startswith(("add", "append", "insert", "put", "save_checkpoint", "create")) else 2
+    return 4 if method.startswith(("add", "append", "insert", "put", "save_checkpoint", "create", "restore")) else 2
 
 
 class Calls:
@@ -53,14 +53,21 @@ class Calls:
         self._interface = interface
         self._side = side
         self._deck: list[str] = []
+        self._lost = False
+        # One session that most of this sequence is about, or none.
+        self._favourite = number.choice([None, *SESSIONS])
 
     def next(self) -> Call:
         """One more."""
+        if self._lost and self._happens(0.7):
+            self._lost = False
+            return Call("load", [Backup()])
         if not self._deck:
             self._deck = [name for name in self._interface.methods for _ in range(_often(name))]
             self._random.shuffle(self._deck)
         method = self._deck.pop()
         call = self._call(method, self._interface.methods[method])
+        self._lost = call.method == "delete_session"
         if method == "purge_permit":
             permit = list(PERMIT.items())
             call.within = [self._call(*self._random.choice(permit)) for _ in range(self._random.randint(0, 2))]
@@ -70,7 +77,7 @@ class Calls:
         call, wrong = Call(method), None
         density, subject = self._random.choice([0.1, 0.3, 0.6, 0.9]), None
         kind = self._interface.about(method)
-        if self._happens(0.7) and (seen := len(self._side.seen[kind])):
+        if self._happens(0.8) and (seen := len(self._side.seen[kind])):
             subject = Seen(kind, self._random.randrange(seen))
         if self._happens(0.15):
             wrong = self._random.choice([None, *parameters])
@@ -98,7 +105,7 @@ class Calls:
         name = "cursor" if subject and subject.kind is QueueEntry and name == "after" else name
         if subject is None or name not in (each.name for each in dataclasses.fields(subject.kind)):
             return None
-        if self._happens(0.2) or records_of(parameter) or parameter.name in _NEAR_THE_LAST or name == "metadata":
+        if self._happens(0.1) or records_of(parameter) or parameter.name in _NEAR_THE_LAST or name == "metadata":
             return None
         value = Of(subject.kind, subject.position, name)
         return [value] if str(parameter.annotation).startswith("Sequence") else value
@@ -113,10 +120,8 @@ class Calls:
         if kinds := records_of(parameter):
             known = 0.8 if parameter.name in ("after", "records") else 0.3
             if kind.startswith("Iterable["):
-                session_id = self._random.choice([*pool_of("Message", "session_id"), None, None])
+                session_id = self._random.choice([self._field(Message, "session_id"), None])
                 value = self._several(lambda: self._record(self._random.choice(kinds), known, session_id))
-                if parameter.name == "records" and len(kinds) > 1 and self._happens(0.5):
-                    return Backup()
             else:
                 value = self._record(self._random.choice(kinds), known)
         elif kind == "Sequence[str]":
@@ -170,6 +175,8 @@ class Calls:
             changes = {name: self._field(kind, name) for name in some}
             if self._happens(0.3):
                 changes["id"] = self._field(kind, "id")
+            if session_id is not None and hasattr(kind, "session_id") and self._happens(0.7):
+                changes["session_id"] = session_id
             return Seen(kind, self._random.randrange(seen), changes)
         fields: dict[str, Any] = {}
         for each in dataclasses.fields(kind):
@@ -188,6 +195,12 @@ class Calls:
             names = [each.name for each in dataclasses.fields(TokenUsage)]
             some = self._random.sample(names, self._random.randint(0, 3))
             return TokenUsage(**{each: self._random.choice(pool_of("TokenUsage", each)) for each in some})
+        if (
+            self._favourite
+            and self._happens(0.6)
+            and (kind.__name__ + "." + name).endswith(("session_id", "Session.id"))
+        ):
+            return self._favourite
         return self._random.choice(pool_of(kind.__name__, name))
 
     def _changes(self, method: str) -> dict[str, Any]:

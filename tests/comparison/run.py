@@ -100,6 +100,9 @@ class Comparison:
         self._now += self._random.choice(self.interface.ticks)
         told = call.told(self._sides[0])
         told = replace(told, text=where + told.text)
+        if call.method == "delete_session":
+            for side in self._sides:
+                side.back_up()
         answers = {side.name: call.answer(side) for side in self._sides}
         (name, first), *others = answers.items()
         if isinstance(first, dict) and "raises" in first and not hasattr(exceptions, first["raises"]):

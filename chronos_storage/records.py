@@ -21,6 +21,10 @@ from .ids import new_id
 R = TypeVar("R", bound="Record")
 
 
+#: The times that a record is never without once it is stored, each by the one before it where it was left empty.
+TIMES = ("created_at", "started_at", "updated_at", "last_activity_at")
+
+
 def _field(
     check: Callable[[Any, str], Any], *, json: bool = False, empty: tuple[Any, ...] = (None, "", {}), **default: Any
 ) -> Any:
@@ -143,7 +147,7 @@ class Record:
 @cache
 def _times(record: Any) -> tuple[str, ...]:
     names = {field.name for field in dataclasses.fields(record)}
-    return tuple(name for name in ("created_at", "started_at", "updated_at", "last_activity_at") if name in names)
+    return tuple(name for name in TIMES if name in names)
 
 
 @cache
@@ -597,7 +601,7 @@ KINDS: dict[str, type[Record]] = {
 }
 
 #: What the store numbers and hashes: never part of what a caller wrote.
-_STORE_FIELDS = frozenset({"seq_num", "hash"})
+STORE_FIELDS = frozenset({"seq_num", "hash"})
 
 
 def require_same(given: R, stored: R) -> R:
@@ -608,7 +612,7 @@ def require_same(given: R, stored: R) -> R:
     """
     for field in dataclasses.fields(given):  # type: ignore[arg-type]
         new = getattr(given, field.name)
-        if field.name in _STORE_FIELDS or new in field.metadata["empty"]:
+        if field.name in STORE_FIELDS or new in field.metadata["empty"]:
             continue
         old = getattr(stored, field.name)
         if isinstance(new, datetime | TokenUsage | Decimal):

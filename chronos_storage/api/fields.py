@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from .. import codec
+from .. import codec, records
 from ..exceptions import InvalidRecord
 
 
@@ -86,10 +87,7 @@ class ObjectField(_Passed):
 
 @extend_schema_field({"type": "array", "items": {}})
 class ListField(_Passed):
-    """A list of JSON values, or null."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(allow_null=True, **kwargs)
+    """A list of JSON values."""
 
 
 class CountField(serializers.IntegerField):
@@ -113,3 +111,29 @@ class VectorField(_Passed):
 
     def to_representation(self, value: Any) -> list[float]:
         return list(value)
+
+
+_FIELDS: dict[str, Any] = {
+    "str": StringField,
+    "int": CountField,
+    "datetime": TimestampField,
+    "Any": JSONField,
+    "list[Any]": ListField,
+    "dict[str, Any]": ObjectField,
+}
+
+
+def field_of(field: dataclasses.Field[Any]) -> serializers.Field[Any, Any, Any, Any]:
+    """What a field of a record is as JSON, by its type: what the store alone gives a value can't be set."""
+    kind = str(field.type)  # as it is written, in a module whose annotations are not evaluated
+    made = _FIELDS[kind.removesuffix(" | None")]
+    options: dict[str, Any] = {}
+    if field.name in records.STORE_FIELDS or field.name == "updated_at":
+        options["read_only"] = True
+        made = serializers.IntegerField if made is CountField else made
+    if kind.endswith(" | None") and field.name not in records.TIMES:
+        options["allow_null"] = True
+    if limit := getattr(field.metadata["check"], "keywords", {}).get("limit"):
+        options["max_length"] = limit
+    found: serializers.Field[Any, Any, Any, Any] = made(**options)
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable, Mapping
 from functools import cache
 from itertools import islice
@@ -14,7 +15,7 @@ from rest_framework import serializers
 
 from .. import codec, records
 from .compat import declared_fields
-from .fields import CountField, JSONField, ListField, ObjectField, StringField, TimestampField
+from .fields import CountField, JSONField, ListField, ObjectField, StringField, TimestampField, field_of
 from .problems import MAX_ERRORS
 
 #: Items of the largest batch.
@@ -27,17 +28,27 @@ def batch_of(serializer: Any) -> Any:
 
 
 class RecordSerializer(serializers.Serializer[Any]):
-    """A record; what is given that can't be set is refused, not dropped.
+    """A record; what is given that can't be set is refused, not dropped."""
 
-    Attributes:
-        staff_only: the fields that only staff may set; others get them from the server.
-        fixed: the fields that can be set only as long as the record isn't stored.
-    """
-
+    #: The type of which it has all fields; those that say no more than it does are not declared.
+    record: ClassVar[type[records.Record] | None] = None
+    #: The fields that only staff may set; others get them from the server.
     staff_only: ClassVar[tuple[str, ...]] = ("id", "created_at")
+    #: The fields that can be set only as long as the record isn't stored.
     fixed: ClassVar[tuple[str, ...]] = ("id", "created_at")
     #: The fields that are written of a record, where not all are.
     only: frozenset[str] | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.record is None:
+            return
+        fields = declared_fields(cls)
+        declared = dict(fields)
+        fields.clear()
+        for field in dataclasses.fields(cls.record):  # type: ignore[arg-type]
+            fields[field.name] = declared.pop(field.name, None) or field_of(field)
+        fields.update(declared)
 
     def to_representation(self, instance: Any) -> Any:
         if isinstance(instance, Mapping):
@@ -96,17 +107,11 @@ def _written(
 
 
 class SessionSerializer(RecordSerializer):
-    id: Final = StringField()
-    agent_id: Final = StringField()
+    record: ClassVar[Any] = records.Session
+
     user_id: Final = StringField(help_text="Whose it is. It can be set once.")
-    author: Final = StringField()
-    title: Final = StringField(max_length=codec.MAX_TEXT)
     status: Final = StringField(help_text="Known are active, running, paused, completed, failed and ended.")
     metadata: Final = ObjectField(help_text="To filter by; a change replaces it whole.")
-    container_id: Final = StringField()
-    image_id: Final = StringField()
-    created_at: Final = TimestampField()
-    updated_at: Final = TimestampField(read_only=True)
     last_activity_at: Final = TimestampField(help_text="It never goes back.")
     deleted_at: Final = TimestampField(read_only=True, allow_null=True)
 
@@ -138,20 +143,13 @@ class TokenUsageSerializer(RecordSerializer):
 
 
 class MessageSerializer(RecordSerializer):
-    id: Final = StringField()
+    record: ClassVar[Any] = records.Message
+
     session_id: Final = StringField(read_only=True)
-    seq_num: Final = serializers.IntegerField(read_only=True)
     role: Final = StringField(required=True, allow_blank=False, help_text="user, assistant, system, tool, error, …")
     kind: Final = StringField(help_text="Derived from the role when empty.")
     content: Final = JSONField(help_text="A string, a list of parts, an object or null.")
-    model: Final = StringField()
-    name: Final = StringField()
-    tool_calls: Final = ListField()
-    tool_call_id: Final = StringField()
-    parent_id: Final = StringField()
     usage: Final = TokenUsageSerializer(required=False, allow_null=True)
-    metadata: Final = ObjectField()
-    created_at: Final = TimestampField()
 
 
 class MessageBatchSerializer(RecordSerializer):
@@ -165,15 +163,9 @@ class TruncateSerializer(RecordSerializer):
 
 
 class MemorySerializer(RecordSerializer):
-    id: Final = StringField()
-    agent_id: Final = StringField()
-    user_id: Final = StringField()
-    session_id: Final = StringField()
+    record: ClassVar[Any] = records.MemoryRecord
+
     kind: Final = StringField(help_text="short_term, long_term, …")
-    key: Final = StringField()
-    value: Final = JSONField()
-    created_at: Final = TimestampField()
-    updated_at: Final = TimestampField(read_only=True)
     expires_at: Final = TimestampField(allow_null=True, help_text="From then on the record is not there any more.")
 
     staff_only: ClassVar[tuple[str, ...]] = ("id", "user_id", "created_at")
@@ -181,30 +173,23 @@ class MemorySerializer(RecordSerializer):
 
 
 class AuditLogSerializer(RecordSerializer):
-    id: Final = StringField()
-    session_id: Final = StringField()
-    agent_id: Final = StringField()
-    user_id: Final = StringField()
-    actor: Final = StringField()
-    action: Final = StringField()
-    resource: Final = StringField()
-    detail: Final = ObjectField()
-    seq_num: Final = serializers.IntegerField(read_only=True)
-    hash: Final = StringField(read_only=True)
-    created_at: Final = TimestampField()
+    record: ClassVar[Any] = records.AuditLog
 
 
 class TraceSerializer(RecordSerializer):
-    id: Final = StringField()
+    record: ClassVar[Any] = records.Trace
+
     session_id: Final = StringField(help_text="The session; staff may name one that isn't there yet.")
-    parent_id: Final = StringField()
-    name: Final = StringField()
     kind: Final = StringField(help_text="node, tool_call, model_call, approval, graph, …")
-    input: Final = JSONField()
-    output: Final = JSONField()
-    error: Final = StringField(max_length=codec.MAX_TEXT)
-    attributes: Final = ObjectField()
-    started_at: Final = TimestampField()
+    usage: Final = TokenUsageSerializer(required=False, allow_null=True)
+    cost: Final = serializers.DecimalField(
+        max_digits=15,
+        decimal_places=codec.COST_PLACES,
+        normalize_output=True,
+        required=False,
+        allow_null=True,
+        help_text="In the host's currency.",
+    )
     ended_at: Final = TimestampField(allow_null=True, help_text="Null while it runs.")
 
     staff_only: ClassVar[tuple[str, ...]] = ("id",)
@@ -219,13 +204,10 @@ class TraceEndSerializer(RecordSerializer):
 
 
 class EventSerializer(RecordSerializer):
-    id: Final = StringField()
+    record: ClassVar[Any] = records.Event
+
     session_id: Final = StringField(read_only=True)
-    seq_num: Final = serializers.IntegerField(read_only=True)
-    hash: Final = StringField(read_only=True)
     type: Final = StringField(required=True, allow_blank=False, help_text="chat_message, node_executed, …")
-    payload: Final = JSONField()
-    created_at: Final = TimestampField()
 
 
 class EventAppendSerializer(EventSerializer):
@@ -240,16 +222,9 @@ class EventBatchSerializer(RecordSerializer):
 
 
 class CheckpointSerializer(RecordSerializer):
-    id: Final = StringField()
+    record: ClassVar[Any] = records.Checkpoint
+
     session_id: Final = StringField(read_only=True)
-    namespace: Final = StringField()
-    run_id: Final = StringField()
-    node_id: Final = StringField()
-    state: Final = ObjectField()
-    seq_num: Final = serializers.IntegerField(read_only=True)
-    parent_id: Final = StringField()
-    metadata: Final = ObjectField()
-    created_at: Final = TimestampField()
 
 
 class PruneSerializer(RecordSerializer):
@@ -257,24 +232,16 @@ class PruneSerializer(RecordSerializer):
 
 
 class ContainerSerializer(RecordSerializer):
-    id: Final = StringField()
-    config: Final = ObjectField()
+    record: ClassVar[Any] = records.Container
+
     created_at: Final = TimestampField(read_only=True)
-    updated_at: Final = TimestampField(read_only=True)
 
 
 class ImageSerializer(RecordSerializer):
-    id: Final = StringField()
-    container_id: Final = StringField()
-    session_id: Final = StringField()
-    name: Final = StringField()
-    description: Final = StringField(max_length=codec.MAX_TEXT)
-    system_prompt: Final = StringField(max_length=codec.MAX_TEXT)
-    parent_image_id: Final = StringField()
-    mcp_servers: Final = ObjectField()
+    record: ClassVar[Any] = records.Image
+
     metadata: Final = ObjectField(help_text="To filter by; a change replaces it whole.")
     created_at: Final = TimestampField(read_only=True)
-    updated_at: Final = TimestampField(read_only=True)
 
 
 class EntrySerializer(serializers.Serializer[Any]):

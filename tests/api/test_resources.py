@@ -177,6 +177,17 @@ def test_traces(ada: Api) -> None:
     assert ada.get(f"traces/{root['id']}") == ended
 
 
+def test_a_spans_cost_is_exact(ada: Api) -> None:
+    session = ada.post("sessions", {})["id"]
+    fields = {"session_id": session, "cost": "0.000000001", "usage": {"total_tokens": 3}, "events": [{"at": 1.0}]}
+    span = ada.post("traces", fields)
+    assert {name: span[name] for name in ("cost", "events")} == {"cost": "0.000000001", "events": [{"at": 1.0}]}
+    assert (span["usage"]["total_tokens"], span["usage"]["prompt_tokens"]) == (3, None)
+    assert ada.post("traces", {"session_id": session, "cost": "12.5"})["cost"] == "12.5"
+    ada.post("traces", {"session_id": session, "cost": "-1"}, 400)
+    ada.post("traces", {"session_id": session, "cost": "NaN"}, 400)
+
+
 def test_a_tree_of_spans_may_be_deep(ada: Api, site: Storage) -> None:
     session = ada.post("sessions", {})["id"]
     site.load(

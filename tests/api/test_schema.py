@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -13,6 +14,7 @@ from django.core.management import call_command
 from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.validation import validate_schema
 
+from chronos_storage.records import KINDS, MemoryRecord
 from tests.api.conftest import SNAPSHOT, Api
 from tests.conftest import ONLY_SQLITE
 
@@ -55,6 +57,14 @@ def test_every_operation_says_what_it_does(document: Any) -> None:
             assert "$ref" in response or response["description"] is not None
         for body in operation.get("requestBody", {}).get("content", {}).values():
             assert body["examples"]
+
+
+@ONCE
+def test_records_have_all_of_their_fields(document: Any) -> None:
+    for record in KINDS.values():
+        schema = document["components"]["schemas"]["Memory" if record is MemoryRecord else record.__name__]
+        names = [field.name for field in dataclasses.fields(record)]  # type: ignore[arg-type]
+        assert (record, list(schema["properties"])) == (record, names)
 
 
 @ONCE

@@ -27,7 +27,7 @@ from ..reach import database_of
 from ..records import Record
 from ..text import visible
 from .access import note_look
-from .columns import LABELS, column
+from .columns import column, label
 from .compat import JSONAsTyped, unquote
 from .lists import KeysetChangeList, LookupForm
 from .previews import JSON_FIELDS, large_fields, previewed, readable, whole
@@ -97,7 +97,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def _column(self, name: Any, *, brief: bool = False) -> Any:
         model: Any = self.model
-        return column(model, name, brief=brief) if name in LABELS else name
+        names = {each for field in model._meta.concrete_fields for each in (field.name, field.attname)}
+        return column(model, name, brief=brief) if name in names else name
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         if "\x00" in object_id:
@@ -219,7 +220,7 @@ class EditableAdmin(ReadOnlyAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = type("RecordForm", (RecordForm,), {"record": self.table.record})
-        labels = {name: capfirst(LABELS[name]) for name in self.changeable}
+        labels = {name: capfirst(label(name)) for name in self.changeable}
         return super().get_form(request, obj, change, form=form, labels=labels, **kwargs)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

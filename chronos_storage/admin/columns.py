@@ -19,7 +19,8 @@ from ..text import visible
 from .addresses import address, session_address
 from .previews import large_fields, preview
 
-LABELS = {
+#: What a field is called, where that is known to translators.
+_LABELS = {
     "action": _("action"),
     "actor": _("actor"),
     "agent_id": _("agent"),
@@ -105,6 +106,11 @@ LABELS = {
 Column = Callable[[Any], Any]
 
 
+def label(name: str) -> Any:
+    """What a field is called, translated; one that nothing is known of by its name."""
+    return _LABELS.get(name) or name.replace("_", " ")
+
+
 @cache
 def column(model: Any, name: str, *, brief: bool = False) -> Column:
     """What shows a field on the page of its row, or `brief`, in a list."""
@@ -115,7 +121,7 @@ def column(model: Any, name: str, *, brief: bool = False) -> Column:
         return found if brief else _on_page(found)
 
     show.__name__ = name
-    described: Column = admin.display(description=LABELS[name], ordering=name)(show)
+    described: Column = admin.display(description=label(name), ordering=name)(show)
     return described
 
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from ..models import Message
 from ..text import visible
 from .addresses import address, anchor, timeline_address
-from .columns import LABELS
+from .columns import label
 from .previews import Preview, large_fields, preview, previewed
 from .timeline import STREAMS, Found, Page
 from .tool_calls import LENGTH as CALLS_LENGTH
@@ -135,4 +135,4 @@ def _caller(row: Any, callers: dict[Any, Any]) -> tuple[Any, str] | None:
 
 def _part(row: Any, name: str) -> Part:
     found = preview(row, name)
-    return Part(name, LABELS[name], found, None if found.complete else address(row, "content", name))
+    return Part(name, label(name), found, None if found.complete else address(row, "content", name))

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import codec
 from ..backends.orm.conditions import starts_with
 from ..keyset import After, from_json, to_json
-from .columns import LABELS
+from .columns import label
 from .compat import IncorrectLookupParameters, PagedChangeList
 from .previews import column_of, previewed, shorten
 
@@ -40,16 +40,16 @@ class LookupForm(forms.Form):
         super().__init__(*args, **kwargs)
         for name in self.columns:
             self.fields[name] = forms.CharField(
-                label=LABELS[name], required=False, strip=False, max_length=codec.MAX_INDEXED
+                label=label(name), required=False, strip=False, max_length=codec.MAX_INDEXED
             )
         if self.columns:
             self.fields[PREFIX] = forms.MultipleChoiceField(
-                label=_("begins with"), required=False, choices=[(name, LABELS[name]) for name in self.columns]
+                label=_("begins with"), required=False, choices=[(name, label(name)) for name in self.columns]
             )
         if self.timestamp:
-            for name, label in ((SINCE, _("since")), (UNTIL, _("until"))):
+            for name, title in ((SINCE, _("since")), (UNTIL, _("until"))):
                 widget = forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S")
-                self.fields[name] = forms.DateTimeField(label=label, required=False, widget=widget)
+                self.fields[name] = forms.DateTimeField(label=title, required=False, widget=widget)
 
     @property
     def lookups(self) -> list[tuple[forms.BoundField, bool]]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chronos_storage.admin.charts import HEIGHT, stacked
+from chronos_storage.admin.columns import column, label
 from chronos_storage.admin.differences import MOST, differences
 from chronos_storage.admin.families import forest
 from chronos_storage.admin.previews import readable
@@ -92,3 +93,8 @@ def test_numbers_and_texts() -> None:
     assert readable('"cut off \\ud8', complete=False) == "cut off "
     assert readable('{"cut": "of', complete=False) == '{"cut": "of'
     assert readable("[" * 100_000) == "[" * 100_000
+
+
+def test_a_field_is_called_as_translators_know_it_or_by_its_name() -> None:
+    assert (str(label("agent_id")), label("eye_colour")) == ("agent", "eye colour")
+    assert column(Image, "system_prompt").short_description == "system prompt"

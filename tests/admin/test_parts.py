@@ -97,4 +97,5 @@ def test_numbers_and_texts() -> None:
 
 def test_a_field_is_called_as_translators_know_it_or_by_its_name() -> None:
     assert (str(label("agent_id")), label("eye_colour")) == ("agent", "eye colour")
-    assert column(Image, "system_prompt").short_description == "system prompt"
+    shown: Any = column(Image, "system_prompt")
+    assert shown.short_description == "system prompt"

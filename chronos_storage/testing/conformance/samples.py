@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from ...records import (
-    KINDS,
-    AuditLog,
-    Checkpoint,
-    Container,
-    Event,
-    Image,
-    MemoryRecord,
-    Message,
-    Session,
-    TokenUsage,
-    Trace,
-)
+from ...records import KINDS, STORE_FIELDS, Session, TokenUsage
 
 #: Strings that a careless store takes for one another, or for something else than a string.
 ODD_STRINGS = [
@@ -77,118 +66,52 @@ def usage() -> TokenUsage:
 
 def full(kind: str, session_id: str = "s") -> Any:
     """A record of that kind with every field given that a caller may give; its session has to be there."""
-    return {
-        "session": Session(
-            id=session_id,
-            agent_id="agent",
-            user_id="user",
-            author="author",
-            title="A title",
-            status="running",
-            metadata={"m": [1, {"n": 2}]},
-            container_id="container",
-            image_id="image",
-            created_at=at(1.000001),
-            last_activity_at=at(2.000002),
-        ),
-        "message": Message(
-            id="message",
-            session_id=session_id,
-            role="assistant",
-            kind="tool-call",
-            content=[{"type": "text", "text": "Hello"}],
-            model="model",
-            name="name",
-            tool_calls=[{"id": "call", "function": {"name": "f", "arguments": "{}"}}],
-            tool_call_id="call",
-            parent_id="parent",
-            usage=usage(),
-            metadata={"m": [1, {"n": 2}]},
-            raw={"r": [1, {"n": 2}]},
-            format="format",
-            created_at=at(3.000003),
-        ),
-        "memory": MemoryRecord(
-            id=f"memory of {session_id}",
-            agent_id="agent",
-            user_id="user",
-            session_id=session_id,
-            kind="long_term",
-            key="key",
-            value={"v": [1, {"n": 2}]},
-            schema="schema",
-            schema_version=2,
-            created_at=at(4.000004),
-            expires_at=datetime(9999, 1, 1, microsecond=1, tzinfo=UTC),
-        ),
-        "audit_log": AuditLog(
-            id=f"audit log of {session_id}",
-            session_id=session_id,
-            agent_id="agent",
-            user_id="user",
-            actor="actor",
-            action="action",
-            resource="resource",
-            detail={"d": [1, {"n": 2}]},
-            created_at=at(5.000005),
-        ),
-        "trace": Trace(
-            id=f"trace of {session_id}",
-            trace_id="trace",
-            session_id=session_id,
-            parent_id="parent",
-            name="name",
-            kind="tool_call",
-            input={"i": [1, {"n": 2}]},
-            output=["o", {"n": 2}],
-            error="error",
-            status="ok",
-            model="model",
-            usage=usage(),
-            cost=Decimal("123456.123456789"),
-            attributes={"a": [1, {"n": 2}]},
-            resource={"r": [1, {"n": 2}]},
-            events=[1, {"e": [1, {"n": 2}]}],
-            links=[{"l": [1, {"n": 2}]}],
-            started_at=at(6.000006),
-            ended_at=at(7.000007),
-        ),
-        "event": Event(
-            id="event",
-            session_id=session_id,
-            type="node_executed",
-            payload={"p": [1, {"n": 2}]},
-            schema="schema",
-            schema_version=2,
-            created_at=at(8.000008),
-        ),
-        "checkpoint": Checkpoint(
-            id="checkpoint",
-            session_id=session_id,
-            namespace="namespace",
-            run_id="run",
-            node_id="node",
-            state={"s": [1, {"n": 2}]},
-            parent_id="parent",
-            metadata={"m": [1, {"n": 2}]},
-            schema="schema",
-            schema_version=2,
-            created_at=at(9.000009),
-        ),
-        "container": Container(id="container", config={"c": [1, {"n": 2}]}, created_at=at(10.00001)),
-        "image": Image(
-            id="image",
-            container_id="container",
-            session_id=session_id,
-            name="name",
-            description="A description",
-            system_prompt="A prompt",
-            parent_image_id="parent",
-            mcp_servers={"s": [1, {"n": 2}]},
-            metadata={"m": [1, {"n": 2}]},
-            created_at=at(11.000011),
-        ),
-    }[kind]
+    record: Any = KINDS[kind]
+    id = f"{kind} of {session_id}" if kind in ("memory", "audit_log", "trace") else kind
+    said = {"id": session_id if kind == "session" else id, "session_id": session_id} | _SAID.get(kind, {})
+    return record(
+        **{
+            field.name: said[field.name] if field.name in said else _sample(field, at((number + 1) * 1.000001))
+            for number, field in enumerate(dataclasses.fields(record))
+            if field.name not in _NOT_GIVEN
+        }
+    )
+
+
+#: What a caller has no say in.
+_NOT_GIVEN = {*STORE_FIELDS, "updated_at", "deleted_at"}
+#: What is said of records by more than a field's name.
+_SAID: dict[str, dict[str, Any]] = {
+    "message": {
+        "role": "assistant",
+        "kind": "tool-call",
+        "content": [{"type": "text", "text": "Hello"}],
+        "tool_calls": [{"id": "call", "function": {"name": "f", "arguments": "{}"}}],
+    },
+    "session": {"status": "running"},
+    "memory": {"kind": "long_term", "expires_at": datetime(9999, 1, 1, microsecond=1, tzinfo=UTC)},
+    "trace": {"kind": "tool_call", "status": "ok", "output": ["o", {"n": 2}]},
+    "event": {"type": "node_executed"},
+}
+
+
+def _sample(field: dataclasses.Field[Any], timestamp: datetime) -> Any:
+    """A value for a field of this type, by which it can be told from others."""
+    match str(field.type).removesuffix(" | None"):
+        case "str":
+            return field.name.removesuffix("_id").replace("_", " ")
+        case "int":
+            return 2
+        case "datetime":
+            return timestamp
+        case "Decimal":
+            return Decimal("123456.123456789")
+        case "TokenUsage":
+            return usage()
+        case "list[Any]":
+            return [1, {field.name: [1, {"n": 2}]}]
+        case _:
+            return {field.name: [1, {"n": 2}]}
 
 
 def bare(kind: str, session_id: str = "s", /, **fields: Any) -> Any:

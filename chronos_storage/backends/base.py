@@ -190,7 +190,7 @@ class Backend(ABC):
         """Store what is appended: messages, events, audit entries or spans, all with ids; all or none.
 
         All but spans are put at the end of their series, and get its next numbers. Messages move their sessions'
-        last_activity_at forward.
+        last_activity_at forward. New spans without a trace_id get one by `spans.complete_trace_ids`.
 
         Args:
             expected_seq: the last number of the (one) series, if something new is to be appended.

@@ -70,7 +70,7 @@ class AuditLogMethods(FacadeBase):
         until: datetime | None = None,
     ) -> Iterator[AuditLog]:
         """`list_audit_logs`, page by page."""
-        return self.backend.iterate(_listed(session_id, agent_id, user_id, actor, action, resource, since, until))
+        return self._iterate(_listed(session_id, agent_id, user_id, actor, action, resource, since, until))
 
     @async_iterator(iter_audit_logs)
     def aiter_audit_logs(self) -> Any: ...

@@ -16,6 +16,7 @@ from ..compat.models import is_heard
 from ..exceptions import AlreadyExists, AmbiguousId, ChronosError, InvalidRecord, NotFound
 from ..records import KINDS, Batch, MemoryRecord, Record, Session
 from ..refusals import Reason, Refused
+from ..upcasters import upcast_all, upcast_each
 from .arguments import identified, last_number, required
 
 R = TypeVar("R", bound=Record)
@@ -42,7 +43,14 @@ class FacadeBase:
     # Reading
 
     def _select(self, query: Query[R]) -> list[R]:
+        return upcast_all(self._stored(query))
+
+    def _stored(self, query: Query[R]) -> list[R]:
+        """What `_select` gives, as it is stored."""
         return self._run(partial(self.backend.select, query))
+
+    def _iterate(self, query: Query[R]) -> Iterator[R]:
+        return upcast_each(self.backend.iterate(query))
 
     def _count(self, query: Query[Any]) -> int:
         return self._run(partial(self.backend.count, query))
@@ -59,14 +67,14 @@ class FacadeBase:
         return self._count(Query(record=record, where=required(id=id))) > 0
 
     def _one_of_session(self, record: type[R], id: str, session_id: str | None, argument: str = "id") -> R | None:
-        """The record of this id, the argument of that name, which is unique within a session only."""
+        """The record of this id, the argument of that name, which is unique within a session only, as it is stored."""
         where: tuple[Condition, ...] = (Condition("id", "=", codec.string(id, argument)),)
         if session_id is not None:
             where += required(session_id=session_id)
         query = Query(record=record, where=where, limit=2)
-        found = self._select(query if session_id is not None else replace(query, deleted=False))
+        found = self._stored(query if session_id is not None else replace(query, deleted=False))
         if not found and session_id is None:
-            found = self._select(query)
+            found = self._stored(query)
         if len(found) > 1:
             raise AmbiguousId(f"{record.__name__} {id!r} stands in several sessions: name the session too")
         return found[0] if found else None

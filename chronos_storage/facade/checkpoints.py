@@ -10,6 +10,7 @@ from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Query
 from ..exceptions import InvalidRecord, NotFound
 from ..records import Checkpoint, Session
+from ..upcasters import upcast
 from .arguments import equal, identified, page_slice, required
 from .changes import first_of, fork_of, new_session, require_same_checkpoint
 from .sessions import SessionMethods
@@ -49,7 +50,8 @@ class CheckpointMethods(SessionMethods):
         Raises:
             AmbiguousId: without `session_id`, when several sessions have a checkpoint of this id, as copies do.
         """
-        return self._one_of_session(Checkpoint, id, session_id)
+        found = self._one_of_session(Checkpoint, id, session_id)
+        return None if found is None else upcast(found)
 
     @async_variant(get_checkpoint)
     def aget_checkpoint(self) -> Any: ...
@@ -95,7 +97,7 @@ class CheckpointMethods(SessionMethods):
         before_seq: int | None = None,
     ) -> Iterator[Checkpoint]:
         """`list_checkpoints`, page by page."""
-        return self.backend.iterate(_listed(session_id, namespace, run_id, metadata, before_seq))
+        return self._iterate(_listed(session_id, namespace, run_id, metadata, before_seq))
 
     @async_iterator(iter_checkpoints)
     def aiter_checkpoints(self) -> Any: ...
@@ -115,7 +117,7 @@ class CheckpointMethods(SessionMethods):
             AmbiguousId: without `session_id`, when several sessions have a checkpoint of this id.
             NotFound: the session is soft-deleted.
         """
-        found = self.get_checkpoint(id, session_id=session_id)
+        found = self._one_of_session(Checkpoint, id, session_id)
         if found is None:
             return False
         where = required(session_id=found.session_id, namespace=found.namespace, id=found.id)

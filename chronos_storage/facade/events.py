@@ -7,6 +7,7 @@ from .. import codec
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Query
 from ..records import Batch, Event
+from ..upcasters import upcast
 from .arguments import any_of, page_slice, records_of, required
 from .base import FacadeBase
 
@@ -47,7 +48,8 @@ class EventMethods(FacadeBase):
         Raises:
             AmbiguousId: without `session_id`, when several sessions have an event of this id.
         """
-        return self._one_of_session(Event, id, session_id)
+        found = self._one_of_session(Event, id, session_id)
+        return None if found is None else upcast(found)
 
     @async_variant(get_event)
     def aget_event(self) -> Any: ...
@@ -72,7 +74,7 @@ class EventMethods(FacadeBase):
     ) -> Iterator[Event]:
         """`list_events`, page by page."""
         where = _after(session_id, after_seq, types)
-        return self.backend.iterate(Query(record=Event, where=where, order=("seq_num",)))
+        return self._iterate(Query(record=Event, where=where, order=("seq_num",)))
 
     @async_iterator(iter_events)
     def aiter_events(self) -> Any: ...

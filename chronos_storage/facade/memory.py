@@ -110,7 +110,7 @@ class MemoryMethods(FacadeBase):
     ) -> Iterator[MemoryRecord]:
         """`list_memory`, page by page."""
         where = _where(agent_id, prefix, kind=kind, user_id=user_id, session_id=session_id)
-        return self.backend.iterate(Query(record=MemoryRecord, where=where, order=_ORDER))
+        return self._iterate(Query(record=MemoryRecord, where=where, order=_ORDER))
 
     @async_iterator(iter_memory)
     def aiter_memory(self) -> Any: ...

@@ -129,7 +129,7 @@ class MessageMethods(FacadeBase):
     ) -> Iterator[Message]:
         """`list_messages`, page by page."""
         query = _listed(session_id, roles, since, until)
-        return self.backend.iterate(replace(query, order=choice(order, "order", _ORDERS)))
+        return self._iterate(replace(query, order=choice(order, "order", _ORDERS)))
 
     @async_iterator(iter_messages)
     def aiter_messages(self) -> Any: ...

@@ -186,7 +186,7 @@ class SessionMethods(FacadeBase):
         """`list_sessions`, page by page."""
         where = equal(agent_id=agent_id, user_id=user_id, status=status, container_id=container_id, image_id=image_id)
         by = choice(order, "order", _ORDERS)
-        return self.backend.iterate(Query(record=Session, where=where, deleted=include_deleted, order=by))
+        return self._iterate(Query(record=Session, where=where, deleted=include_deleted, order=by))
 
     @async_iterator(iter_sessions)
     def aiter_sessions(self) -> Any: ...

@@ -122,7 +122,7 @@ class TraceMethods(FacadeBase):
         failed: bool | None = None,
     ) -> Iterator[Trace]:
         """`list_traces`, page by page."""
-        return self.backend.iterate(_listed(session_id, trace_id, kind, failed))
+        return self._iterate(_listed(session_id, trace_id, kind, failed))
 
     @async_iterator(iter_traces)
     def aiter_traces(self) -> Any: ...

@@ -23,6 +23,7 @@ from .plain import PlainValueContract
 from .retries import RetryContract
 from .sessions import SessionContract
 from .traces import TraceContract
+from .upcasting import UpcastingContract
 
 
 class StorageConformance(
@@ -44,6 +45,7 @@ class StorageConformance(
     CheckpointContract,
     ForkContract,
     ImageContract,
+    UpcastingContract,
     ScanContract,
     LoadContract,
     ArgumentContract,

@@ -15,7 +15,7 @@ from ..records import Message, Session, TokenUsage
 #: What the format itself knows of a message: of another type, it breaks the line.
 _CHAT = ("role", "content", "name", "tool_calls", "tool_call_id")
 _SESSION_STRINGS = ("agent_id", "user_id", "author", "title", "status", "container_id", "image_id")
-_MESSAGE_STRINGS = ("model", "kind")
+_MESSAGE_STRINGS = ("model", "kind", "format")
 _USAGE = {field.name for field in fields(TokenUsage)}
 
 
@@ -42,7 +42,8 @@ def _message(given: Any, place: str) -> Message:
     usage = rest.get("usage")
     reported = TokenUsage(**rest.pop("usage")) if isinstance(usage, dict) and usage.keys() <= _USAGE else None
     try:
-        return Message(**chat, **strings, usage=reported, metadata=_metadata(rest)).cleaned()
+        raw = rest.pop("raw", None)
+        return Message(**chat, **strings, usage=reported, raw=raw, metadata=_metadata(rest)).cleaned()
     except InvalidRecord as error:
         raise InvalidRecord(f"{place}.{error.field}", error.problem) from None
 

@@ -1,7 +1,7 @@
 """The outbox: with ``CHRONOS_STORAGE["QUEUE"]["PUBLISH_EVENTS"]`` each event of the ledger is published when stored.
 
 It is published on the topic ``session:<id>``, in the transaction that appends it. The entry's event is the record as an
-object: id, session_id, seq_num, hash, type, payload and created_at, an ISO 8601 text.
+object: id, session_id, seq_num, hash, type, payload, schema, schema_version and created_at, an ISO 8601 text.
 """
 
 from __future__ import annotations

@@ -36,6 +36,8 @@ def test_what_is_no_field_goes_into_the_metadata() -> None:
                     "id": "theirs",
                     "model": "a-model",
                     "refusal": None,
+                    "raw": {"b": 1e23, "a": 1.0},
+                    "format": "a-framework",
                     "function_call": {"name": "f", "arguments": "{}"},
                     "usage": {"prompt_tokens": 1, "total_tokens": 3},
                     "metadata": {"m": 2},
@@ -58,6 +60,8 @@ def test_what_is_no_field_goes_into_the_metadata() -> None:
         role="assistant",
         model="a-model",
         usage=TokenUsage(prompt_tokens=1, total_tokens=3),
+        raw={"b": 1e23, "a": 1.0},
+        format="a-framework",
         metadata={
             "m": 2,
             "id": "theirs",

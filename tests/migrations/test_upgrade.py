@@ -1,0 +1,62 @@
+"""A database that was filled when the first migration was final is whole after all later ones."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connections
+from pytest_django import DjangoDbBlocker
+
+from chronos_storage import connect
+from chronos_storage.backends.document.memory import MemoryBackend
+from chronos_storage.facade import Storage
+from chronos_storage.queues.orm import OrmQueue
+from chronos_storage.records import KINDS, Event
+from chronos_storage.testing.conformance.samples import ODD_STRINGS, at
+from chronos_storage.vectors.stores import database_store
+from tests.databases import PLACES, new_databases
+from tests.migrations.filled import fill, restore
+
+
+def content(storage: Storage) -> dict[str, list[Any]]:
+    """All records, but for the times and ids that the store itself gave."""
+    return {kind: [_given(record) for record in storage.scan(kind)] for kind in KINDS}
+
+
+def _given(record: Any) -> Any:
+    own: dict[str, Any] = {"updated_at": None} if hasattr(record, "updated_at") else {}
+    if getattr(record, "deleted_at", None):
+        own["deleted_at"] = at(0)
+    if getattr(record, "action", "") == "ledger.purge":
+        own |= {"id": "", "created_at": None, "hash": ""}
+    return dataclasses.replace(record, **own)
+
+
+@pytest.mark.parametrize("place", [place for place in PLACES if place != "postgres15"])
+def test_a_filled_database_is_whole_afterwards(place: str, tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> None:
+    expected = Storage(MemoryBackend())
+    fill(expected)
+    with django_db_blocker.unblock(), new_databases(place, tmp_path) as [address]:
+        storage = connect(address)
+        restore(connections[storage.alias].vendor, address)
+        call_command("migrate", database=storage.alias, verbosity=0)
+        assert storage.health().problems == ()
+        assert content(storage) == content(expected)
+        for session in ("full", "x", "deleted", "purged"):
+            for verify in (storage.verify_events, storage.verify_audit_logs):
+                assert verify(session).problem == ""
+        assert storage.verify_events("purged").base_seq == 5
+        assert storage.append_event(Event(session_id="purged")).seq_num == expected.last_seq("purged") + 1
+
+        queue = OrmQueue(using=storage.alias)
+        assert [entry.event["number"] for entry in queue.recover("topic")] == [0, 1, 2]
+        assert queue.unread_count("reader", "topic") == 2
+        vectors = database_store(using=storage.alias)
+        assert vectors.count("texts") == len(ODD_STRINGS)
+        first = vectors.search("texts", [1.0, 0.0, 0.5], 1)[0]
+        assert (first.id, first.metadata, first.user_id) == (ODD_STRINGS[0], {"number": 0}, "user")
+        storage.close()

@@ -44,7 +44,7 @@ class SeriesMethods(OrmBase):
             one = self._in_one_statement(given)
             stored, new = append(self.using, MESSAGE_SERIES, given, expected_seq, look_up=one)
             newest: dict[str, datetime] = {}
-            for message in stored:
+            for message in new:
                 timestamp = message.created_at
                 assert timestamp is not None
                 newest[message.session_id] = max(timestamp, newest.get(message.session_id, timestamp))

@@ -141,6 +141,14 @@ class RetryContract:
         storage.add_message(Message(id="id", session_id="s", role="user"))
         assert storage.get_session("s") == before
 
+    def test_a_loaded_message_again_does_not_touch_its_session(self, storage: Storage) -> None:
+        open_session(storage, created_at=at(0))
+        message = Message(id="m", session_id="s", role="user", created_at=at(9))
+        storage.load([dataclasses.replace(message, kind="user", seq_num=1)])
+        before = everything(storage)
+        storage.add_message(message)
+        assert everything(storage) == before
+
     def test_a_span_that_has_ended_since(self, storage: Storage) -> None:
         begun = Trace(id="id", session_id="s", name="step", started_at=at(1))
         storage.insert_trace(begun)

@@ -18,6 +18,8 @@ from tests.comparison.pools import GIVEN, SESSIONS, UNSTORABLE, pool_of
 
 #: Numbers that mean something beside the last one of a session.
 _NEAR_THE_LAST = {"expected_seq", "seq_num", "after_seq", "before_seq", "through_seq"}
+#: What is left empty for the store, but where records are loaded.
+_STORE_FILLS_IN = {"id", "seq_num", "role", "created_at", "updated_at", "last_activity_at", "started_at"}
 #: How often an argument is given that may be left out; most as often as the others of a call.
 _PROBABLE = {"session_id": 0.8, "offset": 0.2, "hard": 0.7}
 #: The field of what a method is about that an argument with another name is compared with.
@@ -118,10 +120,11 @@ class Calls:
         if optional.endswith("None") and self._happens(0.1):
             return None
         if kinds := records_of(parameter):
-            known = 0.8 if parameter.name in ("after", "records") else 0.3
+            known = 0.8 if parameter.name == "after" else 0.3
+            is_whole = len(kinds) > 1 and parameter.name == "records"
             if kind.startswith("Iterable["):
                 session_id = self._random.choice([self._field(Message, "session_id"), None])
-                value = self._several(lambda: self._record(self._random.choice(kinds), known, session_id))
+                value = self._several(lambda: self._record(self._random.choice(kinds), known, session_id, is_whole))
             else:
                 value = self._record(self._random.choice(kinds), known)
         elif kind == "Sequence[str]":
@@ -167,8 +170,8 @@ class Calls:
             values.append(self._random.choice(values))
         return self._random.choice([values, values, Once(values), tuple(values)])
 
-    def _record(self, kind: type[Record], known: float, session_id: str | None = None) -> Any:
-        """A record that is known, as it is or with some fields changed, or a new one."""
+    def _record(self, kind: type[Record], known: float, session_id: str | None = None, is_whole: bool = False) -> Any:
+        """A record that is known, as it is or with some fields changed, or a new one, which may have all it needs."""
         if (seen := len(self._side.seen[kind])) and self._happens(known):
             names = [each.name for each in dataclasses.fields(kind)]
             some = self._random.sample(names, self._random.choice([0, 0, 1, 1, 2, 3]))
@@ -180,7 +183,7 @@ class Calls:
             return Seen(kind, self._random.randrange(seen), changes)
         fields: dict[str, Any] = {}
         for each in dataclasses.fields(kind):
-            if self._happens(GIVEN.get(each.name, 0.4)):
+            if (is_whole and each.name in _STORE_FILLS_IN) or self._happens(GIVEN.get(each.name, 0.4)):
                 fields[each.name] = self._field(kind, each.name)
         if session_id is not None and "session_id" in fields and self._happens(0.9):
             fields["session_id"] = session_id

@@ -6,9 +6,8 @@ import sys
 import time
 from collections.abc import Iterator
 from statistics import median
-from typing import Any
 
-from tests.api.crowd import MAX_MEMORY, MAX_MEMORY_OF_OBJECTS, VALUE, Crowd, Memory, ordinary
+from tests.api.crowd import MAX_MEMORY, MAX_MEMORY_OF_OBJECTS, Crowd, Memory, objects, ordinary, strings
 from tests.api.serving import Site
 
 from .databases import Vendor
@@ -16,8 +15,6 @@ from .measure import Figure
 
 #: Seconds that another user's requests may take, at the median.
 _MOST = 1.0
-#: The largest records: one long string, and as many objects as there is room for.
-_VALUES: dict[str, Any] = {"strings": "x" * VALUE, "objects": [{}] * (VALUE // 3)}
 
 
 def figures(vendor: Vendor, quick: bool) -> Iterator[Figure]:
@@ -25,11 +22,11 @@ def figures(vendor: Vendor, quick: bool) -> Iterator[Figure]:
     if not vendor.has_bars:
         return
     seconds = 10 if quick else 60
-    for what, value in _VALUES.items():
-        crowd = Crowd()
+    for large in (strings, objects):
+        what, crowd = large.__name__, Crowd(large)
         with vendor.database() as database:
             site = Site(database.url, "project.settings")
-            keys = crowd.fill(site, value)
+            keys = crowd.fill(site)
             with site.served(1):
                 assert site.process
                 memory = Memory(site.process.pid)
@@ -52,7 +49,7 @@ def figures(vendor: Vendor, quick: bool) -> Iterator[Figure]:
                     at_most=1,
                     rounds=[(each, _MOST) for each in others],
                 )
-                allowed = MAX_MEMORY_OF_OBJECTS if what == "objects" else MAX_MEMORY
+                allowed = MAX_MEMORY_OF_OBJECTS if large is objects else MAX_MEMORY
                 yield Figure(
                     name=f"memory of the process meanwhile, largest {what}",
                     unit="MB",

@@ -7,6 +7,7 @@ streams, which have time, wait for a turn of their own.
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import threading
 from collections import deque
@@ -19,6 +20,9 @@ from rest_framework.exceptions import APIException
 from ..forks import PerProcess
 from .sending import close_connections
 
+#: Bytes that were read and written, after which the garbage is collected: it is many times as large, and one collection
+#: takes as long as to parse some of them.
+GARBAGE = 2 * 1024 * 1024
 #: How many requests may wait, and for how many seconds.
 WAITING, PATIENCE = 50, 30
 
@@ -50,6 +54,7 @@ class Turns(PerProcess):
         self._lock = threading.Lock()
         self._free = True
         self._waiting: deque[Future[None]] = deque()
+        self._garbage = 0
 
     @property
     def waiting(self) -> int:
@@ -92,6 +97,16 @@ class Turns(PerProcess):
             yield
         finally:
             self._pass_on()
+
+    def collect(self, size: int) -> None:
+        """Free what was made of so many bytes, sooner or later; to be called by whoever has a turn.
+
+        Python itself would wait until there is a quarter more of what it counts, among which are no empty objects.
+        """
+        self._garbage += size
+        if self._garbage > GARBAGE:
+            gc.collect()
+            self._garbage = 0
 
     def _asked(self, room: float) -> Future[None]:
         mine: Future[None] = Future()

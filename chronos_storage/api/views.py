@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.functional import cached_property
@@ -50,6 +50,17 @@ class Permission(BasePermission):
         return all(access.may(verb, model) for verb, model in view.needed())
 
 
+class _JSONRequest(Request):
+    """A request whose body is parsed when it is its turn.
+
+    Django's check for forgery asks for a form's field first, before anybody is signed in, and there are no forms.
+    """
+
+    @property
+    def POST(self) -> Any:  # type: ignore[override]  # noqa: N802 - Django's name
+        return QueryDict()
+
+
 class ApiMixin(GenericAPIView[Any]):
     """Closed to who isn't signed in; JSON in and out; ids decoded; errors as problem details."""
 
@@ -79,9 +90,14 @@ class ApiMixin(GenericAPIView[Any]):
             with before_much(self.take_turn):
                 response: HttpResponseBase = super().dispatch(request, *args, **kwargs)
             if self._took_turn and isinstance(response, Response):
-                response = response.render()
-                # It and the request refer to one another, and would keep what was read until the garbage is collected.
+                read = int(request.META.get("CONTENT_LENGTH") or 0)
+                rendered: Any = response
+                response = rendered.render()
+                # They and the serializers refer to one another, and would keep what was read.
+                rendered.data = rendered.renderer_context = None
+                vars(self.request).clear()
                 vars(self).clear()
+                turns.REQUESTS.collect(read + len(rendered.content))
         return response
 
     def take_turn(self) -> None:
@@ -93,6 +109,11 @@ class ApiMixin(GenericAPIView[Any]):
         if not self._took_turn:
             self._turn.enter_context(turns.REQUESTS.turn(turns.PATIENCE))
             self._took_turn = True
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        made = super().initialize_request(request, *args, **kwargs)
+        made.__class__ = _JSONRequest  # DRF names its own class
+        return made
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         require_length(http_request(request))  # first, as signing in may look for a token in the body

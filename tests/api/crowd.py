@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chronos_storage.api.json_media import encode
 from tests.api.serving import SECONDS, Site
 
 #: What the documentation says that a process takes, at most: with long strings, and with what takes most in Python.
 MAX_MEMORY = 1024 * 1024 * 1024
-MAX_MEMORY_OF_OBJECTS = 5 * MAX_MEMORY // 2
+MAX_MEMORY_OF_OBJECTS = 3 * MAX_MEMORY // 2
 #: What a user may have at once unless the settings say otherwise.
 EXPORTS, STREAMS = 4, 50
 #: The largest value of a record, nearly, and the largest batch: the most items in a body of the largest size, nearly.
@@ -51,6 +52,16 @@ print(json.dumps(keys))
 """
 
 
+def strings(size: int) -> str:
+    """One long string of so many bytes as JSON."""
+    return "x" * size
+
+
+def objects(size: int) -> list[dict[str, Any]]:
+    """What takes most in Python of so many bytes as JSON."""
+    return [{}] * (size // 3)
+
+
 @dataclass
 class Crowd:
     """How many there are of each kind.
@@ -59,8 +70,10 @@ class Crowd:
         exports, streams, pages: who ask for an export, a stream and a large page, and read nothing.
         readers: who read large pages, one after the other.
         writers: who post the largest batch, each as often as the demo's rates allow.
+        large: gives a value of so many bytes.
     """
 
+    large: Callable[[int], Any]
     exports: int = 12
     streams: int = 300
     pages: int = 12
@@ -80,8 +93,9 @@ class Crowd:
             "other",
         ]
 
-    def fill(self, site: Site, value: Any) -> dict[str, str]:
+    def fill(self, site: Site) -> dict[str, str]:
         """Make the users with what they ask for; returns their cookies."""
+        value = self.large(VALUE)
         found: dict[str, str] = json.loads(site.python("-c", _FILL, given=json.dumps([self.users(), self.rows, value])))
         return found
 
@@ -89,7 +103,7 @@ class Crowd:
     def asking(self, site: Site, keys: dict[str, str]) -> Iterator[None]:
         """Within the block, all of them are there."""
         over = threading.Event()
-        batch = _batch()
+        batch = _batch(self.large(ITEM))
         with ExitStack() as stack:
             stack.callback(over.set)
             for number in range(self.exports):
@@ -131,8 +145,8 @@ class Crowd:
             self.refused.append(f"{what} {status} {content[:300]!r}")
 
 
-def _batch() -> bytes:
-    return json.dumps({"events": [{"type": "large", "payload": "x" * ITEM}] * ITEMS}).encode()
+def _batch(item: Any) -> bytes:
+    return encode({"events": [{"type": "large", "payload": item}] * ITEMS}).encode()
 
 
 @contextmanager

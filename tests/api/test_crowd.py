@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pytest_django import DjangoDbBlocker
 
-from tests.api.crowd import MAX_MEMORY, VALUE, Crowd, Memory, ordinary
+from tests.api.crowd import MAX_MEMORY, Crowd, Memory, ordinary, strings
 from tests.api.serving import Site
 from tests.databases import PLACES, new_databases
 
@@ -23,8 +23,8 @@ def site(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[Site]:
 
 def test_a_crowd_that_asks_for_the_largest(site: Site) -> None:
     # Few of those whom `python -m benchmarks load` has come.
-    crowd = Crowd(exports=4, streams=20, pages=12, readers=1, writers=1, rows=1)
-    keys = crowd.fill(site, "x" * VALUE)
+    crowd = Crowd(strings, exports=4, streams=20, pages=12, readers=1, writers=1, rows=1)
+    keys = crowd.fill(site)
     with site.served(1):
         assert site.process
         with crowd.asking(site, keys):

@@ -7,7 +7,7 @@ from copy import copy
 from datetime import datetime
 from typing import Any
 
-from django.db.models import BooleanField, DateTimeField, F, Field, Func, IntegerField, Lookup, Value
+from django.db.models import BooleanField, DateTimeField, Expression, F, Field, Func, IntegerField, Lookup, Value
 
 from . import codec
 
@@ -50,7 +50,8 @@ class After(Lookup):
         pairs = []
         for column, value in zip(self.lhs.get_source_expressions(), self.rhs[1:], strict=True):
             sql, _ = compiler.compile(column)
-            value_sql, parameters = compiler.compile(Value(value, output_field=column.output_field))
+            given = value if isinstance(value, Expression) else Value(value, output_field=column.output_field)
+            value_sql, parameters = compiler.compile(given)
             pairs.append((sql, value_sql, tuple(parameters)))
         return pairs
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.query import QuerySet
 from django.db.models.sql import Query
 
@@ -45,10 +46,12 @@ def selected(rows: QuerySet[Any]) -> tuple[str, Sequence[Any], Sequence[Any]]:
     return ", ".join(sql for sql, _ in texts), [each for _, parameters in texts for each in parameters], expressions
 
 
+#: By the position of a column, the functions that convert its values, and its expression, which they take too.
+Converters = Sequence[tuple[int, Sequence[Callable[..., Any]], Any]]
 #: Gives the rows of a cursor.
 Read = Callable[[Any], list[tuple[Any, ...]]]
-#: Gives what columns hold of a queryset's rows.
-Fetch = Callable[[QuerySet[Any], Sequence[str]], Iterator[tuple[Any, ...]]]
+#: Gives what columns hold of the rows of something, most often a queryset.
+Fetch = Callable[[Any, Sequence[str]], Iterator[tuple[Any, ...]]]
 
 
 def read_all(cursor: Any) -> list[tuple[Any, ...]]:
@@ -59,26 +62,42 @@ def read_all(cursor: Any) -> list[tuple[Any, ...]]:
 
 def fetch_values(rows: QuerySet[Any], columns: Sequence[str], read: Read = read_all) -> Iterator[tuple[Any, ...]]:
     """What columns hold, as ``rows.values_list(*columns)`` gives it, in half the time."""
-    compiler = rows.values_list(*columns).query.get_compiler(using=rows.db)
     try:
-        sql, parameters = compiler.as_sql()
+        sql, parameters, converters = selecting(rows, columns)
     except EmptyResultSet:
         return iter(())
-    return fetch_statement(rows, sql, parameters, [each[0] for each in compiler.select], read)
+    return fetch_statement(connections[rows.db], sql, parameters, converters, read)
+
+
+def selecting(rows: QuerySet[Any], columns: Sequence[str]) -> tuple[str, Sequence[Any], Converters]:
+    """The statement that selects columns of a queryset's rows, its parameters, and what converts its values.
+
+    Raises:
+        EmptyResultSet: no row can match, and so there is none.
+    """
+    compiler = rows.values_list(*columns).query.get_compiler(using=rows.db)
+    sql, parameters = compiler.as_sql()
+    return sql, parameters, converters_of(rows, [each[0] for each in compiler.select])
+
+
+def converters_of(rows: QuerySet[Any], expressions: Sequence[Any]) -> Converters:
+    """What converts the values of a statement that selects these expressions where the queryset is."""
+    found = rows.query.get_compiler(rows.db).get_converters(expressions)
+    return [(position, converters, expression) for position, (converters, expression) in found.items()]
 
 
 def fetch_statement(
-    rows: QuerySet[Any], sql: str, parameters: Sequence[Any], expressions: Sequence[Any], read: Read = read_all
+    connection: BaseDatabaseWrapper,
+    sql: str,
+    parameters: Sequence[Any],
+    converters: Converters,
+    read: Read = read_all,
 ) -> Iterator[tuple[Any, ...]]:
-    """What a statement selects, where the queryset is.
+    """What a statement selects.
 
     Django's converters are the same, but are called a column at a time, not row by row, and PostgreSQL's times come as
     ISO 8601, which Python reads six times as fast as Django's loader does; a field must take them.
-
-    Args:
-        expressions: those that the statement selects.
     """
-    connection = connections[rows.db]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             _take_times_as_text(cursor)
@@ -86,8 +105,8 @@ def fetch_statement(
         found: list[Any] = list(zip(*read(cursor), strict=True))
     if not found:
         return iter(())
-    for position, (converters, expression) in rows.query.get_compiler(rows.db).get_converters(expressions).items():
-        for convert in converters:
+    for position, converts, expression in converters:
+        for convert in converts:
             found[position] = [convert(value, expression, connection) for value in found[position]]
     return zip(*found, strict=True)
 
@@ -97,6 +116,12 @@ def _take_times_as_text(cursor: Any) -> None:
 
     if psycopg_any.is_psycopg3:
         cursor.adapters.register_loader("timestamptz", psycopg_any.TextLoader)
+
+
+def kept(connection: BaseDatabaseWrapper) -> dict[Any, Any]:
+    """What we keep as long as Django's connection is there, whose converters refer to it."""
+    found: dict[Any, Any] = connection.__dict__.setdefault("_chronos_statements", {})
+    return found
 
 
 def for_writing(rows: QuerySet[M]) -> QuerySet[M]:

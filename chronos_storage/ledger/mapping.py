@@ -9,7 +9,6 @@ from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from django.db import models
-from django.db.models.query import QuerySet
 
 from .. import records
 from ..chains.numbering import audit_chain
@@ -87,11 +86,11 @@ class Table(Generic[R]):
         if batch:
             yield batch
 
-    def fetch(self, rows: QuerySet[Any], fetch: Fetch = fetch_values) -> list[R]:
+    def fetch(self, rows: Any, fetch: Fetch = fetch_values) -> list[R]:
         """The records of a queryset of the model, in its order.
 
         Args:
-            fetch: gives what their columns hold.
+            fetch: gives what their columns hold, of whatever it takes for `rows`.
         """
         return list(starmap(self._build, fetch(rows, self.columns)))
 
@@ -130,7 +129,7 @@ class _UsageTable(Table[R]):
             columns |= {name: getattr(usage, name) for name in self._USAGE}
         return columns
 
-    def fetch(self, rows: QuerySet[Any], fetch: Fetch = fetch_values) -> list[R]:
+    def fetch(self, rows: Any, fetch: Fetch = fetch_values) -> list[R]:
         before, after = self._at, self._at + len(self._USAGE)
         found = []
         for row in fetch(rows, self.columns):

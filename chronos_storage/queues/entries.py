@@ -13,7 +13,6 @@ from typing import Any
 
 from django.db import connections, transaction
 from django.db.models import F, Value
-from django.db.models.query import QuerySet
 
 from .. import codec, models, records
 from ..compat.queries import Fetch, fetch_values
@@ -63,7 +62,7 @@ class _EntryTable(Table[QueueEntry]):
             "key": getattr(record, "key", None),
         }
 
-    def fetch(self, rows: QuerySet[Any], fetch: Fetch = fetch_values) -> list[QueueEntry]:
+    def fetch(self, rows: Any, fetch: Fetch = fetch_values) -> list[QueueEntry]:
         at = self._at
         found = fetch(rows, self.columns)
         return [self._build(*row[:at], cursor_of(row[at]), *row[at + 1 :]) for row in found]

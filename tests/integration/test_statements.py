@@ -10,6 +10,7 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
 from chronos_storage import Storage
+from chronos_storage.compat.queries import kept
 from chronos_storage.records import AuditLog, Checkpoint, Event, MemoryRecord, Message, Session, Trace
 from chronos_storage.testing.conformance.helpers import populate
 from tests.conftest import each_database
@@ -44,3 +45,14 @@ def test_a_call_is_so_many_statements(storage_committed: Storage, subtests: pyte
             call(storage_committed)
             sent = [query["sql"] for query in queries]
             assert len(sent) == (counts[0] if connection.vendor == "postgresql" else counts[-1]), sent
+
+
+@pytest.mark.parametrize("alias", each_database(without=["postgres15", "mariadb"]), indirect=True)
+def test_statements_of_lists_are_kept_but_not_without_end(storage: Storage) -> None:
+    populate(storage)
+    storage.append_events([Event(session_id="s", payload=number) for number in range(300)])
+    numbers = [event.seq_num for event in storage.list_events("s")]
+    for limit in (*range(1, 300), 5, 299):
+        found = storage.list_events("s", after_seq=limit % 3, limit=limit)
+        assert [event.seq_num for event in found] == numbers[limit % 3 :][:limit]
+    assert len(kept(connections[storage.alias])) <= 200

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
-from django.db.models import Q
+from django.db.models import Field, Model, Q
 from django.db.models.query import QuerySet
 
 from ...ledger.mapping import TABLES, Table
@@ -36,6 +36,15 @@ def _condition(table: Table[Any], condition: Condition) -> Any:
 def _column(table: Table[Any], field: str) -> str:
     name = field.replace(".", "__")
     return table.id if name == "id" else name
+
+
+def field_of(table: Table[Any], name: str) -> Field[Any, Any]:
+    """The model's field that holds a record's field, or that of its session."""
+    model, (*others, last) = table.model, _column(table, name).split("__")
+    for each in others:
+        model = cast(type[Model], model._meta.get_field(each).related_model)
+    found: Any = model._meta.get_field(last)
+    return found.target_field if found.is_relation else found  # type: ignore[no-any-return]
 
 
 def starts_with(column: str, prefix: str) -> Q:

@@ -17,7 +17,7 @@ from django.db.models.lookups import LessThanOrEqual
 from django.db.models.query import QuerySet
 
 from ... import records
-from ...compat.queries import each_once, fetch_statement, fetch_values, selected, statement
+from ...compat.queries import converters_of, each_once, fetch_statement, fetch_values, selected, statement
 from ...fields import JSONTextField, MetadataField
 from ...keyset import After
 from ...ledger.mapping import Table
@@ -107,7 +107,7 @@ def _fetch_within(rows: QuerySet[Any], columns: Sequence[str]) -> Iterator[tuple
     total = f"SELECT COALESCE(SUM(width), 0) FROM ({sql.replace(_TOTAL.sql, '0')}) AS first"
     within = f"SELECT {selected_columns} FROM {source.replace(_TOTAL.sql, total)}"
     *others, most = parameters
-    return fetch_statement(rows, within, (*others, *parameters, most), expressions)
+    return fetch_statement(connections[rows.db], within, (*others, *parameters, most), converters_of(rows, expressions))
 
 
 def fetch_first(table: Table[R], rows: QuerySet[Any], ids: Sequence[str]) -> list[R]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -17,7 +18,8 @@ from ...records import Event, Message, Record, TokenUsage
 from ..base import Query
 from .base import OrmBase
 from .conditions import rows_of
-from .pages import iterate, rows_after
+from .pages import iterate
+from .statements import fetch_selected, selected
 
 R = TypeVar("R", bound=Record)
 
@@ -29,13 +31,11 @@ class ReadingMethods(OrmBase):
         if query.limit == 0:
             return []
         query, trees = self._without_trees(query)
-        table, rows = TABLES[query.record], rows_of(query, self.using)
-        if query.after is not None:
-            rows = rows_after(table, rows, query.order, query.after)
-        rows = rows.order_by(*query.order)
-        end = None if query.limit is None else query.offset + query.limit
+        table = TABLES[query.record]
         if not trees:
-            return table.fetch(rows[query.offset : end])
+            return table.fetch(query, partial(fetch_selected, self.using))
+        rows = selected(replace(query, limit=None, offset=0), self.using)
+        end = None if query.limit is None else query.offset + query.limit
         found = islice(_matching(rows, trees), query.offset, end)
         return [record for some in self._named(rows, "pk", found) for record in table.fetch(some)]
 

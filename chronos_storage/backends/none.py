@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import copy
 from datetime import datetime
-from operator import methodcaller
 from typing import Any, TypeVar
 
 from ..chains.numbering import following
@@ -42,7 +41,10 @@ class NoBackend(Backend):
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 
-    def _warn(self) -> None:
+    def _accept(self, *given: Record) -> None:
+        """Warn of the first write, and refuse what others could not keep, which would measure what they write."""
+        for record in given:
+            record.check_size()
         if not self._warned:
             self._warned = True
             logger.warning("The storage backend is 'none': what agents write is accepted, and nothing of it is kept.")
@@ -88,25 +90,25 @@ class NoBackend(Backend):
     # What is written, or named by what is written, seems to be there
 
     def insert(self, session: Session, checkpoint: Checkpoint | None = None) -> None:
-        self._warn()
+        self._accept(session, *([checkpoint] if checkpoint else []))
 
     def put(self, given: Sequence[R], fresh: Set[str] = frozenset()) -> list[R]:
-        self._warn()
+        self._accept(*given)
         return list(given)
 
     def patch(self, record: type[R], id: str, patch: Patch) -> R:
-        self._warn()
         make: Any = record
         metadata = {} if patch.merge is None else {"metadata": dict(patch.merge)}
         patched: R = make(id=id, **metadata, **patch.values, **patch.once, **patch.forward, **patch.first)
         patched.complete()
         if isinstance(patched, Trace):
             complete_trace_ids([patched], lambda ids: {})
+        self._accept(patched)
         return patched
 
     def append(self, record: type[R], given: Sequence[R], expected_seq: int | None = None) -> tuple[list[R], list[R]]:
         """The records, numbered on from what the caller takes for the last number."""
-        self._warn()
+        self._accept(*given)
         new: list[Any] = list(map(copy, given))
         first = new[0].seq_num if record is not Trace else 0
         last = first - 1 if first else expected_seq or 0
@@ -119,7 +121,7 @@ class NoBackend(Backend):
         return new, new
 
     def save_checkpoint(self, given: Checkpoint, *, fresh: bool = False) -> tuple[Checkpoint, bool]:
-        self._warn()
+        self._accept(given)
         new = copy(given)
         new.complete()
         new.seq_num = new.seq_num or 1
@@ -129,8 +131,11 @@ class NoBackend(Backend):
         return self.patch(Session, id, Patch(values={"updated_at": at}))
 
     def load(self, records: Iterable[Record]) -> int:
-        self._warn()
-        return sum(1 for _ in map(methodcaller("cleaned"), records))
+        count = 0
+        for record in records:
+            self._accept(record.cleaned())
+            count += 1
+        return count
 
     # There is nothing to remove
 

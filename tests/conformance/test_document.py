@@ -10,6 +10,7 @@ from chronos_storage.facade import Storage
 from chronos_storage.testing import StorageConformance
 from chronos_storage.testing.conformance.arguments import ArgumentContract
 from chronos_storage.testing.conformance.audit_logs import AuditLogContract
+from chronos_storage.testing.conformance.bad_input import BadRecordContract
 from chronos_storage.testing.conformance.checkpoints import CheckpointContract, ForkContract
 from chronos_storage.testing.conformance.concurrency import ConcurrentAppendContract
 from chronos_storage.testing.conformance.concurrent_changes import ConcurrentChangeContract
@@ -39,6 +40,8 @@ class TestMemoryStorage(StorageConformance):
 
 class TestNoStorage(ArgumentContract):
     """What it accepts, and forgets, is what others would keep."""
+
+    test_json_that_is_too_long = BadRecordContract.test_json_that_is_too_long
 
     @pytest.fixture
     def storage(self):

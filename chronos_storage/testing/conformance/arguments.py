@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -31,6 +32,10 @@ WRONG: dict[str, list[Any]] = {
     "Sequence[str] | None": ["s", 5, [None], ["\x00"]],
     "dict[str, Any]": [None, 5, [], {1: 2}, {"a": float("nan")}, {"a\x00": 1}],
     "dict[str, Any] | None": [5, [], {1: 2}, {"a": float("nan")}, {"a\x00": 1}, {"$no": 1}, {"a": {"$no": 1}}],
+    "dict[str, Any] | UnsetType": [None, 5, [], {1: 2}, {"a": float("nan")}, {"a\x00": 1}, {"a": -0.0}],
+    "list[Any] | UnsetType": [None, 5, {}, "s", [{1: 2}], [float("nan")]],
+    "TokenUsage | None | UnsetType": [5, "s", {}, records.Session()],
+    "Decimal | None | UnsetType": [*_NO_NUMBERS[:3], "s", {}, Decimal("NaN"), Decimal(-1), Decimal("1e-10"), -1],
     "SessionOrder": [None, 5, "created_at", "\x00"],
     "MessageOrder": [None, 5, "up", "\x00"],
     "Record | None": _NO_RECORDS,

@@ -184,9 +184,9 @@ def test_a_signed_in_browser_needs_its_csrf_token(ada: Api) -> None:
     client.force_login(ada.user)
     asker = Api(client)
     asker.post("sessions", {}, 403)
+    client.cookies["csrftoken"] = "a" * 32
     unread = client.post("/api/sessions", "no JSON", "application/json")  # nothing is parsed before it is known whose
     assert unread.status_code == 403
-    client.cookies["csrftoken"] = "a" * 32
     asker.post("sessions", {}, X_CSRFToken="a" * 32)
     asker.get("sessions")
 

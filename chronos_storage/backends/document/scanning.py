@@ -46,11 +46,12 @@ class ScanMethods(DocumentBase):
     def _session_ids(self, user_id: str | None, after: Any = None) -> Iterator[str]:
         """The ids of sessions in order, from the one that `after` belongs to on."""
         above = None
+        partition = BY_ID.partition("session", {}) if user_id is None else _by("user_id", "session", user_id)
         if after is not None:
             above = after.session_id
-            if self.driver.read([("session", above)]):
+            session = self.driver.read([("session", above)]).get(("session", above))
+            if session is not None and any(entry.partition == partition for entry in session.entries):
                 yield above
-        partition = BY_ID.partition("session", {}) if user_id is None else _by("user_id", "session", user_id)
         for document in self.walk(partition, above=above):
             yield document.key[-1]
 

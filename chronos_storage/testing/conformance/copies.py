@@ -66,6 +66,9 @@ class ScanContract:
                 assert 0 < len(theirs) < len(whole)
                 assert list(storage.scan(kind, user_id="u1")) == theirs
                 assert list(storage.scan(kind, user_id="u1", after=theirs[0])) == theirs[1:]
+                others = [record for record in whole if record not in theirs]
+                following = [record for record in theirs if whole.index(record) > whole.index(others[0])]
+                assert list(storage.scan(kind, user_id="u1", after=others[0])) == following
                 assert list(storage.scan(kind, user_id="nobody")) == []
 
     @pytest.mark.parametrize("kind", ["memory", "audit_log"])

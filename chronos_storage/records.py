@@ -600,6 +600,9 @@ KINDS: dict[str, type[Record]] = {
     "checkpoint": Checkpoint,
 }
 
+#: What is removed with its session, beside the ledger.
+REMOVED_WITH_SESSION: tuple[type[Record], ...] = (Message, Checkpoint, Trace, MemoryRecord)
+
 #: What the store numbers and hashes: never part of what a caller wrote.
 STORE_FIELDS = frozenset({"seq_num", "hash"})
 

@@ -10,10 +10,6 @@ from .fields import JSONField, StringField
 from .serializers import (
     AuditLogSerializer,
     CheckpointSerializer,
-    EventSerializer,
-    MemorySerializer,
-    MessageSerializer,
-    SessionSerializer,
     TraceSerializer,
 )
 
@@ -69,16 +65,6 @@ class VerdictSerializer(serializers.Serializer[Any]):
 class VerificationSerializer(serializers.Serializer[Any]):
     events: Final = VerdictSerializer()
     audit_logs: Final = VerdictSerializer(allow_null=True, help_text="For staff; null for others.")
-
-
-class ExportSerializer(serializers.Serializer[Any]):
-    session: Final = SessionSerializer()
-    messages: Final = MessageSerializer(many=True)
-    events: Final = EventSerializer(many=True)
-    checkpoints: Final = CheckpointSerializer(many=True)
-    traces: Final = TraceSerializer(many=True)
-    memory: Final = MemorySerializer(many=True)
-    audit_logs: Final = AuditLogSerializer(many=True)
 
 
 class AuditExportSerializer(serializers.Serializer[Any]):

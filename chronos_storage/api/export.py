@@ -12,6 +12,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db.models.query import QuerySet
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
+from drf_spectacular.utils import inline_serializer
 from rest_framework.request import Request
 
 from .. import records
@@ -34,6 +35,11 @@ PARTS: tuple[tuple[str, Table[Any], type[serializers.RecordSerializer], tuple[st
     ("traces", TRACES, serializers.TraceSerializer, ("started_at", "id")),
     ("memory", MEMORY, serializers.MemorySerializer, ("id",)),
     ("audit_logs", AUDIT_LOGS, serializers.AuditLogSerializer, ("seq_num",)),
+)
+#: What the document looks like.
+DOCUMENT = inline_serializer(
+    "Export",
+    {"session": serializers.SessionSerializer(), **{name: serializer(many=True) for name, _, serializer, _ in PARTS}},
 )
 #: Rows that are read at once, at most.
 _PAGE = 500

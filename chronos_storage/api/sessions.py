@@ -19,8 +19,8 @@ from ..exceptions import AlreadyExists, InvalidRecord, NotFound
 from ..ledger.mapping import CHECKPOINTS, SESSIONS
 from ..models import AuditLog, Checkpoint, Event, Message
 from .access import Verb
-from .answers import ExportSerializer, TokenTotalsSerializer, VerificationSerializer
-from .export import PARTS, export
+from .answers import TokenTotalsSerializer, VerificationSerializer
+from .export import DOCUMENT, PARTS, export
 from .fields import StringField
 from .filters import NARROWING, SessionFilter, unindexed
 from .idempotency import HEADER, id_from_key, repeated
@@ -181,7 +181,7 @@ class SessionViewSet(Listed, Retrieved):
         }
         return Response(VerificationSerializer(verdicts).data)
 
-    @documented(responses=ExportSerializer)
+    @documented(responses=DOCUMENT)
     @action(["get"], detail=True, url_name="export")
     def export(self, request: Request, **kwargs: Any) -> HttpResponseBase:
         """The session and all that belongs to it, streamed; what changes meanwhile may or may not be in it."""

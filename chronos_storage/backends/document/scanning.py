@@ -37,7 +37,7 @@ class ScanMethods(DocumentBase):
             return self.records(record, BY_ID.partition(kind, {}), above=above)
         if record in (Container, Image):
             return iter(())
-        owned = [] if kind == "trace" else [_by("user_id", kind, user_id)]
+        owned = [_by("user_id", kind, user_id)] if hasattr(record, "user_id") else []
         if record is not Session:
             owned += [_by("session_id", kind, id) for id in self._session_ids(user_id)]
         walks = [self.records(record, partition, above=above, page=_FEW) for partition in owned]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from ...refusals import Reason, Refused
 from .checkpoints import CheckpointMethods
 from .deletion import DeletionMethods
 from .driver import Key
-from .indexes import INDEXES, memory_place, series_of
+from .indexes import INDEXES, KIND_OF, memory_place, series_of
 from .purging import PurgeMethods, note_purge
 from .unit_of_work import UnitOfWork, base_key, guard_key, head_key
 
@@ -66,10 +66,7 @@ class SessionMethods(CheckpointMethods, DeletionMethods, PurgeMethods):
             lasts = {(kind, owner): work.head(kind, owner).seq_num for kind, owner in chains.items()}
             purged = [gone for chain, last in lasts.items() if (gone := self.purge(work, *chain, last))]
             removed = {
-                "message": work.remove_found(self.walk(series_of("message", id))),
-                "checkpoint": sum(work.remove_found(self.walk(series)) for series in self._checkpoint_series(work, id)),
-                "trace": work.remove_found(self.walk(_of_session(records.Trace, "trace", id))),
-                "memoryrecord": self._forget(work, id),
+                record.__name__.lower(): self._remove_all(work, record, id) for record in records.REMOVED_WITH_SESSION
             }
             for kind, owner in (("message", id), *chains.items()):
                 work.remove_head(kind, owner)
@@ -78,6 +75,18 @@ class SessionMethods(CheckpointMethods, DeletionMethods, PurgeMethods):
             work.remove(("session", id))
             detail = {"reason": "the session was deleted", "chains": purged, "removed": removed}
             return note_purge(work, action="session.delete", resource=id, detail=detail)
+
+    def _remove_all(self, work: UnitOfWork, record: type[records.Record], id: str) -> int:
+        """Remove a session's records of a type; returns how many."""
+        if record is records.MemoryRecord:
+            return self._forget(work, id)
+        if record is records.Checkpoint:
+            partitions: Iterable[Key] = self._checkpoint_series(work, id)
+        elif record is records.Message:
+            partitions = [series_of("message", id)]
+        else:
+            partitions = [_of_session(record, KIND_OF[record], id)]
+        return sum(work.remove_found(self.walk(partition)) for partition in partitions)
 
     def _checkpoint_series(self, work: UnitOfWork, id: str) -> Iterator[Key]:
         """The partitions of a session's checkpoints, whose heads are removed."""

@@ -1,19 +1,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from django.db import IntegrityError
 from django.db.models.query import QuerySet
 
 from ...chains.numbering import audit_chain
 from ...ledger.heads import lock_sessions, locked
-from ...ledger.mapping import SESSIONS
+from ...ledger.mapping import SESSIONS, TABLES
 from ...ledger.permit import note_purge, permit
-from ...models import AuditLog, Head, MemoryRecord, Message, Trace
-from ...models import Checkpoint as CheckpointModel
+from ...models import AuditLog, Head
+from ...records import REMOVED_WITH_SESSION, Checkpoint, Session
 from ...records import AuditLog as AuditRecord
-from ...records import Checkpoint, Session
 from ...refusals import Reason, Refused
 from ...snapshots import Unseen, check_references, current, unless_unseen
 from . import hooks
@@ -77,9 +75,9 @@ class SessionMethods(CheckpointMethods):
             opened.purge_audit_logs(id)
             if going and current(AuditLog.objects.using(self.using).filter(chain=chain).only("pk")[:1]):
                 raise Unseen  # they would stay, without their head
-            removed: dict[str | None, Any] = {
-                model._meta.model_name: model._default_manager.using(self.using).filter(session_id=id).delete()[0]
-                for model in (Message, CheckpointModel, Trace, MemoryRecord)
+            removed = {
+                record.__name__.lower(): self._rows(TABLES[record]).filter(session_id=id).delete()[0]
+                for record in REMOVED_WITH_SESSION
             }
             hooks.removed(self.using, id)
             audit_heads.filter(pk__in=going).delete()

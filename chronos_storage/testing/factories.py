@@ -12,20 +12,10 @@ import factory
 
 from .. import ids, records
 from ..facade import Storage
+from .writers import write
 
 R = TypeVar("R", bound=records.Record)
 
-_WRITERS = {
-    records.Session: Storage.create_session,
-    records.Message: Storage.add_message,
-    records.MemoryRecord: Storage.put_memory,
-    records.AuditLog: Storage.append_audit_log,
-    records.Trace: Storage.insert_trace,
-    records.Event: Storage.append_event,
-    records.Checkpoint: Storage.save_checkpoint,
-    records.Container: Storage.save_container,
-    records.Image: Storage.save_image,
-}
 _NEED_SESSION = (records.Message, records.Event, records.Checkpoint)
 
 
@@ -48,7 +38,7 @@ class _RecordFactory(factory.Factory[R]):
         record = model_class(**fields)
         if isinstance(record, _NEED_SESSION) and not record.session_id:
             record.session_id = SessionFactory.create(storage=storage).id
-        return getattr(storage, _WRITERS[model_class].__name__)(record)
+        return write(storage, record)
 
 
 class SessionFactory(_RecordFactory[records.Session]):

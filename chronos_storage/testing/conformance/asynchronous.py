@@ -14,7 +14,8 @@ from asgiref.sync import async_to_sync
 from ...exceptions import AlreadyExists, InvalidRecord, NotFound, NotSupported, SequenceConflict
 from ...facade import Storage
 from ...records import AuditLog, Checkpoint, Container, Event, Image, MemoryRecord, Message, Session, Trace
-from .helpers import case, column, needs_transactions, open_session, populate, write
+from ..writers import write
+from .helpers import case, column, needs_transactions, open_session, populate
 from .samples import complete_session, full
 
 P = ParamSpec("P")

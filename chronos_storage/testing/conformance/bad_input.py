@@ -23,18 +23,8 @@ from ...records import (
     TokenUsage,
     Trace,
 )
-from .helpers import (
-    Unasked,
-    case,
-    cases,
-    everything,
-    failing,
-    needs_transactions,
-    open_session,
-    populate,
-    read,
-    write,
-)
+from ..writers import write
+from .helpers import Unasked, case, cases, everything, failing, needs_transactions, open_session, populate, read
 from .samples import NAIVE, UNFILTERABLE, bare, complete_session, full, nested
 
 LISTS = {"tool_calls", "events", "links"}

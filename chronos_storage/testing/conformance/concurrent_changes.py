@@ -12,6 +12,7 @@ from ...backends.document import MemoryBackend
 from ...exceptions import AlreadyExists, InvalidRecord, NotFound, RetryTransaction
 from ...facade import Storage
 from ...records import Checkpoint, Container, Event, Image, MemoryRecord, Message, Session
+from ..writers import write
 from .helpers import (
     PATIENCE,
     THREADS,
@@ -21,7 +22,6 @@ from .helpers import (
     open_session,
     populate,
     together,
-    write,
     writers,
 )
 

@@ -12,7 +12,8 @@ import pytest
 from ...exceptions import AlreadyExists, InvalidRecord, NotFound
 from ...facade import Storage
 from ...records import KINDS, AuditLog, Checkpoint, Container, Event, Image, MemoryRecord
-from .helpers import case, column, everything, open_session, populate, say, write
+from ..writers import write
+from .helpers import case, column, everything, open_session, populate, say
 from .samples import NAIVE, ODD_STRINGS, at, bare, complete_session, full
 
 OWNED = [kind for kind in KINDS if kind not in ("container", "image")]

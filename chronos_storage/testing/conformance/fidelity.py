@@ -13,7 +13,8 @@ import pytest
 from ...exceptions import AmbiguousId
 from ...facade import Storage
 from ...records import KINDS, Event, MemoryRecord, Session, Trace
-from .helpers import alike, exactly, open_session, read, write
+from ..writers import write
+from .helpers import alike, exactly, open_session, read
 from .samples import ODD_JSON, ODD_STRINGS, UNFILTERABLE, at, bare, full, nested
 
 CONTENT = [

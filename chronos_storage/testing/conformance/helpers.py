@@ -17,33 +17,20 @@ from ...records import (
     KINDS,
     AuditLog,
     Checkpoint,
-    Container,
     Event,
-    Image,
     MemoryRecord,
     Message,
     Record,
     Session,
     Trace,
 )
+from ..writers import write
 from .samples import at
 
 T = TypeVar("T")
 
 #: How many threads write at once, and how many seconds a test waits for what ought to happen soon.
 THREADS, PATIENCE = 8, 60
-
-_WRITERS = {
-    Session: "create_session",
-    Message: "add_message",
-    MemoryRecord: "put_memory",
-    AuditLog: "append_audit_log",
-    Trace: "insert_trace",
-    Event: "append_event",
-    Checkpoint: "save_checkpoint",
-    Container: "save_container",
-    Image: "save_image",
-}
 
 
 def open_session(storage: Storage, id: str = "s", **fields: Any) -> Session:
@@ -54,11 +41,6 @@ def open_session(storage: Storage, id: str = "s", **fields: Any) -> Session:
 def say(storage: Storage, *ids: str, session_id: str = "s") -> list[Message]:
     """Messages of these ids, added to a session."""
     return storage.add_messages([Message(id=id, session_id=session_id, role="user", content=id) for id in ids])
-
-
-def write(storage: Storage, record: Any) -> Any:
-    """Store a new record by the method for its type."""
-    return getattr(storage, _WRITERS[type(record)])(record)
 
 
 def read(storage: Storage, record: Any) -> Any:

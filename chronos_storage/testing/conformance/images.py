@@ -9,7 +9,8 @@ import pytest
 from ...exceptions import InvalidRecord, NotFound
 from ...facade import Storage
 from ...records import Container, Image
-from .helpers import alike, column, everything, open_session, read, write
+from ..writers import write
+from .helpers import alike, column, everything, open_session, read
 from .samples import ODD_JSON, at, full
 
 both: pytest.MarkDecorator = pytest.mark.parametrize("kind", ["container", "image"])

@@ -12,7 +12,8 @@ from ...backends.document import MemoryBackend
 from ...exceptions import InvalidRecord
 from ...facade import Storage
 from ...records import AuditLog, Event
-from .helpers import Unasked, case, column, everything, open_session, write
+from ..writers import write
+from .helpers import Unasked, case, column, everything, open_session
 from .samples import ODD_STRINGS, at, bare
 
 #: By kind: the rest of the method's name, and what comes before its filters.

@@ -14,7 +14,8 @@ import pytest
 from ...exceptions import AlreadyExists, InvalidRecord
 from ...facade import Storage
 from ...records import KINDS, AuditLog, Event, Message, Session, TokenUsage, Trace
-from .helpers import column, exactly, open_session, read, write
+from ..writers import write
+from .helpers import column, exactly, open_session, read
 from .samples import at, full
 
 _PLAIN = {str, int, float, bool, type(None), dict, list, datetime, Decimal, TokenUsage, *KINDS.values()}

@@ -12,7 +12,8 @@ import pytest
 from ...exceptions import AlreadyExists
 from ...facade import Storage
 from ...records import KINDS, Batch, Event, Message, TokenUsage, Trace
-from .helpers import case, cases, column, everything, open_session, read, write
+from ..writers import write
+from .helpers import case, cases, column, everything, open_session, read
 from .samples import at, bare, full
 
 APPENDED = ["message", "event", "audit_log", "trace", "checkpoint"]

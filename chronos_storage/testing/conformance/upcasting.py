@@ -12,7 +12,8 @@ from ... import upcasters
 from ...exceptions import InvalidRecord
 from ...facade import Storage
 from ...records import Checkpoint, Event, MemoryRecord, Record
-from .helpers import case, everything, open_session, write
+from ..writers import write
+from .helpers import case, everything, open_session
 
 #: A record of each kind that has a schema, with the field that its data are in.
 WITH_SCHEMA: list[tuple[Any, str]] = [

@@ -71,9 +71,10 @@ def _load_series(using: str, series: Series[Any], given: list[Any]) -> int:
     _, new = not_stored(given, series.stored(using, given), series.key)
     sealed = extend_chain(series, new, heads)
     try:
-        series.write(using, sealed)
+        with transaction.atomic(using=using):
+            series.write(using, sealed)
     except IntegrityError as error:
-        raise Refused(Reason.NUMBER_TAKEN, series.table.record, new[0].session_id) from error
+        raise _number_taken(using, series.table, new) from error
     Head.objects.using(using).bulk_update(heads.values(), ["seq_num", "hash"])
     return len(new)
 
@@ -102,7 +103,21 @@ def _load_checkpoints(using: str, table: Table[Any], given: list[Checkpoint]) ->
     moved = [head for by_session in heads.values() for head in by_session.values()]
     Head.objects.using(using).bulk_update(moved, ["seq_num"])
     try:
-        table.insert(using, new)
+        with transaction.atomic(using=using):
+            table.insert(using, new)
     except IntegrityError as error:
-        raise Refused(Reason.NUMBER_TAKEN, Checkpoint, new[0].session_id) from error
+        raise _number_taken(using, table, new) from error
     return len(new)
+
+
+def _number_taken(using: str, table: Table[Any], new: list[Any]) -> Refused:
+    """The refusal that names the session of the first of these records whose number another one has."""
+    rows = current(table.model._default_manager.using(using))
+    names = [name for name in ("session_id", "namespace", "seq_num") if hasattr(new[0], name)]
+    seen: set[tuple[Any, ...]] = set()
+    for record in new:
+        place = {name: getattr(record, name) for name in names}
+        if tuple(place.values()) in seen or table.fetch(rows.filter(**place)):
+            return Refused(Reason.NUMBER_TAKEN, table.record, record.session_id)
+        seen.add(tuple(place.values()))
+    return Refused(Reason.NUMBER_TAKEN, table.record, new[0].session_id)

@@ -277,3 +277,14 @@ class LoadContract:
         assert storage.load(given) == 1_101
         assert storage.list_messages("s") == given[1:]
         assert storage.load(given) == 0
+
+    @pytest.mark.parametrize("kind", ["message", "checkpoint"])
+    def test_of_a_number_that_is_taken_the_session_is_named(self, storage: Storage, kind: str) -> None:
+        for session_id in ("a", "b"):
+            open_session(storage, session_id)
+        write(storage, bare(kind, "b", id="first"))
+        before = everything(storage)
+        given = [bare(kind, session_id, id="other", seq_num=1, created_at=at(1)) for session_id in ("a", "b")]
+        with pytest.raises(AlreadyExists, match="'b'"):
+            storage.load(given)
+        assert everything(storage) == before

@@ -86,6 +86,8 @@ def event_tampering() -> dict[str, tuple[list[str], int]]:
     return {
         "content changed": ([f"UPDATE {EVENTS} SET payload = '{{\"n\":7}}' WHERE {s} AND seq_num = 3"], 3),
         "content spelled otherwise": ([f"UPDATE {EVENTS} SET payload = '{{\"n\": 2}}' WHERE {s} AND seq_num = 3"], 3),
+        "schema changed": ([f"UPDATE {EVENTS} SET schema = 'p' WHERE {s} AND seq_num = 2"], 2),
+        "version of the schema changed": ([f"UPDATE {EVENTS} SET schema_version = 1 WHERE {s} AND seq_num = 4"], 4),
         "type changed": ([f"UPDATE {EVENTS} SET type = 'T' WHERE {s} AND seq_num = 1"], 1),
         "id changed": ([f"UPDATE {EVENTS} SET event_id = 'e1 ' WHERE {s} AND seq_num = 2"], 2),
         "time changed": (

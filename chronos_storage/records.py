@@ -311,13 +311,14 @@ class AuditLog(Record):
     created_at: datetime | None = _timestamp()
 
 
-_STATUSES = ("unset", "ok", "error")
+#: What a span says of how it went.
+SPAN_STATUSES = ("unset", "ok", "error")
 
 
 def _status(value: Any, field: str) -> str:
     status = codec.string(value, field)
-    if status and status not in _STATUSES:
-        raise InvalidRecord(field, f"must be one of {', '.join(map(repr, _STATUSES))}, not {status!r}")
+    if status and status not in SPAN_STATUSES:
+        raise InvalidRecord(field, f"must be one of {', '.join(map(repr, SPAN_STATUSES))}, not {status!r}")
     return status
 
 

@@ -107,10 +107,6 @@ class AccessRule:
     def _session_ids(self) -> QuerySet[Any]:
         return self.rows(Session).values("id")
 
-    def may_name(self, session_id: str) -> bool:
-        """Whether a new row may name this session where it is a mere reference, which staff's may be to anything."""
-        return not session_id or self.staff or self.has_session(session_id)
-
     def has_session(self, id: str) -> bool:
         """Whether the session is there for the user; with ``may("view", Event)`` its events may be followed."""
         return not self.missing([id])

@@ -18,6 +18,14 @@ class DeletedSerializer(serializers.Serializer[Any]):
     deleted: Final = serializers.IntegerField(help_text="How many were removed.")
 
 
+class LastNumberSerializer(serializers.Serializer[Any]):
+    last_seq: Final = serializers.IntegerField(help_text="The last number that was given; 0 before the first.")
+
+
+class NamespacesSerializer(serializers.Serializer[Any]):
+    namespaces: Final = serializers.ListField(child=serializers.CharField())
+
+
 class TokenTotalsSerializer(serializers.Serializer[Any]):
     """The tokens of messages, added up: they may be more than one message can have."""
 

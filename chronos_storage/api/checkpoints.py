@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from rest_framework.decorators import action
@@ -12,7 +13,7 @@ from .. import records
 from ..backends.orm.pages import fetch_page
 from ..exceptions import NotFound
 from ..ledger.mapping import CHECKPOINTS
-from .answers import DeletedSerializer, HistorySerializer
+from .answers import DeletedSerializer, HistorySerializer, NamespacesSerializer
 from .filters import CheckpointFilter
 from .history import history
 from .idempotency import id_from_key
@@ -23,7 +24,11 @@ from .viewsets import BACKWARD, Listed, Retrieved
 
 
 class CheckpointViewSet(Listed, Retrieved):
-    """A session's checkpoints of one namespace, the latest first; ``order=asc`` lists the oldest first."""
+    """A session's checkpoints of one namespace, the latest first; ``order=asc`` lists the oldest first.
+
+    ``metadata.key=value`` lists those whose metadata have a value, a JSON literal or else a string, under a key; dots
+    lead into objects.
+    """
 
     table = CHECKPOINTS
     serializer_class: Any = CheckpointSerializer
@@ -33,6 +38,9 @@ class CheckpointViewSet(Listed, Retrieved):
     filtered = ("latest", "history")
     paged = ("history",)
     verbs: ClassVar[Any] = {**Listed.verbs, "prune": "delete"}
+
+    def query_parameters(self) -> Iterable[str]:
+        return [*super().query_parameters(), *(["metadata.*"] if self.action == "list" else ())]
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Save a checkpoint; it gets the namespace's next number."""
@@ -66,9 +74,15 @@ class CheckpointViewSet(Listed, Retrieved):
     @documented(request=PruneSerializer, responses=DeletedSerializer)
     @action(["post"], detail=False)
     def prune(self, request: Request, **kwargs: Any) -> Response:
-        """Remove all but the latest checkpoints of each namespace."""
-        keep = self.validated(PruneSerializer)["keep_last"]
-        return Response({"deleted": self.storage.delete_checkpoints(self.kwargs["session_id"], keep_last=keep)})
+        """Remove all but the latest checkpoints of each namespace, or those of some runs."""
+        given = self.validated(PruneSerializer)
+        return Response({"deleted": self.storage.delete_checkpoints(self.kwargs["session_id"], **given)})
+
+    @documented(responses=NamespacesSerializer)
+    @action(["get"], detail=False, pagination_class=None)
+    def namespaces(self, request: Request, **kwargs: Any) -> Response:
+        """The namespaces in which the session has checkpoints."""
+        return Response({"namespaces": self.storage.list_namespaces(self.kwargs["session_id"])})
 
     def destroy(self, request: Request, **kwargs: Any) -> Response:
         """Remove a checkpoint; its number is not given again."""

@@ -12,9 +12,9 @@ from rest_framework.response import Response
 from .. import records
 from ..ledger.mapping import EVENTS
 from ..models import Head
+from .answers import LastNumberSerializer
 from .filters import EventFilter
-from .idempotency import id_from_key, store_batch
-from .problems import placed
+from .idempotency import id_from_key
 from .schema import documented
 from .serializers import EventAppendSerializer, EventBatchSerializer, EventSerializer
 from .viewsets import FORWARD, Listed, Retrieved
@@ -48,9 +48,11 @@ class EventViewSet(Listed, Retrieved):
         """Append several events, all or none."""
         given = self.validated(EventBatchSerializer)
         new = [self.new(fields, place) for place, fields in enumerate(given["events"])]
-        self.throttle.count(len(new) - 1)
         append = partial(self.storage.append_events, new, expected_seq=given.get("expected_seq"))
-        with placed("events", new):
-            stored = store_batch(self, Head.Kind.EVENT, new, append)
-        context = self.get_serializer_context()
-        return Response(EventBatchSerializer({"events": stored}, context=context).data, status=201)
+        return self.answer_batch(EventBatchSerializer, "events", new, append, Head.Kind.EVENT)
+
+    @documented(responses=LastNumberSerializer)
+    @action(["get"], detail=False, pagination_class=None, url_path="last-seq")
+    def last_seq(self, request: Request, **kwargs: Any) -> Response:
+        """The number of the session's last event, for `expected_seq`; a purge does not lower it."""
+        return Response({"last_seq": self.storage.last_seq(self.kwargs["session_id"])})

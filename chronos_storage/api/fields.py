@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiSerializerFieldExtension
@@ -100,6 +102,29 @@ class CountField(serializers.IntegerField):
         if not isinstance(data, int) or isinstance(data, bool):
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+#: What a cost looks like: so many digits, and so many after a point.
+_DIGITS = rf"[0-9]{{1,{len(str(codec.MAX_COST))}}}(\.[0-9]{{1,{codec.COST_PLACES}}})?"
+
+
+@extend_schema_field({"type": "string", "pattern": f"^{_DIGITS}$", "example": "0.0021"})
+class CostField(serializers.Field[Any, Any, str, Any]):
+    """A cost, as a string of its digits, and no number: most who read JSON would make a binary fraction of that, and
+    sums of those are off.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"required": False, "allow_null": True, **kwargs})
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        if not (isinstance(data, str) and re.fullmatch(_DIGITS, data)):
+            most = f"at most {codec.MAX_COST:,} and with {codec.COST_PLACES} decimal places"
+            raise serializers.ValidationError(f'must be a string such as "0.0021", {most}')
+        return Decimal(data)
+
+    def to_representation(self, value: Decimal) -> str:
+        return f"{value:f}"
 
 
 @extend_schema_field({"type": "array", "items": {"type": "number"}})

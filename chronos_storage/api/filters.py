@@ -15,9 +15,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from .. import codec
+from ..backends.orm.conditions import starts_with
 from ..backends.orm.having import MetadataHas, has_text, json_has_text
 from ..exceptions import InvalidRecord
 from ..models import AuditLog, Checkpoint, Event, Image, MemoryRecord, Message, Session, Trace
+from ..records import SPAN_STATUSES
 from .fields import TimestampField
 from .ids import LIST_PATTERN, read_addresses
 
@@ -162,7 +164,21 @@ class _Filters(django_filters.FilterSet):
         return rows
 
 
-class SessionFilter(_Filters):
+class _ByMetadata(_Filters):
+    """By ``metadata.key=value`` too."""
+
+    @classmethod
+    def asked(cls, given: Any) -> bool:
+        return super().asked(given) or any(name.startswith(_METADATA) for name in given)
+
+    def filter_queryset(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        rows = super().filter_queryset(rows)
+        for condition in _metadata_conditions(self.data):
+            rows = rows.filter(condition)
+        return rows
+
+
+class SessionFilter(_ByMetadata):
     agent_id: Final = _string()
     user_id: Final = _string()
     status: Final = _string()
@@ -178,10 +194,6 @@ class SessionFilter(_Filters):
         fields: Final = ("agent_id", "user_id", "status", "container_id", "image_id")
 
     @classmethod
-    def asked(cls, given: Any) -> bool:
-        return super().asked(given) or any(name.startswith(_METADATA) for name in given)
-
-    @classmethod
     def unasked(cls, rows: QuerySet[Any]) -> QuerySet[Any]:
         return rows.filter(deleted_at=None)
 
@@ -190,8 +202,6 @@ class SessionFilter(_Filters):
 
     def filter_queryset(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         rows = super().filter_queryset(rows)
-        for condition in _metadata_conditions(self.data):
-            rows = rows.filter(condition)
         return rows if self.form.cleaned_data["include_deleted"] else self.unasked(rows)
 
 
@@ -227,19 +237,35 @@ class EventFilter(_Filters):
         fields: Final = ("after_seq", "types", "since", "until")
 
 
-class TraceFilter(_Filters):
+class _SpanFilter(_Filters):
     kind: Final = _string()
-    failed: Final = _FlagFilter(method="with_error", help_text="Only spans with an error, or only those without.")
+    status: Final = django_filters.ChoiceFilter(choices=[(status, status) for status in SPAN_STATUSES])
+    failed: Final = _FlagFilter(method="with_error", help_text="Only spans whose status is error, or only the others.")
+
+    def with_error(self, rows: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
+        return rows.filter(status="error") if value else rows.exclude(status="error")
+
+
+class TraceFilter(_SpanFilter):
+    trace_id: Final = _string(help_text="Only spans of this run.")
 
     class Meta:
         model = Trace
-        fields: Final = ("kind", "failed")
-
-    def with_error(self, rows: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
-        return rows.exclude(error="") if value else rows.filter(error="")
+        fields: Final = ("trace_id", "kind", "status", "failed")
 
 
-class CheckpointFilter(_Filters):
+class RunFilter(_SpanFilter):
+    trace_id: Final = _string(required=True, help_text="The run whose spans are listed.")
+
+    class Meta(TraceFilter.Meta):
+        pass
+
+    @classmethod
+    def unasked(cls, rows: QuerySet[Any]) -> QuerySet[Any]:
+        raise InvalidRecord("trace_id", "is not given; spans are listed by their run, or below a session")
+
+
+class CheckpointFilter(_ByMetadata):
     namespace: Final = _string(method="of_namespace", help_text='The namespace; "" unless given.')
     run_id: Final = _string()
     before_seq: Final = _number("lt", "Only checkpoints with a lower number.")
@@ -265,11 +291,16 @@ class MemoryFilter(_Filters):
     agent_id: Final = _string()
     user_id: Final = _string()
     session_id: Final = _string()
+    kind: Final = _string()
     key: Final = _string()
+    prefix: Final = _string(method="with_prefix", help_text="Only what is under a key that begins with this.")
 
     class Meta:
         model = MemoryRecord
-        fields: Final = ("agent_id", "user_id", "session_id", "key")
+        fields: Final = ("agent_id", "user_id", "session_id", "kind", "key")
+
+    def with_prefix(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+        return rows.filter(starts_with("key", value))
 
 
 class AuditLogFilter(_Filters):
@@ -279,10 +310,12 @@ class AuditLogFilter(_Filters):
     actor: Final = _string()
     action: Final = _string()
     resource: Final = _string()
+    since: Final = _since()
+    until: Final = _until()
 
     class Meta:
         model = AuditLog
-        fields: Final = ("session_id", "agent_id", "user_id", "actor", "action", "resource")
+        fields: Final = ("session_id", "agent_id", "user_id", "actor", "action", "resource", "since", "until")
 
 
 class ImageFilter(_Filters):

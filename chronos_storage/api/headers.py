@@ -53,11 +53,11 @@ def headers_of(view: Any, method: str, created: Any) -> list[OpenApiParameter]:
     found: list[OpenApiParameter] = []
     if action in getattr(view, "idempotent_actions", ()):
         found += [_KEY, _REPLAYED]
-    if created is view.serializer_class and method == "POST":
+    if created is view.serializer_class and method in ("POST", "PUT"):
         found.append(_LOCATION)
     if method == "GET":
         found += [_IF_NONE_MATCH, _ETAG] if view.sent_whole() else []
     elif versioned:
-        found += [_VERSION] if method != "DELETE" else []
-        found += [_IF_MATCH] if method != "POST" else []
+        found += [_VERSION] if created is view.serializer_class else []
+        found += [_IF_MATCH] if method in ("PATCH", "DELETE") else []
     return found

@@ -63,20 +63,24 @@ def id_from_key(view: Any, given: str = "", place: int | None = None) -> str:
     return id
 
 
-def store_batch(view: Any, kind: Head.Kind, given: Sequence[Any], store: Callable[[], T]) -> T:
-    """What `store` returns, which stores a session's records: with a key all are new, or all are stored already.
+def store_batch(view: Any, given: Sequence[Any], store: Callable[[], T], kind: Head.Kind | None = None) -> T:
+    """What `store` returns, which stores records: with a key all are new, or all are stored already.
+
+    Args:
+        kind: what the records are, where they are numbered in a session.
 
     Raises:
         AlreadyExists: the key was given to a batch of another length, or some of that one were removed since.
     """
-    if HEADER not in view.request.headers:
+    if HEADER not in view.request.headers or view.action not in view.idempotent_actions:
         return store()
     ids = {record.id for record in given}
     column = view.table.id
     asked = {f"{column}__in": [*ids, id_from_key(view, place=len(given))]}
 
     def store_unless_another() -> T:
-        lock_heads(view.storage.alias, kind, [view.kwargs["session_id"]])
+        if kind is not None:
+            lock_heads(view.storage.alias, kind, [view.kwargs["session_id"]])
         stored = set(view.get_queryset().filter(**asked).values_list(column, flat=True))
         if stored and stored != ids:
             raise AlreadyExists(f"the {HEADER} was given to a batch of another length")

@@ -18,7 +18,9 @@ LIST_PATTERN = r"^([A-Za-z0-9_.:@-]+|~[A-Za-z0-9_-]+)(,([A-Za-z0-9_.:@-]+|~[A-Za
 
 
 #: The names of routes that stand where an id could.
-OWN_NAMES = frozenset(("batch", "export", "history", "latest", "prune", "stream", "truncate"))
+OWN_NAMES = frozenset(
+    ("batch", "clear", "export", "history", "last-seq", "latest", "namespaces", "prune", "stream", "truncate")
+)
 
 
 #: The names of the segments that are ids; a path has others where the project mounts the API below some of its own.

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from django.db.models import Q
 from django.db.models.query import QuerySet
+from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,8 +17,13 @@ from ..ledger.mapping import MEMORY
 from .etags import replaced
 from .filters import MemoryFilter
 from .idempotency import HEADER, id_from_key, repeated
-from .serializers import MemorySerializer
+from .schema import documented
+from .serializers import MemoryBatchSerializer, MemorySerializer
+from .views import check_sessions
 from .viewsets import Listed, Retrieved
+
+#: What an index of memory begins with.
+NARROWING = ("agent_id", "user_id", "session_id")
 
 
 class MemoryViewSet(Listed, Retrieved):
@@ -31,6 +37,7 @@ class MemoryViewSet(Listed, Retrieved):
     filterset_class = MemoryFilter
     versioned = True
     idempotent_actions: ClassVar[Any] = ("create",)
+    verbs: ClassVar[Any] = {**Listed.verbs, "batch": "add"}
 
     def get_queryset(self) -> QuerySet[Any]:
         return super().get_queryset().filter(Q(expires_at=None) | Q(expires_at__gt=records.now()))
@@ -43,22 +50,39 @@ class MemoryViewSet(Listed, Retrieved):
 
     def filter_queryset(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         given = self.request.query_params
-        if given.get("key") and not given.get("agent_id"):
-            raise ValidationError({"key": "is looked up among an agent's: give agent_id too"})
+        for name in ("key", "prefix"):
+            if given.get(name) and not given.get("agent_id"):
+                raise ValidationError({name: "is looked up among an agent's: give agent_id too"})
+        if self.access.staff and given.get("kind") and not any(given.get(name) for name in NARROWING):
+            raise ValidationError({"kind": f"is looked for among some only: give {' or '.join(NARROWING)} too"})
         return super().filter_queryset(rows)
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Put a value under its key (agent_id, user_id, session_id, kind, key), over what was there."""
         fields = self.validated()
-        if not self.access.staff:
-            fields["user_id"] = self.access.user_id
-        record = records.MemoryRecord(**{**fields, "id": id_from_key(self, fields.get("id", ""))})
-        if not self.access.may_name(record.session_id):
-            raise NotFound(f"there is no session {record.session_id!r}")
+        record = self.owned({**fields, "id": id_from_key(self, fields.get("id", ""))})
+        self.check_sessions_of([record])
         if HEADER in request.headers:
             for stored in self.table.fetch(self.get_queryset().filter(pk=record.id)):
                 return self.answer(repeated(self, record, stored), 201)
         return self.answer(self.storage.put_memory(record), 201)
+
+    @documented(request=MemoryBatchSerializer, responses={201: MemoryBatchSerializer})
+    @action(["post"], detail=False)
+    def batch(self, request: Request, **kwargs: Any) -> Response:
+        """Put several values under their keys, all or none; of those with the same key the last is kept."""
+        given = [self.owned(fields) for fields in self.validated(MemoryBatchSerializer)["records"]]
+        self.check_sessions_of(given)
+        return self.answer_batch(MemoryBatchSerializer, "records", given, lambda: self.storage.put_memories(given))
+
+    def owned(self, fields: dict[str, Any]) -> records.MemoryRecord:
+        """The record that these fields describe, with its user."""
+        return records.MemoryRecord(**fields if self.access.staff else {**fields, "user_id": self.access.user_id})
+
+    def check_sessions_of(self, given: list[records.MemoryRecord]) -> None:
+        """Raise `NotFound` if one of these records names a session that isn't there for the user; staff name any."""
+        if not self.access.staff:
+            check_sessions(self.access, *dict.fromkeys(record.session_id for record in given if record.session_id))
 
     def partial_update(self, request: Request, **kwargs: Any) -> Response:
         """Change the value, or when it expires."""

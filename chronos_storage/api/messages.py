@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 from rest_framework.decorators import action
@@ -12,12 +13,11 @@ from .. import records
 from ..exceptions import NotFound
 from ..ledger.mapping import MESSAGES, Table
 from ..models import Head
-from .answers import DeletedSerializer
+from .answers import DeletedSerializer, LastNumberSerializer
 from .filters import MessageFilter
-from .idempotency import id_from_key, store_batch
-from .problems import placed
+from .idempotency import id_from_key
 from .schema import documented
-from .serializers import MessageBatchSerializer, MessageSerializer, TruncateSerializer
+from .serializers import MessageAppendSerializer, MessageBatchSerializer, MessageSerializer, TruncateSerializer
 from .viewsets import FORWARD, Listed, Retrieved
 
 
@@ -29,10 +29,14 @@ class MessageViewSet(Listed, Retrieved):
     filterset_class = MessageFilter
     orders = FORWARD
     idempotent_actions: ClassVar[Any] = ("create", "batch")
-    verbs: ClassVar[Any] = {**Listed.verbs, "batch": "add", "truncate": "delete"}
+    verbs: ClassVar[Any] = {**Listed.verbs, "batch": "add", "truncate": "delete", "clear": "delete"}
 
+    @documented(request=MessageAppendSerializer, responses={201: MessageSerializer})
     def create(self, request: Request, **kwargs: Any) -> Response:
-        return self.answer(self.storage.add_message(self.new(self.validated())), 201)
+        """Add a message; with `expected_seq` only if that is the session's last number."""
+        fields = self.validated(MessageAppendSerializer)
+        expected = fields.pop("expected_seq", None)
+        return self.answer(self.storage.add_message(self.new(fields), expected_seq=expected), 201)
 
     def new(self, fields: dict[str, Any], place: int | None = None) -> records.Message:
         """The message that these fields describe."""
@@ -43,13 +47,22 @@ class MessageViewSet(Listed, Retrieved):
     @action(["post"], detail=False)
     def batch(self, request: Request, **kwargs: Any) -> Response:
         """Add several messages, all or none."""
-        given = self.validated(MessageBatchSerializer)["messages"]
-        new = [self.new(fields, place) for place, fields in enumerate(given)]
-        self.throttle.count(len(new) - 1)
-        with placed("messages", new):
-            stored = store_batch(self, Head.Kind.MESSAGE, new, lambda: self.storage.add_messages(new))
-        context = self.get_serializer_context()
-        return Response(MessageBatchSerializer({"messages": stored}, context=context).data, status=201)
+        given = self.validated(MessageBatchSerializer)
+        new = [self.new(fields, place) for place, fields in enumerate(given["messages"])]
+        add = partial(self.storage.add_messages, new, expected_seq=given.get("expected_seq"))
+        return self.answer_batch(MessageBatchSerializer, "messages", new, add, Head.Kind.MESSAGE)
+
+    @documented(responses=LastNumberSerializer)
+    @action(["get"], detail=False, pagination_class=None, url_path="last-seq")
+    def last_seq(self, request: Request, **kwargs: Any) -> Response:
+        """The last number that a message of the session was given, for `expected_seq`; deleting does not lower it."""
+        return Response({"last_seq": self.storage.last_message_seq(self.kwargs["session_id"])})
+
+    @documented(request=None, responses=DeletedSerializer)
+    @action(["post"], detail=False)
+    def clear(self, request: Request, **kwargs: Any) -> Response:
+        """Remove all messages of the session; their numbers are not given again."""
+        return Response({"deleted": self.storage.delete_messages(self.kwargs["session_id"])})
 
     @documented(request=TruncateSerializer, responses=DeletedSerializer)
     @action(["post"], detail=False)

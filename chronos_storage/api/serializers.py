@@ -15,7 +15,7 @@ from rest_framework import serializers
 
 from .. import codec, records
 from .compat import declared_fields
-from .fields import CountField, JSONField, ListField, ObjectField, StringField, TimestampField, field_of
+from .fields import CostField, CountField, JSONField, ListField, ObjectField, StringField, TimestampField, field_of
 from .problems import MAX_ERRORS
 
 #: Items of the largest batch.
@@ -101,7 +101,7 @@ def _written(
     fields: dict[str, Any] = {
         name: field for name, field in declared_fields(serializer).items() if not field.write_only
     }
-    plain = (StringField, serializers.IntegerField, JSONField, ListField, ObjectField)
+    plain = (StringField, serializers.IntegerField, serializers.ChoiceField, JSONField, ListField, ObjectField)
     writes = [(name, field.to_representation) for name, field in fields.items() if not isinstance(field, plain)]
     return list(fields), attrgetter(*fields), writes
 
@@ -150,10 +150,29 @@ class MessageSerializer(RecordSerializer):
     kind: Final = StringField(help_text="Derived from the role when empty.")
     content: Final = JSONField(help_text="A string, a list of parts, an object or null.")
     usage: Final = TokenUsageSerializer(required=False, allow_null=True)
+    raw: Final = JSONField(help_text="A framework's own item for this message, which comes back exactly.")
+    format: Final = StringField(help_text="Which framework's `raw` is.")
 
 
-class MessageBatchSerializer(RecordSerializer):
+def _expected() -> Any:
+    return CountField(write_only=True, help_text="Append only if this is the session's last number; 0: none yet.")
+
+
+class MessageAppendSerializer(MessageSerializer):
+    expected_seq: Final = _expected()
+
+
+class BatchSerializer(RecordSerializer):
+    """Several records, all or none."""
+
+    new: Final = serializers.ListField(
+        child=serializers.CharField(), read_only=True, help_text="The ids of those that were not stored before."
+    )
+
+
+class MessageBatchSerializer(BatchSerializer):
     messages: Final = batch_of(MessageSerializer)
+    expected_seq: Final = _expected()
 
 
 class TruncateSerializer(RecordSerializer):
@@ -162,34 +181,50 @@ class TruncateSerializer(RecordSerializer):
     )
 
 
+_SCHEMA, _SCHEMA_VERSION = "The name of the data's shape.", "Which version of that shape."
+
+
 class MemorySerializer(RecordSerializer):
     record: ClassVar[Any] = records.MemoryRecord
 
     kind: Final = StringField(help_text="short_term, long_term, …")
+    schema: Final = StringField(help_text=_SCHEMA)
+    schema_version: Final = CountField(help_text=_SCHEMA_VERSION)
     expires_at: Final = TimestampField(allow_null=True, help_text="From then on the record is not there any more.")
 
     staff_only: ClassVar[tuple[str, ...]] = ("id", "user_id", "created_at")
     fixed: ClassVar[tuple[str, ...]] = ("id", "agent_id", "user_id", "session_id", "kind", "key", "created_at")
 
 
+class MemoryBatchSerializer(BatchSerializer):
+    records: Final = batch_of(MemorySerializer)
+
+
 class AuditLogSerializer(RecordSerializer):
     record: ClassVar[Any] = records.AuditLog
+
+
+def _status() -> Any:
+    return serializers.ChoiceField(
+        records.SPAN_STATUSES, required=False, help_text="Derived from the error unless it is given."
+    )
 
 
 class TraceSerializer(RecordSerializer):
     record: ClassVar[Any] = records.Trace
 
+    trace_id: Final = StringField(
+        help_text="The run it is part of, as OpenTelemetry has it; unless given, its stored parent's, else the id."
+    )
     session_id: Final = StringField(help_text="The session; staff may name one that isn't there yet.")
     kind: Final = StringField(help_text="node, tool_call, model_call, approval, graph, …")
+    status: Final = _status()
     usage: Final = TokenUsageSerializer(required=False, allow_null=True)
-    cost: Final = serializers.DecimalField(
-        max_digits=15,
-        decimal_places=codec.COST_PLACES,
-        normalize_output=True,
-        required=False,
-        allow_null=True,
-        help_text="In the host's currency.",
-    )
+    cost: Final = CostField(help_text="At most 999,999, in the host's currency.")
+    attributes: Final = ObjectField(help_text="What the span says of itself, to filter by.")
+    resource: Final = ObjectField(help_text="What says it: service, host, version and the like, to filter by.")
+    events: Final = ListField(help_text="What happened during it.")
+    links: Final = ListField(help_text="Other spans it has to do with.")
     ended_at: Final = TimestampField(allow_null=True, help_text="Null while it runs.")
 
     staff_only: ClassVar[tuple[str, ...]] = ("id",)
@@ -198,9 +233,19 @@ class TraceSerializer(RecordSerializer):
 class TraceEndSerializer(RecordSerializer):
     output: Final = JSONField()
     error: Final = StringField(max_length=codec.MAX_TEXT)
+    status: Final = _status()
+    model: Final = StringField()
+    usage: Final = TokenUsageSerializer(required=False, allow_null=True)
+    cost: Final = CostField()
+    attributes: Final = ObjectField()
+    events: Final = ListField()
     ended_at: Final = TimestampField()
 
     staff_only: ClassVar[tuple[str, ...]] = ()
+
+
+class TraceBatchSerializer(BatchSerializer):
+    traces: Final = batch_of(TraceSerializer)
 
 
 class EventSerializer(RecordSerializer):
@@ -208,27 +253,35 @@ class EventSerializer(RecordSerializer):
 
     session_id: Final = StringField(read_only=True)
     type: Final = StringField(required=True, allow_blank=False, help_text="chat_message, node_executed, …")
+    schema: Final = StringField(help_text=_SCHEMA)
+    schema_version: Final = CountField(help_text=_SCHEMA_VERSION)
 
 
 class EventAppendSerializer(EventSerializer):
-    expected_seq: Final = CountField(
-        help_text="Append only if this is the session's last number; 0: if it has no event yet."
-    )
+    expected_seq: Final = _expected()
 
 
-class EventBatchSerializer(RecordSerializer):
+class EventBatchSerializer(BatchSerializer):
     events: Final = batch_of(EventSerializer)
-    expected_seq: Final = CountField(write_only=True, help_text="Append only if this is the session's last number.")
+    expected_seq: Final = _expected()
 
 
 class CheckpointSerializer(RecordSerializer):
     record: ClassVar[Any] = records.Checkpoint
 
     session_id: Final = StringField(read_only=True)
+    schema: Final = StringField(help_text=_SCHEMA)
+    schema_version: Final = CountField(help_text=_SCHEMA_VERSION)
 
 
 class PruneSerializer(RecordSerializer):
-    keep_last: Final = CountField(required=True, help_text="How many stay of each namespace, the latest ones.")
+    keep_last: Final = CountField(help_text="How many stay of each namespace, the latest ones; none unless given.")
+    run_ids: Final = serializers.ListField(
+        child=StringField(),
+        required=False,
+        max_length=MAX_BATCH,
+        help_text="Only checkpoints of these runs are removed, and counted by `keep_last`.",
+    )
 
 
 class ContainerSerializer(RecordSerializer):

@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from .. import records
 from ..exceptions import AlreadyExists, InvalidRecord, NotFound
 from ..ledger.mapping import CHECKPOINTS, SESSIONS
-from ..models import AuditLog, Checkpoint, Event, Message
+from ..models import AuditLog, Checkpoint, Event, Message, Session
 from .access import Verb
 from .answers import TokenTotalsSerializer, VerificationSerializer
 from .export import DOCUMENT, PARTS, export
@@ -49,7 +49,13 @@ class SessionViewSet(Listed, Retrieved):
     orders: ClassVar[Any] = {order: (order, "-id") for order in ("-created_at", "-last_activity_at")}
     versioned = True
     idempotent_actions: ClassVar[Any] = ("create", "fork")
-    verbs: ClassVar[Any] = {**Listed.verbs, "fork": "add", "merge_metadata": "change", "restore": "change"}
+    verbs: ClassVar[Any] = {
+        **Listed.verbs,
+        "fork": "add",
+        "merge_metadata": "change",
+        "restore": "change",
+        "update": "add",
+    }
 
     def query_parameters(self) -> Iterable[str]:
         if self.action == "destroy":
@@ -66,7 +72,7 @@ class SessionViewSet(Listed, Retrieved):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        if (self.action == "restore" or self.hard) and not self.access.staff:
+        if (self.action in ("restore", "update") or self.hard) and not self.access.staff:
             raise PermissionDenied
 
     @property
@@ -80,6 +86,7 @@ class SessionViewSet(Listed, Retrieved):
             "token_usage": [("view", Message)],
             "export": [("view", table.model) for _, table, _, _ in PARTS],
             "verify": [("view", Event)],
+            "update": [("view", Session)],
         }
         if self.access.staff:
             also["verify"].append(("view", AuditLog))
@@ -109,6 +116,18 @@ class SessionViewSet(Listed, Retrieved):
         """The session, if it is there for the user."""
         found: list[records.Session] = self.table.fetch(self.get_queryset().filter(pk=id, deleted_at=None))
         return found[0] if found else None
+
+    @documented(responses={200: SessionSerializer, 201: SessionSerializer})
+    def update(self, request: Request, **kwargs: Any) -> Response:
+        """The session as it is stored, untouched; where there is none, one with these fields is created. Staff's alone,
+        as the caller chooses the id.
+        """
+        id, fields = self.kwargs["id"], self.validated()
+        if fields.get("id", id) != id:
+            raise InvalidRecord("id", "is another than the address has")
+        is_there = self.row().exists()
+        session = self.storage.ensure_session(records.Session(**{**fields, "id": id}))
+        return self.answer(session, 200 if is_there else 201)
 
     def partial_update(self, request: Request, **kwargs: Any) -> Response:
         changes = self.validated(partial=True)

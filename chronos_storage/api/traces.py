@@ -12,16 +12,18 @@ from rest_framework.response import Response
 
 from .. import records
 from ..backends.orm.pages import fetch_first
-from ..exceptions import InvalidRecord, NotFound
+from ..exceptions import InvalidRecord
+from ..ids import new_id
 from ..ledger.mapping import TRACES
 from ..spans import span_tree
 from .answers import TraceTreeSerializer
-from .filters import TraceFilter
+from .filters import RunFilter, TraceFilter
 from .idempotency import id_from_key
 from .pagination import MAX_PAGE_SIZE
 from .query import whole_number
 from .schema import documented
-from .serializers import TraceEndSerializer, TraceSerializer
+from .serializers import TraceBatchSerializer, TraceEndSerializer, TraceSerializer
+from .views import check_sessions
 from .viewsets import Listed, Retrieved
 
 #: Spans of the largest tree that is worked out.
@@ -32,21 +34,52 @@ _TREE_PARAMETERS = [
 ]
 
 
-class TraceViewSet(Retrieved):
-    """Spans. Those of a session are listed below it."""
+class TraceViewSet(Listed, Retrieved):
+    """The spans of a run, which `trace_id` names, in the order they started; those of a session are listed below it."""
 
     table = TRACES
     serializer_class: Any = TraceSerializer
-    idempotent_actions: ClassVar[Any] = ("create",)
-    verbs: ClassVar[Any] = {**Retrieved.verbs, "end": "change"}
+    filterset_class = RunFilter
+    order: ClassVar[tuple[str, ...]] = ("started_at", "id")
+    idempotent_actions: ClassVar[Any] = ("create", "batch")
+    verbs: ClassVar[Any] = {**Listed.verbs, "end": "change", "batch": "add"}
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Store a span, running or finished; only staff may store one without a session, or before it."""
-        fields = self.validated()
-        trace = records.Trace(**{**fields, "id": id_from_key(self, fields.get("id", ""))})
-        if not self.access.staff and not self.access.has_session(trace.session_id):
-            raise NotFound(f"there is no session {trace.session_id!r}")
+        trace = self.new(self.validated())
+        self.check([trace])
         return self.answer(self.storage.insert_trace(trace), 201)
+
+    @documented(request=TraceBatchSerializer, responses={201: TraceBatchSerializer})
+    @action(["post"], detail=False)
+    def batch(self, request: Request, **kwargs: Any) -> Response:
+        """Store several spans, all or none."""
+        given = self.validated(TraceBatchSerializer)["traces"]
+        new = [self.new(fields, place) for place, fields in enumerate(given)]
+        self.check(new)
+        return self.answer_batch(TraceBatchSerializer, "traces", new, lambda: self.storage.insert_traces(new))
+
+    def new(self, fields: dict[str, Any], place: int | None = None) -> records.Trace:
+        """The span that these fields describe."""
+        return records.Trace(**{**fields, "id": id_from_key(self, fields.get("id", ""), place)})
+
+    def check(self, new: list[records.Trace]) -> None:
+        """See to it that new spans are of the user's sessions, and learn nothing of others' spans.
+
+        Raises:
+            NotFound: one is of another's session.
+        """
+        if self.access.staff:
+            return
+        check_sessions(self.access, *dict.fromkeys(trace.session_id for trace in new))
+        heirs = [trace for trace in new if trace.parent_id and not trace.trace_id]
+        parents = self.access.rows(self.table.model).filter(pk__in={trace.parent_id for trace in heirs})
+        seen = set(parents.values_list("pk", flat=True))
+        for trace in heirs:
+            if trace.parent_id not in seen:
+                # The store would give it the run of its parent, which may be another's, and say so.
+                trace.id = trace.id or new_id()
+                trace.trace_id = trace.id
 
     @documented(request=TraceEndSerializer, responses=TraceSerializer)
     @action(["post"], detail=True)

@@ -85,7 +85,7 @@ def _check() -> list[CheckMessage]:
 _LISTS = {
     prefix: f"{name}-list"
     for prefix, viewset, name in router.registry
-    if "<" not in prefix and hasattr(viewset, "list")
+    if "<" not in prefix and hasattr(viewset, "list") and viewset is not TraceViewSet  # which lists a run's
 }
 
 urlpatterns = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.db.models.query import QuerySet
@@ -14,12 +14,16 @@ from rest_framework.viewsets import GenericViewSet
 from ..backends.orm.pages import fetch_row
 from ..exceptions import NotFound
 from ..ledger.mapping import Table
+from ..models import Head
+from ..records import Batch, Record
 from .access import Verb
 from .etags import version_of, write_if_match
 from .filters import Filters
+from .idempotency import store_batch
 from .pagination import KeysetPagination
+from .problems import placed
 from .query import names
-from .serializers import RecordSerializer
+from .serializers import BatchSerializer, RecordSerializer
 from .store import api_storage
 from .views import ApiMixin, check_sessions
 
@@ -132,6 +136,27 @@ class RecordViewSet(ApiMixin, GenericViewSet[Any]):
             self.check_session()
             raise NotFound(f"there is no {self.table.record.__name__.lower()} {self.kwargs['id']!r}")
         return record
+
+    def answer_batch(
+        self,
+        serializer: type[BatchSerializer],
+        name: str,
+        given: Sequence[Record],
+        store: Callable[[], Batch[Any]],
+        kind: Head.Kind | None = None,
+    ) -> Response:
+        """Have a batch stored, and answer what is stored then.
+
+        Args:
+            name: under which the records stand in bodies.
+            kind: what they are, where they are numbered in a session.
+        """
+        self.throttle.count(len(given) - 1)
+        with placed(name, given):
+            stored = store_batch(self, given, store, kind)
+        # What a key has written once is what its repeats have written.
+        body = {name: stored, "new": [record.id for record in stored] if self.replayed else stored.new}
+        return Response(serializer(body, context=self.get_serializer_context()).data, status=201)
 
     def answer(self, record: Any, status: int = 200) -> Response:
         if self.versioned:

@@ -92,8 +92,9 @@ def test_pages(staff: Api, cursor: str) -> None:
     for limit, parameter in (("page", "page_size"), ("entries", "limit")):
         for route in limited(limit):
             with case(route.name):
-                staff.get(f"{route.path()}?{parameter}={MOST[limit]}")
-                problem = staff.get(f"{route.path()}?{parameter}={MOST[limit] + 1}", 400)
+                path = f"{route.path()}{'&' if '?' in route.path() else '?'}{parameter}="
+                staff.get(f"{path}{MOST[limit]}")
+                problem = staff.get(f"{path}{MOST[limit] + 1}", 400)
                 assert [each["field"] for each in problem["errors"]] == [parameter]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from django import forms
@@ -22,7 +24,7 @@ from ..backends.orm import OrmBackend
 from ..exceptions import InvalidRecord
 from ..facade import Storage
 from ..facade.stores import storages
-from ..ledger.mapping import Table
+from ..ledger.mapping import TABLES, Table
 from ..reach import database_of
 from ..records import Record
 from ..text import visible
@@ -47,6 +49,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         stores: the section of the settings that has this store.
         changeable: the fields that a user with the permission may change.
         lookups: the columns that the form above a list looks up, exactly or by how they begin.
+        narrowed: the columns that it looks up among the rows which one of those finds; see `LookupForm`.
         timestamp: the column of the time that it looks up.
     """
 
@@ -54,6 +57,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     stores: AliasHandler[Any] = storages
     changeable: tuple[str, ...] = ()
     lookups: tuple[str, ...] = ()
+    narrowed: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
     timestamp: str = ""
 
     actions: Any = None
@@ -81,7 +85,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @property
     def lookup_form_class(self) -> type[LookupForm]:
         """The form above the list."""
-        return type("Lookups", (LookupForm,), {"columns": self.lookups, "timestamp": self.timestamp})
+        said = {"columns": self.lookups, "narrowed": self.narrowed, "timestamp": self.timestamp}
+        return type("Lookups", (LookupForm,), said)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).using(self.alias)
@@ -122,9 +127,14 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         changeable = self.changeable if self.has_change_permission(request, obj) else ()
         return [
             field.name if field.name in changeable else self._column(field.name)
-            for field in self.opts.concrete_fields
+            for field in sorted(self.opts.concrete_fields, key=self._place)
             if field.editable and not isinstance(field, models.AutoField)
         ]
+
+    def _place(self, field: Any) -> int:
+        """Where a field stands on the page: in the record's order, which is not that of a model with a base."""
+        table = next((table for table in TABLES.values() if table.model is self.model), None)
+        return table.columns.index(field.attname) if table and field.attname in table.columns else -1
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return [field for field in self.get_fields(request, obj) if field not in self.changeable]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
 from django.contrib import admin
 from django.db import models
 from django.template.loader import render_to_string
+from django.utils.formats import localize
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
@@ -19,6 +21,8 @@ from ..text import visible
 from .addresses import address, session_address
 from .previews import large_fields, preview
 
+#: The fields that say again, in another's words, what others say: they are opened to be read, however short they are.
+FOLDED = frozenset({"raw"})
 #: What a field is called, where that is known to translators.
 _LABELS = {
     "action": _("action"),
@@ -139,7 +143,9 @@ def _on_page(value: Any) -> Any:
     """What the page of a row has for a value; lists do this by themselves."""
     if value is None or value == "":
         return "–"
-    return clock(value) if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return clock(value)
+    return localize(value) if isinstance(value, Decimal) else value  # whose own text may have an exponent
 
 
 def as_text(value: str) -> Any:
@@ -159,5 +165,9 @@ def _folded(row: Any, name: str) -> Any:
         return None
     return render_to_string(
         "admin/chronos_storage/folded.html",
-        {"preview": found, "address": None if found.complete else address(row, "content", name)},
+        {
+            "preview": found,
+            "address": None if found.complete else address(row, "content", name),
+            "folded": name in FOLDED,
+        },
     )

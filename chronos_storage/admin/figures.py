@@ -9,13 +9,13 @@ from functools import partial
 from typing import Any
 
 from django.db import connections, models
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Sum
 from django.db.models.functions import TruncDate
 
 from ..compat.queries import statement
 from ..compat.schema import quoted
 from ..models import Event, Message, Session, Trace
-from .summaries import ERRORS, TOKENS
+from .summaries import ERRORS, FAILED, TOKENS
 
 
 @dataclass
@@ -47,7 +47,7 @@ SOURCES = (
     Source(Session, "created_at", {"sessions": Count("pk")}),
     Source(Event, "created_at", {"events": Count("pk")}),
     Source(Message, "created_at", {"errors": Count("pk", filter=ERRORS), "tokens": Sum(TOKENS)}),
-    Source(Trace, "started_at", {"errors": Count("pk", filter=~Q(error=""))}),
+    Source(Trace, "started_at", {"errors": Count("pk", filter=FAILED)}),
 )
 
 

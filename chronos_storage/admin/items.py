@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from ..models import Message
 from ..text import visible
 from .addresses import address, anchor, timeline_address
-from .columns import label
+from .columns import FOLDED, label
 from .previews import Preview, large_fields, preview, previewed
 from .timeline import STREAMS, Found, Page
 from .tool_calls import LENGTH as CALLS_LENGTH
@@ -29,13 +29,17 @@ NAMES = {
 #: What of a row its heading is made of.
 _HEADINGS: dict[str, Callable[[Any], tuple[str, ...]]] = {
     "message": lambda row: (row.role, row.name, row.model),
-    "event": lambda row: (row.type,),
-    "span": lambda row: (row.kind, row.name),
-    "checkpoint": lambda row: (row.node_id, row.namespace, row.run_id),
+    "event": lambda row: (row.type, _schema(row)),
+    "span": lambda row: (row.kind, row.name, row.model),
+    "checkpoint": lambda row: (row.node_id, row.namespace, row.run_id, _schema(row)),
     "audit": lambda row: (row.actor, row.action, row.resource),
 }
 #: The fields of which one, the first that holds something, is shown while an item is folded.
 _SPEAKING = ("error", "content", "payload", "tool_calls", "output", "input", "detail", "state")
+
+
+def _schema(row: Any) -> str:
+    return f"{row.schema} {row.schema_version}" if row.schema else ""
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,14 @@ class Part:
 
     Attributes:
         address: where all of it is; None if its preview is all.
+        folded: whether it is opened to be read, however short it is.
     """
 
     name: str
     label: Any
     preview: Preview
     address: str | None
+    folded: bool
 
 
 @dataclass(frozen=True)
@@ -120,7 +126,7 @@ def _item(found: Found, row: Any, calls: dict[Any, list[ToolCall]], callers: dic
         number=None if is_span else row.seq_num,
         heading=[visible(word) for word in _HEADINGS[found.kind](row) if word],
         parts=[part for part in parts if not part.preview.empty],
-        error=bool(row.preview_error) if is_span else is_message and "error" in (row.role, row.kind),
+        error=row.status == "error" if is_span else is_message and "error" in (row.role, row.kind),
         running=is_span and row.ended_at is None,
         duration=row.ended_at - row.started_at if is_span and row.ended_at else None,
         calls=calls.get(row.pk, []) if is_message else [],
@@ -135,4 +141,4 @@ def _caller(row: Any, callers: dict[Any, Any]) -> tuple[Any, str] | None:
 
 def _part(row: Any, name: str) -> Part:
     found = preview(row, name)
-    return Part(name, label(name), found, None if found.complete else address(row, "content", name))
+    return Part(name, label(name), found, None if found.complete else address(row, "content", name), name in FOLDED)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from functools import reduce
 from operator import and_
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from django import forms
@@ -30,10 +32,13 @@ class LookupForm(forms.Form):
 
     Attributes:
         columns: the columns that can be looked up, each the first of an index.
+        narrowed: columns without an index, which are looked up among the rows that one of the others finds; each with
+            its values, where they are few.
         timestamp: the column that `since` and `until` (inclusive) are about; empty if there is none.
     """
 
     columns: tuple[str, ...] = ()
+    narrowed: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     timestamp: str = ""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -46,10 +51,24 @@ class LookupForm(forms.Form):
             self.fields[PREFIX] = forms.MultipleChoiceField(
                 label=_("begins with"), required=False, choices=[(name, label(name)) for name in self.columns]
             )
+        for name, values in self.narrowed.items():
+            text: dict[str, Any] = {"strip": False, "max_length": codec.MAX_INDEXED}
+            chosen: dict[str, Any] = {"choices": [("", "–"), *((value, value) for value in values)]}
+            kind, options = (forms.ChoiceField, chosen) if values else (forms.CharField, text)
+            self.fields[name] = kind(label=label(name), required=False, **options)
         if self.timestamp:
             for name, title in ((SINCE, _("since")), (UNTIL, _("until"))):
                 widget = forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S")
                 self.fields[name] = forms.DateTimeField(label=title, required=False, widget=widget)
+
+    def clean(self) -> dict[str, Any]:
+        given = self.cleaned_data
+        if not any(given.get(name) for name in self.columns):
+            names = " / ".join(str(label(name)) for name in self.columns)
+            for name in self.narrowed:
+                if given.get(name):
+                    self.add_error(name, _("It is looked for among some only: give this too: %s") % names)
+        return given
 
     @property
     def lookups(self) -> list[tuple[forms.BoundField, bool]]:
@@ -58,9 +77,9 @@ class LookupForm(forms.Form):
         return [(self[name], name in prefixes) for name in self.columns]
 
     @property
-    def times(self) -> list[forms.BoundField]:
-        """The fields of the time."""
-        return [self[SINCE], self[UNTIL]] if self.timestamp else []
+    def others(self) -> list[forms.BoundField]:
+        """The other columns' fields, and those of the time."""
+        return [self[name] for name in (*self.narrowed, *((SINCE, UNTIL) if self.timestamp else ()))]
 
     @property
     def given(self) -> dict[str, Any]:
@@ -82,6 +101,7 @@ class LookupForm(forms.Form):
             for name in self.columns
             if given[name]
         ]
+        parts += [Q(**{name: given[name]}) for name in self.narrowed if given[name]]
         if given.get(SINCE):
             parts.append(Q(**{f"{self.timestamp}__gte": given[SINCE]}))
         if given.get(UNTIL):
@@ -105,7 +125,7 @@ class KeysetChangeList(PagedChangeList):
 
     def own_parameters(self) -> set[str]:
         form = self.model_admin.lookup_form_class
-        return {*self.ours, *form.columns, PREFIX, *([SINCE, UNTIL] if form.timestamp else [])}
+        return {*self.ours, *form.columns, *form.narrowed, PREFIX, *([SINCE, UNTIL] if form.timestamp else [])}
 
     def chosen(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
         self.lookup_form = self.model_admin.lookup_form_class(request.GET)

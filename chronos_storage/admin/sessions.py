@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models.query import QuerySet
@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..ledger.mapping import SESSIONS
 from ..models import Checkpoint, Message, Session, Trace
+from ..records import SPAN_STATUSES
 from ..text import name as shown
 from .base import EditableAdmin, ReadOnlyAdmin
 from .session_pages import SessionPages
@@ -99,8 +100,9 @@ class CheckpointAdmin(ReadOnlyAdmin):
 
 @admin.register(Trace)
 class TraceAdmin(ReadOnlyAdmin):
-    list_display = ("id", "session_id", "parent_id", "kind", "name", "started_at", "ended_at")
-    lookups = ("session_id",)
+    list_display = ("id", "session_id", "kind", "name", "status", "model", "cost", "started_at", "ended_at")
+    lookups = ("session_id", "trace_id")
+    narrowed: ClassVar[Any] = {"status": SPAN_STATUSES, "model": ()}
     timestamp = "started_at"
     ordering = ("-id",)
-    search_fields = ("id__exact", "session_id__exact")
+    search_fields = ("id__exact", "session_id__exact", "trace_id__exact")

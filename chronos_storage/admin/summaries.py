@@ -15,6 +15,8 @@ from ..models import Head, Message, Session, Trace
 TOKENS = Coalesce("total_tokens", Coalesce("prompt_tokens", Value(0)) + Coalesce("completion_tokens", Value(0)))
 #: The messages that tell of an error.
 ERRORS = Q(role="error") | Q(kind="error")
+#: The spans that failed.
+FAILED = Q(status="error")
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def summary(using: str, session: Session, messages: bool, events: bool, spans: b
     done: dict[str, Any] = {"count": None, "errors": 0}
     if spans:
         traces = Trace.objects.using(using).filter(session_id=session.pk)
-        done = traces.aggregate(count=Count("pk"), errors=Count("pk", filter=~Q(error="")))
+        done = traces.aggregate(count=Count("pk"), errors=Count("pk", filter=FAILED))
     appended = None
     if events:
         # A chain has no gaps: its head says how many there are.

@@ -25,6 +25,8 @@ class Bar:
         x, width: in per cent of the axis.
         start: how long after the first span it started.
         duration: None while it is running.
+        tokens: None where no model reported any.
+        failed: whether its status says so; `error` may say why.
     """
 
     row: Any
@@ -33,6 +35,8 @@ class Bar:
     width: float
     start: timedelta
     duration: timedelta | None
+    tokens: int | None
+    failed: bool
     error: str
 
     @property
@@ -47,6 +51,21 @@ class Waterfall:
 
     bars: list[Bar]
     ticks: list[tuple[timedelta, float]]
+
+    @property
+    def models(self) -> bool:
+        """Whether any span says which model it called."""
+        return any(bar.row.model for bar in self.bars)
+
+    @property
+    def tokens(self) -> bool:
+        """Whether any says how many tokens it took."""
+        return any(bar.tokens is not None for bar in self.bars)
+
+    @property
+    def costs(self) -> bool:
+        """Whether any says what it cost."""
+        return any(bar.row.cost is not None for bar in self.bars)
 
 
 def waterfall(rows: list[Any]) -> Waterfall:
@@ -79,5 +98,14 @@ def _bar(row: Any, depth: int, begin: datetime, end: datetime, whole: timedelta)
         width=round(min(width, 100 - x), 3),
         start=row.started_at - begin,
         duration=None if row.ended_at is None else row.ended_at - row.started_at,
+        tokens=_tokens(row),
+        failed=row.status == "error",
         error=visible(row.preview_error),
     )
+
+
+def _tokens(row: Any) -> int | None:
+    if row.total_tokens is not None:
+        return int(row.total_tokens)
+    said = [count for count in (row.prompt_tokens, row.completion_tokens) if count is not None]
+    return sum(said) if said else None

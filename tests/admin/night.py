@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from chronos_storage import Storage
@@ -118,7 +119,13 @@ def _messages(storage: Storage) -> None:
             "content": {"error": "amount 5990 is above the order's total of 59.90", "code": 422},
         },
         {"role": "error", "content": "The tool refund failed: amount 5990 is above the order's total of 59.90"},
-        {"role": "assistant", "content": "I am sorry, something went wrong with your refund.", **used(1220, 58)},
+        {
+            "role": "assistant",
+            "content": "I am sorry, something went wrong with your refund.",
+            "raw": {"type": "message", "content": [{"type": "output_text", "text": "I am sorry, something went …"}]},
+            "format": "openai.responses",
+            **used(1220, 58),
+        },
     ]
     storage.add_messages(
         [
@@ -126,6 +133,17 @@ def _messages(storage: Storage) -> None:
             for number, each in enumerate(said, 1)
         ]
     )
+
+
+#: What a call of a model says.
+CALLED: dict[str, Any] = {
+    "model": "large-model",
+    "usage": TokenUsage(prompt_tokens=1034, completion_tokens=44),
+    "cost": Decimal("0.0021"),
+    "resource": {"service.name": "shop", "service.version": "4.2"},
+    "events": [{"name": "first token", "after": 0.41}],
+    "links": [{"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "reason": "retry of"}],
+}
 
 
 def _spans(storage: Storage) -> None:
@@ -149,6 +167,7 @@ def _spans(storage: Storage) -> None:
                 kind=kind,
                 name=name,
                 error=error,
+                **(CALLED if kind == "model_call" else {}),
                 input={"order_id": "W-2217"} if kind == "tool_call" else None,
                 started_at=at(started),
                 ended_at=None if ended is None else at(ended),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from functools import partial
@@ -12,9 +13,10 @@ from chronos_storage.records import Event, Session
 
 from . import samples
 from .databases import Bare, Chain, Database, Row, Vendor, row
-from .measure import Crew, Figure, always, duration, rate
+from .measure import Crew, Figure, Side, always, duration, rate
 
 _THREADS = 16
+_TASKS = 200
 _BATCH = 500
 
 
@@ -74,12 +76,45 @@ def _append_by_threads(vendor: Vendor, database: Database, rounds: int) -> Itera
         stack.callback(crew.close, lambda number: database.storage.close())
         own = [_session(database, f"thread {number}") for number in range(_THREADS)]
         own_bare = [_session(database, f"thread {number}, bare") for number in range(_THREADS)]
+        yield _by_tasks(vendor, database, crew, bares, own_bare, rounds // 2)
         shared = [_session(database, "shared")] * _THREADS
         shared_bare = [_session(database, "shared, bare")] * _THREADS
         for name, ours, other in (("sessions of their own", own, own_bare), ("one session", shared, shared_bare)):
             yield _by_threads(
                 f"append_event by {_THREADS} threads on {name}", vendor, database, crew, bares, ours, other, rounds
             )
+
+
+def _by_tasks(
+    vendor: Vendor, database: Database, crew: Crew, bares: list[Bare], bare_sessions: list[str], rounds: int
+) -> Figure:
+    each = 10
+    sessions = [_session(database, f"task {number}") for number in range(_TASKS)]
+
+    def ours() -> Callable[[], None]:
+        given = [samples.events(session, each) for session in sessions]
+
+        async def append(events: list[Event]) -> None:
+            for event in events:
+                await database.storage.aappend_event(event)
+
+        async def work() -> None:
+            await asyncio.gather(*map(append, given))
+
+        return lambda: asyncio.run(work())
+
+    name = f"append_event by {_TASKS} tasks of one loop on sessions of their own"
+    other = _appending_by_threads(crew, bares, bare_sessions, _TASKS * each // _THREADS)
+    return rate(name, _TASKS * each, ours, other, rounds=rounds, at_least=vendor.bar(0.5))
+
+
+def _appending_by_threads(crew: Crew, bares: list[Bare], sessions: list[str], each: int) -> Side:
+    def work() -> Callable[[], None]:
+        given = zip(bares, sessions, strict=True)
+        works = [_bare_appending(bare, samples.events(session, each)) for bare, session in given]
+        return lambda: crew.run(lambda number: works[number]())
+
+    return work
 
 
 def _by_threads(
@@ -98,11 +133,7 @@ def _by_threads(
         works = [_appending(database, samples.events(session, each)) for session in sessions]
         return lambda: crew.run(lambda number: works[number]())
 
-    def other() -> Callable[[], None]:
-        given = zip(bares, bare_sessions, strict=True)
-        works = [_bare_appending(bare, samples.events(session, each)) for bare, session in given]
-        return lambda: crew.run(lambda number: works[number]())
-
+    other = _appending_by_threads(crew, bares, bare_sessions, each)
     return rate(name, crew.size * each, ours, other, rounds=rounds, at_least=vendor.bar(0.5))
 
 

@@ -18,6 +18,8 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 from asgiref.sync import sync_to_async
 
+from .async_threads import make, threads_for
+
 S = TypeVar("S")
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,18 +28,18 @@ Declaration: TypeAlias = Callable[[Any], Any]
 
 _CHUNK = 200
 
+_in_callers_thread: Any = sync_to_async(make)
 
-async def hop(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a synchronous function in the thread that Django keeps for asynchronous callers' synchronous calls."""
 
-    def call() -> T:
-        try:
-            return function(*args, **kwargs)
-        except StopIteration as error:
-            # No future takes it, so who awaits would wait for ever; a coroutine makes the same of it.
-            raise RuntimeError("the function raised StopIteration") from error
+async def hop(store: object, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a synchronous function that works on a store in the thread that `async_threads` says.
 
-    result: T = await sync_to_async(call)()
+    A call that is cancelled before a thread has begun with it is not made; one that has begun goes on to its end, and
+    nobody hears what came of it.
+    """
+    if threads := threads_for(store):
+        return await threads.call(function, args, kwargs)
+    result: T = await _in_callers_thread(function, args, kwargs)
     return result
 
 
@@ -48,7 +50,7 @@ def async_variant(
     name = method.__name__
 
     async def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        result: T = await hop(getattr(self, name), *args, **kwargs)
+        result: T = await hop(self, getattr(self, name), *args, **kwargs)
         return result
 
     return _as_declared(call, name)
@@ -62,7 +64,7 @@ def async_iterator(
 
     async def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T, None]:
         items = iter(getattr(self, name)(*args, **kwargs))
-        while chunk := await hop(_take, items):
+        while chunk := await hop(self, _take, items):
             for item in chunk:
                 yield item
 

@@ -12,13 +12,15 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 
 from . import conf, reach
+from .async_threads import size_for
 from .backends.handler import DEFAULT_ALIAS, AliasHandler
-from .compat.connections import is_in_memory, settings_of
-from .dsn import SHARED_MEMORY
+from .compat.connections import settings_of
 from .exceptions import ConfigurationError
 from .facade.stores import storages
+from .pools import largest_pool
 from .queues.base import EventQueue
 from .queues.handler import queue_handler
+from .sqlite_files import in_memory
 
 
 @register(Tags.compatibility)
@@ -126,6 +128,33 @@ def check_autocommit(**kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+@register(Tags.compatibility)
+def check_async_connections(**kwargs: Any) -> list[CheckMessage]:
+    """Whether asynchronous calls get as many connections as they have threads."""
+    if not isinstance(conf.configured(), dict):  # which check_setting says
+        return []
+    where = f'{conf.NAME}["ASYNC_CONNECTIONS"]'
+    given: Any = conf.configured().get("ASYNC_CONNECTIONS", conf.ASYNC_CONNECTIONS)
+    by_alias = given if isinstance(given, dict) else {None: given}
+    if unknown := [alias for alias in by_alias if alias is not None and alias not in connections]:
+        problem = f"names {', '.join(map(repr, unknown))}, which DATABASES has not"
+        return [Error(f"{where} {problem}.", id="chronos_storage.E004")]
+    if not all(type(size) is int and size >= 0 for size in by_alias.values()):
+        problem = f"must be a number of connections, or a dict of one for each database, not {given!r}"
+        return [Error(f"{where} {problem}.", id="chronos_storage.E005")]
+    return [
+        checks.Warning(
+            f"The pool of the database {database!r} has {most} connections, and asynchronous calls take up to {size}.",
+            hint=f'Give it a larger "max_size", as requests need some too, or {where} a smaller number.',
+            id="chronos_storage.W005",
+        )
+        for database in dict.fromkeys(database for _, _, database, _ in reach.in_databases())
+        if database in connections
+        and (most := largest_pool(settings_of(connections[database]))) is not None
+        and most < (size := size_for(database))
+    ]
+
+
 def _made(handler: AliasHandler[Any], alias: str = DEFAULT_ALIAS) -> object:
     try:
         return handler[alias]
@@ -171,7 +200,7 @@ def check_sqlite(**kwargs: Any) -> list[CheckMessage]:
     messages: list[CheckMessage] = []
     for alias in connections:
         connection = connections[alias]
-        if connection.vendor != "sqlite" or _in_memory(connection):
+        if connection.vendor != "sqlite" or in_memory(connection):
             continue
         options = settings_of(connection)["OPTIONS"]
         lacking = []
@@ -190,10 +219,6 @@ def check_sqlite(**kwargs: Any) -> list[CheckMessage]:
                 )
             )
     return messages
-
-
-def _in_memory(connection: Any) -> bool:
-    return is_in_memory(connection) or SHARED_MEMORY in str(settings_of(connection)["NAME"])
 
 
 @register(Tags.database)

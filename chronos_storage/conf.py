@@ -11,8 +11,11 @@ ORM_BACKEND = "chronos_storage.backends.orm.OrmBackend"
 VECTOR_BACKEND = "chronos_storage.vectors.stores.database_store"
 QUEUE_BACKEND = "chronos_storage.queues.orm.OrmQueue"
 
+#: Connections for the asynchronous calls on an alias, unless something is said.
+ASYNC_CONNECTIONS = 8
+
 #: What the setting may hold: each section's name.
-SECTIONS = ("STORAGES", "VECTOR_STORES", "QUEUE", "API", "ADMIN")
+SECTIONS = ("STORAGES", "VECTOR_STORES", "QUEUE", "API", "ADMIN", "ASYNC_CONNECTIONS")
 #: What the sections of options may hold, each with the type of its value; numbers are at least 1.
 OPTIONS: dict[str, dict[str, type]] = {
     "API": {
@@ -38,6 +41,13 @@ def section(name: str) -> dict[str, Any]:
     """One section of the setting; empty if it is not there."""
     found: dict[str, Any] = configured().get(name, {})
     return found
+
+
+def async_connections(alias: str | None) -> int:
+    """How many threads and connections the asynchronous calls on a database alias have, at most."""
+    found: Any = configured().get("ASYNC_CONNECTIONS", ASYNC_CONNECTIONS)
+    size: int = found.get(alias, ASYNC_CONNECTIONS) if isinstance(found, dict) else found
+    return size
 
 
 def admin_option(name: str) -> bool:

@@ -19,7 +19,7 @@ from .aliases import connected_alias
 from .exceptions import ConfigurationError
 from .extras import advice, require
 from .pools import move_pool
-from .sqlite_files import keep_whole
+from .sqlite_files import SHARED_MEMORY, keep_whole
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 MEMORY = ":memory:"
 MEMORY_SCHEME = "memory://"
-#: What the names of databases in memory have that all connections of the process share, with locks as on a file.
-SHARED_MEMORY = "vfs=memdb"
 _SQL_SCHEMES = {
     "sqlite": "sqlite",
     "postgres": "postgres",

@@ -80,5 +80,9 @@ class StoreFailure(ChronosError):
     """The database can't do what it was asked: it is full, may only be read, or is damaged."""
 
 
+class TransactionOpen(ChronosError, RuntimeError):
+    """The thread of this event loop has a transaction open, which an asynchronous call can't be part of."""
+
+
 class NotSupported(ChronosError, NotImplementedError):
     """This backend has no such capability."""

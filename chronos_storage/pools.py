@@ -17,6 +17,16 @@ _NAMES = {
 _MIN_SIZE = 4
 
 
+def largest_pool(settings: dict[str, Any]) -> int | None:
+    """The most connections that the pool of a database has; None where it has no pool."""
+    pool = settings["OPTIONS"].get("pool")
+    if not pool:
+        return None
+    sizes: dict[str, Any] = pool if isinstance(pool, dict) else {}
+    size: int = sizes.get("max_size") or sizes.get("min_size", _MIN_SIZE)
+    return size
+
+
 def move_pool(kind: str, options: dict[str, Any]) -> None:
     """Move what an address's query says of a pool to where Django's PostgreSQL backend looks for it, under ``pool``.
 

@@ -21,8 +21,11 @@ from weakref import WeakKeyDictionary
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from .compat.connections import close_anywhere, settings_of
+from .compat.connections import close_anywhere, is_in_memory, settings_of
+from .threads import close_all
 
+#: What the names of databases in memory have that all connections of the process share, with locks as on a file.
+SHARED_MEMORY = "vfs=memdb"
 #: Seconds that the end of the process waits for other processes that read or write a file.
 _PATIENCE = 2
 
@@ -32,6 +35,13 @@ _files: set[str] = set()
 _connections: WeakKeyDictionary[BaseDatabaseWrapper, threading.Thread] = WeakKeyDictionary()
 #: The process that opened them: a child after a fork has copies, which it must not touch.
 _owner = 0
+
+
+def in_memory(connection: BaseDatabaseWrapper) -> bool:
+    """Whether a database is SQLite's, and no file."""
+    if connection.vendor != "sqlite":
+        return False
+    return is_in_memory(connection) or SHARED_MEMORY in str(settings_of(connection)["NAME"])
 
 
 def keep_whole(alias: str) -> None:
@@ -59,6 +69,7 @@ def _opened(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
 def _finish() -> None:
     if _owner != os.getpid():
         return
+    close_all()
     for connection, thread in list(_connections.items()):
         # What a thread that still runs is using can't be closed under it.
         if thread is threading.current_thread() or not thread.is_alive():

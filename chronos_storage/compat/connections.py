@@ -7,8 +7,11 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from django.db import connections
-from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
 from django.utils.connection import ConnectionProxy
+
+#: The alias of a connection with a server that is made to create or to remove a database.
+NO_DATABASE: str = NO_DB_ALIAS
 
 
 def add_database(alias: str, settings: dict[str, Any]) -> None:
@@ -30,6 +33,12 @@ def alias_proxy(handler: Any, alias: str) -> Any:
 def close_connections() -> None:
     """Close all of this thread's connections."""
     connections.close_all()
+
+
+def unused_connection(alias: str) -> BaseDatabaseWrapper:
+    """A connection of nobody's to look at, made in any thread or event loop; the driver's own is not made."""
+    connection: BaseDatabaseWrapper = connections.create_connection(alias)
+    return connection
 
 
 def open_connections() -> Sequence[BaseDatabaseWrapper]:

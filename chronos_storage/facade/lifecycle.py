@@ -118,7 +118,7 @@ class LifecycleMethods(FacadeBase):
             with self.atomic():
                 return function(*args, **kwargs)
 
-        return await hop(run)
+        return await hop(self, run)
 
     def health(self) -> Health:
         """Whether the store can be reached and is ready for use; does not raise."""

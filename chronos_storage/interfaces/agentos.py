@@ -134,7 +134,7 @@ class StorageAdapter:
         """
         storage = self._storage
         with _named():
-            [stored] = await hop(add_unique, storage, [message_of(message)])
+            [stored] = await hop(storage, add_unique, storage, [message_of(message)])
         return conversation_message_of(stored)
 
     async def get_message(self, message_id: str) -> ConversationMessage | None:

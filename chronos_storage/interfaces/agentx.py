@@ -14,11 +14,10 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 
-from ..dsn import connect
 from ..exceptions import ConfigurationError
 from ..facade import Storage
 from .agentx_originals import refuse_original, refuse_original_folder
-from .agentx_queue import Queue, QueueEntry, create_queue
+from .agentx_queue import Queue, QueueEntry, create_queue, migrated
 from .agentx_records import ContainerRecord, ImageRecord, Message, SessionRecord
 from .agentx_repositories import ContainerRepository, ImageRepository, SessionRepository
 
@@ -108,7 +107,7 @@ async def create_persistence(driver: Driver | Storage) -> Persistence:
 def _open(driver: Driver) -> Storage:
     if driver.is_file:
         refuse_original(driver.address)
-    return connect(driver.address, migrate=True)
+    return migrated(driver.address)
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,4 +210,11 @@ def _open(path: str | Path | Storage) -> tuple[EventQueue, Storage]:
 def _open_address(path: str | Path) -> Storage:
     if "://" not in str(path):
         refuse_original(path)
-    return connect(str(path), migrate=True)
+    return migrated(str(path))
+
+
+def migrated(address: str) -> Storage:
+    """The storage that an address names, ready for use; asynchronous calls have connections of their own."""
+    storage = connect(address, migrate=True)
+    storage.close()
+    return storage

@@ -33,7 +33,7 @@ async def begin_anew(storage: Storage, session: Session) -> Session | None:
     new = replace(session.cleaned(), user_id=session.user_id or deleted.user_id)
     new.complete()
     try:
-        return await hop(again, storage.backend.using, partial(_begin_anew, storage, new))
+        return await hop(storage, again, storage.backend.using, partial(_begin_anew, storage, new))
     except NotFound:  # another writer was faster
         return None
 

@@ -17,6 +17,7 @@ from django.db.models.query import QuerySet
 
 from .. import codec, models, records
 from ..aliases import known_alias
+from ..async_threads import release
 from ..backends.orm.pages import fetch_page
 from ..compat.connections import in_transaction
 from ..exceptions import ConfigurationError, CursorExpired, InvalidRecord
@@ -273,6 +274,4 @@ class OrmQueue(EventQueue, PerProcess):
             subscription.stop()
         self._notifier.close()
         self._readers.close()
-        connection = connections[self.alias]
-        if not in_transaction(connection):
-            connection.close()
+        release(self.alias)

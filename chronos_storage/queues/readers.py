@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
 
-from django.db import InterfaceError, OperationalError, reset_queries
+from django.db import InterfaceError, OperationalError
 
 from ..compat.connections import close_connections
-from ..forks import PerProcess
+from ..threads import Threads
 
 T = TypeVar("T")
 
@@ -20,62 +19,22 @@ _THREADS = 4
 _LINGER = 1.0
 
 
-class Readers(PerProcess):
-    """A few threads, made when there is something to read, each with a connection until it is idle for a second."""
+class Readers(Threads):
+    """A few threads for jobs that only read, each with a connection until it is idle for a second."""
 
-    def begin(self) -> None:
-        self._changed = threading.Condition()
-        self._jobs: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
-        self._threads: set[threading.Thread] = set()
-        self._idle = 0
-        self._closing = False
+    def __init__(self) -> None:
+        super().__init__("chronos-queue-reader", _THREADS, _LINGER)
 
     def submit(self, job: Callable[[], T]) -> Future[T]:
         """Have `job`, which only reads, called in one of the threads."""
         future: Future[T] = Future()
-        with self._changed:
-            self._jobs.append((future, job))
-            if self._idle:
-                self._changed.notify()
-            elif len(self._threads) < _THREADS:
-                thread = threading.Thread(target=self._work, name="chronos-queue-reader", daemon=True)
-                self._threads.add(thread)
-                thread.start()
+        self.add(partial(_read, future, job))
         return future
 
-    def close(self) -> None:
-        """Wait until nothing is left to read, and end the threads."""
-        with self._changed:
-            threads = self._threads - {threading.current_thread()}
-            self._closing = True
-            self._changed.notify_all()
-        for thread in threads:
-            thread.join()
-        with self._changed:
-            self._closing = False
 
-    def _work(self) -> None:
-        try:
-            while taken := self._next():
-                future, job = taken
-                if future.set_running_or_notify_cancel():
-                    _run(future, job)
-        finally:
-            close_connections()
-
-    def _next(self) -> tuple[Future[Any], Callable[[], Any]] | None:
-        """The next job; None where none comes for a while."""
-        with self._changed:
-            self._idle += 1
-            self._changed.wait_for(lambda: self._jobs or self._closing, _LINGER)
-            self._idle -= 1
-            if self._jobs:
-                return self._jobs.popleft()
-            self._threads.discard(threading.current_thread())
-            return None
-
-
-def _run(future: Future[Any], job: Callable[[], Any]) -> None:
+def _read(future: Future[T], job: Callable[[], T]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
     try:
         try:
             result = job()
@@ -86,5 +45,3 @@ def _run(future: Future[Any], job: Callable[[], Any]) -> None:
         future.set_exception(error)
     else:
         future.set_result(result)
-    finally:
-        reset_queries()  # which Django keeps under DEBUG

@@ -12,7 +12,7 @@ from django.db import connections, router, transaction
 
 from .. import codec, filters, records
 from ..aliases import known_alias
-from ..compat.connections import in_transaction
+from ..async_threads import release
 from ..compat.queries import delete_unseen
 from ..exceptions import AlreadyExists, ConfigurationError, InvalidRecord, NotFound
 from ..filters import And
@@ -115,9 +115,7 @@ class OrmVectorStore(VectorStore):
         )
 
     def close(self) -> None:
-        connection = connections[self.alias]
-        if not in_transaction(connection):
-            connection.close()
+        release(self.alias)
 
     # For the stores
 

@@ -12,7 +12,8 @@ from django.db import Error, connections, router
 from django.db.models.query import QuerySet
 
 from ... import records
-from ...compat.connections import connect, in_transaction, server
+from ...async_threads import release
+from ...compat.connections import connect, server
 from ...compat.schema import unapplied
 from ...exceptions import ConfigurationError, StoreFailure
 from ...ledger import triggers
@@ -104,9 +105,7 @@ class LifecycleMethods(OrmBase):
             raise StoreFailure(f"the database {self.using!r} can't be migrated: {problem}") from error
 
     def close(self) -> None:
-        connection = connections[self.using]
-        if not in_transaction(connection):
-            connection.close()
+        release(self.using)
 
     def health(self) -> Health:
         backend = f"{type(self).__module__}.{type(self).__qualname__}"

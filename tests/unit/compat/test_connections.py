@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.db import DatabaseError, connections, transaction
+from django.db.backends.signals import connection_created
 from django.test.utils import CaptureQueriesContext
 
 from chronos_storage.compat.connections import (
+    NO_DATABASE,
     add_database,
     alias_proxy,
     close_anywhere,
@@ -26,10 +29,12 @@ from chronos_storage.compat.connections import (
     server,
     settings_of,
     streaming_cursor,
+    unused_connection,
     unwrapped_connection,
     wrapped_cursor,
 )
 from chronos_storage.models import Session
+from tests.conftest import STRICTEST
 
 
 def test_a_database_is_added_beside_those_of_the_settings(other_databases, tmp_path):
@@ -164,3 +169,29 @@ def test_postgresqls_driver_connects_past_djangos_wrapper(django_db_blocker):
         assert connection.execute("SHOW application_name").fetchone() == ("compat",)
     finally:
         connection.close()
+
+
+def test_a_connection_to_look_at_is_another_and_made_in_a_loop_too():
+    async def look() -> Any:
+        return unused_connection("default")
+
+    connection = asyncio.run(look())
+    assert connection is not connections["default"]
+    assert settings_of(connection) is settings_of(connections["default"])
+    assert driver_connection(connection) is None
+
+
+@pytest.mark.parametrize("alias", STRICTEST)
+@pytest.mark.django_db
+def test_a_connection_to_make_a_database_has_an_alias_of_its_own(alias):
+    made: list[str] = []
+
+    def note(connection: Any, **kwargs: Any) -> None:
+        made.append(connection.alias)
+
+    connection_created.connect(note)
+    try:
+        with connections[alias]._nodb_cursor():
+            assert made == [NO_DATABASE]
+    finally:
+        connection_created.disconnect(note)

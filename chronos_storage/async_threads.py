@@ -1,0 +1,181 @@
+"""The threads in which the asynchronous variants' calls run, a few for each database alias, and who does not go there.
+
+Calls run beside each other in threads of the storage's own, each of which has a connection. Four kinds stay in the
+thread in which Django makes an asynchronous caller's synchronous calls:
+
+- those of a caller with a transaction open there: what waits in `async_to_sync`, as a test of Django's `TestCase` does;
+- those on an alias whose connections carry what belongs to a request, as the tenant of django-tenants, and those on a
+  store that is no database but has transactions, which nobody else can see;
+- those that a job in one of our own threads waits for: with all threads busy with such jobs, they would wait for ever;
+- those for which a router looks into a database to tell the alias.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import Context, copy_context
+from functools import partial
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
+
+from django.core.exceptions import SynchronousOnlyOperation
+from django.core.signals import setting_changed
+from django.db import Error, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+
+from . import conf
+from .compat.connections import NO_DATABASE, in_transaction, is_in_memory, settings_of, unused_connection
+from .compat.event_loops import call_in, waiting_thread
+from .exceptions import TransactionOpen
+from .sqlite_files import in_memory
+from .threads import Threads, close_all, is_worker
+
+T = TypeVar("T")
+
+#: Seconds that a thread keeps its connection after its last call.
+_LINGER = 10.0
+#: Seconds that `release` waits for calls that are under way.
+_PATIENCE = 5.0
+
+#: The connections that were made, by their threads and aliases. Another thread's can't be asked for, only looked at.
+_connections: WeakValueDictionary[tuple[int | None, str], BaseDatabaseWrapper] = WeakValueDictionary()
+
+
+#: Each alias's threads, made when they are first needed; None where calls stay in the caller's.
+_threads: dict[str, _AliasThreads | None] = {}
+
+
+def make(function: Callable[..., T], args: Any, kwargs: Any) -> T:
+    """What a function returns that an asynchronous caller waits for."""
+    try:
+        return function(*args, **kwargs)
+    except StopIteration as error:
+        # No future takes it, so who awaits would wait for ever; a coroutine makes the same of it.
+        raise RuntimeError("the function raised StopIteration") from error
+
+
+class _AliasThreads(Threads):
+    """Threads on one alias. One whose connection is a pool's gives it back after each call, as others wait for it."""
+
+    def __init__(self, alias: str, size: int, linger: float | None, *, has_pool: bool) -> None:
+        self._alias, self._has_pool = alias, has_pool
+        super().__init__(f"chronos-{alias}", size, linger)
+
+    async def call(self, function: Callable[..., T], args: Any, kwargs: Any) -> T:
+        """What a function returns, called in one of the threads in the caller's context.
+
+        The way there and back takes half as long as by `sync_to_async` with an executor.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self.add(partial(self._call, loop, future, copy_context(), partial(make, function, args, kwargs)))
+        return await future
+
+    def _call(
+        self, loop: asyncio.AbstractEventLoop, future: asyncio.Future[T], context: Context, call: Callable[[], T]
+    ) -> None:
+        if future.cancelled():
+            return
+        tell: Callable[[], None]
+        try:
+            tell = partial(_tell, future, future.set_result, call_in(context, loop, call))
+        except BaseException as error:
+            tell = partial(_tell, future, future.set_exception, error)
+        if self._has_pool:
+            with suppress(Error):
+                connections[self._alias].close()
+        with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+            loop.call_soon_threadsafe(tell)
+        del tell, future  # what holds an error, which holds this frame
+
+
+def _tell(future: asyncio.Future[Any], tell: Callable[[Any], None], outcome: Any) -> None:
+    if not future.cancelled():
+        tell(outcome)
+
+
+def threads_for(store: object) -> _AliasThreads | None:
+    """The threads for an asynchronous caller's call on a store; None where it belongs in the caller's.
+
+    Raises:
+        TransactionOpen: the thread of the caller's event loop has a transaction open, which the call could neither be
+            part of nor wait for.
+    """
+    try:
+        alias: str | None = getattr(store, "alias", None)
+    except SynchronousOnlyOperation:
+        return None
+    if alias is None and getattr(store, "supports_transactions", True):
+        return None
+    here, caller = threading.current_thread(), waiting_thread()
+    if alias is not None and _has_transaction(here, alias):
+        raise TransactionOpen(
+            f"the thread of this event loop has a transaction open on {alias!r}: run the coroutine function by"
+            " asgiref.sync.async_to_sync(function)(…), not by asyncio.run(function(…))"
+        )
+    if is_worker(here) or is_worker(caller) or (caller and alias is not None and _has_transaction(caller, alias)):
+        return None
+    name = alias or ""
+    if name not in _threads:
+        _threads.setdefault(name, _new_threads(alias))
+    return _threads[name]
+
+
+def _has_transaction(thread: threading.Thread, alias: str) -> bool:
+    connection = _connections.get((thread.ident, alias))
+    return connection is not None and in_transaction(connection)
+
+
+def _new_threads(alias: str | None) -> _AliasThreads | None:
+    if not (size := size_for(alias)):
+        return None
+    if alias is None:
+        return _AliasThreads("", size, _LINGER, has_pool=False)
+    connection = unused_connection(alias)
+    # Django closes no database in memory but by ending the thread, and with it goes what is in there.
+    linger = None if connection.vendor == "sqlite" and is_in_memory(connection) else _LINGER
+    return _AliasThreads(alias, size, linger, has_pool=bool(settings_of(connection)["OPTIONS"].get("pool")))
+
+
+def size_for(alias: str | None) -> int:
+    """How many threads there are for an alias, or for all stores without one; 0 where calls stay in the caller's."""
+    size = conf.async_connections(alias)
+    if alias is None:
+        return size
+    connection = unused_connection(alias)
+    if hasattr(connection, "set_tenant"):  # django-tenants and its like
+        return 0
+    return min(size, 1) if in_memory(connection) else size
+
+
+def release(alias: str) -> None:
+    """Close this thread's connection with a database, unless it has a transaction open, and end the alias's threads."""
+    connection = connections[alias]
+    if not in_transaction(connection):
+        connection.close()
+    if threads := _threads.get(alias):
+        threads.close(_PATIENCE)
+
+
+def _note(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    if connection.alias == NO_DATABASE:
+        close_all()  # a database is about to be made or removed, of which another may be the copy
+    else:
+        _connections[threading.get_ident(), connection.alias] = connection
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting == conf.NAME:
+        before = list(_threads.values())
+        _threads.clear()
+        for threads in before:
+            if threads:
+                threads.close(0)  # what is under way goes on
+
+
+connection_created.connect(_note, dispatch_uid=__name__)
+setting_changed.connect(_forget, dispatch_uid=__name__)

@@ -1,19 +1,28 @@
-"""Checkpoints: finding the latest one among many."""
+"""Checkpoints: finding the latest one among many, and what the states of a conversation that grows take."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from functools import partial
+from statistics import median
+from typing import Any
+from unittest.mock import patch
 
+from chronos_storage import codec
+from chronos_storage.ledger import item_log
 from chronos_storage.ledger.mapping import CHECKPOINTS
-from chronos_storage.records import Session
+from chronos_storage.records import Checkpoint, Session
 
 from . import samples
 from .databases import Database, Vendor
-from .measure import Figure, Side, always, duration
+from .measure import Figure, Side, always, duration, timed
 
 _FEW = 100
 _TIMES = 20
+#: So many of the last states are stored whole too.
+_COMPARED = 60
 
 
 def figures(vendor: Vendor, quick: bool) -> Iterator[Figure]:
@@ -42,6 +51,61 @@ def figures(vendor: Vendor, quick: bool) -> Iterator[Figure]:
                 against=f"among {_FEW}",
                 at_most=vendor.bar(1.3),
             )
+    for turns in (100, 400) if quick else (400, 2_000):
+        yield from _growing(vendor, turns)
+
+
+def _growing(vendor: Vendor, turns: int) -> Iterator[Figure]:
+    """A checkpoint after each turn, beside another database that is given the last ones, and keeps them whole."""
+    conversation = [
+        {"role": each.role, "content": each.content, "tool_calls": each.tool_calls, "name": each.name}
+        for each in samples.messages("session", 2 * turns)
+    ]
+    text = codec.bytes_of(codec.encode(conversation))
+    with ExitStack() as stack:
+        ours, whole = (stack.enter_context(vendor.database()) for _ in range(2))
+        empty = ours.size()
+        for database in (ours, whole):
+            database.storage.create_session(Session(id="session"))
+        pairs = []
+        for turn in range(turns):
+            state = {"step": turn, "next": ["agent"], "messages": conversation[: 2 * turn + 2]}
+            mine = timed(lambda: partial(_save, ours, state))  # noqa: B023 - it is called here
+            if turn >= turns - _COMPARED:
+                with patch.object(item_log, "WHOLE", sys.maxsize):
+                    pairs.append((mine, timed(lambda: partial(_save, whole, state))))  # noqa: B023
+        yield Figure(
+            name=f"{turns:,} checkpoints of a conversation, disk",
+            unit="kB",
+            ours=(ours.size() - empty) / 1000,
+            other=text / 1000,
+            ratio=(ours.size() - empty) / text,
+            against="its text",
+            at_most=2.5 if vendor.has_bars else 2.0,
+        )
+        yield Figure(
+            name=f"save_checkpoint after {turns:,} turns",
+            unit="ms",
+            ours=median(1000 * mine for mine, _ in pairs),
+            other=median(1000 * theirs for _, theirs in pairs),
+            ratio=median(mine / theirs for mine, theirs in pairs),
+            against="whole states",
+            at_most=1.0,
+            rounds=pairs,
+        )
+        yield duration(
+            f"get_latest_checkpoint after {turns:,} turns",
+            _TIMES,
+            _latest(ours),
+            _latest(whole),
+            rounds=6,
+            against="whole states",
+            at_most=1.5,
+        )
+
+
+def _save(database: Database, state: dict[str, Any]) -> None:
+    database.storage.save_checkpoint(Checkpoint(session_id="session", state=state))
 
 
 def _fill(database: Database, count: int) -> None:

@@ -98,12 +98,14 @@ class Database:
         url: its address.
         bare: connects the bare driver with it.
         analyze: brings the planner's statistics up to date, as the database does by itself after a while.
+        size: how many bytes it takes on the disk.
     """
 
     storage: Storage
     url: str
     bare: Callable[[], Bare]
     analyze: Callable[[], None]
+    size: Callable[[], int]
 
 
 class Vendor(ABC):

@@ -90,10 +90,18 @@ class Postgres(Vendor):
                 url=url,
                 bare=partial(PostgresBare, url),
                 analyze=partial(self._execute, url, sql.SQL("VACUUM ANALYZE")),
+                size=partial(self._size, url),
             )
             storage.close()
         finally:
             self._execute(self._url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    @staticmethod
+    def _size(url: str) -> int:
+        with psycopg.connect(url) as connection:
+            row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+        assert row is not None
+        return int(row[0])
 
     @staticmethod
     def _execute(url: str, statement: sql.SQL | sql.Composed) -> None:

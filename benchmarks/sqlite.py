@@ -68,8 +68,16 @@ class Sqlite(Vendor):
                 url=f"sqlite:///{path}",
                 bare=partial(SqliteBare, path),
                 analyze=partial(self._analyze, path),
+                size=partial(self._size, path),
             )
             storage.close()
+
+    @staticmethod
+    def _size(path: str) -> int:
+        connection = sqlite3.connect(path, _TIMEOUT)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        connection.close()
+        return Path(path).stat().st_size
 
     @staticmethod
     def _analyze(path: str) -> None:

@@ -27,6 +27,8 @@ MAX_TEXT = 1_000_000
 MAX_JSON_BYTES = 4 * 1024 * 1024
 MAX_RECORD_BYTES = 7 * 1024 * 1024
 MAX_WITH_TEXTS_BYTES = MAX_RECORD_BYTES + 512 * 1024
+#: Largest state of a checkpoint, in bytes of UTF-8: it is kept item by item, each as large as any JSON value at most.
+MAX_STATE_BYTES = 256 * 1024 * 1024
 #: Largest count of tokens: so many can't overflow when they are added up.
 MAX_TOKENS = 10**12
 #: Largest cost of a span, and its decimal places: SQLite's decimals have 15 digits in all.
@@ -42,7 +44,8 @@ MIN_TIME = datetime(1000, 1, 1, tzinfo=UTC)
 
 _CONSTANTS = frozenset({bool, type(None)})
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
+#: The JSON text of a value that `json_value` gave, however long: keys in their order, no spaces.
+encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
 _encode_sorted = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"), sort_keys=True
 ).encode
@@ -294,7 +297,7 @@ def dumps(value: Any, field: str = "value", limit: int = MAX_JSON_BYTES) -> str:
     Raises:
         InvalidRecord: it is longer than `limit`, in bytes of UTF-8.
     """
-    text = _encode(value)
+    text = encode(value)
     if len(text) > limit // 4 and (size := bytes_of(text)) > limit:
         raise InvalidRecord(field, f"is {size:,} bytes of JSON; at most {limit:,} are kept")
     return text

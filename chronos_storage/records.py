@@ -32,7 +32,7 @@ def _field(
 
     Args:
         check: gives a value as it is kept, or refuses it.
-        json: whether it is JSON.
+        json: whether it is JSON that is measured whole.
         empty: what a caller who leaves it out is taken to have given.
     """
     return dataclasses.field(**default, metadata={"check": check, "json": json, "empty": empty})
@@ -409,7 +409,8 @@ class Checkpoint(Record):
     namespace: str = _string()
     run_id: str = _string()
     node_id: str = _string()
-    state: dict[str, Any] = _object()
+    # It is measured item by item, by `checkpoints.outlines`.
+    state: dict[str, Any] = _field(codec.json_object, default_factory=dict)
     seq_num: int = _number()
     parent_id: str = _string()
     metadata: dict[str, Any] = _filterable()

@@ -182,9 +182,15 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if name not in fields:
             raise Http404(_("There is no such field."))
         self.note_look(request, row, name)
-        text = self.get_queryset(request).filter(pk=row.pk).values_list(whole(fields[name]), flat=True).get()
+        text = self.whole_text(row, fields[name])
         shown = readable(text) if isinstance(fields[name], JSON_FIELDS) else visible(text)
         return plain(shown)
+
+    def whole_text(self, row: Any, field: Any) -> str:
+        """All of a field that may be long."""
+        rows = self.model._default_manager.using(row._state.db).filter(pk=row.pk)
+        text: str = rows.values_list(whole(field), flat=True).get()
+        return text
 
     # Who looked
 

@@ -20,6 +20,7 @@ LENGTH = 500
 _PREFIX = "preview_"
 #: The most characters that a cut can leave of an escaped one: of a surrogate pair.
 _LONGEST_ESCAPE = 12
+_decoder = json.JSONDecoder()
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,27 @@ def shorten(row: Any) -> None:
 def preview(row: Any, name: str) -> Preview:
     """The start of a field of a row that `previewed` gave."""
     text = getattr(row, _PREFIX + name)
+    if name == "state" and row.state_size is not None:
+        return Preview(visible(_gist(text)), complete=False)
     complete = len(text) <= LENGTH
     is_json = isinstance(row._meta.get_field(name), JSON_FIELDS)
     return Preview(readable(text[:LENGTH], complete) if is_json else visible(text[:LENGTH]), complete)
+
+
+def _gist(text: str) -> str:
+    """What the start of a skeleton's text says of its state: what is in the log is left out."""
+    parts: list[str] = []
+    at = len("[1,")
+    while True:
+        try:
+            found, at = _decoder.raw_decode(text, at)
+        except ValueError:  # the end, or where it was cut
+            return "".join(parts) + "…"
+        if isinstance(found, str):
+            parts.append(found)
+        elif isinstance(found, list):
+            parts.append("…")
+        at += 1
 
 
 def readable(text: str, complete: bool = True) -> str:

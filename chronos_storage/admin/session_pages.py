@@ -28,7 +28,8 @@ from .charts import stacked
 from .differences import differences
 from .items import NAMES, items_of
 from .overview import panels, period
-from .previews import previewed, whole
+from .previews import previewed
+from .states import sizes, state_text
 from .summaries import TOKENS, summary
 from .timeline import STREAMS, Timeline
 from .verdicts import finding
@@ -214,6 +215,7 @@ class SessionPages(Base):
             "checkpoints",
             _("Checkpoints"),
             checkpoints=found[:CHECKPOINTS],
+            sizes=sizes(self.storage.alias, session.pk),
             may_fork=self._may_fork(request),
             first_link="?" if place else None,
             next_link="?" + urlencode({"from": following}) if following else None,
@@ -254,8 +256,7 @@ class SessionPages(Base):
     def _state(self, checkpoint: Any) -> Any:
         if checkpoint is None:
             return {}
-        rows = Checkpoint.objects.using(self.storage.alias).filter(pk=checkpoint.pk)
-        text = rows.values_list(whole(Checkpoint._meta.get_field("state")), flat=True).first() or "{}"
+        text = state_text(checkpoint)
         try:
             return codec.loads(text)
         except (ValueError, RecursionError):  # no JSON, or none of ours: it was written behind the store's back

@@ -15,6 +15,7 @@ from ..records import SPAN_STATUSES
 from ..text import name as shown
 from .base import EditableAdmin, ReadOnlyAdmin
 from .session_pages import SessionPages
+from .states import state_text
 
 
 class StatusFilter(admin.SimpleListFilter):
@@ -96,6 +97,9 @@ class CheckpointAdmin(ReadOnlyAdmin):
     lookups = ("session_id", "checkpoint_id")
     ordering = ("-id",)
     search_fields = ("checkpoint_id__exact", "session__id__exact")
+
+    def whole_text(self, row: Any, field: Any) -> str:
+        return state_text(row) if field.attname == "state" else super().whole_text(row, field)
 
 
 @admin.register(Trace)

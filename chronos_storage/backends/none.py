@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from ..chains.numbering import following
 from ..chains.permit import PurgePermit
+from ..checkpoints.outlines import outline
 from ..records import AuditLog, Checkpoint, Event, Health, Record, Session, TokenUsage, Trace, Verdict
 from ..spans import complete_trace_ids
 from .base import Backend, Patch, Query
@@ -45,6 +46,8 @@ class NoBackend(Backend):
         """Warn of the first write, and refuse what others could not keep, which would measure what they write."""
         for record in given:
             record.check_size()
+            if isinstance(record, Checkpoint):
+                outline(record.state)
         if not self._warned:
             self._warned = True
             logger.warning("The storage backend is 'none': what agents write is accepted, and nothing of it is kept.")

@@ -46,6 +46,11 @@ def selected(rows: QuerySet[Any]) -> tuple[str, Sequence[Any], Sequence[Any]]:
     return ", ".join(sql for sql, _ in texts), [each for _, parameters in texts for each in parameters], expressions
 
 
+def is_for_update(rows: QuerySet[Any]) -> bool:
+    """Whether a queryset locks its rows as it reads them."""
+    return rows.query.select_for_update
+
+
 #: By the position of a column, the functions that convert its values, and its expression, which they take too.
 Converters = Sequence[tuple[int, Sequence[Callable[..., Any]], Any]]
 #: Gives the rows of a cursor.

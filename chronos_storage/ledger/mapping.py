@@ -9,17 +9,24 @@ from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from django.db import models
+from django.db.models.query import QuerySet
 
 from .. import records
 from ..chains.numbering import audit_chain
-from ..compat.queries import Fetch, fetch_values
+from ..checkpoints.runs import Missing
+from ..checkpoints.skeletons import is_skeleton, size_of
+from ..compat.queries import Fetch, fetch_values, is_for_update
+from ..exceptions import StoreFailure
 from ..models import AuditLog, Checkpoint, Container, Event, Image, MemoryRecord, Message, Session, Trace
 from ..models.memory import natural_key
+from .item_log import fill
 
 R = TypeVar("R", bound=records.Record)
 
 #: Characters of the records that go into one statement: a quarter of the 16 MiB that MariaDB takes by default.
 _STATEMENT_SIZE = 4 * 1024 * 1024
+#: How often checkpoints are read whose items go in between.
+_ATTEMPTS = 20
 
 
 class Table(Generic[R]):
@@ -86,11 +93,12 @@ class Table(Generic[R]):
         if batch:
             yield batch
 
-    def fetch(self, rows: Any, fetch: Fetch = fetch_values) -> list[R]:
+    def fetch(self, rows: Any, fetch: Fetch = fetch_values, using: str = "") -> list[R]:
         """The records of a queryset of the model, in its order.
 
         Args:
             fetch: gives what their columns hold, of whatever it takes for `rows`.
+            using: the alias, where `rows` is no queryset.
         """
         return list(starmap(self._build, fetch(rows, self.columns)))
 
@@ -129,7 +137,7 @@ class _UsageTable(Table[R]):
             columns |= {name: getattr(usage, name) for name in self._USAGE}
         return columns
 
-    def fetch(self, rows: Any, fetch: Fetch = fetch_values) -> list[R]:
+    def fetch(self, rows: Any, fetch: Fetch = fetch_values, using: str = "") -> list[R]:
         before, after = self._at, self._at + len(self._USAGE)
         found = []
         for row in fetch(rows, self.columns):
@@ -139,13 +147,36 @@ class _UsageTable(Table[R]):
         return found
 
 
+class _CheckpointTable(Table[records.Checkpoint]):
+    """Checkpoints, whose states may be skeletons in the table: what is fetched is whole."""
+
+    def __init__(self) -> None:
+        super().__init__(records.Checkpoint, Checkpoint, "checkpoint_id", state_size=_skeleton_size)
+
+    def fetch(self, rows: Any, fetch: Fetch = fetch_values, using: str = "") -> list[records.Checkpoint]:
+        for_update = isinstance(rows, QuerySet) and is_for_update(rows)
+        for _ in range(_ATTEMPTS):
+            found = super().fetch(rows, fetch)
+            try:
+                fill(using or rows.db, found, for_update=for_update)
+            except Missing:  # they were removed in between: others may be found now
+                continue
+            return found
+        raise StoreFailure("items that a checkpoint's state is made of are not there, or are others")
+
+
+def _skeleton_size(record: records.Checkpoint) -> int | None:
+    state: Any = record.state
+    return size_of(state) if is_skeleton(state) else None
+
+
 SESSIONS = Table(records.Session, Session)
 MESSAGES = _UsageTable(records.Message, Message, "message_id")
 MEMORY = Table(records.MemoryRecord, MemoryRecord, natural_key=natural_key)
 AUDIT_LOGS = Table(records.AuditLog, AuditLog, chain=lambda record: audit_chain(record.session_id, record.agent_id))
 TRACES = _UsageTable(records.Trace, Trace)
 EVENTS = Table(records.Event, Event, "event_id")
-CHECKPOINTS = Table(records.Checkpoint, Checkpoint, "checkpoint_id")
+CHECKPOINTS = _CheckpointTable()
 CONTAINERS = Table(records.Container, Container)
 IMAGES = Table(records.Image, Image)
 

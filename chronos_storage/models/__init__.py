@@ -5,7 +5,7 @@ from ..extras import require_app
 require_app("chronos_storage")
 
 from .audit_logs import AuditLog
-from .checkpoints import Checkpoint
+from .checkpoints import Checkpoint, CheckpointItems
 from .events import Event
 from .heads import Head
 from .images import Container, Image
@@ -18,6 +18,7 @@ from .traces import Trace
 __all__ = [
     "AuditLog",
     "Checkpoint",
+    "CheckpointItems",
     "Consumer",
     "Container",
     "Event",

@@ -7,7 +7,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..fields import IdField, JSONTextField, MetadataField, TimestampField
+from ..fields import IdField, JSONTextField, MetadataField, TextField, TimestampField
 from ..text import name as shown
 from .sessions import Session
 
@@ -25,7 +25,10 @@ class Checkpoint(models.Model):
     namespace: IdField = IdField()
     run_id: IdField = IdField()
     node_id: IdField = IdField()
+    #: The state, an object; or its skeleton, a list, whose items are in `CheckpointItems`.
     state: JSONTextField = JSONTextField(default=dict, blank=True)
+    #: How many characters the state has whose skeleton it is; None for a whole one.
+    state_size: models.BigIntegerField[int | None, int | None] = models.BigIntegerField(null=True, blank=True)
     seq_num: models.BigIntegerField[int, int] = models.BigIntegerField()
     parent_id: IdField = IdField()
     metadata: MetadataField = MetadataField()
@@ -48,3 +51,35 @@ class Checkpoint(models.Model):
 
     def __str__(self) -> str:
         return shown(f"{self.seq_num} {self.node_id}")
+
+
+class CheckpointItems(models.Model):
+    """A run of the items that states of one series of checkpoints are made of: see `chronos_storage.checkpoints`.
+
+    Rows are added, and removed when no checkpoint uses them any more, but never changed.
+    """
+
+    id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
+    # The unique constraint begins with the session, so the foreign key needs no index of its own.
+    session: models.ForeignKey[Session, Session] = models.ForeignKey(
+        Session, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    session_id: str
+    namespace: IdField = IdField()
+    #: The position of the first item in the log of the series, and the one after the last.
+    start: models.BigIntegerField[int, int] = models.BigIntegerField()
+    stop: models.BigIntegerField[int, int] = models.BigIntegerField()
+    digests: models.BinaryField[bytes, bytes] = models.BinaryField()
+    items: TextField = TextField()
+
+    class Meta:
+        db_table = "chronos_storage_checkpoint_items"
+        verbose_name: ClassVar[Any] = _("items of checkpoints")
+        verbose_name_plural: ClassVar[Any] = _("items of checkpoints")
+        default_permissions: ClassVar[tuple[str, ...]] = ()
+        constraints: ClassVar[tuple[models.BaseConstraint, ...]] = (
+            models.UniqueConstraint(fields=["session", "namespace", "start"], name="chronos_checkpoint_items_place"),
+        )
+
+    def __str__(self) -> str:
+        return shown(f"{self.start} to {self.stop} of {self.session_id} {self.namespace}")

@@ -33,6 +33,11 @@ class Head(models.Model):
     #: The last number that a purge removed, and its hash: where the chain now begins.
     base_seq: models.BigIntegerField[int, int] = models.BigIntegerField(default=0)
     base_hash: IdField = IdField(max_length=64)
+    #: Of a series of checkpoints: the position at which its log of items goes on, which is never given again, and how
+    #: many checkpoints were removed since the log was looked through for items that none uses. Workers of the version
+    #: before, who don't know of them, go on making heads.
+    log_end: models.BigIntegerField[int, int] = models.BigIntegerField(default=0, db_default=0)
+    removed: models.BigIntegerField[int, int] = models.BigIntegerField(default=0, db_default=0)
     #: Whether the session is soft-deleted and takes no more.
     closed: models.BooleanField[bool, bool] = models.BooleanField(default=False)
 

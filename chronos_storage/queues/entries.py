@@ -62,7 +62,7 @@ class _EntryTable(Table[QueueEntry]):
             "key": getattr(record, "key", None),
         }
 
-    def fetch(self, rows: Any, fetch: Fetch = fetch_values) -> list[QueueEntry]:
+    def fetch(self, rows: Any, fetch: Fetch = fetch_values, using: str = "") -> list[QueueEntry]:
         at = self._at
         found = fetch(rows, self.columns)
         return [self._build(*row[:at], cursor_of(row[at]), *row[at + 1 :]) for row in found]

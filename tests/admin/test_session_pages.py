@@ -11,6 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils.html import escape
 
+from chronos_storage import codec
 from chronos_storage.admin import session_pages
 from chronos_storage.models import Checkpoint as CheckpointRow
 from chronos_storage.models import Event as EventRow
@@ -203,6 +204,24 @@ def test_spans_nest_and_errors_have_a_word(site, viewer) -> None:
 
 
 @once
+def test_states_in_the_log_of_items_are_shown_whole(site, viewer) -> None:
+    """On the checkpoint's own page and in a timeline what is long is left out; all of it is where all of a field is."""
+    site.create_session(Session(id="s"))
+    messages = [f"{number} {200 * 'x'}" for number in range(30)]
+    for number in (20, 30):
+        site.save_checkpoint(Checkpoint(session_id="s", state={"n": number, "messages": messages[:number]}))
+    _, second = CheckpointRow.objects.order_by("seq_num")
+    page = viewer.get(url("checkpoint", "change", second.pk)).content.decode()
+    assert "{&quot;n&quot;:30,&quot;messages&quot;:[…" in page
+    content = viewer.get(f"{url('checkpoint', 'change', second.pk).removesuffix('change/')}content/state/")
+    assert json.loads(content.content) == {"n": 30, "messages": messages}
+    compared = viewer.get(url("session", "compare", "s"), {"b": second.pk})
+    assert {found.path.partition("[")[0] for found in compared.context["differences"]} == {"n", "messages"}
+    taken, whole = viewer.get(url("session", "checkpoints", "s")).context["sizes"]
+    assert whole == sum(len(codec.encode(found.state)) for found in site.list_checkpoints("s"))
+    assert 0.6 * whole < taken < 0.7 * whole
+
+
 def test_many_spans_and_checkpoints_come_in_pages(site, viewer, monkeypatch) -> None:
     monkeypatch.setattr(session_pages, "SPANS", 20)
     monkeypatch.setattr(session_pages, "CHECKPOINTS", 10)

@@ -93,6 +93,8 @@ TABLES = {
         "hash": HASH,
         "base_seq": "0",
         "base_hash": HASH,
+        "log_end": "0",
+        "removed": "0",
         "closed": "false",
     },
     "message": {
@@ -126,6 +128,13 @@ TABLES = {
         "seq_num": NUMBER,
         "metadata": "'{}'",
         "created_at": TIME,
+    },
+    "checkpoint_items": {
+        "session_id": SESSION,
+        "start": NUMBER,
+        "stop": f"{NUMBER} + 1",
+        "digests": "'0123456789abcdef'::bytea",
+        "items": "'1'",
     },
     "memory": {
         "id": "'y' || n",

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ from chronos_storage.records import (
     Session,
     Trace,
 )
+from tests.appenders import digest_of
+from tests.conftest import STRICTEST
 
 ROOT = Path(__file__).resolve().parents[2]
 PROCESSES, EVENTS, VICTIMS = 16, 40, (3, 11)
@@ -57,13 +59,12 @@ def lines(path: Path) -> list[list[str]]:
     return [line.split() for line in text.split("\n")[:-1]]
 
 
-def test_killed_processes_leave_no_gap_and_lose_nothing(storage_committed: Storage, tmp_path: Path) -> None:
-    storage = storage_committed
-    storage.create_session(Session(id="s"))
+def run_and_kill(storage: Storage, folder: Path, kind: str, count: int, victims: Sequence[int], processes: int) -> None:
+    """Have processes append to the session "s", so many each, of which some are killed while they are at it."""
     # the victims would go on for long
-    counts = [str(100 * EVENTS if number in VICTIMS else EVENTS) for number in range(PROCESSES)]
+    counts = [str(100 * count if number in victims else count) for number in range(processes)]
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.appenders", storage.alias, "s", str(tmp_path), *counts],
+        [sys.executable, "-m", "tests.appenders", kind, storage.alias, "s", str(folder), *counts],
         cwd=ROOT,
         env=environment_for(storage.alias),
         stdout=subprocess.PIPE,
@@ -72,8 +73,8 @@ def test_killed_processes_leave_no_gap_and_lose_nothing(storage_committed: Stora
         assert launcher.stdout is not None
         children = [int(child) for child in launcher.stdout.readline().split()]
         try:
-            for number in VICTIMS:
-                while len(lines(tmp_path / str(number))) < EVENTS // 4 and launcher.poll() is None:
+            for number in victims:
+                while len(lines(folder / str(number))) < count // 4 and launcher.poll() is None:
                     time.sleep(0.002)
                 os.kill(children[number], signal.SIGKILL)
             statuses = [int(status) for status in launcher.stdout.readline().split()]
@@ -82,7 +83,13 @@ def test_killed_processes_leave_no_gap_and_lose_nothing(storage_committed: Stora
                 for child in children:
                     with suppress(ProcessLookupError):
                         os.kill(child, signal.SIGKILL)
-    assert statuses == [-signal.SIGKILL if number in VICTIMS else 0 for number in range(PROCESSES)]
+    assert statuses == [-signal.SIGKILL if number in victims else 0 for number in range(processes)]
+
+
+def test_killed_processes_leave_no_gap_and_lose_nothing(storage_committed: Storage, tmp_path: Path) -> None:
+    storage = storage_committed
+    storage.create_session(Session(id="s"))
+    run_and_kill(storage, tmp_path, "events", EVENTS, VICTIMS, PROCESSES)
 
     acknowledged = {number: lines(tmp_path / str(number)) for number in range(PROCESSES)}
     assert {len(appended) for number, appended in acknowledged.items() if number not in VICTIMS} == {EVENTS}
@@ -100,6 +107,25 @@ def test_killed_processes_leave_no_gap_and_lose_nothing(storage_committed: Stora
     verdict = storage.verify_events("s")
     assert (verdict.intact, verdict.checked, verdict.last_seq) == (True, len(events), len(events))
     assert storage.append_event(Event(session_id="s")).seq_num == len(events) + 1
+
+
+@pytest.mark.parametrize("alias", STRICTEST, indirect=True)
+def test_states_that_killed_processes_saved_are_exact(storage_committed: Storage, tmp_path: Path) -> None:
+    """With prunes beside them, by each of its own run."""
+    storage = storage_committed
+    storage.create_session(Session(id="s"))
+    run_and_kill(storage, tmp_path, "checkpoints", 16, [1, 4], 6)
+    acknowledged = {id: digest for number in range(6) for _, id, digest in lines(tmp_path / str(number))}
+    found = list(storage.iter_checkpoints("s"))
+    assert all(acknowledged.get(each.id, digest_of(each.state)) == digest_of(each.state) for each in found)
+    unheard = [each.id for each in found if each.id not in acknowledged]
+    assert len(unheard) <= 2  # what was saved as its process was killed
+    for number in set(range(6)) - {1, 4}:
+        kept = [id for _, id, _ in lines(tmp_path / str(number))][-6:]
+        assert [each.id for each in found if each.run_id == f"{number}"] == kept[::-1]
+    state = {"messages": [f"{number}{600 * 'x'}" for number in range(9)]}
+    assert storage.save_checkpoint(Checkpoint(session_id="s", state=state)).state == state
+    assert storage.get_latest_checkpoint("s").state == state
 
 
 # Threads in each other's way

@@ -19,7 +19,7 @@ MODELS = list(apps.get_app_config("chronos_storage").get_models())
 #: On SQLite it is the default, and not always listed.
 BYTEWISE = {"sqlite": {"BINARY", None}, "postgresql": {"C"}, "mysql": {"utf8mb4_nopad_bin"}}
 #: The tables of records whose session must be there.
-REFERENCES = {"chronos_storage_message", "chronos_storage_event", "chronos_storage_checkpoint"}
+REFERENCES = {f"chronos_storage_{name}" for name in ("message", "event", "checkpoint", "checkpoint_items")}
 
 
 def migrate(storage: Storage, *target: str, **options: Any) -> None:

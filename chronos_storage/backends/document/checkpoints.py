@@ -4,15 +4,16 @@ from collections.abc import Iterable
 from copy import copy
 
 from ...chains.numbering import following
+from ...checkpoints.outlines import outline
 from ...records import Checkpoint
 from ...refusals import Reason, Refused
-from .base import DocumentBase
 from .driver import Key
 from .indexes import place_of, series_of
+from .item_log import ItemLogMethods
 from .unit_of_work import Head, UnitOfWork, guard_key, head_key, head_of
 
 
-class CheckpointMethods(DocumentBase):
+class CheckpointMethods(ItemLogMethods):
     def save_checkpoint(self, given: Checkpoint, *, fresh: bool = False) -> tuple[Checkpoint, bool]:
         with self.work() as work:
             return self._save(work, given, fresh)
@@ -20,11 +21,12 @@ class CheckpointMethods(DocumentBase):
     def _save(self, work: UnitOfWork, given: Checkpoint, fresh: bool) -> tuple[Checkpoint, bool]:
         new = copy(given)
         new.complete()
+        parts = outline(new.state)
         work.fetch([guard_key(new.session_id), head_key("checkpoint", new.session_id, new.namespace)])
         work.require_open(new.session_id)
         stored = None if fresh else work.get(Checkpoint, "checkpoint", new.session_id, new.id)
         if stored is not None:
-            return stored, False
+            return self.whole_now(stored), False
         head = self._series_head(work, new)
         new.seq_num = given.seq_num or following(head.seq_num)
         series = series_of("checkpoint", new.session_id, new.namespace)
@@ -32,7 +34,7 @@ class CheckpointMethods(DocumentBase):
             raise Refused(Reason.NUMBER_TAKEN, Checkpoint, new.session_id)
         head.seq_num = max(head.seq_num, new.seq_num)
         head.count += 1
-        work.put(new, fresh=fresh)
+        work.put(self.keep(work, new, parts), fresh=fresh)
         return new, True
 
     def namespaces(self, session_id: str) -> Iterable[str]:

@@ -19,6 +19,8 @@ class DeletionMethods(ReadingMethods):
         with self.work() as work:
             if query.record in (Message, Checkpoint) and not self._takes_more(work, same["session_id"]):
                 return 0
+            if query.record is Checkpoint:
+                work.head("checkpoint", same["session_id"], same["namespace"])
             found = list(self._found(query))
             count = 0
             work.fetch(map(key_of, found))
@@ -26,6 +28,8 @@ class DeletionMethods(ReadingMethods):
                 if work.document(key_of(record)) is not None:
                     self._remove_one(work, record)
                     count += 1
+            if count and query.record is Checkpoint:
+                self.sweep(work, same["session_id"], same["namespace"], set(map(key_of, found)))
         return count
 
     def _remove_one(self, work: UnitOfWork, record: Any) -> None:
@@ -53,12 +57,15 @@ class DeletionMethods(ReadingMethods):
             if not self._takes_more(work, session_id):
                 return 0
             for namespace in [head.key[-1] for head in self.walk(("head", "checkpoint", session_id))]:
+                head = work.head("checkpoint", session_id, namespace)
                 found = self.walk(series_of("checkpoint", session_id, namespace), reverse=True)
                 if run_ids is not None:
                     found = (each for each in found if decode(Checkpoint, each.body).run_id in run_ids)
-                gone = work.remove_found(islice(found, keep_last, None))
-                work.head("checkpoint", session_id, namespace).count -= gone
-                count += gone
+                gone = list(islice(found, keep_last, None))
+                head.count -= work.remove_found(gone)
+                if gone:
+                    self.sweep(work, session_id, namespace, {document.key for document in gone})
+                count += len(gone)
         return count
 
     def _takes_more(self, work: UnitOfWork, session_id: str) -> bool:

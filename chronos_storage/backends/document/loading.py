@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from ...chains.numbering import extend_chain, not_stored, require_complete
+from ...checkpoints.outlines import outline
 from ...records import Checkpoint, Event, MemoryRecord, Message, Record, Session, Trace
 from ...refusals import Reason, Refused
 from ...spans import complete_trace_ids
@@ -34,10 +35,14 @@ class LoadMethods(CheckpointMethods):
     def _new(self, work: UnitOfWork, record_type: type[Any], given: list[Any]) -> list[Any]:
         work.fetch(map(key_of, given))
         stored = {key: work.get(record_type, *key) for key in map(key_of, given)}
-        _, new = not_stored(given, {key: record for key, record in stored.items() if record is not None}, key_of)
+        known = {key: self._known(record) for key, record in stored.items() if record is not None}
+        _, new = not_stored(given, known, key_of)
         if record_type is Trace:
             complete_trace_ids(new, partial(stored_trace_ids, work))
         return new
+
+    def _known(self, record: Any) -> Any:
+        return self.whole_now(record) if isinstance(record, Checkpoint) else record
 
     def _number(self, work: UnitOfWork, record_type: type[Any], new: list[Any], taken: set[Entry]) -> None:
         """See that the numbers of new records are free and fit, and move the heads of their series."""
@@ -70,6 +75,8 @@ class LoadMethods(CheckpointMethods):
         if isinstance(record, MemoryRecord):
             put_in_place(work, record)
             return
+        if isinstance(record, Checkpoint):
+            record = self.keep(work, record, outline(record.state))
         work.put(record)
         if isinstance(record, Session):
             work.set_guard(record.id, is_open=record.deleted_at is None)

@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 
 from ...records import Record, Session, TokenUsage
 from ..base import Condition, Query
-from .base import DocumentBase
 from .conditions import fulfils
 from .driver import Document
 from .indexes import INDEXES, KIND_OF, OF_SESSION, Index, place_of, value_of
+from .item_log import ItemLogMethods
 from .serialization import decode
 from .series import SERIES
 
@@ -20,13 +20,13 @@ R = TypeVar("R", bound=Record)
 _CHUNK = 100
 
 
-class ReadingMethods(DocumentBase):
+class ReadingMethods(ItemLogMethods):
     def select(self, query: Query[R]) -> list[R]:
         end = None if query.limit is None else query.offset + query.limit
-        return list(islice(self._found(query, end), query.offset, end))
+        return list(self.whole(islice(self._found(query, end), query.offset, end)))
 
     def iterate(self, query: Query[R]) -> Iterator[R]:
-        return self._found(query)
+        return self.whole(self._found(query))
 
     def count(self, query: Query[Any]) -> int:
         series = SERIES.get(query.record)

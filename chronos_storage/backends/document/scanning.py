@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from ...chains.numbering import audit_chain
 from ...records import AuditLog, Checkpoint, Container, Image, Record, Session
-from .base import DocumentBase
 from .driver import Key
 from .indexes import BY_ID, CHAINS_OF_USER, KIND_OF, OF_SESSION, Index, place_of, series_of
+from .item_log import ItemLogMethods
 
 R = TypeVar("R", bound=Record)
 
@@ -19,7 +19,7 @@ R = TypeVar("R", bound=Record)
 _FEW = 20
 
 
-class ScanMethods(DocumentBase):
+class ScanMethods(ItemLogMethods):
     def scan(self, record: type[R], user_id: str | None, after: R | None) -> Iterator[R]:
         found: Any
         if issubclass(record, OF_SESSION):
@@ -28,8 +28,7 @@ class ScanMethods(DocumentBase):
             found = self._audit_logs(after) if user_id is None else self._audit_logs_of(user_id, after)
         else:
             found = self._by_id(record, user_id, None if after is None else after.id)
-        walk: Iterator[R] = found
-        return walk
+        return self.whole(found)
 
     def _by_id(self, record: type[R], user_id: str | None, above: str | None) -> Iterator[R]:
         kind = KIND_OF[record]

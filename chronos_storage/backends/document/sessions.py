@@ -11,6 +11,7 @@ from .checkpoints import CheckpointMethods
 from .deletion import DeletionMethods
 from .driver import Key
 from .indexes import INDEXES, KIND_OF, memory_place, series_of
+from .item_log import log_of
 from .purging import PurgeMethods, note_purge
 from .unit_of_work import UnitOfWork, base_key, guard_key, head_key
 
@@ -89,9 +90,9 @@ class SessionMethods(CheckpointMethods, DeletionMethods, PurgeMethods):
         return sum(work.remove_found(self.walk(partition)) for partition in partitions)
 
     def _checkpoint_series(self, work: UnitOfWork, id: str) -> Iterator[Key]:
-        """The partitions of a session's checkpoints, whose heads are removed."""
+        """The partitions of a session's checkpoints, whose heads and logs are removed."""
         for head in list(self.walk(("head", "checkpoint", id))):
-            work.remove_found([head])
+            work.remove_found([head, *self.walk(log_of(id, head.key[-1]))])
             yield series_of("checkpoint", id, head.key[-1])
 
     def _forget(self, work: UnitOfWork, id: str) -> int:

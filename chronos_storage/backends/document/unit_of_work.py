@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ... import codec
 from ...chains.hashing import ZERO
@@ -27,15 +27,20 @@ class Head:
 
     Attributes:
         count: how many records the series was given, less those that were deleted one by one.
+        log_end: of checkpoints, the position at which the log of their items goes on, which is never given again.
+        removed: how many of them were removed since the log was looked through for items that none uses.
     """
 
     seq_num: int = 0
     hash: str = ZERO
     count: int = 0
+    log_end: int = 0
+    removed: int = 0
 
     def body(self) -> str:
         """The text of its document."""
-        return codec.dumps([self.seq_num, self.hash, self.count])
+        of_log = [self.log_end, self.removed] if self.log_end else []
+        return codec.dumps([self.seq_num, self.hash, self.count, *of_log])
 
 
 _NEW_HEAD = Head().body()
@@ -94,6 +99,8 @@ class UnitOfWork:
     _was: dict[Key, Document | None] = field(default_factory=dict)
     _now: dict[Key, Document | None] = field(default_factory=dict)
     _heads: dict[Key, Head] = field(default_factory=dict)
+    #: What is kept of the state of the last checkpoint that is to be written, by the log that it uses.
+    last: dict[Key, Any] = field(default_factory=dict)
 
     def fetch(self, keys: Iterable[Key]) -> None:
         """Read several documents at once, each the first time."""
@@ -138,9 +145,21 @@ class UnitOfWork:
         """Remove documents that a scan gave; returns how many."""
         found = list(documents)
         for document in found:
-            self._was.setdefault(document.key, document)
+            self.found(document)
             self._now[document.key] = None
         return len(found)
+
+    def found(self, document: Document) -> None:
+        """Count a document that a scan gave among those that were read."""
+        self._was.setdefault(document.key, document)
+
+    def new_in(self, partition: Key) -> list[Document]:
+        """The documents of a partition that are to be written."""
+        return [
+            document
+            for document in self._now.values()
+            if document is not None and any(entry.partition == partition for entry in document.entries)
+        ]
 
     def head(self, kind: str, owner: str, namespace: str = "") -> Head:
         """A series' head, to be changed in place."""

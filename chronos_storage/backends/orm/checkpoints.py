@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from copy import copy
 
@@ -7,7 +8,9 @@ from django.db.models import Exists, F, OuterRef, Window
 from django.db.models.functions import RowNumber
 
 from ...chains.numbering import following
+from ...checkpoints.outlines import outline
 from ...ledger.heads import lock_heads
+from ...ledger.item_log import ItemLog, sweep
 from ...ledger.mapping import CHECKPOINTS
 from ...models import Head
 from ...records import Checkpoint
@@ -20,6 +23,7 @@ class CheckpointMethods(DeletionMethods):
     def save_checkpoint(self, given: Checkpoint, *, fresh: bool = False) -> tuple[Checkpoint, bool]:
         new = copy(given)
         new.complete()
+        parts = outline(new.state)  # before others have to wait
         with unless_unseen(), self._atomic():
             head = lock_heads(self.using, Head.Kind.CHECKPOINT, [new.session_id], new.namespace)[new.session_id]
             rows = current(self._rows(CHECKPOINTS).filter(session_id=new.session_id))
@@ -30,10 +34,13 @@ class CheckpointMethods(DeletionMethods):
             same_number = rows.filter(namespace=new.namespace, seq_num=new.seq_num)
             if new.seq_num <= head.seq_num and same_number.exists():
                 raise Refused(Reason.NUMBER_TAKEN, Checkpoint, new.session_id)
-            CHECKPOINTS.row(new).save(using=self.using, force_insert=True)
-            if new.seq_num > head.seq_num:
-                head.seq_num = new.seq_num
-                head.save(using=self.using, update_fields=["seq_num"])
+            log = ItemLog(self.using, head)
+            CHECKPOINTS.row(log.keep(new, parts)).save(using=self.using, force_insert=True)
+            log.write()
+            # Whoever uses the log moves its head, so that nobody looks through it who doesn't see this checkpoint.
+            if head.log_end or new.seq_num > head.seq_num:
+                head.seq_num = max(head.seq_num, new.seq_num)
+                head.save(using=self.using, update_fields=["seq_num", "log_end"])
         return new, True
 
     def namespaces(self, session_id: str) -> Iterable[str]:
@@ -47,6 +54,13 @@ class CheckpointMethods(DeletionMethods):
         if run_ids is not None:
             rows = rows.filter(run_id__in=run_ids)
         place = Window(RowNumber(), partition_by=F("namespace"), order_by=F("seq_num").desc())
-        old = rows.annotate(place=place).filter(place__gt=keep_last).values_list("pk", flat=True)
-        with self._closed_to_others(Head.Kind.CHECKPOINT, session_id) as is_there:
-            return rows.filter(pk__in=list(old)).delete()[0] if is_there else 0
+        with self._closed_to_others(Head.Kind.CHECKPOINT, session_id) as head:
+            if head is None:
+                return 0
+            found = rows.annotate(place=place).filter(place__gt=keep_last).values_list("pk", "namespace")
+            old = dict(found.order_by("namespace"))
+            count: int = rows.filter(pk__in=list(old)).delete()[0]
+            for namespace, removed in sorted(Counter(old.values()).items()):
+                heads = lock_heads(self.using, Head.Kind.CHECKPOINT, [session_id], namespace)
+                sweep(self.using, heads[session_id], removed)
+        return count

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...ledger.heads import lock_heads
+from ...ledger.item_log import sweep
 from ...ledger.mapping import MESSAGES
 from ...models import Head
 from ...records import Checkpoint, Message, Record
@@ -24,8 +25,11 @@ class DeletionMethods(OrmBase):
         if kind is None:
             return rows.delete()[0]
         given = {field: value for field, operator, value in query.where if operator == "="}
-        with self._closed_to_others(kind, given["session_id"], given.get("namespace", "")) as is_there:
-            return rows.delete()[0] if is_there else 0
+        with self._closed_to_others(kind, given["session_id"], given.get("namespace", "")) as head:
+            count: int = rows.delete()[0] if head else 0
+            if head and count and kind is Head.Kind.CHECKPOINT:
+                sweep(self.using, head, count)
+        return count
 
     def truncate(self, session_id: str, after_id: str) -> int:
         rows = self._rows(MESSAGES).filter(session_id=session_id)
@@ -36,18 +40,17 @@ class DeletionMethods(OrmBase):
             return rows.filter(seq_num__gt=last.seq_num).delete()[0]
 
     @contextmanager
-    def _closed_to_others(self, kind: Head.Kind, session_id: str, namespace: str = "") -> Iterator[bool]:
-        """Around the removal of what belongs to a session, in a transaction: whether the session is there.
+    def _closed_to_others(self, kind: Head.Kind, session_id: str, namespace: str = "") -> Iterator[Head | None]:
+        """Around the removal of what belongs to a session, in a transaction: its head; None if the session isn't there.
 
         Raises:
             Refused: DELETED.
         """
-        is_there = True
+        head = None
         with self._atomic():
             try:
-                lock_heads(self.using, kind, [session_id], namespace)
+                head = lock_heads(self.using, kind, [session_id], namespace)[session_id]
             except Refused as refused:
                 if refused.reason is not Reason.MISSING:
                     raise
-                is_there = False
-            yield is_there
+            yield head

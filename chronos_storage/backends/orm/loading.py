@@ -10,7 +10,9 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from ...chains.numbering import extend_chain, not_stored, require_complete
+from ...checkpoints.outlines import outline
 from ...ledger.heads import lock_heads, lock_sessions
+from ...ledger.item_log import ItemLog
 from ...ledger.mapping import TABLES, TRACES, Table
 from ...ledger.series import SERIES, Series
 from ...models import Head
@@ -97,14 +99,22 @@ def _load_checkpoints(using: str, table: Table[Any], given: list[Checkpoint]) ->
         for record in table.fetch(current(rows.filter(session_id=session_id, checkpoint_id__in=ids))):
             known[record.session_id, record.id] = record
     _, new = not_stored(given, known, lambda record: (record.session_id, record.id))
+    logs = {
+        (namespace, owner): ItemLog(using, head)
+        for namespace, by_owner in heads.items()
+        for owner, head in by_owner.items()
+    }
+    kept = []
     for record in new:
-        head = heads[record.namespace][record.session_id]
-        head.seq_num = max(head.seq_num, record.seq_num)
-    moved = [head for by_session in heads.values() for head in by_session.values()]
-    Head.objects.using(using).bulk_update(moved, ["seq_num"])
+        log = logs[record.namespace, record.session_id]
+        log.head.seq_num = max(log.head.seq_num, record.seq_num)
+        kept.append(log.keep(record, outline(record.state)))
+    for log in logs.values():
+        log.write()
+    Head.objects.using(using).bulk_update([log.head for log in logs.values()], ["seq_num", "log_end"])
     try:
         with transaction.atomic(using=using):
-            table.insert(using, new)
+            table.insert(using, kept)
     except IntegrityError as error:
         raise _number_taken(using, table, new) from error
     return len(new)

@@ -82,7 +82,8 @@ def fetch_row(table: Table[R], row: QuerySet[Any]) -> R | None:
 
 def _fetch_little(table: Table[R], rows: QuerySet[Any], count: int, most: int) -> list[R] | None:
     """The first records of `rows`, so many; None where they hold more than so many characters."""
-    if connections[rows.db].vendor == "sqlite":  # which gives one row after the other, where others give all at once
+    # SQLite gives one row after the other, where others give all at once.
+    if connections[rows.db].vendor == "sqlite" and not _kept_elsewhere(table.model):
         try:
             return table.fetch(rows[:count], partial(fetch_values, read=partial(_read_little, most)))
         except _TooMuch:
@@ -142,6 +143,11 @@ def _width(model: type[Model], using: str) -> RawSQL:
     return RawSQL(_width_sql(model, connections[using].vendor, using), (), BigIntegerField())  # noqa: S611 - Django's own text
 
 
+def _kept_elsewhere(model: type[Model]) -> list[str]:
+    """The columns that say how many characters of a row's record are kept in other rows."""
+    return [field.name for field in model._meta.concrete_fields if field.name == "state_size"]
+
+
 # Made once, as that takes longer than most of the statements that they are part of.
 
 
@@ -149,6 +155,7 @@ def _width(model: type[Model], using: str) -> RawSQL:
 def _width_sql(model: type[Model], vendor: str, using: str) -> str:
     wide = [field.name for field in model._meta.concrete_fields if isinstance(field, _WIDE)]
     width = sum((Coalesce(Length(Cast(name, TextField())), 0) for name in wide), Value(0))
+    width = sum((Coalesce(F(name), 0) for name in _kept_elsewhere(model)), width)
     sql, zeros, _ = selected(model._default_manager.using(using).annotate(width=width).values("width"))
     return sql % tuple(zeros)
 

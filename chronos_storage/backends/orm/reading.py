@@ -33,7 +33,7 @@ class ReadingMethods(OrmBase):
         query, trees = self._without_trees(query)
         table = TABLES[query.record]
         if not trees:
-            return table.fetch(query, partial(fetch_selected, self.using))
+            return table.fetch(query, partial(fetch_selected, self.using), self.using)
         rows = selected(replace(query, limit=None, offset=0), self.using)
         end = None if query.limit is None else query.offset + query.limit
         found = islice(_matching(rows, trees), query.offset, end)

@@ -6,6 +6,7 @@ from .arguments import ArgumentContract
 from .asynchronous import AsynchronousContract, RunAtomicContract
 from .audit_logs import AuditLogContract
 from .bad_input import BadQuestionContract, BadRecordContract, FailureContract
+from .checkpoint_states import CheckpointStateContract
 from .checkpoints import CheckpointContract, ForkContract
 from .concurrency import ConcurrentAppendContract
 from .concurrent_changes import ConcurrentChangeContract
@@ -43,6 +44,7 @@ class StorageConformance(
     LedgerContract,
     PurgeContract,
     CheckpointContract,
+    CheckpointStateContract,
     ForkContract,
     ImageContract,
     UpcastingContract,

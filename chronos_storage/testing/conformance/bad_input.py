@@ -115,9 +115,7 @@ class BadRecordContract(Unasked):
     def test_what_makes_a_record_too_large_later(self, storage: Storage) -> None:
         half = {"q": quotes(MAX_JSON_BYTES - 6)}
         trace = storage.insert_trace(Trace(id="t", input=half))
-        checkpoint = Checkpoint(
-            id="k", session_id="s", state=half, metadata={"q": quotes(MAX_RECORD_BYTES - MAX_JSON_BYTES - 6)}
-        )
+        checkpoint = Checkpoint(id="k", session_id="s", state=half, metadata=half)
         open_session(storage)
         storage.save_checkpoint(checkpoint)
         image = storage.save_image(Image(id="i", mcp_servers=half))

@@ -20,6 +20,7 @@ from chronos_storage.compat.queries import (
     fetch_statement,
     fetch_values,
     for_writing,
+    is_for_update,
     selected,
     statement,
 )
@@ -39,6 +40,13 @@ def test_a_statement_is_the_querysets(alias):
         assert list(cursor.fetchall()) == [("s",)]
     with pytest.raises(EmptyResultSet):
         statement(rows.filter(id__in=[]))
+
+
+@ONCE
+def test_who_locks_what_it_reads_says_so(alias):
+    rows = Session.objects.using(alias).filter(id="s")
+    assert not is_for_update(rows)
+    assert is_for_update(rows.select_for_update()[:1])
 
 
 def test_an_expressions_text_names_no_table(alias):

@@ -1,0 +1,191 @@
+"""The logs of items that states of checkpoints are made of, in tables; what a log is, `checkpoints` says.
+
+Whoever adds to a log or removes from it has locked the head of its series. Readers lock nothing: they read a skeleton
+and then its items, and where those have gone in between they begin again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
+from itertools import pairwise
+from typing import Any
+
+from django.db.models import Q
+from django.db.models.query import QuerySet
+
+from .. import codec, records
+from ..checkpoints.outlines import WHOLE, Outline
+from ..checkpoints.runs import MAX_ITEMS, Item, Items, Range, Run, digests_in, merged, packed
+from ..checkpoints.skeletons import Skeleton, assembled, is_skeleton, place, ranges_of
+from ..compat.queries import fetch_values
+from ..models import Checkpoint, CheckpointItems, Head
+from ..snapshots import current
+
+#: Ranges that a statement reads or removes, at most.
+_RANGES = 50
+#: Characters that a statement writes: a quarter of the 16 MiB that MariaDB takes by default.
+_STATEMENT_SIZE = 4 * 1024 * 1024
+#: A log is looked through for what no checkpoint uses once one was removed for so many that are kept.
+_KEPT_PER_REMOVED = 100
+
+
+class ItemLog:
+    """The log of a series, whose head is locked, for who adds to it.
+
+    Attributes:
+        head: its `log_end` is moved by `write`; the caller saves it.
+    """
+
+    def __init__(self, using: str, head: Head) -> None:
+        self.head = head
+        self._rows = _items(using, head.owner, head.namespace)
+        self._checkpoints = Checkpoint.objects.using(using).filter(session_id=head.owner, namespace=head.namespace)
+        self._new: list[Item] = []
+        self._kept: dict[str, Any] = {}
+        self._last: Any = None
+
+    def keep(self, record: records.Checkpoint, parts: Outline) -> records.Checkpoint:
+        """The record as it is to be stored: with a skeleton for its state, unless that is short.
+
+        Args:
+            parts: the outline of the state.
+        """
+        kept = copy(record)
+        if parts.size > WHOLE:
+            state: Any
+            state, new = place(parts, self._base(record.parent_id), self._end, self._digests)
+            self._new += new
+            kept.state = state
+        self._kept[record.id] = self._last = kept.state
+        return kept
+
+    def write(self) -> None:
+        """Add what is new."""
+        runs = packed(self._new, self.head.log_end)
+        self.head.log_end, self._new = self._end, []
+        waiting: list[CheckpointItems] = []
+        size = 0
+        for run in runs:
+            if waiting and size + len(run.items) > _STATEMENT_SIZE:
+                self._rows.bulk_create(waiting)
+                waiting, size = [], 0
+            waiting.append(
+                CheckpointItems(
+                    session_id=self.head.owner,
+                    namespace=self.head.namespace,
+                    start=run.start,
+                    stop=run.stop,
+                    digests=run.digests,
+                    items=run.items,
+                )
+            )
+            size += len(run.items)
+        self._rows.bulk_create(waiting)
+
+    @property
+    def _end(self) -> int:
+        return self.head.log_end + len(self._new)
+
+    def _base(self, parent_id: str) -> Skeleton | None:
+        """The skeleton of the parent, or else of the one before."""
+        if self._end == 0:
+            return None
+        state = self._kept.get(parent_id)
+        if state is None and parent_id:
+            state = self._stored(self._checkpoints.filter(checkpoint_id=parent_id))
+        if state is None:
+            state = self._last
+        if state is None:
+            state = self._stored(self._checkpoints.order_by("-seq_num"))
+        return state if is_skeleton(state) else None
+
+    def _stored(self, rows: QuerySet[Checkpoint]) -> Any:
+        return current(rows).values_list("state", flat=True).first()
+
+    def _digests(self, ranges: list[Range]) -> Mapping[int, bytes]:
+        end = self.head.log_end
+        found = dict(enumerate((item.digest for item in self._new), end))
+        for some in _some(merged(each for each in ranges if each[0] < end)):
+            for start, digests in current(self._rows.filter(some)).values_list("start", "digests"):
+                found.update(digests_in(start, bytes(digests)))
+        return found
+
+
+def fill(using: str, found: Iterable[records.Checkpoint], *, for_update: bool = False) -> None:
+    """Put the states in the place of their skeletons.
+
+    Args:
+        for_update: whether the checkpoints were locked as they were read, and seen past a snapshot.
+
+    Raises:
+        Missing: items are not there any more.
+    """
+    series: dict[tuple[str, str], list[records.Checkpoint]] = defaultdict(list)
+    for record in found:
+        if is_skeleton(record.state):
+            series[record.session_id, record.namespace].append(record)
+    for (session_id, namespace), of_series in series.items():
+        skeletons: list[Any] = [record.state for record in of_series]
+        rows = _items(using, session_id, namespace)
+        items = Items(_runs(current(rows) if for_update else rows, skeletons))
+        for record in of_series:
+            skeleton: Any = record.state
+            record.state = codec.loads(assembled(skeleton, items))
+
+
+def _runs(rows: QuerySet[CheckpointItems], skeletons: list[Skeleton]) -> Iterator[Run]:
+    ranges = (positions for skeleton in skeletons for positions in ranges_of(skeleton))
+    for some in _some(merged(ranges)):
+        for start, digests, items in fetch_values(rows.filter(some), ("start", "digests", "items")):
+            yield Run(start, bytes(digests), items)
+
+
+def sweep(using: str, head: Head, removed: int) -> None:
+    """Remove what no checkpoint uses, after so many of a series were removed, or put it off.
+
+    It reads the skeletons of all that are kept, and so is done once for every hundredth of them that is removed.
+
+    Args:
+        head: locked; it is saved, so that a transaction that saw what is removed now can't go on from it.
+    """
+    if not head.log_end:
+        return
+    kept = Checkpoint.objects.using(using).filter(session_id=head.owner, namespace=head.namespace)
+    kept = kept.filter(state_size__gt=0)
+    head.removed += removed
+    if head.removed * _KEPT_PER_REMOVED >= kept.count():
+        used: list[Range] = []
+        for skeleton in current(kept).values_list("state", flat=True).iterator():
+            used += ranges_of(skeleton)
+            if len(used) > 10_000:
+                used = merged(used, near=0)
+        bounds = pairwise([(0, 0), *merged(used, near=0), (head.log_end, head.log_end)])
+        unused = [(stop, start) for (_, stop), (start, _) in bounds if start > stop]
+        rows = _items(using, head.owner, head.namespace)
+        for at in range(0, len(unused), _RANGES):
+            within = (Q(start__gte=start, stop__lte=stop) for start, stop in unused[at : at + _RANGES])
+            rows.filter(_any(within)).delete()
+        head.removed = 0
+    head.save(using=using, update_fields=["removed"])
+
+
+def _items(using: str, session_id: str, namespace: str) -> QuerySet[CheckpointItems]:
+    return CheckpointItems.objects.using(using).filter(session_id=session_id, namespace=namespace)
+
+
+def _some(spans: list[Range]) -> Iterator[Q]:
+    """The conditions of the rows that have an item in these spans, as many at a time as a statement takes."""
+    for at in range(0, len(spans), _RANGES):
+        # A row begins at most so far before the first item that is wanted of it: the index needs to know.
+        yield _any(
+            Q(start__gt=start - MAX_ITEMS, start__lt=stop, stop__gt=start) for start, stop in spans[at : at + _RANGES]
+        )
+
+
+def _any(conditions: Iterable[Q]) -> Q:
+    either = Q()
+    for condition in conditions:
+        either |= condition
+    return either

@@ -88,7 +88,10 @@ def integer(value: Any, field: str, minimum: int = 0, maximum: int = MAX_INTEGER
     number: int = int.__int__(value)
     if not minimum <= number <= maximum:
         most = "2⁶³−1" if maximum == MAX_INTEGER else f"{maximum:,}"
-        raise InvalidRecord(field, f"must be between {minimum} and {most}, not {number}")
+        # Python writes no number of more than some thousand digits.
+        bits = number.bit_length()
+        given = number if bits <= 128 else f"a number of {bits:,} bits"
+        raise InvalidRecord(field, f"must be between {minimum} and {most}, not {given}")
     return number
 
 

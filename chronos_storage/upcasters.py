@@ -40,7 +40,8 @@ def register(schema: str, from_version: int, function: Upcaster) -> None:
         ConfigurationError: another function does this step already; the same one again is no change.
         InvalidRecord: a schema or version that no record can have, or no schema.
     """
-    step = codec.string(schema, "schema"), codec.integer(from_version, "from_version")
+    newest = codec.MAX_INTEGER - 1  # the last that has a next one
+    step = codec.string(schema, "schema"), codec.integer(from_version, "from_version", maximum=newest)
     if not step[0]:
         raise InvalidRecord("schema", "is empty; name the shape that the function is for")
     if not callable(function):

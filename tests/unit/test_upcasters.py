@@ -37,6 +37,7 @@ def test_one_function_does_a_step():
         ("schema", ("x" * 256, 1, len)),
         ("schema", (None, 1, len)),
         ("from_version", ("order", -1, len)),
+        ("from_version", ("order", 2**63 - 1, len)),  # there is no version after it
         ("from_version", ("order", "1", len)),
         ("function", ("order", 1, None)),
     ],

@@ -17,7 +17,7 @@ from .helpers import Unasked, case, cases
 from .samples import NAIVE
 
 _NO_STRINGS: list[Any] = [5, b"b", ["s"], "a\x00", "\x00", "\ud800", "x" * 1_000_001]
-_NO_NUMBERS: list[Any] = ["1", 1.0, True, -1, 2**63]
+_NO_NUMBERS: list[Any] = ["1", 1.0, True, -1, 2**63, 1 << 20_000]  # the last has more digits than Python writes
 _NO_RECORDS: list[Any] = [5, "s", {}, object(), records.TraceNode(trace=records.Trace())]
 #: What is refused, by the annotation of a parameter; ones that are not here take anything, or have tests of their own.
 WRONG: dict[str, list[Any]] = {

@@ -59,7 +59,7 @@ def append_function(series: Series[Any]) -> Function:
     """The function that appends one record.
 
     It returns nulls and leaves everything as it was where there is no head yet or it is closed, the last number isn't
-    the expected one, or the id is taken.
+    the expected one, or the id is taken, or the number by a row that was made without its head.
     """
     columns, chained = _columns(series), isinstance(series, Chained)
     head, session, table = Head._meta.db_table, Session._meta.db_table, series.table.model._meta.db_table
@@ -77,7 +77,6 @@ def append_function(series: Series[Any]) -> Function:
     if series.is_activity:
         active = f"""UPDATE {session} SET last_activity_at = given_created_at
             WHERE id = given_session_id AND last_activity_at < given_created_at;"""
-    key = ", ".join(("session_id", series.table.id) if series.table.id != "id" else ("id",))
     signature = (
         f"({', '.join(f'{name} {type_name}' for name, type_name in parameters.items())},"
         " OUT new_seq_num bigint, OUT new_hash text) LANGUAGE plpgsql SET enable_seqscan = off"
@@ -99,7 +98,7 @@ def append_function(series: Series[Any]) -> Function:
             {hashed}
             INSERT INTO {table} ({", ".join(values)})
             VALUES ({", ".join(values.values())})
-            ON CONFLICT ({key}) DO NOTHING;
+            ON CONFLICT DO NOTHING;
             IF NOT FOUND THEN
                 RETURN;
             END IF;

@@ -67,7 +67,7 @@ class LookupForm(forms.Form):
             names = " / ".join(str(label(name)) for name in self.columns)
             for name in self.narrowed:
                 if given.get(name):
-                    self.add_error(name, _("It is looked for among some only: give this too: %s") % names)
+                    self.add_error(name, _("Give one of these too: %s") % names)
         return given
 
     @property

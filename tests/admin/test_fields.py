@@ -77,7 +77,7 @@ def test_spans_are_looked_up_by_status_and_model_in_their_session_or_run(site, s
     for query in ({"status": "error"}, {"model": "large"}):
         response = superuser.get(url("trace"), query)
         assert list(response.context["cl"].result_list) == []
-        assert "give this too: session / run" in response.content.decode()
+        assert "Give one of these too: session / run" in response.content.decode()
 
 
 def test_a_framework_s_own_item_is_opened_to_be_read(site, superuser) -> None:

@@ -166,7 +166,8 @@ ROWS = {
         "created_at": TIME,
     },
     "trace": {
-        **dict.fromkeys(["trace_id", "parent_id", "name", "kind", "error", "status", "model"], "''"),
+        **dict.fromkeys(["parent_id", "name", "kind", "error", "status", "model"], "''"),
+        "trace_id": "owner.name",
         **dict.fromkeys(["input", "output"], "'null'"),
         **dict.fromkeys(["events", "links"], "'[]'"),
         "id": "owner.name || n",
@@ -183,6 +184,7 @@ LARGE = {
     "sessions/{}/messages": "order=desc&page_size=100",
     "audit-logs": "session_id={}&page_size=100",
     "sessions/{}/traces": "page_size=100",
+    "traces": "trace_id={}&page_size=100",
 }
 
 

@@ -125,9 +125,14 @@ class SessionViewSet(Listed, Retrieved):
         id, fields = self.kwargs["id"], self.validated()
         if fields.get("id", id) != id:
             raise InvalidRecord("id", "is another than the address has")
-        is_there = self.row().exists()
-        session = self.storage.ensure_session(records.Session(**{**fields, "id": id}))
-        return self.answer(session, 200 if is_there else 201)
+        session = records.Session(**{**fields, "id": id})
+        try:
+            if not self.row().exists():
+                return self.answer(self.storage.create_session(session), 201)
+        except AlreadyExists:
+            if not self.row().exists():  # it isn't there for the user, or else was made in between
+                raise
+        return self.answer(self.storage.ensure_session(session))
 
     def partial_update(self, request: Request, **kwargs: Any) -> Response:
         changes = self.validated(partial=True)

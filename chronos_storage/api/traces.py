@@ -69,14 +69,13 @@ class TraceViewSet(Listed, Retrieved):
         Raises:
             NotFound: one is of another's session.
         """
-        if self.access.staff:
-            return
-        check_sessions(self.access, *dict.fromkeys(trace.session_id for trace in new))
+        if not self.access.staff:
+            check_sessions(self.access, *dict.fromkeys(trace.session_id for trace in new))
         heirs = [trace for trace in new if trace.parent_id and not trace.trace_id]
         parents = self.access.rows(self.table.model).filter(pk__in={trace.parent_id for trace in heirs})
-        seen = set(parents.values_list("pk", flat=True))
+        known = {trace.id for trace in new}.union(parents.values_list("pk", flat=True))
         for trace in heirs:
-            if trace.parent_id not in seen:
+            if trace.parent_id not in known:
                 # The store would give it the run of its parent, which may be another's, and say so.
                 trace.id = trace.id or new_id()
                 trace.trace_id = trace.id

@@ -210,6 +210,25 @@ def test_a_setting_replaces_the_rule(ada: Api, bob: Api, settings: Any) -> None:
         asker.get(f"sessions/{mine}/events", 404)
 
 
+class OwnTenant(AccessRule):
+    """Staff too have what is of their own sessions alone."""
+
+    def rows(self, model: Any) -> QuerySet[Any]:
+        return self.owned(model, super().rows(model))
+
+
+def test_a_rule_for_staff_holds_for_what_they_name(staff: Api, bob: Api, site: Storage, settings: Any) -> None:
+    site.create_session(Session(id="his", user_id=bob.user_id))
+    site.insert_trace(Trace(id="root", trace_id="his run", session_id="his"))
+    settings.CHRONOS_STORAGE = {"API": {"ACCESS": f"{__name__}.OwnTenant"}}
+    assert staff.ask("PUT", "sessions/his", {}).status_code == 409
+    own = {"user_id": staff.user_id}
+    assert [staff.ask("PUT", "sessions/mine", own).status_code for _ in range(2)] == [201, 200]
+    span = {"session_id": "mine", "parent_id": "root"}
+    for stored in (staff.post("traces", span), *staff.post("traces/batch", {"traces": [span]})["traces"]):
+        assert stored["trace_id"] == stored["id"]
+
+
 class WithWords(AccessRule):
     """Sessions in which a user said something, found by a join that finds them once for each message."""
 

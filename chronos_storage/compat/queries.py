@@ -97,13 +97,17 @@ def fetch_statement(
     parameters: Sequence[Any],
     converters: Converters,
     read: Read = read_all,
+    cursor_of: Callable[[Any], Any] = BaseDatabaseWrapper.cursor,
 ) -> Iterator[tuple[Any, ...]]:
     """What a statement selects.
 
     Django's converters are the same, but are called a column at a time, not row by row, and PostgreSQL's times come as
     ISO 8601, which Python reads six times as fast as Django's loader does; a field must take them.
+
+    Args:
+        cursor_of: gives the connection's cursor.
     """
-    with connection.cursor() as cursor:
+    with cursor_of(connection) as cursor:
         if connection.vendor == "postgresql":
             _take_times_as_text(cursor)
         cursor.execute(sql, parameters)

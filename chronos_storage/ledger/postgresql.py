@@ -19,6 +19,7 @@ from ..chains.numbering import Chained
 from ..compat.connections import database_errors
 from ..fields import JSONTextField, MetadataField
 from ..models import Head, Session
+from ..preparing import prepared_cursor
 from .definitions import versioned
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def append_one(using: str, series: Series[R], given: R, expected_seq: int | None
     expected = expected_seq if not record.seq_num else record.seq_num - 1
     if expected_seq not in (None, expected):  # one of the two is wrong
         return None
-    with connections[using].cursor() as cursor:
+    with prepared_cursor(connections[using]) as cursor:
         cursor.execute(append_statement(series), append_parameters(series, record, expected))
         seq_num, row_hash = cursor.fetchone()
     if seq_num is None:

@@ -26,8 +26,8 @@ from psycopg.pq import Format
 from psycopg.types import TypeInfo
 from psycopg.types.string import ByteaBinaryLoader
 
-from .. import preparing
-from ..compat.connections import connect, database_errors, driver_connection, settings_of, wrapped_cursor
+from ..compat.connections import connect, database_errors, driver_connection, wrapped_cursor
+from ..preparing import preparing_cursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,84 +81,41 @@ _adapters: WeakKeyDictionary[psycopg.Connection[Any], AdaptersMap] = WeakKeyDict
 def adapters(wrapper: Any) -> AdaptersMap:
     """The adapters of Django's connection, new; each database has numbers of its own for an extension's types."""
     connection: psycopg.Connection[Any] = driver_connection(wrapper)
-    query = "SELECT 'vector'::regtype::oid, 'vector[]'::regtype::oid, pg_backend_pid()"
+    query = "SELECT 'vector'::regtype::oid, 'vector[]'::regtype::oid"
     with database_errors(wrapper):
-        vector, vectors, session = connection.execute(query).fetchone() or (0, 0, 0)
+        vector, vectors = connection.execute(query).fetchone() or (0, 0)
     made = AdaptersMap(connection.adapters)
     register_vector_info(cast(Any, made), TypeInfo("vector", vector, vectors))  # which asks for no more of a connection
     made.register_loader(vector, ByteaBinaryLoader)
     several: Any = type("VectorsDumper", (_VectorsDumper,), {"oid": vectors, "element_type": vector})
     made.register_dumper(Vectors, several)
     _adapters[connection] = made
-    if session != connection.info.backend_pid and not _host_decides(wrapper):
-        # Not the server itself has greeted us. A statement of the same name, prepared by somebody else in the session
-        # that we are given, would be taken for ours without an error.
-        preparing.turn_off(wrapper)
     return made
-
-
-def _host_decides(wrapper: Any) -> bool:
-    """Whether the host says what is to be prepared."""
-    return "prepare_threshold" in settings_of(wrapper)["OPTIONS"]
-
-
-class _Cursor(psycopg.Cursor[Any]):
-    """A cursor with adapters of its own, which prepares its statements as it says, whatever Django has for its own.
-
-    Attributes:
-        threshold: the driver's `prepare_threshold` while it executes: 0 prepares from the first use on, None never.
-    """
-
-    adapters: Any = None
-    threshold: int | None = None
-
-    def execute(self, *arguments: Any, **options: Any) -> Any:
-        connection = self.connection
-        threshold, connection.prepare_threshold = connection.prepare_threshold, self.threshold
-        try:
-            return super().execute(*arguments, **options)
-        finally:
-            connection.prepare_threshold = threshold
 
 
 def execute(using: str, sql: str, parameters: list[Any], *, prepare: bool = False) -> list[Any]:
     """The rows of a statement, whose parameters go to the server apart from it and whose values come in binary.
 
     Args:
-        prepare: plan it once and not for each of its parameters, unless the host says ``DISABLE_SERVER_SIDE_CURSORS``
-            or there is a pooler that gives each transaction another session. A host that has a ``prepare_threshold``
-            in OPTIONS decides itself.
+        prepare: plan it once and not for each of its parameters, where `preparing` may.
     """
-    with _begun(_connected(using), sql, parameters, prepare) as cursor:
+    with _begun(connections[using], sql, parameters, prepare) as cursor:
         rows: list[Any] = cursor.fetchall()
         return rows
 
 
 def execute_each(using: str, sql: str, parameters: Iterable[list[Any]]) -> list[Any]:
     """The rows of a statement for each of the parameters, sent while the server is still at work on those before."""
-    connection = _connected(using)
+    connection = connections[using]
+    connect(connection)
     with database_errors(connection), driver_connection(connection).pipeline():
         cursors = [_begun(connection, sql, each, prepare=True) for each in parameters]
     return [row for cursor in cursors for row in cursor.fetchall()]
 
 
-def _connected(using: str) -> Any:
-    """Django's connection, made where it isn't."""
-    connection = connections[using]
-    connect(connection)
-    return connection
-
-
 def _begun(connection: Any, sql: str, parameters: list[Any], prepare: bool) -> Any:
-    driver = driver_connection(connection)
-    cursor = _Cursor(driver)
-    cursor.adapters = _adapters.get(driver) or adapters(connection)
-    if preparing.is_off(connection):
-        cursor.threshold = None
-    elif _host_decides(connection):
-        cursor.threshold = driver.prepare_threshold
-    elif prepare and not settings_of(connection).get("DISABLE_SERVER_SIDE_CURSORS"):
-        cursor.threshold = 0
+    cursor = preparing_cursor(connection, 0 if prepare else None)
+    cursor.adapters = _adapters.get(cursor.connection) or adapters(connection)
     cursor.format = Format.BINARY
     # Django's wrapper translates errors and tells whoever logs or forbids queries.
     wrapped = wrapped_cursor(connection, cursor)

@@ -13,6 +13,7 @@ from django.db.models.query import QuerySet
 
 from ...compat.queries import Converters, fetch_statement, fetch_values, kept, selecting
 from ...ledger.mapping import TABLES
+from ...preparing import prepared_cursor
 from ...records import Record
 from ..base import Condition, Query
 from .conditions import field_of, rows_of
@@ -77,7 +78,7 @@ def fetch_selected(using: str, query: Query[Any], columns: Sequence[str]) -> Ite
             del statements[next(iter(statements))]
         statements[shape] = statement
     given = statement.given(list(_values(query)), connection)
-    return fetch_statement(connection, statement.sql, given, statement.converters)
+    return fetch_statement(connection, statement.sql, given, statement.converters, cursor_of=prepared_cursor)
 
 
 def _shape(query: Query[Any]) -> Any:

@@ -11,8 +11,10 @@ import pytest
 from django.db import connections, transaction
 
 from chronos_storage import preparing
+from chronos_storage.backends.orm import OrmBackend
 from chronos_storage.exceptions import RetryTransaction
-from chronos_storage.records import Embedding
+from chronos_storage.facade import Storage
+from chronos_storage.records import Embedding, Event, Message, Session
 from tests import servers
 from tests.databases import hand_written
 
@@ -108,3 +110,32 @@ def test_a_host_that_prepares_behind_a_pooler_is_warned_once(pgbouncer: str, cap
         store.search("c", [1.0, 0.0])
     use(store)
     assert [record.args for record in caplog.records] == [(store.alias,)]
+
+
+def call(storage: Storage, times: int = 4) -> None:
+    """Append and read, as often as statements get prepared, and see that it is right."""
+    session_id = storage.create_session(Session()).id
+    for number in range(1, times + 1):
+        assert storage.append_event(Event(session_id=session_id)).seq_num == number
+        assert storage.add_message(Message(session_id=session_id, role="user")).seq_num == number
+        assert [event.seq_num for event in storage.get_recent_events(session_id, 1)] == [number]
+
+
+def test_a_storage_prepares_behind_no_pooler(pgbouncer: str, caplog: pytest.LogCaptureFixture) -> None:
+    storage = Storage(OrmBackend(store_at(pgbouncer).alias))
+    share_sessions(storage.alias)
+    caplog.clear()
+    preparing._off.clear()
+    call(storage)
+    assert prepared(storage) == 1
+    assert [record.args for record in caplog.records] == [(storage.alias,)]
+
+
+def test_a_storage_prepares_what_it_sends_again_and_again() -> None:
+    storage = Storage(OrmBackend(store_at(os.environ["TEST_POSTGRES_URL"]).alias))
+    call(storage)
+    assert prepared(storage) > 2
+    connections[storage.alias].settings_dict["DISABLE_SERVER_SIDE_CURSORS"] = True
+    connections[storage.alias].close()
+    call(storage)
+    assert prepared(storage) == 0

@@ -74,8 +74,8 @@ def fetch_selected(using: str, query: Query[Any], columns: Sequence[str]) -> Ite
             statement = _build(query, using, columns)
         except EmptyResultSet:  # a filter that nothing can match
             return iter(())
-        if len(statements) == _SHAPES:
-            del statements[next(iter(statements))]
+        if len(statements) >= _SHAPES:
+            statements.pop(list(statements)[0], None)  # noqa: RUF015 - in one step: threads may share a connection
         statements[shape] = statement
     given = statement.given(list(_values(query)), connection)
     return fetch_statement(connection, statement.sql, given, statement.converters, cursor_of=prepared_cursor)

@@ -38,7 +38,7 @@ def is_transient(error: Error) -> bool:
     cause = error.__cause__
     if isinstance(cause, sqlite3.Error):
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in _SQLITE_CODES
-    if (state := sqlstate(error)) in _POSTGRESQL_STATES or state in preparing.STATES:
+    if (state := sqlstate(error)) in _POSTGRESQL_STATES or state in preparing.STATES or is_outdated(error):
         return True
     # PyMySQL gives its errors a state too, which says less than their numbers.
     return bool(cause is not None and cause.args and cause.args[0] in _MYSQL_NUMBERS)
@@ -60,6 +60,14 @@ def is_lost(connection: Any, error: Exception) -> bool:
         closed = isinstance(error, InterfaceError)  # as PyMySQL says it of a connection it has closed
         return closed or bool(cause and cause.args and cause.args[0] in _MYSQL_LOST)
     return False
+
+
+def is_outdated(error: Exception) -> bool:
+    """Whether a statement was prepared before a column that it selects got another type; only its connection is in the
+    way then. PostgreSQL's code for it says no more than that something is not supported.
+    """
+    details = getattr(error.__cause__, "diag", None)
+    return getattr(details, "source_function", None) == "RevalidateCachedQuery"
 
 
 def sqlstate(error: Exception) -> str | None:

@@ -16,8 +16,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from django.db import Error, connections
 
 from . import preparing
-from .compat.connections import in_transaction, pool_of
-from .database_errors import failure, has_waited, is_lost, sqlstate, worth_retrying
+from .compat.connections import driver_connection, in_transaction, pool_of
+from .database_errors import failure, has_waited, is_lost, is_outdated, sqlstate, worth_retrying
 from .exceptions import RetryTransaction
 from .migrated import not_migrated
 
@@ -118,6 +118,9 @@ def attempt(using: str, function: Callable[[], T], again: Callable[[], T] | None
                 if is_lost(connection, error):
                     function = again or function
                     _let_go(connection)
+                elif is_outdated(error) and not in_transaction(connection):
+                    driver_connection(connection).close()  # first: a pool would keep it, and what it has prepared
+                    connection.close()
                 if is_last or in_transaction(connection) or has_waited(error):
                     raise retry from (error.__cause__ if retry is error else error)
     finally:

@@ -12,6 +12,7 @@ from django.db import connections, transaction
 
 from chronos_storage import preparing
 from chronos_storage.backends.orm import OrmBackend
+from chronos_storage.compat.connections import pool_of
 from chronos_storage.exceptions import RetryTransaction
 from chronos_storage.facade import Storage
 from chronos_storage.records import Embedding, Event, Message, Session
@@ -139,3 +140,25 @@ def test_a_storage_prepares_what_it_sends_again_and_again() -> None:
     connections[storage.alias].close()
     call(storage)
     assert prepared(storage) == 0
+
+
+@pytest.mark.parametrize("options", [{}, {"pool": {"min_size": 1, "max_size": 1}}], ids=["", "pool"])
+def test_what_was_prepared_before_a_migration_is_prepared_anew(options: Any) -> None:
+    storage = Storage(OrmBackend(store_at(os.environ["TEST_POSTGRES_URL"], **options).alias))
+    storage.create_session(Session(id="s"))
+    try:
+        for length in (300, 301):
+            for _ in range(4):
+                storage.get_session("s")
+            with connections["postgres"].cursor() as cursor:
+                cursor.execute(f"ALTER TABLE chronos_storage_session ALTER COLUMN author TYPE varchar({length})")
+            if length == 300:
+                with pytest.raises(RetryTransaction), storage.atomic():
+                    storage.get_session("s")
+            assert storage.get_session("s") is not None
+    finally:
+        connections[storage.alias].close()
+        with connections["postgres"].cursor() as cursor:
+            cursor.execute("ALTER TABLE chronos_storage_session ALTER COLUMN author TYPE varchar(255)")
+        if options:
+            pool_of(connections[storage.alias]).close()

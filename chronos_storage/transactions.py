@@ -58,6 +58,14 @@ def _let_go(connection: Any) -> None:
         pool.check()  # the others that wait there were lost too
 
 
+def _forget_prepared(connection: Any) -> None:
+    """Have the next statement sent on a connection that has prepared none yet."""
+    driver_connection(connection).close()  # first, as a pool would keep it
+    connection.close()
+    if drain := getattr(pool_of(connection), "drain", None):  # which psycopg's pools have since 3.3
+        drain()  # the others that wait there have prepared the same
+
+
 @contextmanager
 def translated(using: str, make: Callable[[], AbstractContextManager[T]]) -> Iterator[T]:
     """A caller's transaction, which raises `RetryTransaction` where the database ends it, even as it commits.
@@ -119,8 +127,7 @@ def attempt(using: str, function: Callable[[], T], again: Callable[[], T] | None
                     function = again or function
                     _let_go(connection)
                 elif is_outdated(error) and not in_transaction(connection):
-                    driver_connection(connection).close()  # first: a pool would keep it, and what it has prepared
-                    connection.close()
+                    _forget_prepared(connection)
                 if is_last or in_transaction(connection) or has_waited(error):
                     raise retry from (error.__cause__ if retry is error else error)
     finally:

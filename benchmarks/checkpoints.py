@@ -51,7 +51,7 @@ def figures(vendor: Vendor, quick: bool) -> Iterator[Figure]:
                 against=f"among {_FEW}",
                 at_most=vendor.bar(1.3),
             )
-    for turns in (100, 400) if quick else (400, 2_000):
+    for turns in (400,) if quick else (400, 2_000):
         yield from _growing(vendor, turns)
 
 

@@ -98,7 +98,7 @@ class Database:
         url: its address.
         bare: connects the bare driver with it.
         analyze: brings the planner's statistics up to date, as the database does by itself after a while.
-        size: how many bytes it takes on the disk.
+        size: how many bytes its checkpoints, or where files are counted all of it, take on the disk.
     """
 
     storage: Storage

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from operator import itemgetter
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 DIGEST = 16
 #: Items, and characters, of a run, at most; one item may be longer.
@@ -34,19 +34,15 @@ class Run(NamedTuple):
     """A row of a log.
 
     Attributes:
-        start: the position of its first item.
+        start, stop: the positions of its first item, and after its last.
         digests: of its items, one after the other.
         items: their texts, a line each: JSON without spaces has no other line breaks.
     """
 
     start: int
+    stop: int
     digests: bytes
     items: str
-
-    @property
-    def stop(self) -> int:
-        """The position after its last item."""
-        return self.start + len(self.digests) // DIGEST
 
 
 def digest_of(item: str) -> bytes:
@@ -62,14 +58,14 @@ def packed(new: Sequence[Item], start: int) -> list[Run]:
     size = 0
     for digest, text in new:
         if texts and (len(texts) == MAX_ITEMS or size + len(text) > _MAX_SIZE):
-            runs.append(Run(start, b"".join(digests), "\n".join(texts)))
+            runs.append(Run(start, start + len(texts), b"".join(digests), "\n".join(texts)))
             start += len(texts)
             digests, texts, size = [], [], 0
         digests.append(digest)
         texts.append(text)
         size += len(text)
     if texts:
-        runs.append(Run(start, b"".join(digests), "\n".join(texts)))
+        runs.append(Run(start, start + len(texts), b"".join(digests), "\n".join(texts)))
     return runs
 
 
@@ -90,14 +86,11 @@ def merged(ranges: Iterable[Range], near: int = _NEAR) -> list[Range]:
 
 
 class Items:
-    """The items of some runs."""
+    """The items of some runs, each given once."""
 
-    def __init__(self, runs: Iterable[Run]) -> None:
-        ordered = sorted(runs)
-        self._starts = [run.start for run in ordered]
-        self._stops = [run.stop for run in ordered]
-        self._texts = [run.items for run in ordered]
-        self._digests = [run.digests for run in ordered]
+    def __init__(self, runs: Iterable[tuple[int, int, bytes, str]]) -> None:
+        columns: list[Any] = list(zip(*sorted(runs), strict=True)) or [()] * 4
+        self._starts, self._stops, self._digests, self._texts = columns
 
     def joined(self, ranges: Iterable[Range]) -> tuple[str, bytes]:
         """The items in these ranges with commas between them, and their digests one after the other.
@@ -116,7 +109,7 @@ class Items:
             before, after = start - self._starts[first], self._stops[last] - stop
             digest = b"".join(self._digests[first : last + 1])
             digests.append(digest[DIGEST * before : len(digest) - DIGEST * after])
-            found = self._texts[first : last + 1]
+            found = list(self._texts[first : last + 1])
             if after:
                 found[-1] = found[-1].rsplit("\n", after)[0]
             if before:

@@ -155,10 +155,10 @@ class ItemLogMethods(DocumentBase):
 
 def _document(series: Key, run: Run) -> Document:
     where = place_of(run.start)
-    body = codec.encode([run.start, b64encode(run.digests).decode(), run.items])
+    body = codec.encode([run.start, run.stop, b64encode(run.digests).decode(), run.items])
     return Document((*series, where), body, (Entry(series, where),))
 
 
 def _run(document: Document) -> Run:
-    start, digests, items = codec.loads(document.body)
-    return Run(start, b64decode(digests), items)
+    start, stop, digests, items = codec.loads(document.body)
+    return Run(start, stop, b64decode(digests), items)

@@ -36,6 +36,8 @@ from chronos_storage.vectors import models
 from chronos_storage.vectors.stores import database_store
 
 MOMENT = records.now()
+#: What a state has as items in a log.
+LONG = [f"{number}{600 * 'x'}" for number in range(6)]
 #: A call for a session, whose id is that of everything else too.
 Call = Callable[[Storage, str], Any]
 
@@ -51,6 +53,9 @@ REPEATS: dict[str, Call] = {
     "save_checkpoint": lambda store, x: store.save_checkpoint(Checkpoint(id=x, session_id=x)),
     "save_checkpoint, a number given": lambda store, x: store.save_checkpoint(
         Checkpoint(id=x, session_id=x, seq_num=7, namespace="sub")
+    ),
+    "save_checkpoint, of a long state": lambda store, x: store.save_checkpoint(
+        Checkpoint(id=x, session_id=x, state={"messages": LONG})
     ),
     "load": lambda store, x: store.load([Container(id=x, created_at=MOMENT, updated_at=MOMENT)]) * 0,
     "publish": lambda store, x: OrmQueue(store.alias).publish("known", x, key=x),
@@ -208,6 +213,19 @@ def test_what_another_has_made_is_there(stores: Stores, subtests: pytest.Subtest
     # Not even what was written to the collection after the snapshot from which it was dropped.
     assert not models.Embedding.objects.using(stores[1].alias).exists()
     assert [verdict for verdict in stores[1].verify_all() if not verdict.intact] == []
+
+
+def test_no_state_is_made_of_items_that_were_removed(stores: Stores) -> None:
+    late, writer = stores
+    writer.create_session(Session(id="s"))
+    for number in range(3):
+        writer.save_checkpoint(Checkpoint(id=f"{number}", session_id="s", state={"n": number, "messages": LONG}))
+    with suppress(RetryTransaction), late.atomic():
+        late.list_sessions(limit=1)
+        writer.delete_checkpoints("s", keep_last=0)
+        late.save_checkpoint(Checkpoint(session_id="s", parent_id="2", state={"n": 3, "messages": [*LONG, "new"]}))
+    for found in writer.list_checkpoints("s"):
+        assert found.state == {"n": 3, "messages": [*LONG, "new"]}
 
 
 def test_what_nobody_has_made_is_not_there(stores: Stores) -> None:

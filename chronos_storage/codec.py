@@ -200,7 +200,11 @@ def json_list(value: Any, field: str) -> list[Any]:
 
 def json_list_or_none(value: Any, field: str) -> list[Any] | None:
     """Like `json_list`, for a field that may be None."""
-    return None if value is None else json_list(value, field)
+    if value is None:
+        return None
+    if not isinstance(value, list):
+        raise InvalidRecord(field, f"must be a list or None, not {type(value).__name__}")
+    return json_list(value, field)
 
 
 def filterable_object(value: Any, field: str) -> dict[str, Any]:

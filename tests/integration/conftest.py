@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -47,6 +48,15 @@ def command(alias: str, settings) -> Callable[..., Ran]:
     return run
 
 
+class Started(subprocess.Popen[str]):
+    """A process that does not outlive a test that fails, which would wait for it for ever."""
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if kind:
+            self.kill()
+        super().__exit__(kind, error, traceback)
+
+
 @pytest.fixture
 def start(alias: str) -> Callable[..., subprocess.Popen[str]]:
     """Starts the demo project's ``manage.py`` on the database of `alias`, in a process of its own."""
@@ -59,7 +69,7 @@ def start(alias: str) -> Callable[..., subprocess.Popen[str]]:
         }
         command = [sys.executable, str(ROOT / "manage.py"), *map(str, arguments)]
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, env=environment, text=True, **{"stdout": pipe, "stderr": pipe} | options)
+        return Started(command, env=environment, text=True, **{"stdout": pipe, "stderr": pipe} | options)
 
     return run
 

@@ -46,7 +46,8 @@ def test_a_session_is_followed(start: Start) -> None:
         assert process.stdout is not None
         missed = [json.loads(process.stdout.readline()) for _ in range(2)]
         assert [(each["seq_num"], each["payload"]) for each in missed] == [(2, {"n": 1}), (3, {"n": 2})]
-        assert list(missed[0]) == ["id", "session_id", "seq_num", "hash", "type", "payload", "created_at"]
+        fields = ["id", "session_id", "seq_num", "hash", "type", "payload", "schema", "schema_version", "created_at"]
+        assert list(missed[0]) == fields
         event = storage.append_event(Event(session_id="s", payload="é\n"))
         assert json.loads(process.stdout.readline())["id"] == event.id
         process.send_signal(signal.SIGINT)

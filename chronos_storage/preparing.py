@@ -51,8 +51,8 @@ def prepared_cursor(connection: Any, threshold: int = _AGAIN) -> Any:
     Args:
         threshold: how often a statement is sent before it is prepared.
     """
-    if connection.vendor != "postgresql" or not hasattr(connection.Database, "pq"):
-        return connection.cursor()
+    if connection.vendor != "postgresql" or not hasattr(connection.Database, "pq") or connection.queries_logged:
+        return connection.cursor()  # whose log of queries has the values in it
     return wrapped_cursor(connection, preparing_cursor(connection, threshold))
 
 

@@ -112,7 +112,8 @@ class Site:
     @contextmanager
     def appenders(self, session_id: str, folder: Path, *counts: int) -> Iterator[None]:
         """Within the block, as many processes append so many events each, all of which must be done at its end."""
-        command = [sys.executable, "-m", "tests.appenders", "default", session_id, str(folder), *map(str, counts)]
+        what = ("events", "default", session_id, str(folder), *map(str, counts))
+        command = [sys.executable, "-m", "tests.appenders", *what]
         with subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, text=True) as launcher:
             try:
                 yield

@@ -127,9 +127,16 @@ def _shown(value: Any, side: Side, strings: set[str]) -> str:
     if isinstance(value, str):
         strings.add(value)
     if not isinstance(value, Record):
-        return f"{value!r:.300}"
+        return _written(value)
     fields = {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
     strings.update(str(fields[name]) for name in ("id", "session_id", "topic", "collection") if fields.get(name))
     left_empty = {"None", "''", "0", "{}", "[]", "()"}
-    told = (f"{name}={item!r:.300}" for name, item in fields.items() if repr(item) not in left_empty)
+    written = {name: _written(item) for name, item in fields.items()}
+    told = (f"{name}={item}" for name, item in written.items() if item not in left_empty)
     return f"{type(value).__name__}({', '.join(told)})"
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, int) and value.bit_length() > 128:  # Python writes no number of more than some thousand digits
+        return f"{value:#x}"[:300]
+    return f"{value!r:.300}"

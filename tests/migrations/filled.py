@@ -1,6 +1,7 @@
 """A database that this package filled when its first migration was final, as each server's own dump.
 
-Written by ``python -m tests.migrations.filled``, once; what later migrations make of it is in `test_upgrade`.
+Written by ``python -m tests.migrations.filled``, once, before there was a second migration; what later ones make of it
+is in `test_upgrade`.
 """
 
 from __future__ import annotations
@@ -11,12 +12,25 @@ import re
 import shutil
 import subprocess
 import tempfile
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from chronos_storage.records import Embedding, Event, Message
-from chronos_storage.testing.conformance.samples import ODD_JSON, ODD_STRINGS, at, bare, complete_session, full
+from chronos_storage.records import (
+    AuditLog,
+    Checkpoint,
+    Container,
+    Embedding,
+    Event,
+    Image,
+    MemoryRecord,
+    Message,
+    Session,
+    TokenUsage,
+    Trace,
+)
 
 if TYPE_CHECKING:
     from chronos_storage.facade import Storage
@@ -27,42 +41,86 @@ if TYPE_CHECKING:
 DUMPS = {vendor: Path(__file__).parent / "dumps" / f"{vendor}.gz" for vendor in ("sqlite", "postgresql", "mysql")}
 
 
+#: Strings and JSON that a careless migration does not keep as they are. They stay as they were for the dumps.
+STRINGS = ["x", "X", "x ", "1e5", "a:b", "a/b?", "\u00e9", "e\u0301", "%s", "'", "\\", "\U0001f642", "l" * 255]
+JSON: dict[str, Any] = {
+    "z": 1,
+    "a": 1.0,
+    "10": [0.1, 1e-7, 2**63 - 1, None, True, {}],
+    "": {"\u00e9": "\u2028", "e\u0301": STRINGS},
+}
+
+
+def at(seconds: float) -> datetime:
+    return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+
+
 def fill(storage: Storage) -> None:
     """Write some of everything; what is given has its own ids and times, so that it is the same each time."""
-    for number, id in enumerate(ODD_STRINGS[:20]):
-        storage.create_session(complete_session(id, user_id="user", metadata={"number": number}))
-    for session in (full("session", "full"), complete_session("deleted"), complete_session("purged")):
-        storage.create_session(session)
-    for kind, write in {
-        "message": storage.add_message,
-        "event": storage.append_event,
-        "checkpoint": storage.save_checkpoint,
-        "memory": storage.put_memory,
-        "audit_log": storage.append_audit_log,
-        "trace": storage.insert_trace,
-        "container": storage.save_container,
-        "image": storage.save_image,
-    }.items():
-        write(full(kind, "full"))
-        if kind not in ("container", "image"):
-            time = {"started_at" if kind == "trace" else "created_at": at(20)}
-            write(bare(kind, "x", id=f"bare {kind}", **time))
+    user: Any = {"agent_id": "agent", "user_id": "user"}
+    usage = TokenUsage(prompt_tokens=1, completion_tokens=2, total_tokens=3, cache_read_tokens=0)
+    schema: Any = {"schema": "order", "schema_version": 3}
+    for number, id in enumerate((*STRINGS, "full", "deleted", "purged")):
+        times = {"created_at": at(number), "updated_at": at(number), "last_activity_at": at(number)}
+        storage.create_session(
+            Session(id=id, **user, author="a", title="T", status="paused", metadata={"n": number}, **times)
+        )
+    storage.put_memories(
+        [
+            MemoryRecord(id=key, **user, session_id="full", key=key, value=JSON, **schema, created_at=at(1))
+            for key in STRINGS
+        ]
+    )
+    storage.save_container(Container(id="c", config=JSON, created_at=at(1)))
+    storage.save_image(Image(id="i", container_id="c", session_id="full", mcp_servers=JSON, created_at=at(1)))
     for owner in ("full", "deleted", "purged"):
-        storage.append_events(
-            [
-                Event(
-                    id=f"{owner} {number}", session_id=owner, type=text[:255], payload=ODD_JSON, created_at=at(number)
+        of: Any = {"session_id": owner}
+        for number, text in enumerate(STRINGS):
+            id, time = f"{owner} {text}"[:255], at(number)
+            storage.append_event(Event(id=text, **of, type=text, payload=JSON, **schema, created_at=time))
+            storage.append_audit_log(AuditLog(id=id, **of, **user, action=text, detail=JSON, created_at=time))
+            storage.add_message(
+                Message(
+                    id=text,
+                    **of,
+                    role="assistant",
+                    content=[text, JSON],
+                    tool_calls=[JSON],
+                    usage=usage,
+                    metadata={"n": number},
+                    raw=JSON,
+                    format="other",
+                    created_at=time,
                 )
-                for number, text in enumerate(ODD_STRINGS)
-            ]
-        )
-        storage.add_messages(
-            [
-                Message(id=f"{owner} {number}", session_id=owner, role="user", content=text, created_at=at(number))
-                for number, text in enumerate(ODD_STRINGS)
-            ]
-        )
-    storage.delete_message("full 1", session_id="full")
+            )
+            storage.insert_trace(
+                Trace(
+                    id=id,
+                    **of,
+                    parent_id=f"{owner} x",
+                    name=text,
+                    input=JSON,
+                    output=JSON,
+                    usage=usage,
+                    cost=Decimal("0.000123456"),
+                    events=[JSON],
+                    links=[JSON],
+                    started_at=time,
+                    ended_at=time,
+                )
+            )
+            storage.save_checkpoint(
+                Checkpoint(
+                    id=text,
+                    **of,
+                    namespace="n",
+                    run_id="r",
+                    state={"number": number, **JSON},
+                    **schema,
+                    created_at=time,
+                )
+            )
+    storage.delete_message("X", session_id="full")
     storage.delete_session("deleted")
     with storage.purge_permit(reason="the test's own") as permit:
         permit.purge_events("purged", through_seq=5)
@@ -70,14 +128,14 @@ def fill(storage: Storage) -> None:
 
 def fill_others(queue: EventQueue, vectors: VectorStore) -> None:
     """The same for a queue and a vector store."""
-    cursors = [queue.publish("topic", {"number": number, **ODD_JSON}, user_id="user") for number in range(3)]
+    cursors = [queue.publish("topic", {"number": number, **JSON}, user_id="user") for number in range(3)]
     queue.ack("reader", "topic", cursors[0])
     vectors.create_collection("texts", 3)
     vectors.upsert(
         "texts",
         [
             Embedding(id=id, vector=[1.0, number, 0.5], content=id, metadata={"number": number}, user_id="user")
-            for number, id in enumerate(ODD_STRINGS)
+            for number, id in enumerate(STRINGS)
         ],
     )
 

@@ -16,10 +16,9 @@ from chronos_storage.backends.document.memory import MemoryBackend
 from chronos_storage.facade import Storage
 from chronos_storage.queues.orm import OrmQueue
 from chronos_storage.records import KINDS, Event
-from chronos_storage.testing.conformance.samples import ODD_STRINGS, at
 from chronos_storage.vectors.stores import database_store
 from tests.databases import PLACES, new_databases
-from tests.migrations.filled import fill, restore
+from tests.migrations.filled import STRINGS, at, fill, restore
 
 
 def content(storage: Storage) -> dict[str, list[Any]]:
@@ -46,7 +45,7 @@ def test_a_filled_database_is_whole_afterwards(place: str, tmp_path: Path, djang
         call_command("migrate", database=storage.alias, verbosity=0)
         assert storage.health().problems == ()
         assert content(storage) == content(expected)
-        for session in ("full", "x", "deleted", "purged"):
+        for session in ("full", "deleted", "purged"):
             for verify in (storage.verify_events, storage.verify_audit_logs):
                 assert verify(session).problem == ""
         assert storage.verify_events("purged").base_seq == 5
@@ -56,7 +55,7 @@ def test_a_filled_database_is_whole_afterwards(place: str, tmp_path: Path, djang
         assert [entry.event["number"] for entry in queue.recover("topic")] == [0, 1, 2]
         assert queue.unread_count("reader", "topic") == 2
         vectors = database_store(using=storage.alias)
-        assert vectors.count("texts") == len(ODD_STRINGS)
+        assert vectors.count("texts") == len(STRINGS)
         first = vectors.search("texts", [1.0, 0.0, 0.5], 1)[0]
-        assert (first.id, first.metadata, first.user_id) == (ODD_STRINGS[0], {"number": 0}, "user")
+        assert (first.id, first.metadata, first.user_id) == (STRINGS[0], {"number": 0}, "user")
         storage.close()

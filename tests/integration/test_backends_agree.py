@@ -15,7 +15,7 @@ from tests.comparison.run import Comparison
 from tests.comparison.stores import stores_of
 
 #: Calls that are compared, and the seconds after which no more are.
-CALLS, SECONDS = 300, 3
+CALLS, SECONDS = 200, 1.5
 
 each_interface: pytest.MarkDecorator = pytest.mark.parametrize(
     "interface", [STORAGE, QUEUE, VECTORS], ids=lambda interface: interface.kind.__name__

@@ -183,7 +183,8 @@ def test_a_build_takes_longer_than_the_host_lets_its_statements(
             monkeypatch.setitem(connection.settings_dict["OPTIONS"], "options", options)
             connection.close()
             rebuilt = pool.submit(together, store, partial(store.reindex, "c", m=9))
-            time.sleep(0.8)
+            assert soon(lambda: store.stats("c").index == "building")
+            time.sleep(0.4)
             assert store.stats("c").index == "building"
         rebuilt.result()
     assert store.stats("c").index == "ready"
@@ -225,23 +226,25 @@ django.setup()
 from django.db import connections
 from chronos_storage.vectors.pgvector import PgVectorStore
 connections["postgres"].settings_dict["NAME"] = sys.argv[1]
-PgVectorStore(using="postgres").reindex("c", m=100, ef_construction=1_000)
+PgVectorStore(using="postgres").reindex("c", m=100)
 """
 
 
 def test_what_a_killed_rebuild_leaves_is_told_and_replaced(store: PgVectorStore) -> None:
-    filled(store, "c", rows=4_000)
+    filled(store, "c")
     store.reindex("c", m=8)
     assert store.stats("c").index == "ready"
     name = str(connections["postgres"].settings_dict["NAME"])
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
-    with subprocess.Popen(
-        [sys.executable, "-c", _REBUILDER, name], cwd=Path(__file__).parents[2], env=environment
-    ) as process:
-        assert soon(lambda: "building index" in str(builds._progress("postgres")))
-        process.kill()
-    assert soon(lambda: store.stats("c").index == "broken")
-    assert store.search("c", [1, 0, 0, 0])
+    with open_transaction():  # for whose end the build waits
+        with subprocess.Popen(
+            [sys.executable, "-c", _REBUILDER, name], cwd=Path(__file__).parents[2], env=environment
+        ) as process:
+            assert soon(lambda: "waiting for old snapshots" in str(builds._progress("postgres")))
+            assert store.stats("c").index == "ready"
+            process.kill()
+        assert soon(lambda: store.stats("c").index == "broken")
+        assert store.search("c", [1, 0, 0, 0])
     store.reindex("c", m=9, ef_construction=24)
     assert store.stats("c").index == "ready"
     assert "m='9'" in index_definition()

@@ -28,7 +28,7 @@ class PostgresBare(Bare):
         self._copy = f"COPY {EVENTS.model._meta.db_table} ({', '.join(COLUMNS)}) FROM STDIN"
 
     def append_event(self, row: Row) -> None:
-        self._cursor.execute(self._append, [None, row.fixed, *row.values], prepare=True)
+        self._cursor.execute(self._append, [None, None, row.fixed, *row.values], prepare=True)
         found = self._cursor.fetchone()
         assert found is not None
         assert found[0] is not None, "nothing was appended"

@@ -64,6 +64,29 @@ class SequenceConflict(ChronosError):
         return type(self), (self.expected, self.actual)
 
 
+class StaleWriter(ChronosError):
+    """The session was acquired by another writer since, or takes no writer without a fence.
+
+    Attributes:
+        session_id: the session's id.
+        given: the writer's token; None for a writer without one.
+        current: the session's token; 0 where it has given none.
+    """
+
+    def __init__(self, session_id: str, given: int | None, current: int) -> None:
+        self.session_id = session_id
+        self.given = given
+        self.current = current
+        super().__init__(
+            f"session {session_id!r} requires a fence: acquire() gives one"
+            if given is None
+            else f"session {session_id!r} has the token {current}; who writes with {given} may not any more"
+        )
+
+    def __reduce__(self) -> tuple[type[StaleWriter], tuple[str, int | None, int]]:
+        return type(self), (self.session_id, self.given, self.current)
+
+
 class CursorExpired(ChronosError, LookupError):
     """Retention has removed entries after this cursor; without a cursor, reading starts where the topic now begins."""
 

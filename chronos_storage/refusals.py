@@ -19,6 +19,8 @@ class Reason(Enum):
     TAKEN = auto()
     #: The number is another record's.
     NUMBER_TAKEN = auto()
+    #: The writer's token is not the session's, or there is none where the session requires one: both are `stored`.
+    STALE = auto()
     #: A condition of a patch does not hold for what is `stored`.
     CONDITION = auto()
 

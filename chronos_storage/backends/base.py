@@ -186,7 +186,9 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def append(self, record: type[R], given: Sequence[R], expected_seq: int | None = None) -> tuple[list[R], list[R]]:
+    def append(
+        self, record: type[R], given: Sequence[R], expected_seq: int | None = None, fence: int | None = None
+    ) -> tuple[list[R], list[R]]:
         """Store what is appended: messages, events, audit entries or spans, all with ids; all or none.
 
         All but spans are put at the end of their series, and get its next numbers. Messages move their sessions'
@@ -194,12 +196,14 @@ class Backend(ABC):
 
         Args:
             expected_seq: the last number of the (one) series, if something new is to be appended.
+            fence: the writer's token, which must be that of the (one) session; None for who has none. Without one
+                sessions that require a fence take no messages, events and audit entries.
 
         Returns:
             The records as they are stored, in the order given, and those of them that are new.
 
         Raises:
-            Refused: MISSING or DELETED, naming a session.
+            Refused: MISSING, DELETED or else STALE, naming a session.
             AlreadyExists, SequenceConflict: as `chains.numbering` says.
         """
 

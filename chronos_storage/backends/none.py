@@ -109,7 +109,9 @@ class NoBackend(Backend):
         self._accept(patched)
         return patched
 
-    def append(self, record: type[R], given: Sequence[R], expected_seq: int | None = None) -> tuple[list[R], list[R]]:
+    def append(
+        self, record: type[R], given: Sequence[R], expected_seq: int | None = None, fence: int | None = None
+    ) -> tuple[list[R], list[R]]:
         """The records, numbered on from what the caller takes for the last number."""
         self._accept(*given)
         new: list[Any] = list(map(copy, given))

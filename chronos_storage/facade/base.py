@@ -13,7 +13,7 @@ from django.dispatch import Signal
 from .. import codec, signals
 from ..backends.base import Backend, Condition, Query
 from ..compat.models import is_heard
-from ..exceptions import AlreadyExists, AmbiguousId, ChronosError, InvalidRecord, NotFound
+from ..exceptions import AlreadyExists, AmbiguousId, ChronosError, InvalidRecord, NotFound, StaleWriter
 from ..records import KINDS, Batch, MemoryRecord, Record, Session
 from ..refusals import Reason, Refused
 from ..upcasters import upcast_all, upcast_each
@@ -152,5 +152,7 @@ def refusal_error(refused: Refused) -> ChronosError:
             return AlreadyExists(f"{name} {id!r} is stored already")
         case Reason.NUMBER_TAKEN:
             return AlreadyExists(f"session {id!r} has a {name} of this number already")
+        case Reason.STALE:
+            return StaleWriter(id, *stored)
         case Reason.CONDITION:
             return InvalidRecord("user_id", "is set already; a session keeps its user")

@@ -44,26 +44,47 @@ def locked(rows: QuerySet[M]) -> list[M]:
 
 
 def lock_sessions(using: str, ids: Iterable[str]) -> dict[str, Session]:
-    """Lock sessions, before anything else of theirs; those that are there, by id, with their deleted_at."""
-    rows = Session.objects.using(using).filter(id__in=sorted(ids)).order_by("id").only("id", "deleted_at")
-    return {session.id: session for session in locked(rows)}
+    """Lock sessions, before anything else of theirs; those that are there, by id, with what writers must know."""
+    rows = Session.objects.using(using).filter(id__in=sorted(ids)).order_by("id")
+    return {session.id: session for session in locked(rows.only("id", "deleted_at", "fence_token", "require_fence"))}
+
+
+def require_fence(session: Session, fence: int | None) -> None:
+    """Refuse a writer with another token than the session's, or without one where the session requires it.
+
+    Raises:
+        Refused: STALE.
+    """
+    if fence != session.fence_token and (fence is not None or session.require_fence):
+        raise Refused(Reason.STALE, records.Session, session.id, (fence, session.fence_token))
 
 
 def lock_heads(
-    using: str, kind: Head.Kind, owners: Iterable[str], namespace: str = "", *, deleted_too: bool = False
+    using: str,
+    kind: Head.Kind,
+    owners: Iterable[str],
+    namespace: str = "",
+    *,
+    fence: int | None = None,
+    deleted_too: bool = False,
 ) -> dict[str, Head]:
     """The heads of these series by owner, locked after their sessions, made where they are not there yet.
 
+    Args:
+        fence: the writer's token; None for who has none.
+        deleted_too: for who writes records as they are: neither a deletion nor a fence keeps them out.
+
     Raises:
-        Refused: MISSING, a session (a chain of audit logs needs none), or unless `deleted_too`, DELETED.
+        Refused: MISSING, a session (a chain of audit logs needs none, but for a fence), or DELETED, or STALE.
     """
     names = sorted(set(owners))
-    sessions = lock_sessions(using, sessions_of(kind, names))
-    if kind is not Head.Kind.AUDIT_LOG:
-        for name in names:
-            if name not in sessions:
-                refuse_unseen(using, Session(id=name))
-                raise Refused(Reason.MISSING, records.Session, name)
+    ids = sessions_of(kind, names)
+    sessions = lock_sessions(using, ids)
+    if kind is not Head.Kind.AUDIT_LOG or fence is not None:
+        for id in ids:
+            if id not in sessions:
+                refuse_unseen(using, Session(id=id))
+                raise Refused(Reason.MISSING, records.Session, id)
     rows = Head.objects.using(using).filter(kind=kind, owner__in=names, namespace=namespace).order_by("owner")
     heads = {head.owner: head for head in locked(rows)}
     if missing := [name for name in names if name not in heads]:
@@ -85,6 +106,8 @@ def lock_heads(
     for name in names:
         if heads[name].closed and not deleted_too:
             raise Refused(Reason.DELETED, records.Session, name)
+    for session in () if deleted_too else sessions.values():
+        require_fence(session, fence)
     return heads
 
 

@@ -59,12 +59,13 @@ class Function:
 def append_function(series: Series[Any]) -> Function:
     """The function that appends one record.
 
-    It returns nulls and leaves everything as it was where there is no head yet or it is closed, the last number isn't
-    the expected one, or the id is taken, or the number by a row that was made without its head.
+    It returns nulls and leaves everything as it was where there is no head yet or it is closed, the session has another
+    fence, the last number isn't the expected one, or the id is taken, or the number by a row that was made without its
+    head.
     """
     columns, chained = _columns(series), isinstance(series, Chained)
     head, session, table = Head._meta.db_table, Session._meta.db_table, series.table.model._meta.db_table
-    parameters = {"expected": "bigint"} | ({"fixed": "bytea"} if chained else {})
+    parameters = {"expected": "bigint", "token": "bigint"} | ({"fixed": "bytea"} if chained else {})
     parameters |= {f"given_{name}": type_name for name, type_name in columns.items()}
     values = {name: f"given_{name}" for name in columns} | {"seq_num": "head.seq_num + 1"}
     moved = {"seq_num": "head.seq_num + 1"}
@@ -88,8 +89,14 @@ def append_function(series: Series[Any]) -> Function:
     body = f"""
         DECLARE
             head record;
+            session_token bigint;
+            needs_token boolean;
         BEGIN
-            PERFORM 1 FROM {session} WHERE id = given_session_id FOR NO KEY UPDATE;
+            SELECT fence_token, require_fence INTO session_token, needs_token FROM {session}
+            WHERE id = given_session_id FOR NO KEY UPDATE;
+            IF session_token IS DISTINCT FROM token AND (token IS NOT NULL OR needs_token) THEN
+                RETURN;
+            END IF;
             SELECT id, seq_num, hash INTO head FROM {head}
             WHERE owner = given_{series.column} AND kind = '{series.kind.value}' AND namespace = '' AND NOT closed
             FOR NO KEY UPDATE;
@@ -131,22 +138,22 @@ def _type(field: models.Field[Any, Any]) -> str:
 @cache
 def append_statement(series: Series[Any]) -> str:
     """The statement that appends one record; its parameters are what `append_parameters` gives."""
-    placeholders = ["%s", *(["%s::bytea"] if isinstance(series, Chained) else [])]
+    placeholders = ["%s", "%s", *(["%s::bytea"] if isinstance(series, Chained) else [])]
     placeholders += [f"%s::{type_name}" for type_name in _columns(series).values()]
     return f"SELECT new_seq_num, new_hash FROM {append_function(series).name}({', '.join(placeholders)})"
 
 
-def append_parameters(series: Series[R], record: R, expected: int | None) -> list[Any]:
-    """The expected number, what the hash covers where there is one, and the values of the columns."""
+def append_parameters(series: Series[R], record: R, expected: int | None, fence: int | None) -> list[Any]:
+    """The expected number, the writer's token, what the hash covers where there is one, and the columns' values."""
     values = series.table.values(record)
     for name, kind in _columns(series).items():
         if kind in _JSON:
             values[name] = codec.dumps(values[name], name)
     fixed = [series.fixed_part(record, values[series.document])] if isinstance(series, Chained) else []
-    return [expected, *fixed, *(values[name] for name in _columns(series))]
+    return [expected, fence, *fixed, *(values[name] for name in _columns(series))]
 
 
-def append_one(using: str, series: Series[R], given: R, expected_seq: int | None) -> R | None:
+def append_one(using: str, series: Series[R], given: R, expected_seq: int | None, fence: int | None) -> R | None:
     """Append a record: its number, its hash, the row and the new head, in one statement.
 
     Returns:
@@ -158,7 +165,7 @@ def append_one(using: str, series: Series[R], given: R, expected_seq: int | None
     if expected_seq not in (None, expected):  # one of the two is wrong
         return None
     with prepared_cursor(connections[using]) as cursor:
-        cursor.execute(append_statement(series), append_parameters(series, record, expected))
+        cursor.execute(append_statement(series), append_parameters(series, record, expected, fence))
         seq_num, row_hash = cursor.fetchone()
     if seq_num is None:
         return None

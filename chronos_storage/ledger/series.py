@@ -92,7 +92,13 @@ CHAINS: dict[type[Model], ChainSeries[Any]] = {Event: EVENT_CHAIN, AuditLog: AUD
 
 
 def append(
-    using: str, series: Series[R], given: Sequence[R], expected_seq: int | None = None, *, look_up: bool = False
+    using: str,
+    series: Series[R],
+    given: Sequence[R],
+    expected_seq: int | None = None,
+    fence: int | None = None,
+    *,
+    look_up: bool = False,
 ) -> tuple[list[R], list[R]]:
     """Store records at the end of their series, all or none.
 
@@ -101,6 +107,7 @@ def append(
     Args:
         given: checked; they are not changed.
         expected_seq: the last number of the (one) series, if something new is to be appended.
+        fence: the writer's token; None for who has none.
         look_up: whether to look at once for what is stored already. It costs a first writing more than it saves a
             second one, which fails and then looks.
 
@@ -109,25 +116,25 @@ def append(
 
     Raises:
         AlreadyExists: an id that is taken by other content.
-        Refused: MISSING or DELETED, a session.
+        Refused: MISSING, DELETED or STALE, a session.
         SequenceConflict: the last number is another, or a record's own number isn't the next.
     """
     try:
-        return _append(using, series, list(map(copy, given)), expected_seq, look_up)
+        return _append(using, series, list(map(copy, given)), expected_seq, fence, look_up)
     except IntegrityError as error:
         if look_up:
             raise Unseen from error
     except (AlreadyExists, SequenceConflict):  # unless what is stored says otherwise
         if look_up:
             raise
-    return append(using, series, given, expected_seq, look_up=True)
+    return append(using, series, given, expected_seq, fence, look_up=True)
 
 
 def _append(
-    using: str, series: Series[R], given: list[R], expected_seq: int | None, look_up: bool
+    using: str, series: Series[R], given: list[R], expected_seq: int | None, fence: int | None, look_up: bool
 ) -> tuple[list[R], list[R]]:
     with transaction.atomic(using=using):
-        heads = lock_heads(using, series.kind, map(series.owner, given))
+        heads = lock_heads(using, series.kind, map(series.owner, given), fence=fence)
         known = series.stored(using, given) if look_up else {}
         result, new = assign_numbers(series, given, heads, known, expected_seq)
         if new:

@@ -7,6 +7,7 @@ require_app("chronos_storage")
 from .audit_logs import AuditLog
 from .checkpoints import Checkpoint, CheckpointItems
 from .events import Event
+from .fences import Fence
 from .heads import Head
 from .images import Container, Image
 from .memory import MemoryRecord
@@ -22,6 +23,7 @@ __all__ = [
     "Consumer",
     "Container",
     "Event",
+    "Fence",
     "Head",
     "Image",
     "MemoryRecord",

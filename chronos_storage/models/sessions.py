@@ -39,6 +39,11 @@ class Session(models.Model):
     updated_at: models.DateTimeField[datetime, datetime] = TimestampField(default=timezone.now)
     last_activity_at: models.DateTimeField[datetime, datetime] = TimestampField(default=timezone.now)
     deleted_at: models.DateTimeField[datetime | None, datetime | None] = TimestampField(null=True, blank=True)
+    #: Whether only who has the session's fence may write. Workers of the version before know neither of these.
+    require_fence: models.BooleanField[bool, bool] = models.BooleanField(default=False, db_default=False)
+    #: The last token that the session has given, by which every writer sees whether its fence is the last; 0 for none.
+    #: It is here as every writer locks this row; who holds the fence is in `Fence`.
+    fence_token: models.BigIntegerField[int, int] = models.BigIntegerField(default=0, db_default=0, editable=False)
 
     objects: ClassVar[models.Manager[Session]] = SessionQuerySet.as_manager()
 

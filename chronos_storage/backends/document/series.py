@@ -36,7 +36,11 @@ class Series(Numbered[R], Generic[R]):
 
     def needs(self, owner: str) -> list[Key]:
         """What must be known to append to a series."""
-        return [head_key(self.kind, owner), *([guard_key(owner)] if self.of_session else [])]
+        return [head_key(self.kind, owner), *map(guard_key, self.sessions([owner]))]
+
+    def sessions(self, owners: Iterable[str]) -> list[str]:
+        """The sessions whose series these are."""
+        return list(owners)
 
     def fetch(self, work: UnitOfWork, given: Sequence[R]) -> dict[tuple[str, str], R]:
         """Read at once all that appending needs; returns which of these records are stored already, by key."""
@@ -62,43 +66,55 @@ class _Events(numbering.Events, Series[records.Event]):
 class _AuditLogs(numbering.AuditLogs, Series[records.AuditLog]):
     record, kind, of_session = records.AuditLog, "audit_log", False
 
+    def sessions(self, owners: Iterable[str]) -> list[str]:
+        return [id for owner in owners if (id := numbering.session_of(owner)) is not None]
+
 
 #: By type of record.
 SERIES: dict[type[Record], Series[Any]] = {series.record: series for series in (_Messages(), _Events(), _AuditLogs())}
 
 
 class SeriesMethods(DocumentBase):
-    def append(self, record: type[R], given: Sequence[R], expected_seq: int | None = None) -> tuple[list[R], list[R]]:
+    def append(
+        self, record: type[R], given: Sequence[R], expected_seq: int | None = None, fence: int | None = None
+    ) -> tuple[list[R], list[R]]:
         with self.work() as work:
             if record is Trace:
-                return _store_spans(work, given)
-            stored, new = append(work, SERIES[record], given, expected_seq)
+                return _store_spans(work, given, fence)
+            stored, new = append(work, SERIES[record], given, expected_seq, fence)
             if record is Message:
                 _move_activity(work, new)
         return stored, new
 
 
 def append(
-    work: UnitOfWork, series: Series[R], given: Sequence[R], expected_seq: int | None = None
+    work: UnitOfWork,
+    series: Series[R],
+    given: Sequence[R],
+    expected_seq: int | None = None,
+    fence: int | None = None,
 ) -> tuple[list[R], list[R]]:
     """Put records at the end of their series; what is stored already with the same content is left as it is.
 
     Args:
         given: checked, with ids; they are not changed.
         expected_seq: the last number of the (one) series, if something new is to be appended.
+        fence: the writer's token; None for who has none.
 
     Returns:
         The records as they are stored, in the order given, and those of them that are new.
 
     Raises:
         AlreadyExists: an id that is taken by other content.
-        Refused: MISSING or DELETED, a session.
+        Refused: MISSING, DELETED or STALE, a session.
         SequenceConflict: the last number is another, or a record's own number isn't the next.
     """
     known = series.fetch(work, given)
     heads = {owner: work.head(series.kind, owner) for owner in map(series.owner, given)}
+    sessions = series.sessions(heads)
     if series.of_session:
-        work.require_all_open(heads)
+        work.require_all_open(sessions)
+    work.require_fences(sessions, fence)
     result, new = assign_numbers(series, list(map(copy, given)), heads, known, expected_seq)
     for head, record in new:
         series.seal(head, record)
@@ -118,7 +134,9 @@ def _move_activity(work: UnitOfWork, new: list[Any]) -> None:
             work.put(session)
 
 
-def _store_spans(work: UnitOfWork, given: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+def _store_spans(work: UnitOfWork, given: Sequence[Any], fence: int | None) -> tuple[list[Any], list[Any]]:
+    if fence is not None:
+        work.require_fences([given[0].session_id], fence)
     work.fetch(map(key_of, given))
     known = {trace.id: work.get(Trace, "trace", trace.id) for trace in given}
     stored, new = not_stored(given, {id: trace for id, trace in known.items() if trace is not None}, _id)

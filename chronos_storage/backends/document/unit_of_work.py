@@ -92,6 +92,32 @@ def guard_key(session_id: str) -> Key:
 
 
 @dataclass(slots=True)
+class Guard:
+    """What whoever writes to a session must know of it.
+
+    Attributes:
+        is_open: whether it takes more: it isn't soft-deleted.
+        require_fence: whether only who has its fence may write.
+        token: the last that it has given; 0 for none.
+    """
+
+    is_open: bool = True
+    require_fence: bool = False
+    token: int = 0
+
+    def body(self) -> str:
+        """The text of its document."""
+        of_fence = [self.require_fence, self.token]
+        return codec.dumps([self.is_open, *of_fence] if any(of_fence) else self.is_open)
+
+
+def guard_of(document: Document) -> Guard:
+    """The guard that a document keeps."""
+    found = codec.loads(document.body)
+    return Guard(*found) if isinstance(found, list) else Guard(found)
+
+
+@dataclass(slots=True)
 class UnitOfWork:
     """What is read and to be written, until `commit`."""
 
@@ -184,10 +210,10 @@ class UnitOfWork:
         Raises:
             Refused: MISSING or, unless `deleted_too`, DELETED.
         """
-        guard = self.document(guard_key(session_id))
+        guard = self.guard(session_id)
         if guard is None:
             raise Refused(Reason.MISSING, Session, session_id)
-        if not deleted_too and not codec.loads(guard.body):
+        if not deleted_too and not guard.is_open:
             raise Refused(Reason.DELETED, Session, session_id)
 
     def require_all_open(self, session_ids: Iterable[str], *, deleted_too: bool = False) -> None:
@@ -196,9 +222,32 @@ class UnitOfWork:
             for session_id in sorted(session_ids):
                 self.require_open(session_id, deleted_too=missing_alone)
 
-    def set_guard(self, session_id: str, is_open: bool) -> None:
-        """Open or close a session's guard; it counts as changed in either case."""
-        self.write(Document(guard_key(session_id), codec.dumps(is_open)))
+    def require_fences(self, session_ids: Iterable[str], fence: int | None) -> None:
+        """See that a writer may write to these sessions, until the commit.
+
+        Args:
+            fence: the writer's token, for which a session must be there; None for who has none.
+
+        Raises:
+            Refused: MISSING or STALE.
+        """
+        for session_id in sorted(session_ids):
+            guard = self.guard(session_id)
+            if guard is None:
+                if fence is not None:
+                    raise Refused(Reason.MISSING, Session, session_id)
+            elif fence != guard.token and (fence is not None or guard.require_fence):
+                raise Refused(Reason.STALE, Session, session_id, (fence, guard.token))
+
+    def guard(self, session_id: str) -> Guard | None:
+        """A session's guard; None if the session isn't there."""
+        document = self.document(guard_key(session_id))
+        return None if document is None else guard_of(document)
+
+    def set_guard(self, session_id: str, **changes: Any) -> None:
+        """Change a session's guard, or make it; it counts as changed in either case."""
+        guard = replace(self.guard(session_id) or Guard(), **changes)
+        self.write(Document(guard_key(session_id), guard.body()))
 
     def touch_guard(self, session_id: str) -> None:
         """Count a session's guard as changed, so that who deletes the session looks again at what belongs to it."""

@@ -12,8 +12,10 @@ from django.db.models.query import QuerySet
 from ... import records
 from ...aliases import known_alias
 from ...compat.connections import in_transaction, settings_of
-from ...ledger.mapping import Table
+from ...ledger.heads import lock_sessions, require_fence
+from ...ledger.mapping import SESSIONS, Table
 from ...models import Session
+from ...refusals import Reason, Refused
 from ...snapshots import refuse_unseen
 from ...transactions import attempt, nothing_under_way, translated
 from ..base import Backend
@@ -83,6 +85,18 @@ class OrmBase(Backend):
         record = table.record(id=id)
         record.complete()
         refuse_unseen(self.using, table.row(record))
+
+    def _require_fence(self, session_id: str, fence: int) -> None:
+        """Lock a session, in a transaction, for who writes with a fence to what needs neither.
+
+        Raises:
+            Refused: MISSING or STALE.
+        """
+        session = lock_sessions(self.using, [session_id]).get(session_id)
+        if session is None:
+            self._refuse_unseen(SESSIONS, session_id)
+            raise Refused(Reason.MISSING, records.Session, session_id)
+        require_fence(session, fence)
 
     def _conflict_target(self, *fields: str) -> dict[str, Any]:
         """The argument of bulk_create that MariaDB and MySQL don't take: there every unique key is a target."""

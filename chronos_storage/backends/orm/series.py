@@ -27,22 +27,26 @@ Appended = tuple[list[R], list[R]]
 
 
 class SeriesMethods(OrmBase):
-    def append(self, record: type[R], given: Sequence[R], expected_seq: int | None = None) -> Appended[R]:
+    def append(
+        self, record: type[R], given: Sequence[R], expected_seq: int | None = None, fence: int | None = None
+    ) -> Appended[R]:
         how: Any = {
             Message: self._append_messages,
             Event: self._append_events,
             AuditLog: self._append_audit_logs,
             Trace: self._append_spans,
         }[record]
-        appended: Appended[R] = how(given, expected_seq)
+        appended: Appended[R] = how(given, expected_seq, fence)
         return appended
 
-    def _append_messages(self, given: Sequence[Message], expected_seq: int | None) -> Appended[Message]:
-        if stored := self._append_one(MESSAGE_SERIES, given, expected_seq):
+    def _append_messages(
+        self, given: Sequence[Message], expected_seq: int | None, fence: int | None
+    ) -> Appended[Message]:
+        if stored := self._append_one(MESSAGE_SERIES, given, expected_seq, fence):
             return stored, stored
         with self._atomic():
             one = self._in_one_statement(given)
-            stored, new = append(self.using, MESSAGE_SERIES, given, expected_seq, look_up=one)
+            stored, new = append(self.using, MESSAGE_SERIES, given, expected_seq, fence, look_up=one)
             newest: dict[str, datetime] = {}
             for message in new:
                 timestamp = message.created_at
@@ -54,35 +58,48 @@ class SeriesMethods(OrmBase):
                 )
         return stored, new
 
-    def _append_events(self, given: Sequence[Event], expected_seq: int | None) -> Appended[Event]:
+    def _append_events(self, given: Sequence[Event], expected_seq: int | None, fence: int | None) -> Appended[Event]:
         with hooks.joined(self.using):
-            stored, new = self._chained(EVENT_CHAIN, given, expected_seq)
+            stored, new = self._chained(EVENT_CHAIN, given, expected_seq, fence)
             hooks.appended(self.using, new)
         return stored, new
 
-    def _append_audit_logs(self, given: Sequence[AuditLog], expected_seq: int | None) -> Appended[AuditLog]:
+    def _append_audit_logs(
+        self, given: Sequence[AuditLog], expected_seq: int | None, fence: int | None
+    ) -> Appended[AuditLog]:
         try:
-            return self._chained(AUDIT_CHAIN, given, expected_seq)
+            return self._chained(AUDIT_CHAIN, given, expected_seq, fence)
         except Unseen:  # another writer stored an id in another chain in between
-            return self._chained(AUDIT_CHAIN, given, expected_seq)
+            return self._chained(AUDIT_CHAIN, given, expected_seq, fence)
 
-    def _chained(self, series: ChainSeries[C], given: Sequence[C], expected_seq: int | None) -> Appended[C]:
+    def _chained(
+        self, series: ChainSeries[C], given: Sequence[C], expected_seq: int | None, fence: int | None
+    ) -> Appended[C]:
         """Append to hash chains."""
-        if stored := self._append_one(series, given, expected_seq):
+        if stored := self._append_one(series, given, expected_seq, fence):
             return stored, stored
-        return append(self.using, series, given, expected_seq, look_up=self._in_one_statement(given))
+        return append(self.using, series, given, expected_seq, fence, look_up=self._in_one_statement(given))
 
-    def _append_one(self, series: Series[R], given: Sequence[R], expected_seq: int | None) -> list[R]:
+    def _append_one(
+        self, series: Series[R], given: Sequence[R], expected_seq: int | None, fence: int | None
+    ) -> list[R]:
         """One record, stored in one statement where the database can and nothing is in the way; else nothing."""
         if not self._in_one_statement(given):
             return []
-        stored = postgresql.append_one(self.using, series, given[0], expected_seq)
+        stored = postgresql.append_one(self.using, series, given[0], expected_seq, fence)
         return [] if stored is None else [stored]
 
     def _in_one_statement(self, given: Sequence[Any]) -> bool:
         return len(given) == 1 and connections[self.using].vendor == "postgresql"
 
-    def _append_spans(self, given: Sequence[Trace], expected_seq: int | None) -> Appended[Trace]:
+    def _append_spans(self, given: Sequence[Trace], expected_seq: int | None, fence: int | None) -> Appended[Trace]:
+        if fence is None:
+            return self._store_spans(given)
+        with self._atomic():
+            self._require_fence(given[0].session_id, fence)
+            return self._store_spans(given)
+
+    def _store_spans(self, given: Sequence[Trace]) -> Appended[Trace]:
         try:
             return self._insert_spans(given, {})
         except (IntegrityError, AlreadyExists):  # some are stored: two of the batch may be the same as one of those

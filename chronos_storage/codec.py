@@ -216,6 +216,8 @@ def filterable_object(value: Any, field: str) -> dict[str, Any]:
 
 def _copy(value: Any, field: str, depth: int) -> Any:
     kind = type(value)
+    if kind is dict and depth < MAX_DEPTH:
+        return _copy_object(value, field, depth + 1)
     if kind is str:
         if not value.isascii() or "\x00" in value:
             _refuse_unstorable(value, field)
@@ -244,9 +246,14 @@ def _copy_object(value: dict[Any, Any], field: str, depth: int) -> dict[str, Any
     for key, item in value.items():
         if type(key) is not str or not key.isascii() or "\x00" in key:
             key = _key(key, field)
-        # Most items are plain strings and constants, and a call for each costs more than all else here.
+        # Most items are plain strings, numbers and constants, and a call for each costs more than all else here.
         kind = type(item)
-        if kind in _CONSTANTS or (kind is str and item.isascii() and "\x00" not in item):
+        if (
+            (kind is str and item.isascii() and "\x00" not in item)
+            or kind in _CONSTANTS
+            or (kind is int and MIN_INTEGER <= item <= MAX_INTEGER)
+            or (kind is float and math.isfinite(item))
+        ):
             copy[key] = item
             continue
         try:

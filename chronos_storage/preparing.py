@@ -69,7 +69,6 @@ def preparing_cursor(connection: Any, threshold: int | None) -> Any:
     if driver not in _greeted:
         _greet(connection, driver)
     cursor = _cursor_class(connection.Database)(driver)
-    cursor.adapters = type(driver.adapters)(driver.adapters)
     settings = settings_of(connection)
     if is_off(connection):
         cursor.threshold = None
@@ -99,15 +98,19 @@ def _host_decides(connection: Any) -> bool:
 @cache
 def _cursor_class(driver: Any) -> Any:
     class PreparingCursor(driver.Cursor):  # type: ignore[misc]  # of the module that Django has imported
-        """A cursor with adapters of its own, which prepares its statements as it says, whatever Django has for its own.
+        """A cursor that prepares its statements as it says, whatever Django has for its own.
 
         Attributes:
-            adapters: what it knows of types.
+            known: what it knows of types, where that is not what its connection knows.
             threshold: the driver's `prepare_threshold` while it executes: 0 prepares from the first use on, None never.
         """
 
-        adapters: Any = None
+        known: Any = None
         threshold: int | None = None
+
+        @property
+        def adapters(self) -> Any:
+            return self.known or super().adapters
 
         def execute(self, *arguments: Any, **options: Any) -> Any:
             connection = self.connection

@@ -34,7 +34,10 @@ _state = threading.local()
 
 def _under_way() -> set[str]:
     """The database aliases that this thread has an attempt under way on; to be changed by whoever makes one."""
-    aliases: set[str] = _state.__dict__.setdefault("aliases", set())
+    try:
+        aliases: set[str] = _state.aliases
+    except AttributeError:
+        aliases = _state.aliases = set()
     return aliases
 
 

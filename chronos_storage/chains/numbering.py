@@ -47,10 +47,10 @@ class Chained(Numbered[R]):
 
     def fixed_part(self, record: R, document: str) -> bytes:
         """What the record's hash covers besides its place; `document` is the text of its JSON."""
-        parts = [hashing.time_text(record.created_at)]
-        parts += [str(getattr(record, name)) for name in self.content]
-        parts.append(document)
-        return hashing.fixed_part(self.owner(record), record.id, hashing.digest(*parts))
+        content = hashing.digest(
+            hashing.time_text(record.created_at), *[str(getattr(record, name)) for name in self.content], document
+        )
+        return hashing.fixed_part(self.owner(record), record.id, content)
 
     def text(self, record: R) -> str:
         """The text of the record's JSON, as it is stored."""

@@ -14,10 +14,11 @@ from .. import codec, signals
 from ..backends.base import Backend, Condition, Query
 from ..compat.models import is_heard
 from ..exceptions import AlreadyExists, AmbiguousId, ChronosError, InvalidRecord, NotFound, StaleWriter
+from ..ids import new_id
 from ..records import KINDS, Batch, MemoryRecord, Record, Session
 from ..refusals import Reason, Refused
 from ..upcasters import upcast_all, upcast_each
-from .arguments import identified, last_number, required
+from .arguments import last_number, required
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
@@ -91,12 +92,16 @@ class FacadeBase:
 
     def _appended(self, record: type[R], values: Sequence[R], expected_seq: int | None = None) -> Batch[R]:
         """Append records of one type; those without an id get one, by which a second attempt finds what it wrote."""
-        given: list[R] = [identified(value).cleaned() for value in values]
+        given: list[R] = [value.cleaned() for value in values]
         if expected_seq is not None:
             expected_seq = last_number(expected_seq, given)
         if not given:
             return Batch()
-        made = {own.id for own, value in zip(given, values, strict=True) if own.id != value.id}
+        made: set[str] = set()
+        for own in given:
+            if not own.id:
+                own.id = new_id()
+                made.add(own.id)
         append = partial(self.backend.append, record, given, expected_seq)
 
         def append_again() -> tuple[list[R], list[R]]:

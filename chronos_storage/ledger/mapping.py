@@ -69,6 +69,10 @@ class Table(Generic[R]):
         """What the model's fields hold for these values of a record's fields."""
         return {self.id if name == "id" else name: value for name, value in values.items()}
 
+    def copy(self, record: R) -> R:
+        """Another record with the same values."""
+        return self._build(*self._fields(record))
+
     def row(self, record: R) -> models.Model:
         """The record as an unsaved model instance."""
         return self.model(**self.values(record))

@@ -7,7 +7,6 @@ third longer, because Django's connections prepare nothing, and planning it cost
 from __future__ import annotations
 
 from collections.abc import Iterable
-from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -145,12 +144,24 @@ def append_statement(series: Series[Any]) -> str:
 
 def append_parameters(series: Series[R], record: R, expected: int | None, fence: int | None) -> list[Any]:
     """The expected number, the writer's token, what the hash covers where there is one, and the columns' values."""
-    values = series.table.values(record)
-    for name, kind in _columns(series).items():
+    row = series.table.row_values(record)
+    given: list[Any] = []
+    document = ""
+    for place, name, kind in _given(series):
+        value = row[place]
         if kind in _JSON:
-            values[name] = codec.dumps(values[name], name)
-    fixed = [series.fixed_part(record, values[series.document])] if isinstance(series, Chained) else []
-    return [expected, fence, *fixed, *(values[name] for name in _columns(series))]
+            value = document = codec.dumps(value, name)
+        elif kind == "timestamptz":
+            value = None if value is None else str(value)  # which the driver takes longer to find out how to send
+        given.append(value)
+    fixed = [series.fixed_part(record, document)] if isinstance(series, Chained) else []
+    return [expected, fence, *fixed, *given]
+
+
+@cache
+def _given(series: Series[Any]) -> list[tuple[int, str, str]]:
+    """Of each of the columns that a record fills, its place among the record's values, its name and its type."""
+    return [(series.table.stored.index(name), name, kind) for name, kind in _columns(series).items()]
 
 
 def append_one(using: str, series: Series[R], given: R, expected_seq: int | None, fence: int | None) -> R | None:
@@ -159,7 +170,7 @@ def append_one(using: str, series: Series[R], given: R, expected_seq: int | None
     Returns:
         The record as it is stored; None if it is not, and `series.append` finds out why.
     """
-    record = copy(given)
+    record = series.table.copy(given)
     record.complete()
     expected = expected_seq if not record.seq_num else record.seq_num - 1
     if expected_seq not in (None, expected):  # one of the two is wrong

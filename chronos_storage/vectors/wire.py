@@ -115,7 +115,7 @@ def execute_each(using: str, sql: str, parameters: Iterable[list[Any]]) -> list[
 
 def _begun(connection: Any, sql: str, parameters: list[Any], prepare: bool) -> Any:
     cursor = preparing_cursor(connection, 0 if prepare else None)
-    cursor.adapters = _adapters.get(cursor.connection) or adapters(connection)
+    cursor.known = _adapters.get(cursor.connection) or adapters(connection)
     cursor.format = Format.BINARY
     # Django's wrapper translates errors and tells whoever logs or forbids queries.
     wrapped = wrapped_cursor(connection, cursor)

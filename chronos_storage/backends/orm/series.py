@@ -25,18 +25,20 @@ R = TypeVar("R", bound=Record)
 C = TypeVar("C", Event, AuditLog)
 Appended = tuple[list[R], list[R]]
 
+#: By the record, the method that appends it.
+_HOW: dict[type[Record], str] = {
+    Message: "_append_messages",
+    Event: "_append_events",
+    AuditLog: "_append_audit_logs",
+    Trace: "_append_spans",
+}
+
 
 class SeriesMethods(OrmBase):
     def append(
         self, record: type[R], given: Sequence[R], expected_seq: int | None = None, fence: int | None = None
     ) -> Appended[R]:
-        how: Any = {
-            Message: self._append_messages,
-            Event: self._append_events,
-            AuditLog: self._append_audit_logs,
-            Trace: self._append_spans,
-        }[record]
-        appended: Appended[R] = how(given, expected_seq, fence)
+        appended: Appended[R] = getattr(self, _HOW[record])(given, expected_seq, fence)
         return appended
 
     def _append_messages(

@@ -7,6 +7,7 @@ querysets and nothing else. A project's own rule is a subclass, named by ``CHRON
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, ClassVar, Literal
 
 from django.db.models import Model, Q
@@ -15,6 +16,8 @@ from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
 
 from .. import conf
+from ..backends.orm.kept import Rows
+from ..compat.queries import selecting
 from ..exceptions import ConfigurationError
 from ..models import AuditLog, Checkpoint, Event, MemoryRecord, Message, Session, Trace
 from .store import api_storage
@@ -83,6 +86,24 @@ class AccessRule:
             return rows.none()
         return self.owned(model, rows)
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether `rows` is as it is here, and not a project's own, which may look at anything."""
+        return all(getattr(type(self), name) is getattr(AccessRule, name) for name in ("rows", "owned", "user_id"))
+
+    def kept_rows(self, model: type[Model]) -> Rows:
+        """The same as `rows`, by statements that are kept where nothing but the user's id differs."""
+        using = api_storage().alias
+        if not self.is_ours:
+            return Rows(using, lambda: self.rows(model))
+
+        def make(user_id: Any) -> QuerySet[Any]:
+            rule = copy(self)
+            rule.user_id = user_id
+            return rule.rows(model)
+
+        return Rows(using, make, (self.user_id,), (type(self), model, self.signed_in, self.staff))
+
     def owned(self, model: type[Model], rows: QuerySet[Any]) -> QuerySet[Any]:
         """Those of the rows that belong to a user who isn't staff."""
         if model is Session:
@@ -101,8 +122,7 @@ class AccessRule:
 
         Then it isn't asked for the session once more, where something of it was found.
         """
-        ours = (type(self).rows, type(self).owned) == (AccessRule.rows, AccessRule.owned)
-        return ours and model in (Message, Event, Checkpoint)
+        return self.is_ours and model in (Message, Event, Checkpoint)
 
     def _session_ids(self) -> QuerySet[Any]:
         return self.rows(Session).values("id")
@@ -113,7 +133,8 @@ class AccessRule:
 
     def missing(self, session_ids: Sequence[str]) -> list[str]:
         """Those of these sessions that are not there for the user, in one query; `has_session` asks this."""
-        there = set(self.rows(Session).filter(pk__in=session_ids).values_list("pk", flat=True))
+        rows = self.kept_rows(Session).narrowed("ids", lambda rows, *ids: rows.filter(pk__in=ids), *session_ids)
+        there = {pk for (pk,) in rows.fetch("pk", lambda rows: selecting(rows, ["pk"]))}
         return [id for id in session_ids if id not in there]
 
     def may_use_topic(self, verb: Verb, topic: str, model: type[Model]) -> bool | None:

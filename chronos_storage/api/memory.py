@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from .. import records
+from ..backends.orm.kept import Rows
 from ..exceptions import NotFound
 from ..ledger.mapping import MEMORY
 from .etags import replaced
@@ -39,8 +40,14 @@ class MemoryViewSet(Listed, Retrieved):
     idempotent_actions: ClassVar[Any] = ("create",)
     verbs: ClassVar[Any] = {**Listed.verbs, "batch": "add"}
 
-    def get_queryset(self) -> QuerySet[Any]:
-        return super().get_queryset().filter(Q(expires_at=None) | Q(expires_at__gt=records.now()))
+    def kept_rows(self) -> Rows:
+        return (
+            super()
+            .kept_rows()
+            .narrowed(
+                "not expired", lambda rows, now: rows.filter(Q(expires_at=None) | Q(expires_at__gt=now)), records.now()
+            )
+        )
 
     def get_order(self) -> tuple[str, ...]:
         given = self.request.query_params

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from .. import conf
+from ..backends.orm.kept import Rows
 from ..backends.orm.pages import fetch_page
 from ..keyset import After, from_json, to_json
 from ..ledger.mapping import Table
@@ -37,7 +38,7 @@ class KeysetPagination(BasePagination):
     """
 
     def paginate_records(
-        self, table: Table[Any], rows: QuerySet[Any], order: tuple[str, ...], request: Request
+        self, table: Table[Any], rows: QuerySet[Any] | Rows, order: tuple[str, ...], request: Request
     ) -> list[Any]:
         """The records of the page that the request asks for.
 
@@ -45,13 +46,19 @@ class KeysetPagination(BasePagination):
             order: fields that are unique together, all ascending, or with a leading "-" all descending.
         """
         self._request = request
-        self._count = rows.count() if flag(request, "count") else None
+        rows = Rows.of(rows)
+        self._count = rows.queryset.count() if flag(request, "count") else None
         self._columns = [name.removeprefix("-") for name in order]
         size = whole_number(request, "page_size", default_page_size(), MAX_PAGE_SIZE)
         backwards, position = self._position(table, request)
         descending = order[0].startswith("-") != backwards
         if position is not None:
-            rows = rows.filter(After(self._columns, position, "lt" if descending else "gt"))
+            columns, comparison = tuple(self._columns), "lt" if descending else "gt"
+            rows = rows.narrowed(
+                ("after", columns, comparison),
+                lambda rows, *position: rows.filter(After(columns, position, comparison)),
+                *position,
+            )
         sign = "-" if descending else ""
         page, more = fetch_page(table, rows, [f"{sign}{name}" for name in self._columns], size)
         if backwards:

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from ..backends.orm.kept import Rows
 from ..backends.orm.pages import fetch_row
 from ..exceptions import NotFound
 from ..ledger.mapping import Table
@@ -85,9 +86,15 @@ class RecordViewSet(ApiMixin, GenericViewSet[Any]):
     def get_queryset(self) -> QuerySet[Any]:
         if getattr(self, "swagger_fake_view", False):
             return self.table.model._default_manager.none()
-        rows = self.access.rows(self.table.model)
+        return self.kept_rows().queryset
+
+    def kept_rows(self) -> Rows:
+        """The rows that are there for the user, of the session that the address names, if it does."""
+        rows = self.access.kept_rows(self.table.model)
         session_id = self.kwargs.get("session_id")
-        return rows if session_id is None else rows.filter(session_id=session_id)
+        if session_id is None:
+            return rows
+        return rows.narrowed("session", lambda rows, id: rows.filter(session_id=id), session_id)
 
     def query_parameters(self) -> Iterable[str]:
         filters = getattr(self, "filterset_class", None)
@@ -125,13 +132,17 @@ class RecordViewSet(ApiMixin, GenericViewSet[Any]):
             raise ValidationError({"order": f"must be {' or '.join(self.orders)}"})
         return self.orders[order]
 
-    def row(self) -> QuerySet[Any]:
+    def kept_row(self) -> Rows:
         """The one row that the address names."""
-        return self.get_queryset().filter(**{self.table.id: self.kwargs["id"]})
+        return self.kept_rows().narrowed("id", lambda rows, id: rows.filter(**{self.table.id: id}), self.kwargs["id"])
+
+    def row(self) -> QuerySet[Any]:
+        """The same as a queryset."""
+        return self.kept_row().queryset
 
     def record(self) -> Any:
         """The record that the address names."""
-        record = fetch_row(self.table, self.row())
+        record = fetch_row(self.table, self.kept_row())
         if record is None:
             self.check_session()
             raise NotFound(f"there is no {self.table.record.__name__.lower()} {self.kwargs['id']!r}")
@@ -182,7 +193,13 @@ class Listed(RecordViewSet):
         return rows if ids is None else rows.filter(**{f"{self.table.id}__in": ids})
 
     def list(self, request: Request, **kwargs: Any) -> Response:
-        rows = self.filter_queryset(self.get_queryset())
+        rows = self.kept_rows()
+        filters = getattr(self, "filterset_class", None)
+        given = self.request.query_params
+        if "ids" in given or (filters and filters.asked(given)):
+            rows = Rows.of(self.filter_queryset(rows.queryset))
+        elif filters:
+            rows = rows.narrowed(filters, filters.unasked)
         paginator = self.paginator
         assert isinstance(paginator, KeysetPagination)
         page = paginator.paginate_records(self.table, rows, self.get_order(), request)

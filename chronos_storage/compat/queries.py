@@ -51,8 +51,8 @@ def is_for_update(rows: QuerySet[Any]) -> bool:
     return rows.query.select_for_update
 
 
-#: By the position of a column, the functions that convert its values, and its expression, which they take too.
-Converters = Sequence[tuple[int, Sequence[Callable[..., Any]], Any]]
+#: The expressions of columns whose values are converted, each with its position.
+Converted = Sequence[tuple[int, Any]]
 #: Gives the rows of a cursor.
 Read = Callable[[Any], list[tuple[Any, ...]]]
 #: Gives what columns hold of the rows of something, most often a queryset.
@@ -68,34 +68,34 @@ def read_all(cursor: Any) -> list[tuple[Any, ...]]:
 def fetch_values(rows: QuerySet[Any], columns: Sequence[str], read: Read = read_all) -> Iterator[tuple[Any, ...]]:
     """What columns hold, as ``rows.values_list(*columns)`` gives it, in half the time."""
     try:
-        sql, parameters, converters = selecting(rows, columns)
+        sql, parameters, converted = selecting(rows, columns)
     except EmptyResultSet:
         return iter(())
-    return fetch_statement(connections[rows.db], sql, parameters, converters, read)
+    return fetch_statement(connections[rows.db], sql, parameters, converted, read)
 
 
-def selecting(rows: QuerySet[Any], columns: Sequence[str]) -> tuple[str, Sequence[Any], Converters]:
-    """The statement that selects columns of a queryset's rows, its parameters, and what converts its values.
+def selecting(rows: QuerySet[Any], columns: Sequence[str]) -> tuple[str, Sequence[Any], Converted]:
+    """The statement that selects columns of a queryset's rows, its parameters, and which of its values are converted.
 
     Raises:
         EmptyResultSet: no row can match, and so there is none.
     """
     compiler = rows.values_list(*columns).query.get_compiler(using=rows.db)
     sql, parameters = compiler.as_sql()
-    return sql, parameters, converters_of(rows, [each[0] for each in compiler.select])
+    return sql, parameters, converted_of(rows, [each[0] for each in compiler.select])
 
 
-def converters_of(rows: QuerySet[Any], expressions: Sequence[Any]) -> Converters:
-    """What converts the values of a statement that selects these expressions where the queryset is."""
+def converted_of(rows: QuerySet[Any], expressions: Sequence[Any]) -> Converted:
+    """Which of its values are converted, of a statement that selects these expressions where the queryset is."""
     found = rows.query.get_compiler(rows.db).get_converters(expressions)
-    return [(position, converters, expression) for position, (converters, expression) in found.items()]
+    return [(position, expression) for position, (_, expression) in found.items()]
 
 
 def fetch_statement(
     connection: BaseDatabaseWrapper,
     sql: str,
     parameters: Sequence[Any],
-    converters: Converters,
+    converted: Converted,
     read: Read = read_all,
     cursor_of: Callable[[Any], Any] = BaseDatabaseWrapper.cursor,
 ) -> Iterator[tuple[Any, ...]]:
@@ -114,8 +114,8 @@ def fetch_statement(
         found: list[Any] = list(zip(*read(cursor), strict=True))
     if not found:
         return iter(())
-    for position, converts, expression in converters:
-        for convert in converts:
+    for position, expression in converted:
+        for convert in (*connection.ops.get_db_converters(expression), *expression.get_db_converters(connection)):
             found[position] = [convert(value, expression, connection) for value in found[position]]
     return zip(*found, strict=True)
 
@@ -125,12 +125,6 @@ def _take_times_as_text(cursor: Any) -> None:
 
     if psycopg_any.is_psycopg3:
         cursor.adapters.register_loader("timestamptz", psycopg_any.TextLoader)
-
-
-def kept(connection: BaseDatabaseWrapper) -> dict[Any, Any]:
-    """What we keep as long as Django's connection is there, whose converters refer to it."""
-    found: dict[Any, Any] = connection.__dict__.setdefault("_chronos_statements", {})
-    return found
 
 
 def for_writing(rows: QuerySet[M]) -> QuerySet[M]:

@@ -17,11 +17,12 @@ from django.db.models.lookups import LessThanOrEqual
 from django.db.models.query import QuerySet
 
 from ... import records
-from ...compat.queries import converters_of, each_once, fetch_statement, fetch_values, selected, statement
+from ...compat.queries import converted_of, each_once, read_all, selected, selecting, statement
 from ...fields import JSONTextField, MetadataField
 from ...keyset import After
 from ...ledger.mapping import Table
 from ...transactions import attempt
+from .kept import Built, Rows
 
 R = TypeVar("R", bound=records.Record)
 
@@ -39,7 +40,7 @@ _WIDE = (JSONTextField, MetadataField, TextField)
 
 
 def fetch_page(
-    table: Table[R], rows: QuerySet[Any], order: Sequence[str], size: int, most: int | None = None
+    table: Table[R], rows: QuerySet[Any] | Rows, order: Sequence[str], size: int, most: int | None = None
 ) -> tuple[list[R], bool]:
     """The first records of `rows`, and whether there are more.
 
@@ -48,17 +49,22 @@ def fetch_page(
         size: how many, at most; fewer where they are large, but one at least.
         most: characters after which the page ends, instead of `MAX_PAGE`.
     """
-    rows = each_once(rows).order_by(*order)
+    rows = Rows.of(rows)
     most = MAX_PAGE if most is None else most
-    found = _fetch_little(table, rows, size + 1, min(most, LITTLE))
+    found = _fetch_little(table, rows, tuple(order), size + 1, min(most, LITTLE))
     if found is not None:
         return found[:size], len(found) > size
     _BEFORE_MUCH.get()()
-    found = table.fetch(_within_bounds(rows, order, size + 1, most))
+    large = _ordered(rows.queryset, order)
+    found = table.fetch(_within_bounds(large, order, size + 1, most))
     if len(found) > size:
         return found[:size], True
     # In their order, so that it is looked for in the same index; `exists` has none.
-    return found, bool(found and rows_after(table, rows, order, found[-1]).values_list("pk")[:1])
+    return found, bool(found and rows_after(table, large, order, found[-1]).values_list("pk")[:1])
+
+
+def _ordered(rows: QuerySet[Any], order: Sequence[str]) -> QuerySet[Any]:
+    return each_once(rows).order_by(*order)
 
 
 @contextmanager
@@ -71,44 +77,63 @@ def before_much(call: Callable[[], object]) -> Iterator[None]:
         _BEFORE_MUCH.reset(before)
 
 
-def fetch_row(table: Table[R], row: QuerySet[Any]) -> R | None:
+def fetch_row(table: Table[R], row: QuerySet[Any] | Rows) -> R | None:
     """The one row as a record, or None."""
-    found = table.fetch(row.filter(LessThanOrEqual(_width(table.model, row.db), LITTLE)))
-    if not found and row.exists():
+    row = Rows.of(row)
+
+    def little(rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.filter(LessThanOrEqual(_width(table.model, rows.db), LITTLE))
+
+    def fetch(row: Rows, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        return row.fetch("little", lambda rows: selecting(little(rows), columns))
+
+    found = table.fetch(row, fetch, row.using)
+    if not found and row.queryset.exists():
         _BEFORE_MUCH.get()()
-        found = table.fetch(row)
+        found = table.fetch(row.queryset)
     return found[0] if found else None
 
 
-def _fetch_little(table: Table[R], rows: QuerySet[Any], count: int, most: int) -> list[R] | None:
+def _fetch_little(table: Table[R], rows: Rows, order: tuple[str, ...], count: int, most: int) -> list[R] | None:
     """The first records of `rows`, so many; None where they hold more than so many characters."""
     # SQLite gives one row after the other, where others give all at once.
-    if connections[rows.db].vendor == "sqlite" and not _kept_elsewhere(table.model):
-        try:
-            return table.fetch(rows[:count], partial(fetch_values, read=partial(_read_little, most)))
-        except _TooMuch:
-            return None
-    found = table.fetch(rows.filter(LessThanOrEqual(_TOTAL, most))[:count], _fetch_within)
-    return found if found or not rows.values_list("pk")[:1] else None
+    one_by_one = connections[rows.using].vendor == "sqlite" and not _kept_elsewhere(table.model)
+
+    def fetch(rows: Rows, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        def build(some: QuerySet[Any]) -> Built:
+            some = _ordered(some, order)
+            return selecting(some[:count], columns) if one_by_one else _within(some, columns, count, most)
+
+        return rows.fetch((order, count, most), build, partial(_read_little, most) if one_by_one else read_all)
+
+    try:
+        found = table.fetch(rows, fetch, rows.using)
+    except _TooMuch:
+        return None
+    if not (found or one_by_one):
+        there = rows.fetch((order, "there"), lambda some: selecting(_ordered(some, order)[:1], ["pk"]))
+        return None if any(there) else found
+    return found
 
 
-def _fetch_within(rows: QuerySet[Any], columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """What columns hold of rows whose last condition is on `_TOTAL`, the characters that all of them hold.
+def _within(rows: QuerySet[Any], columns: Sequence[str], count: int, most: int) -> Built:
+    """The statement that selects columns of the first rows, unless these hold more than so many characters.
 
     The statement that adds these up differs in what it selects, and has no such condition. Django makes the text of
     both at once: another would take as long as the database does for fifty rows.
+
+    Raises:
+        EmptyResultSet: no row can match, and so there is none.
     """
     model: type[Model] = rows.model
-    try:
-        sql, parameters = statement(rows.annotate(width=_width(model, rows.db)).values("width"))
-    except EmptyResultSet:  # a filter that nothing can match
-        return iter(())
+    first = rows.filter(LessThanOrEqual(_TOTAL, most)).annotate(width=_width(model, rows.db)).values("width")[:count]
+    sql, parameters = statement(first)
     selected_columns, expressions = _columns_sql(model, tuple(columns), connections[rows.db].vendor, rows.db)
     _, _, source = sql.partition(" FROM ")
     total = f"SELECT COALESCE(SUM(width), 0) FROM ({sql.replace(_TOTAL.sql, '0')}) AS first"
+    *others, _ = parameters
     within = f"SELECT {selected_columns} FROM {source.replace(_TOTAL.sql, total)}"
-    *others, most = parameters
-    return fetch_statement(connections[rows.db], within, (*others, *parameters, most), converters_of(rows, expressions))
+    return within, (*others, *parameters, most), converted_of(rows, expressions)
 
 
 def fetch_first(table: Table[R], rows: QuerySet[Any], ids: Sequence[str]) -> list[R]:

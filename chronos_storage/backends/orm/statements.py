@@ -1,56 +1,25 @@
-"""Statements that are built once for each shape of query and kept: building one takes longer than most reads."""
+"""The statements of queries, which are kept by the queries' shapes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from django.core.exceptions import EmptyResultSet
-from django.db import connections
-from django.db.models import Expression, Field
 from django.db.models.query import QuerySet
 
-from ...compat.queries import Converters, fetch_statement, fetch_values, kept, selecting
+from ...compat.queries import fetch_values, selecting
 from ...ledger.mapping import TABLES
-from ...preparing import prepared_cursor
 from ...records import Record
 from ..base import Condition, Query
 from .conditions import field_of, rows_of
+from .kept import FEW, Built, Place, fetch_kept
 from .pages import rows_after
 
 R = TypeVar("R", bound=Record)
 
 #: The operators whose value stands in the statement once, as it is.
 _PLAIN = frozenset({"=", "in", "<", "<=", ">", ">=", "unless past"})
-#: Up to how many values an "in" is a shape of its own, and how many shapes are kept on a connection.
-_FEW, _SHAPES = 10, 200
-
-
-class _Place(Expression):
-    """Stands in a statement for one of the query's values."""
-
-    def __init__(self, number: int, field: Field[Any, Any]) -> None:
-        super().__init__(output_field=field)
-        self.number = number
-
-    def as_sql(self, compiler: Any, connection: Any) -> Any:
-        return "%s", (self,)
-
-
-@dataclass(frozen=True, slots=True)
-class _Statement:
-    """The statement of all queries of a shape; its parameters are values, or places of the query's values."""
-
-    sql: str
-    parameters: Sequence[Any]
-    converters: Converters
-
-    def given(self, values: Sequence[Any], connection: Any) -> list[Any]:
-        return [
-            each.output_field.get_db_prep_value(values[each.number], connection) if isinstance(each, _Place) else each
-            for each in self.parameters
-        ]
 
 
 def selected(query: Query[R], using: str) -> QuerySet[Any]:
@@ -67,18 +36,7 @@ def fetch_selected(using: str, query: Query[Any], columns: Sequence[str]) -> Ite
     shape = _shape(query)
     if shape is None:
         return fetch_values(selected(query, using), columns)
-    connection = connections[using]
-    statements = kept(connection)
-    if (statement := statements.get(shape)) is None:
-        try:
-            statement = _build(query, using, columns)
-        except EmptyResultSet:  # a filter that nothing can match
-            return iter(())
-        if len(statements) >= _SHAPES:
-            statements.pop(list(statements)[0], None)  # noqa: RUF015 - in one step: threads may share a connection
-        statements[shape] = statement
-    given = statement.given(list(_values(query)), connection)
-    return fetch_statement(connection, statement.sql, given, statement.converters, cursor_of=prepared_cursor)
+    return fetch_kept(using, shape, list(_values(query)), lambda: _build(query, using, columns))
 
 
 def _shape(query: Query[Any]) -> Any:
@@ -86,7 +44,7 @@ def _shape(query: Query[Any]) -> Any:
     conditions = []
     for field, operator, value in query.where:
         count = len(value) if operator == "in" else 1
-        if operator not in _PLAIN or not 0 < count <= _FEW:
+        if operator not in _PLAIN or not 0 < count <= FEW:
             return None
         conditions.append((field, operator, count))
     return query.record, query.deleted, *conditions, query.order, query.after is None, query.limit, query.offset
@@ -104,14 +62,14 @@ def _values(query: Query[Any]) -> Iterator[Any]:
             yield getattr(query.after, name.removeprefix("-"))
 
 
-def _build(query: Query[Any], using: str, columns: Sequence[str]) -> _Statement:
+def _build(query: Query[Any], using: str, columns: Sequence[str]) -> Built:
     table = TABLES[query.record]
     number = 0
 
-    def place(name: str) -> _Place:
+    def place(name: str) -> Place:
         nonlocal number
         number += 1
-        return _Place(number - 1, field_of(table, name))
+        return Place(number - 1, field_of(table, name))
 
     where = []
     for condition in query.where:
@@ -123,4 +81,4 @@ def _build(query: Query[Any], using: str, columns: Sequence[str]) -> _Statement:
     if after is not None:
         after = replace(after, **{name: place(name) for name in (each.removeprefix("-") for each in query.order)})
     placed: Query[Any] = replace(query, where=tuple(where), after=after)
-    return _Statement(*selecting(selected(placed, using), columns))
+    return selecting(selected(placed, using), columns)

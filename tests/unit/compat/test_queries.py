@@ -14,7 +14,7 @@ from django.db.models.signals import post_delete
 from django.test.utils import CaptureQueriesContext
 
 from chronos_storage.compat.queries import (
-    converters_of,
+    converted_of,
     delete_unseen,
     expression_sql,
     fetch_statement,
@@ -76,8 +76,8 @@ def test_an_expression_is_part_of_another_statement(alias):
     assert list(rows.annotate(again=RawSQL(sql, parameters)).values_list("again", flat=True)) == [7]
     sql, parameters, expressions = selected(more.values_list("metadata", "more"))
     statement = f"SELECT {sql} FROM {quoted(connections[alias], Session._meta.db_table)}"
-    converters = converters_of(rows, expressions)
-    assert list(fetch_statement(connections[alias], statement, parameters, converters)) == [({"a": [1]}, 7)]
+    converted = converted_of(rows, expressions)
+    assert list(fetch_statement(connections[alias], statement, parameters, converted)) == [({"a": [1]}, 7)]
 
 
 @ONCE

@@ -18,6 +18,7 @@ from .measure import Crew, Figure, Side, always, duration, rate
 _THREADS = 16
 _TASKS = 200
 _BATCH = 500
+_RECENT = 20
 
 
 def figures(vendor: Vendor, quick: bool) -> Iterator[Figure]:
@@ -159,7 +160,9 @@ def _read(vendor: Vendor, database: Database, count: int, rounds: int) -> Iterat
     session = storage.create_session(Session(id="long")).id
     storage.append_events(samples.events(session, count))
     storage.add_messages(samples.messages(session, count))
+    yield from _read_recent(vendor, database, session, rounds, "before ANALYZE")
     database.analyze()
+    yield from _read_recent(vendor, database, session, rounds, "after ANALYZE")
     calls: list[tuple[Callable[[str], object], Table[Any]]] = [
         (storage.list_events, EVENTS),
         (storage.list_messages, MESSAGES),
@@ -174,3 +177,16 @@ def _read(vendor: Vendor, database: Database, count: int, rounds: int) -> Iterat
                 rounds=rounds,
                 at_most=vendor.bar(1.5),
             )
+
+
+def _read_recent(vendor: Vendor, database: Database, session: str, rounds: int, when: str) -> Iterator[Figure]:
+    last = "WHERE session_id = %s ORDER BY seq_num DESC LIMIT 50"
+    with closing(database.bare()) as bare:
+        yield duration(
+            f"get_recent_events of 50, {when}",
+            _RECENT,
+            always(partial(database.storage.get_recent_events, session, 50), _RECENT),
+            bare.select(EVENTS, last, session, times=_RECENT),
+            rounds=rounds,
+            at_most=vendor.bar(2),
+        )

@@ -237,6 +237,22 @@ def check_triggers(*, databases: Iterable[str] | None = None, **kwargs: Any) -> 
     ]
 
 
+@register(Tags.database)
+def check_walks(*, databases: Iterable[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    from .backends.orm.walks import cost_against_walks
+
+    return [
+        checks.Warning(
+            f"PostgreSQL sorts all sessions in the database {alias!r} for each page of a list, as its random_page_cost"
+            f" is {cost:g}.",
+            hint="On an SSD, or where the tables fit into memory: ALTER DATABASE … SET random_page_cost = 1.1.",
+            id="chronos_storage.W006",
+        )
+        for alias in databases or ()
+        if (cost := cost_against_walks(alias)) is not None
+    ]
+
+
 @register(Tags.compatibility)
 def check_reach(**kwargs: Any) -> list[CheckMessage]:
     if not isinstance(conf.configured(), dict):  # which check_setting says

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..fields import IdField, MetadataField, TextField, TimestampField
+from ..indexes import GivenIndex
 from ..text import name as shown
 from .append_only import cascade_refused
 
@@ -51,16 +52,17 @@ class Session(models.Model):
         db_table = "chronos_storage_session"
         verbose_name: ClassVar[Any] = _("session")
         verbose_name_plural: ClassVar[Any] = _("sessions")
+        # With the id each is an order of lists, from its end on. PostgreSQL writes all of them for each message.
         indexes: ClassVar[tuple[models.Index, ...]] = (
-            models.Index(fields=["created_at"], name="chronos_session_created"),
-            models.Index(fields=["last_activity_at"], name="chronos_session_activity"),
-            models.Index(fields=["agent_id", "created_at"], name="chronos_session_agent"),
-            models.Index(fields=["agent_id", "last_activity_at"], name="chronos_session_agent_activity"),
-            models.Index(fields=["user_id", "created_at"], name="chronos_session_user"),
-            models.Index(fields=["user_id", "last_activity_at"], name="chronos_session_user_activity"),
-            models.Index(fields=["status", "created_at"], name="chronos_session_status"),
-            models.Index(fields=["container_id", "created_at"], name="chronos_session_container"),
-            models.Index(fields=["image_id", "created_at"], name="chronos_session_image"),
+            models.Index(fields=["created_at", "id"], name="chronos_session_by_created"),
+            models.Index(fields=["last_activity_at", "id"], name="chronos_session_by_activity"),
+            models.Index(fields=["agent_id", "created_at", "id"], name="chronos_session_agent_created"),
+            models.Index(fields=["agent_id", "last_activity_at", "id"], name="chronos_session_agent_active"),
+            models.Index(fields=["user_id", "created_at", "id"], name="chronos_session_user_created"),
+            models.Index(fields=["user_id", "last_activity_at", "id"], name="chronos_session_user_active"),
+            models.Index(fields=["status", "created_at", "id"], name="chronos_session_by_status"),
+            GivenIndex(fields=["container_id", "created_at", "id"], name="chronos_session_by_container"),
+            GivenIndex(fields=["image_id", "created_at", "id"], name="chronos_session_by_image"),
         )
 
     def __str__(self) -> str:

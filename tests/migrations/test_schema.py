@@ -102,3 +102,18 @@ def test_postgresql_has_no_index_that_django_does_not_list(migrated: Storage) ->
         names = {name for (name,) in cursor.fetchall()}
     declared = {each.name for model in MODELS for each in (*model._meta.indexes, *model._meta.constraints)}
     assert names == declared | {f"{model._meta.db_table}_pkey" for model in MODELS}
+
+
+@pytest.mark.parametrize("migrated", ["postgres"], indirect=True)
+@pytest.mark.skipif(not POSTGRESQL, reason="there is no PostgreSQL")
+def test_a_migration_that_was_broken_off_makes_its_indexes_again(migrated: Storage) -> None:
+    table, name = "chronos_storage_session", "chronos_session_by_created"
+    whole = constraints(migrated, table)
+    migrate(migrated, "0003")
+    before = set(constraints(migrated, table))
+    assert name not in before
+    with connections[migrated.alias].cursor() as cursor:
+        cursor.execute(f"CREATE INDEX {name} ON {table} (title)")  # as it is left, of no use
+    migrate(migrated)
+    assert constraints(migrated, table) == whole
+    assert set(whole) != before

@@ -19,8 +19,7 @@ from .unit_of_work import Base, Conflict, Head, UnitOfWork, base_key, base_of, h
 R = TypeVar("R", bound=records.Record)
 T = TypeVar("T")
 
-#: Documents of a page, and characters of their bodies, at most; one document may have more.
-_PAGE, SIZE = 500, 4 * 1024 * 1024
+_PAGE = 500
 #: Seconds that a write is attempted for while other writers are always faster.
 _PATIENCE = 30
 
@@ -96,24 +95,18 @@ class DocumentBase(Backend):
         below: str | None = None,
         reverse: bool = False,
         page: int = _PAGE,
-        size: int = SIZE,
     ) -> Iterator[Document]:
-        """The documents of a partition, in pages that each begin after the last and are larger, up to 500.
-
-        Args:
-            size: characters with which a page ends early.
-        """
+        """The documents of a partition, in pages that each begin after the last and are larger, up to 500."""
         while True:
-            found = self.driver.scan(partition, above=above, below=below, reverse=reverse, limit=page, size=size)
+            found = self.driver.scan(partition, above=above, below=below, reverse=reverse, limit=page)
             for _, document in found:
                 yield document
-            if len(found) < page and sum(len(document.body) for _, document in found) < size:
+            if len(found) < page:
                 return
             if reverse:
                 below = found[-1][0]
             else:
                 above = found[-1][0]
-            del found, document  # before the next page is there
             page = min(2 * page, _PAGE)
 
     def records(self, kind: type[R], partition: Key, **bounds: Any) -> Iterator[R]:

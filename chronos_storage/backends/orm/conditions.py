@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, cast
 
-from django.db.models import Field, Model, Q
+from django.db.models import BooleanField, F, Field, Func, Model, Q
 from django.db.models.query import QuerySet
 
+from ...indexes import GivenIndex
 from ...ledger.mapping import TABLES, Table
 from ...records import Session
 from ..base import Condition, Query
@@ -16,21 +18,41 @@ from .having import MetadataMatches
 _LOOKUPS = {"=": "exact", "in": "in", "<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 
 
+class _NotDeleted(Func):
+    """That a session's time of deletion is null: without statistics PostgreSQL would think it is of hardly any."""
+
+    template = "%(expressions)s IS NULL"
+    output_field = BooleanField()
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, template="CASE WHEN %(expressions)s IS NULL THEN TRUE END", **context)
+
+
 def rows_of(query: Query[Any], using: str) -> QuerySet[Any]:
     """The rows that fulfil a query's conditions, in no order."""
     table = TABLES[query.record]
     rows: QuerySet[Any] = table.model._default_manager.using(using)
     conditions = [_condition(table, condition) for condition in query.where]
     if not query.deleted:
-        conditions.append(("deleted_at" if query.record is Session else "session__deleted_at", None))
+        conditions.append(_NotDeleted("deleted_at" if query.record is Session else "session__deleted_at"))
     return rows.filter(Q(*conditions)) if conditions else rows  # one Q, which is resolved faster than several
 
 
 def _condition(table: Table[Any], condition: Condition) -> Any:
     column = _column(table, condition.field)
+    if condition.operator == "=" and condition.value != "" and column in _given(table.model):
+        # In the words of the index, as the value is not known where a statement is planned once for all values.
+        given = Func(F(column), template="%(expressions)s <> ''", output_field=BooleanField())
+        return Q(Q(given), **{column: condition.value})
     if lookup := _LOOKUPS.get(condition.operator):
         return f"{column}__{lookup}", condition.value
     return _SPECIAL[condition.operator](column, condition.value)
+
+
+@cache
+def _given(model: type[Model]) -> frozenset[str]:
+    """The columns whose index has only the rows that are not empty there."""
+    return frozenset(index.fields[0] for index in model._meta.indexes if isinstance(index, GivenIndex))
 
 
 def _column(table: Table[Any], field: str) -> str:

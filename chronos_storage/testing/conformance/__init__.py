@@ -23,7 +23,6 @@ from .messages import MessageContract, TokenUsageContract
 from .plain import PlainValueContract
 from .retries import RetryContract
 from .sessions import SessionContract
-from .sizes import SizeContract
 from .traces import TraceContract
 from .upcasting import UpcastingContract
 
@@ -31,7 +30,6 @@ from .upcasting import UpcastingContract
 class StorageConformance(
     FidelityContract,
     ListContract,
-    SizeContract,
     SessionContract,
     SoftDeletionContract,
     RestoreContract,

@@ -17,7 +17,7 @@ from django.db.models import Model, Q
 
 from .. import records
 from ..chains.numbering import AuditLogs, Chained, Events, Messages, Numbered, assign_numbers
-from ..exceptions import AlreadyExists, SequenceConflict
+from ..exceptions import AlreadyExists, SequenceConflict, StoreFailure
 from ..models import AuditLog, Event, Head
 from ..snapshots import Unseen, current
 from . import postgresql
@@ -118,13 +118,18 @@ def append(
         AlreadyExists: an id that is taken by other content.
         Refused: MISSING, DELETED or STALE, a session.
         SequenceConflict: the last number is another, or a record's own number isn't the next.
+        StoreFailure: a hash chain has a row that was not appended.
     """
     try:
         return _append(using, series, list(map(copy, given)), expected_seq, fence, look_up)
     except IntegrityError as error:
-        if look_up:
+        if look_up and not _caught_up(using, series, given):
             raise Unseen from error
-    except (AlreadyExists, SequenceConflict):  # unless what is stored says otherwise
+    except SequenceConflict as conflict:
+        # A number that is still to be given may be expected by who has seen a row of it.
+        if look_up and not (conflict.expected > conflict.actual and _caught_up(using, series, given)):
+            raise
+    except AlreadyExists:  # unless what is stored says otherwise
         if look_up:
             raise
     return append(using, series, given, expected_seq, fence, look_up=True)
@@ -143,3 +148,28 @@ def _append(
             for head in heads.values():
                 Head.objects.using(using).filter(pk=head.pk).update(seq_num=head.seq_num, hash=head.hash)
     return result, [record for _, record in new]
+
+
+def _caught_up(using: str, series: Series[R], given: Sequence[R]) -> bool:
+    """Move heads of these records' series on that are behind their rows; whether there were any.
+
+    Models and SQL may store messages too, and don't move it.
+
+    Raises:
+        StoreFailure: they are of a hash chain, which goes on from what was appended alone.
+    """
+    behind = False
+    with transaction.atomic(using=using):
+        for owner, head in lock_heads(using, series.kind, map(series.owner, given), deleted_too=True).items():
+            rows = current(series.table.model._default_manager.using(using).filter(**{series.column: owner}))
+            last = rows.order_by("-seq_num").values_list("seq_num", flat=True).first() or 0
+            if last <= head.seq_num:
+                continue
+            if isinstance(series, Chained):
+                raise StoreFailure(
+                    f"the {series.kind} chain {owner!r} has a number {last}, which was not appended to it;"
+                    " `manage.py chronos_verify` names the first such row"
+                )
+            Head.objects.using(using).filter(pk=head.pk).update(seq_num=last)
+            behind = True
+    return behind

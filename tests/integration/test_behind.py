@@ -1,0 +1,46 @@
+"""Rows that models or SQL have stored without the head of their series, which has their numbers still to give."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connections
+
+from chronos_storage import models
+from chronos_storage.exceptions import SequenceConflict, StoreFailure
+from chronos_storage.facade import Storage
+from chronos_storage.records import Event, Message, Session
+
+
+def store_without_head(storage: Storage, number: int) -> None:
+    rows = models.Message.objects.using(storage.alias)
+    rows.create(message_id=f"by hand {number}", session_id="s", role="user", seq_num=number)
+
+
+def test_messages_go_on_behind_one_that_was_stored_by_its_model(storage: Storage) -> None:
+    storage.create_session(Session(id="s"))
+    storage.add_message(Message(session_id="s", role="user"))
+    store_without_head(storage, 2)
+    assert storage.add_message(Message(session_id="s", role="user")).seq_num == 3
+    store_without_head(storage, 5)
+    batch = storage.add_messages([Message(session_id="s", role="user") for _ in range(3)])
+    assert [message.seq_num for message in batch] == [6, 7, 8]
+    store_without_head(storage, 9)
+    with pytest.raises(SequenceConflict) as caught:
+        storage.add_message(Message(session_id="s", role="user"), expected_seq=8)
+    assert caught.value.actual == 9
+    assert storage.add_message(Message(session_id="s", role="user"), expected_seq=9).seq_num == 10
+    assert storage.last_message_seq("s") == 10
+
+
+def test_a_chain_does_not_go_on_behind_a_row_that_was_not_appended(storage: Storage) -> None:
+    storage.create_session(Session(id="s"))
+    storage.append_event(Event(session_id="s"))
+    connection = connections[storage.alias]
+    with connection.cursor() as cursor:
+        columns = [field.column for field in models.Event._meta.concrete_fields if not field.primary_key]
+        taken = ["seq_num + 1" if name == "seq_num" else "'sql'" if name == "event_id" else name for name in columns]
+        table = models.Event._meta.db_table
+        cursor.execute(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(taken)} FROM {table}")
+    with pytest.raises(StoreFailure, match="event chain 's' has a number 2, which was not appended"):
+        storage.append_event(Event(session_id="s"))
+    assert storage.verify_events("s").bad_seq == 2

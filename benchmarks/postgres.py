@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -11,12 +11,14 @@ import psycopg
 from psycopg import sql
 
 from chronos_storage import connect
-from chronos_storage.ledger.mapping import EVENTS, Table
-from chronos_storage.ledger.postgresql import append_statement
-from chronos_storage.ledger.series import EVENT_CHAIN
+from chronos_storage.ledger.mapping import CHECKPOINTS, Table
+from chronos_storage.ledger.postgresql import append_parameters, append_statement, column_values
+from chronos_storage.ledger.postgresql_checkpoints import save_statement
+from chronos_storage.ledger.series import SERIES
+from chronos_storage.records import Checkpoint
 from tests import servers
 
-from .databases import COLUMNS, Bare, Database, Row, Vendor, documents, parsed
+from .databases import Bare, Database, Vendor, documents, parsed
 from .measure import Side, always, fastest
 
 
@@ -24,17 +26,30 @@ class PostgresBare(Bare):
     def __init__(self, url: str) -> None:
         self._connection = psycopg.connect(url, autocommit=True)
         self._cursor = self._connection.cursor()
-        self._append = append_statement(EVENT_CHAIN)
-        self._copy = f"COPY {EVENTS.model._meta.db_table} ({', '.join(COLUMNS)}) FROM STDIN"
 
-    def append_event(self, row: Row) -> None:
-        self._cursor.execute(self._append, [None, None, row.fixed, *row.values], prepare=True)
-        found = self._cursor.fetchone()
-        assert found is not None
-        assert found[0] is not None, "nothing was appended"
+    def appending(self, records: Sequence[Any]) -> Callable[[], None]:
+        for record in records:
+            record.complete()
+        if isinstance(records[0], Checkpoint):
+            statement = save_statement()
+            given = [[*[None] * 8, *column_values(CHECKPOINTS, record)[0]] for record in records]
+        else:
+            series: Any = SERIES[type(records[0])]
+            statement = append_statement(series)
+            given = [append_parameters(series, record, None, None) for record in records]
 
-    def insert_events(self, rows: list[list[Any]]) -> None:
-        with self._cursor.copy(self._copy) as copy:
+        def work() -> None:
+            for parameters in given:
+                self._cursor.execute(statement, parameters, prepare=True)
+                found = self._cursor.fetchone()
+                assert found is not None
+                assert found[0] is not None, "nothing was appended"
+
+        return work
+
+    def insert(self, table: Table[Any], rows: list[list[Any]]) -> None:
+        statement = f"COPY {table.model._meta.db_table} ({', '.join(table.stored)}) FROM STDIN"
+        with self._cursor.copy(statement) as copy:
             for values in rows:
                 copy.write_row(values)
 

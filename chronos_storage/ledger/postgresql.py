@@ -6,22 +6,25 @@ third longer, because Django's connections prepare nothing, and planning it cost
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import connections, models
 
-from .. import codec
+from .. import codec, records
+from ..chains.hashing import ZERO
 from ..chains.numbering import Chained
 from ..compat.connections import database_errors
-from ..fields import JSONTextField, MetadataField
+from ..fields import IdField, JSONTextField, MetadataField
 from ..models import Head, Session
 from ..preparing import prepared_cursor
+from . import outbox
 from .definitions import versioned
 
 if TYPE_CHECKING:
+    from .mapping import Table
     from .series import Series
 
 R = TypeVar("R", bound=Any)
@@ -30,6 +33,8 @@ R = TypeVar("R", bound=Any)
 _PLACE = ("seq_num", "hash")
 #: The types whose values are sent as text.
 _JSON = ("json", "jsonb")
+#: Sequential scans are off for the sake of plans that are made while the tables are small, and kept.
+OPTIONS = "LANGUAGE plpgsql SET enable_seqscan = off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,52 +59,100 @@ class Function:
         return f"CREATE OR REPLACE FUNCTION {schema}.{self.name}{self.signature} AS $${self.body}$$"
 
 
+def lock_head(kind: Head.Kind, owner: str, namespace: str, columns: str, *, needs_session: bool) -> str:
+    """The statements of a function that lock the session, as every writer does first (see `heads`), and then the head.
+
+    The function returns where the session is not there, is closed or has another fence. A head that is not there yet is
+    one without an id.
+
+    Args:
+        owner, namespace: the expressions of what names the series.
+        columns: of the head.
+        needs_session: whether the series can't be without its session.
+    """
+    absent = "of_session.id IS NULL OR of_session.deleted_at IS NOT NULL" if needs_session else "FALSE"
+    return f"""SELECT id, deleted_at, fence_token, require_fence INTO of_session FROM {Session._meta.db_table}
+            WHERE id = given_session_id FOR NO KEY UPDATE;
+            IF of_session.fence_token IS DISTINCT FROM token AND (token IS NOT NULL OR of_session.require_fence) THEN
+                RETURN;
+            END IF;
+            SELECT id, closed, {columns} INTO head FROM {Head._meta.db_table}
+            WHERE owner = {owner} AND kind = '{kind.value}' AND namespace = {namespace}
+            FOR NO KEY UPDATE;
+            IF head.closed OR (head.id IS NULL AND ({absent})) THEN
+                RETURN;
+            END IF;"""
+
+
+def move_head(kind: Head.Kind, owner: str, namespace: str, moved: Mapping[str, str]) -> str:
+    """The statements of a function that move the head, or make it.
+
+    They come last: a head that was moved first would leave a gap where the id is stored already. Who makes one holds
+    the session's lock, or else the chain's first number; one that is there nevertheless could not be seen.
+
+    Args:
+        moved: what its columns become.
+    """
+    begun = {
+        "kind": f"'{kind.value}'",
+        "owner": owner,
+        "namespace": namespace,
+        "hash": f"'{ZERO}'",
+        "base_seq": "0",
+        "base_hash": f"'{ZERO}'",
+        "log_end": "0",
+        "removed": "0",
+        "closed": "FALSE",
+    } | dict(moved)
+    table = Head._meta.db_table
+    return f"""IF head.id IS NULL THEN
+                INSERT INTO {table} ({", ".join(begun)}) VALUES ({", ".join(begun.values())}) ON CONFLICT DO NOTHING;
+                IF NOT FOUND THEN
+                    RAISE EXCEPTION 'chronos_storage: another writer has begun the series' USING ERRCODE = '40001';
+                END IF;
+            ELSE
+                UPDATE {table} SET {", ".join(f"{name} = {value}" for name, value in moved.items())}
+                WHERE id = head.id AND owner = {owner};
+            END IF;"""
+
+
 @cache
 def append_function(series: Series[Any]) -> Function:
     """The function that appends one record.
 
-    It returns nulls and leaves everything as it was where there is no head yet or it is closed, the session has another
-    fence, the last number isn't the expected one, or the id is taken, or the number by a row that was made without its
-    head.
+    It returns nulls and leaves everything as it was where there is no session, or it is closed or has another fence,
+    the last number isn't the expected one, or the id is taken, or the number by a row that was made without its head.
     """
-    columns, chained = _columns(series), isinstance(series, Chained)
-    head, session, table = Head._meta.db_table, Session._meta.db_table, series.table.model._meta.db_table
+    columns, chained = columns_of(series.table), isinstance(series, Chained)
+    table, owner = series.table.model._meta.db_table, f"given_{series.column}"
     parameters = {"expected": "bigint", "token": "bigint"} | ({"fixed": "bytea"} if chained else {})
+    parameters |= outbox.PARAMETERS if series.is_published else {}
     parameters |= {f"given_{name}": type_name for name, type_name in columns.items()}
     values = {name: f"given_{name}" for name in columns} | {"seq_num": "head.seq_num + 1"}
     moved = {"seq_num": "head.seq_num + 1"}
-    hashed = ""
+    hashed = further = ""
     if chained:
         values["hash"] = moved["hash"] = "new_hash"
         hashed = """new_hash := encode(
                 sha256('\\x01'::bytea || decode(head.hash, 'hex') || int8send(head.seq_num + 1) || fixed), 'hex'
             );"""
-    active = ""
     if series.is_activity:
-        active = f"""UPDATE {session} SET last_activity_at = given_created_at
+        further = f"""UPDATE {Session._meta.db_table} SET last_activity_at = given_created_at
             WHERE id = given_session_id AND last_activity_at < given_created_at;"""
-    signature = (
-        f"({', '.join(f'{name} {type_name}' for name, type_name in parameters.items())},"
-        " OUT new_seq_num bigint, OUT new_hash text) LANGUAGE plpgsql SET enable_seqscan = off"
-    )
-    # The session is locked first, as by every writer (see `heads`), before the foreign key does it.
-    # The head moves last: moved first, it would leave a gap where the id is stored already. Sequential scans are off
-    # for the sake of plans that are made while the tables are small, and kept.
+    if series.is_published:
+        further = outbox.publish({"id": f"given_{series.table.id}", **values})
     body = f"""
         DECLARE
             head record;
-            session_token bigint;
-            needs_token boolean;
+            of_session record;
+            {outbox.VARIABLES if series.is_published else ""}
         BEGIN
-            SELECT fence_token, require_fence INTO session_token, needs_token FROM {session}
-            WHERE id = given_session_id FOR NO KEY UPDATE;
-            IF session_token IS DISTINCT FROM token AND (token IS NOT NULL OR needs_token) THEN
-                RETURN;
+            {lock_head(series.kind, owner, "''", "seq_num, hash", needs_session=series.column == "session_id")}
+            IF head.id IS NULL THEN
+                head.seq_num := 0;
+                head.hash := '{ZERO}';
             END IF;
-            SELECT id, seq_num, hash INTO head FROM {head}
-            WHERE owner = given_{series.column} AND kind = '{series.kind.value}' AND namespace = '' AND NOT closed
-            FOR NO KEY UPDATE;
-            IF NOT FOUND OR head.seq_num <> expected THEN
+            IF head.seq_num <> expected THEN
                 RETURN;
             END IF;
             {hashed}
@@ -109,24 +162,29 @@ def append_function(series: Series[Any]) -> Function:
             IF NOT FOUND THEN
                 RETURN;
             END IF;
-            UPDATE {head} SET {", ".join(f"{name} = {value}" for name, value in moved.items())} WHERE id = head.id;
-            {active}
+            {move_head(series.kind, owner, "''", moved)}
+            {further}
             new_seq_num := head.seq_num + 1;
         END """
-    return Function(f"{table}_append", signature, body)
+    return Function(f"{table}_append", f"({_declared(parameters)}, OUT new_hash text) {OPTIONS}", body)
+
+
+def _declared(parameters: Mapping[str, str]) -> str:
+    return ", ".join([*(f"{name} {kind}" for name, kind in parameters.items()), "OUT new_seq_num bigint"])
 
 
 @cache
-def _columns(series: Series[Any]) -> dict[str, str]:
+def columns_of(table: Table[Any]) -> dict[str, str]:
     """The columns that a record fills, and their types as parameters."""
-    fields = {field.attname: field for field in series.table.model._meta.concrete_fields}
-    return {name: _type(fields[name]) for name in series.table.stored if name not in _PLACE}
+    fields = {field.attname: field for field in table.model._meta.concrete_fields}
+    return {name: _type(fields[name]) for name in table.stored if name not in _PLACE}
 
 
 def _type(field: models.Field[Any, Any]) -> str:
     """The type of a parameter for this field."""
     types: dict[type[models.Field[Any, Any]], str] = {
         JSONTextField: "json",
+        IdField: "varchar",  # as the columns are: of another type, no distributed database could route it
         MetadataField: "jsonb",
         models.BigIntegerField: "bigint",
         models.DateTimeField: "timestamptz",
@@ -138,34 +196,59 @@ def _type(field: models.Field[Any, Any]) -> str:
 def append_statement(series: Series[Any]) -> str:
     """The statement that appends one record; its parameters are what `append_parameters` gives."""
     placeholders = ["%s", "%s", *(["%s::bytea"] if isinstance(series, Chained) else [])]
-    placeholders += [f"%s::{type_name}" for type_name in _columns(series).values()]
+    extra = list(outbox.PARAMETERS.values()) if series.is_published else []
+    placeholders += [f"%s::{type_name}" for type_name in (*extra, *columns_of(series.table).values())]
     return f"SELECT new_seq_num, new_hash FROM {append_function(series).name}({', '.join(placeholders)})"
 
 
-def append_parameters(series: Series[R], record: R, expected: int | None, fence: int | None) -> list[Any]:
-    """The expected number, the writer's token, what the hash covers where there is one, and the columns' values."""
-    row = series.table.row_values(record)
+def append_parameters(
+    series: Series[R], record: R, expected: int | None, fence: int | None, channel: str | None = None
+) -> list[Any]:
+    """The expected number, the writer's token, what the hash covers where there is one, and the columns' values.
+
+    Args:
+        channel: where an event is published: who hears of it.
+    """
+    given, document = column_values(series.table, record)
+    extra: list[Any] = [series.fixed_part(record, document)] if isinstance(series, Chained) else []
+    if series.is_published:
+        extra += (None, None) if channel is None else (str(records.now()), channel)
+    return [expected, fence, *extra, *given]
+
+
+def column_values(table: Table[R], record: R) -> tuple[list[Any], str]:
+    """What the columns of `columns_of` are to hold, as parameters, and the text of the last that is JSON."""
+    row = table.row_values(record)
     given: list[Any] = []
     document = ""
-    for place, name, kind in _given(series):
+    for place, name, kind in _places(table):
         value = row[place]
         if kind in _JSON:
             value = document = codec.dumps(value, name)
         elif kind == "timestamptz":
             value = None if value is None else str(value)  # which the driver takes longer to find out how to send
         given.append(value)
-    fixed = [series.fixed_part(record, document)] if isinstance(series, Chained) else []
-    return [expected, fence, *fixed, *given]
+    return given, document
 
 
 @cache
-def _given(series: Series[Any]) -> list[tuple[int, str, str]]:
+def _places(table: Table[Any]) -> list[tuple[int, str, str]]:
     """Of each of the columns that a record fills, its place among the record's values, its name and its type."""
-    return [(series.table.stored.index(name), name, kind) for name, kind in _columns(series).items()]
+    return [(table.stored.index(name), name, kind) for name, kind in columns_of(table).items()]
 
 
-def append_one(using: str, series: Series[R], given: R, expected_seq: int | None, fence: int | None) -> R | None:
-    """Append a record: its number, its hash, the row and the new head, in one statement.
+def append_one(
+    using: str,
+    series: Series[R],
+    given: R,
+    expected_seq: int | None,
+    fence: int | None = None,
+    channel: str | None = None,
+) -> R | None:
+    """Append a record: its number, its hash, the row and the new head, in one statement, and publish an event.
+
+    Args:
+        channel: where it is published: who hears of it.
 
     Returns:
         The record as it is stored; None if it is not, and `series.append` finds out why.
@@ -176,7 +259,7 @@ def append_one(using: str, series: Series[R], given: R, expected_seq: int | None
     if expected_seq not in (None, expected):  # one of the two is wrong
         return None
     with prepared_cursor(connections[using]) as cursor:
-        cursor.execute(append_statement(series), append_parameters(series, record, expected, fence))
+        cursor.execute(append_statement(series), append_parameters(series, record, expected, fence, channel))
         seq_num, row_hash = cursor.fetchone()
     if seq_num is None:
         return None
@@ -189,7 +272,7 @@ def append_one(using: str, series: Series[R], given: R, expected_seq: int | None
 def copy_rows(using: str, series: Series[Any], sealed: Iterable[tuple[Any, str]]) -> None:
     """Insert records, each with the text of its JSON where that is known, by COPY."""
     table, connection = series.table, connections[using]
-    documents = [(table.stored.index(name), name) for name, kind in _columns(series).items() if kind in _JSON]
+    documents = [(table.stored.index(name), name) for name, kind in columns_of(table).items() if kind in _JSON]
     statement = f"COPY {table.model._meta.db_table} ({', '.join(table.stored)}) FROM STDIN"
     with database_errors(connection), connection.cursor() as cursor, cursor.copy(statement) as copy:
         for record, text in sealed:

@@ -34,6 +34,8 @@ class Series(Numbered[R]):
 
     #: The model's field that names the series.
     column = "session_id"
+    #: Whether what is appended may be published; see `outbox`.
+    is_published = False
 
     def __init__(self, table: Table[R], kind: Head.Kind) -> None:
         self.table = table
@@ -72,7 +74,7 @@ class _Messages(Messages, Series[records.Message]):
 
 
 class _Events(Events, ChainSeries[records.Event]):
-    pass
+    is_published = True
 
 
 class _AuditLogs(AuditLogs, ChainSeries[records.AuditLog]):

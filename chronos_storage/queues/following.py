@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from functools import cache, partial
 from typing import Any
 
+from ..ledger.outbox import session_topic
 from ..models import Head
 from . import outbox
 from .handler import queue_handler
@@ -29,7 +30,7 @@ def watching(using: str, session_ids: list[str], wake: Wake) -> AbstractContextM
     if outbox.is_on():
         queue: Any = queue_handler.only
         if outbox.shares_transactions(queue, using):
-            topics = [outbox.session_topic(session_id) for session_id in session_ids]
+            topics = [session_topic(session_id) for session_id in session_ids]
             heard: AbstractContextManager[None] = queue.watching(topics, wake)
             return heard
     return poller(using).waiting(session_ids, wake)

@@ -99,10 +99,15 @@ class OrmQueue(EventQueue, PerProcess):
 
         return attempt(self.alias, append_once)
 
+    @property
+    def channel(self) -> str | None:
+        """The channel of the database that the statement itself tells of an entry; None where there is none."""
+        return self._notifier.channel
+
     def append(self, new: Sequence[NewEntry]) -> None:
         """Store checked entries, all or none, give them their cursors, and have those who wait for them woken."""
-        if len(new) == 1 and self._notifier.channel:
-            entries.append_one(self.alias, new[0], self._notifier.channel)
+        if len(new) == 1 and self.channel:
+            entries.append_one(self.alias, new[0], self.channel)
             return
         with transaction.atomic(using=self.alias):
             entries.append(self.alias, new)

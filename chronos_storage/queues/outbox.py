@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import F
 
 from .. import conf, models
 from ..exceptions import ConfigurationError
+from ..ledger.outbox import session_topic
 from ..records import Event
 from .base import EventQueue
 from .entries import NewEntry
@@ -23,14 +24,18 @@ from .orm import OrmQueue
 _FIELDS = tuple(field.name for field in fields(Event))
 
 
-def session_topic(session_id: str) -> str:
-    """The topic on which a session's events are published."""
-    return f"session:{session_id}"
-
-
 def is_on() -> bool:
     """Whether appended events are published."""
     return bool(conf.section("QUEUE").get("PUBLISH_EVENTS"))
+
+
+def channel(using: str) -> str | None:
+    """Who hears of what a function of the database publishes that appends events; None where `store` has to do it.
+
+    Raises:
+        ConfigurationError: the queue is in another database.
+    """
+    return _queue(using).channel
 
 
 def store(using: str, events: Sequence[Event]) -> None:
@@ -39,10 +44,14 @@ def store(using: str, events: Sequence[Event]) -> None:
     Raises:
         ConfigurationError: the queue is in another database.
     """
+    _queue(using).append([NewEntry(topic=session_topic(event.session_id), event=as_json(event)) for event in events])
+
+
+def _queue(using: str) -> OrmQueue:
     queue: Any = queue_handler.only
     if not shares_transactions(queue, using):
         raise ConfigurationError(mismatch(using))
-    queue.append([NewEntry(topic=session_topic(event.session_id), event=as_json(event)) for event in events])
+    return cast(OrmQueue, queue)
 
 
 def as_json(event: Event) -> dict[str, Any]:

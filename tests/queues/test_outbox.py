@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from chronos_storage.queues.orm import OrmQueue
 from chronos_storage.records import Event, Session
 from chronos_storage.testing.conformance.helpers import exactly, failing
 from chronos_storage.testing.queues.helpers import Collector, events, publish
+from tests.conftest import STRICTEST
 
 
 def test_what_is_rolled_back_was_never_published(event_queue_committed: OrmQueue) -> None:
@@ -73,6 +76,37 @@ def test_appended_events_are_published(fed: tuple[Storage, OrmQueue]) -> None:
     assert one.created_at is not None
     assert events(entries)[0]["created_at"] == one.created_at.isoformat()
     assert [event["seq_num"] for event in handler.wait(4)] == [1, 2, 3, 4]
+
+
+def test_what_is_published_is_the_event_whichever_way_it_was_appended(fed: tuple[Storage, OrmQueue]) -> None:
+    storage, queue = fed
+    times = (datetime(2026, 1, 2, tzinfo=UTC), datetime(1999, 12, 31, 23, 59, 59, 120, UTC))
+    for number, timestamp in enumerate(times):
+        odd = Event(
+            session_id="s",
+            id=f'"\\\n\x1f\x7f\u2028é𝄞{number}',
+            type="/<&'",
+            payload=[1e300, -0.0, 0.1, 2**63 - 1, {"z": "\u2028", "a": None}],
+            schema="\t",
+            schema_version=3,
+            created_at=timestamp,
+        )
+        storage.append_event(odd)
+        storage.append_events([replace(odd, id="many" + odd.id), Event(session_id="s", payload="")])
+    stored = [outbox.as_json(event) for event in storage.list_events("s")]
+    assert exactly(events(queue.recover("session:s"))) == exactly(stored)
+    assert all(entry.created_at and entry.created_at.year > 2025 for entry in queue.recover("session:s"))
+
+
+@pytest.mark.parametrize("alias", STRICTEST, indirect=True)
+def test_an_event_is_appended_and_published_in_one_statement(
+    fed: tuple[Storage, OrmQueue], django_assert_num_queries: Any
+) -> None:
+    storage, queue = fed
+    for _ in range(2):
+        with django_assert_num_queries(1, using=queue.alias):
+            storage.append_event(Event(session_id="s"))
+    assert [entry["seq_num"] for entry in events(queue.recover("session:s"))] == [1, 2]
 
 
 def test_the_largest_payload_has_room(fed: tuple[Storage, OrmQueue]) -> None:

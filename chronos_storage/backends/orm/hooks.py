@@ -6,10 +6,7 @@ The queue is told of events this way: it needs the storage, and so the storage c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
-
-from django.db import transaction
 
 from ...records import Event
 
@@ -19,6 +16,11 @@ class Outbox(Protocol):
 
     def is_on(self) -> bool:
         """Whether there is something to store."""
+
+    def channel(self, using: str) -> str | None:
+        """Who hears of an event that a function of the database appends and publishes (see `ledger.outbox`); None where
+        `store` is to be called.
+        """
 
     def store(self, using: str, events: Sequence[Event]) -> None:
         """Store what is to be stored with events that were appended just now, in the same transaction."""
@@ -31,24 +33,16 @@ _outboxes: list[Outbox] = []
 
 
 def register(outbox: Outbox) -> None:
-    """Have an outbox called with each appended event; once more is no change."""
-    if outbox not in _outboxes:
-        _outboxes.append(outbox)
+    """Have the outbox called with each appended event."""
+    _outboxes[:] = [outbox]
 
 
-def joined(using: str) -> AbstractContextManager[None]:
-    """Around appending and `appended`: one transaction, where an outbox has something to store."""
-    return transaction.atomic(using=using) if any(outbox.is_on() for outbox in _outboxes) else nullcontext()
-
-
-def appended(using: str, new: Sequence[Event]) -> None:
-    """Tell the outboxes of events that were appended just now, in the same transaction."""
-    for outbox in _outboxes:
-        if new and outbox.is_on():
-            outbox.store(using, new)
+def outbox() -> Outbox | None:
+    """The outbox, where it has something to store."""
+    return next((each for each in _outboxes if each.is_on()), None)
 
 
 def removed(using: str, session_id: str) -> None:
-    """Tell the outboxes that a session is being removed for good, in the same transaction."""
-    for outbox in _outboxes:
-        outbox.forget(using, session_id)
+    """Tell the outbox that a session is being removed for good, in the same transaction."""
+    for each in _outboxes:
+        each.forget(using, session_id)

@@ -61,9 +61,16 @@ class SeriesMethods(OrmBase):
         return stored, new
 
     def _append_events(self, given: Sequence[Event], expected_seq: int | None, fence: int | None) -> Appended[Event]:
-        with hooks.joined(self.using):
+        if (outbox := hooks.outbox()) is None:
+            return self._chained(EVENT_CHAIN, given, expected_seq, fence)
+        if channel := outbox.channel(self.using):
+            published = self._append_one(EVENT_CHAIN, given, expected_seq, fence, channel)
+            if published:
+                return published, published
+        with self._atomic():
             stored, new = self._chained(EVENT_CHAIN, given, expected_seq, fence)
-            hooks.appended(self.using, new)
+            if new:
+                outbox.store(self.using, new)
         return stored, new
 
     def _append_audit_logs(
@@ -83,12 +90,17 @@ class SeriesMethods(OrmBase):
         return append(self.using, series, given, expected_seq, fence, look_up=self._in_one_statement(given))
 
     def _append_one(
-        self, series: Series[R], given: Sequence[R], expected_seq: int | None, fence: int | None
+        self,
+        series: Series[R],
+        given: Sequence[R],
+        expected_seq: int | None,
+        fence: int | None,
+        channel: str | None = None,
     ) -> list[R]:
         """One record, stored in one statement where the database can and nothing is in the way; else nothing."""
         if not self._in_one_statement(given):
             return []
-        stored = postgresql.append_one(self.using, series, given[0], expected_seq, fence)
+        stored = postgresql.append_one(self.using, series, given[0], expected_seq, fence, channel)
         return [] if stored is None else [stored]
 
     def _in_one_statement(self, given: Sequence[Any]) -> bool:

@@ -40,11 +40,13 @@ class Outline(NamedTuple):
 
 
 def outline(state: dict[str, Any], field: str = "state") -> Outline:
-    """Take a state apart.
+    """Take a state apart; one that is kept whole is a single text.
 
     Raises:
         InvalidRecord: an item, or all of it, is longer than what is kept.
     """
+    if not _longer(state, WHOLE) and len(text := codec.encode(state)) <= WHOLE:
+        return Outline([text], [], len(text))
     writer = _Writer()
     writer.value(state, 0)
     texts = ["".join(parts) for parts in writer.texts]

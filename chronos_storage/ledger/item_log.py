@@ -26,7 +26,7 @@ from ..snapshots import current
 #: Ranges that a statement reads or removes, at most.
 _RANGES = 50
 #: Characters that a statement writes: a quarter of the 16 MiB that MariaDB takes by default.
-_STATEMENT_SIZE = 4 * 1024 * 1024
+STATEMENT_SIZE = 4 * 1024 * 1024
 #: A log is looked through for what no checkpoint uses once one was removed for so many that are kept.
 _KEPT_PER_REMOVED = 100
 
@@ -69,7 +69,7 @@ class ItemLog:
         waiting: list[CheckpointItems] = []
         size = 0
         for run in runs:
-            if waiting and size + len(run.items) > _STATEMENT_SIZE:
+            if waiting and size + len(run.items) > STATEMENT_SIZE:
                 self._rows.bulk_create(waiting)
                 waiting, size = [], 0
             waiting.append(
@@ -109,10 +109,17 @@ class ItemLog:
         end = self.head.log_end
         found = dict(enumerate((item.digest for item in self._new), end))
         stored = (each for each in ranges if each[0] < end)
-        owner, namespace = self.head.owner, self.head.namespace
-        for start, digests in _select(self._using, owner, namespace, "start, digests", stored, for_update=True):
-            found.update(digests_in(start, bytes(digests)))
-        return found
+        return found | digests_of(self._using, self.head.owner, self.head.namespace, stored, for_update=True)
+
+
+def digests_of(
+    using: str, session_id: str, namespace: str, ranges: Iterable[Range], *, for_update: bool = False
+) -> dict[int, bytes]:
+    """The digests of the items of a series in these ranges and near them, by position."""
+    found: dict[int, bytes] = {}
+    for start, digests in _select(using, session_id, namespace, "start, digests", ranges, for_update=for_update):
+        found.update(digests_in(start, bytes(digests)))
+    return found
 
 
 def fill(using: str, found: Iterable[records.Checkpoint], *, for_update: bool = False) -> None:

@@ -10,6 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .definitions import Installed, Wanted, outdated, versioned
 from .postgresql import Function, append_function
+from .postgresql_checkpoints import save_function
 from .series import CHAINS, MESSAGE_SERIES
 
 PERMIT_ENDS_WITH_ROLLBACK = True
@@ -40,7 +41,7 @@ def wanted(connection: BaseDatabaseWrapper, tables: dict[str, list[list[str]]], 
         cursor.execute(f"SELECT {_SCHEMA}::regnamespace::text")
         (schema,) = cursor.fetchone()
     chains = [series for model, series in CHAINS.items() if model._meta.db_table in tables]
-    functions = [refuse, *map(append_function, [MESSAGE_SERIES, *chains])]
+    functions = [refuse, *map(append_function, [MESSAGE_SERIES, *chains]), save_function()]
     found = {each.name: Wanted(each.body, (each.create(schema),)) for each in functions}
     for table in tables:
         text = f"BEFORE DELETE OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {refuse.name}()"

@@ -18,9 +18,10 @@ from chronos_storage.ledger.mapping import CHECKPOINTS
 from chronos_storage.models import Checkpoint as Row
 from chronos_storage.models import CheckpointItems, Head
 from chronos_storage.records import Checkpoint, Session, now
-from tests.conftest import ONLY_SQLITE, SQLITE_AND_POSTGRES
+from tests.conftest import ONLY_SQLITE, SQLITE_AND_POSTGRES, STRICTEST
 
 ONCE = pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)
+STRICT = pytest.mark.parametrize("alias", STRICTEST, indirect=True)
 
 
 def items(storage: Storage) -> Any:
@@ -64,6 +65,53 @@ def test_a_short_state_is_whole_and_costs_no_statement_more(storage: Storage, al
     with CaptureQueriesContext(connections[alias]) as queries:
         storage.list_checkpoints("s")
     assert len(queries) == 1
+
+
+@STRICT
+def test_on_postgresql_a_checkpoint_is_one_statement_after_a_look_at_its_base(storage: Storage, alias: str) -> None:
+    storage.create_session(Session(id="s"))
+    for state in ({"n": 0}, {"n": 1}):
+        with CaptureQueriesContext(connections[alias]) as queries:
+            storage.save_checkpoint(Checkpoint(session_id="s", state=state))
+        assert len(queries) == 1
+    messages = [f"{number}" + 600 * "x" for number in range(20)]
+    for more, statements in (("a", 2), ("b", 2), ("edited", 3)):
+        messages = [*messages, more] if more != "edited" else [more, *messages[1:]]
+        with CaptureQueriesContext(connections[alias]) as queries:
+            storage.save_checkpoint(Checkpoint(session_id="s", state={"messages": messages}))
+        assert len(queries) == statements
+    assert items(storage).count() == 3
+    assert [found.state for found in storage.list_checkpoints("s", limit=1)] == [{"messages": messages}]
+
+
+@STRICT
+@pytest.mark.parametrize("what", ["the base goes", "all goes", "the log goes on"])
+def test_what_others_do_between_the_look_and_the_statement_changes_no_state(
+    storage: Storage, alias: str, what: str
+) -> None:
+    storage.create_session(Session(id="s"))
+    *_, base = grow(storage, 5)
+    left = [found for found in storage.list_checkpoints("s")[::-1] if what == "the log goes on"]
+
+    def meddle(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if "chronos_storage_checkpoint_append" in sql and not done:
+            done.append(what)
+            if what == "the log goes on":
+                left.append(storage.save_checkpoint(Checkpoint(session_id="s", state={"other": 3_000 * "y"})))
+            else:
+                storage.delete_checkpoints("s", keep_last=0)
+            if what == "the base goes":  # and what is not like it takes its place in the log
+                left.append(storage.save_checkpoint(Checkpoint(session_id="s", state={"other": 9_000 * "y"})))
+        return execute(sql, params, many, context)
+
+    done: list[str] = []
+    state = {**base.state, "messages": [*base.state["messages"], "and so on"]}
+    with connections[alias].execute_wrapper(meddle):
+        saved = storage.save_checkpoint(Checkpoint(session_id="s", state=state))
+    assert done
+    found = storage.list_checkpoints("s")[::-1]
+    assert [each.state for each in found] == [*(each.state for each in left), state]
+    assert saved.seq_num == found[-1].seq_num == 6 + len(left) - 5 * (what == "the log goes on")
 
 
 @ONCE

@@ -252,7 +252,6 @@ WRITES: dict[str, tuple[bytes, Callable[[Storage, OrmQueue, str], object]]] = {
     "session": (b"INSERT INTO", lambda storage, queue, id: storage.create_session(Session(agent_id=id))),
     "fork": (b"COMMIT", lambda storage, queue, id: storage.fork_session("first", session_id=id, agent_id=id)),
     "events": (b"COMMIT", lambda storage, queue, id: storage.append_events([Event(session_id=id)] * 2)),
-    "checkpoint": (b"COMMIT", lambda storage, queue, id: storage.save_checkpoint(Checkpoint(session_id=id))),
     "span": (b"INSERT INTO", lambda storage, queue, id: storage.insert_trace(Trace(session_id=id))),
     "restored": (b"COMMIT", lambda storage, queue, id: storage.restore_session(f"{id} deleted")),
     "loaded": (b"COMMIT", lambda storage, queue, id: storage.load([Container(id=new_id(), **TIMES)])),
@@ -261,6 +260,10 @@ WRITES: dict[str, tuple[bytes, Callable[[Storage, OrmQueue, str], object]]] = {
     "message": (
         b"chronos_storage_message_append",
         lambda storage, queue, id: storage.add_message(Message(session_id=id, role="user")),
+    ),
+    "checkpoint": (
+        b"chronos_storage_checkpoint_append",
+        lambda storage, queue, id: storage.save_checkpoint(Checkpoint(session_id=id)),
     ),
     "event": (b"chronos_storage_event_append", lambda storage, queue, id: storage.append_event(Event(session_id=id))),
     "audit log": (b"_append", lambda storage, queue, id: storage.append_audit_log(AuditLog(session_id=id))),

@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from copy import copy
 
+from django.db import connections
 from django.db.models import Exists, F, OuterRef, Window
 from django.db.models.functions import RowNumber
 
 from ...chains.numbering import following
 from ...checkpoints.outlines import outline
+from ...ledger import postgresql_checkpoints
 from ...ledger.heads import lock_heads
 from ...ledger.item_log import ItemLog, sweep
 from ...ledger.mapping import CHECKPOINTS
@@ -24,6 +26,9 @@ class CheckpointMethods(DeletionMethods):
         new = copy(given)
         new.complete()
         parts = outline(new.state)  # before others have to wait
+        in_one = connections[self.using].vendor == "postgresql" and not given.seq_num
+        if in_one and postgresql_checkpoints.save_one(self.using, new, parts):
+            return new, True
         with unless_unseen(), self._atomic():
             head = lock_heads(self.using, Head.Kind.CHECKPOINT, [new.session_id], new.namespace)[new.session_id]
             rows = current(self._rows(CHECKPOINTS).filter(session_id=new.session_id))

@@ -16,7 +16,18 @@ from typing import Any
 import django
 from django.conf import settings
 
-_HELPERS = {"__main__", "by_hand", "databases", "measure", "pages", "postgres", "requests", "samples", "sqlite"}
+_HELPERS = {
+    "__main__",
+    "appending",
+    "by_hand",
+    "databases",
+    "measure",
+    "pages",
+    "postgres",
+    "requests",
+    "samples",
+    "sqlite",
+}
 _GROUPS = sorted({module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])} - _HELPERS)
 _DATABASES = ("postgres", "sqlite")
 

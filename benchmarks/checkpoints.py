@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import partial
 from statistics import median
 from typing import Any
 from unittest.mock import patch
 
 from chronos_storage import codec
-from chronos_storage.ledger import item_log
+from chronos_storage.ids import new_id
+from chronos_storage.ledger import item_log, postgresql_checkpoints
 from chronos_storage.ledger.mapping import CHECKPOINTS
 from chronos_storage.records import Checkpoint, Session
 
 from . import samples
 from .databases import Database, Vendor
-from .measure import Figure, Side, always, duration, timed
+from .measure import Figure, Side, always, duration, rate, timed
 
 _FEW = 100
 _TIMES = 20
@@ -31,16 +33,21 @@ def figures(vendor: Vendor, quick: bool) -> Iterator[Figure]:
     with ExitStack() as stack:
         few, many = (stack.enter_context(vendor.database()) for _ in range(2))
         _fill(few, _FEW)
+        few.analyze()
         _fill(many, count)
         bare = stack.enter_context(closing(many.bare()))
         latest = "WHERE session_id = %s AND namespace = '' ORDER BY seq_num DESC LIMIT 1"
-        yield duration(
-            f"get_latest_checkpoint among {count:,}",
-            _TIMES,
-            _latest(many),
-            bare.select(CHECKPOINTS, latest, "session", times=_TIMES),
-            rounds=rounds,
-        )
+        for when in ("before", "after"):
+            yield duration(
+                f"get_latest_checkpoint among {count:,} {when} ANALYZE",
+                _TIMES,
+                _latest(many),
+                bare.select(CHECKPOINTS, latest, "session", times=_TIMES),
+                rounds=rounds,
+                at_most=vendor.bar(2),
+            )
+            many.analyze()
+        yield _small(vendor, many, rounds)
         for name, run_id in (("", None), (" of the last run", "last"), (" of the first run", "first")):
             yield duration(
                 f"get_latest_checkpoint{name} among {count:,}",
@@ -53,6 +60,36 @@ def figures(vendor: Vendor, quick: bool) -> Iterator[Figure]:
             )
     for turns in (400,) if quick else (400, 2_000):
         yield from _growing(vendor, turns)
+
+
+def _small(vendor: Vendor, database: Database, rounds: int) -> Figure:
+    """A state that is kept whole."""
+    count = 50
+    sessions = [database.storage.create_session(Session(id=f"small {name}")).id for name in ("ours", "bare")]
+    for id in sessions:
+        database.storage.save_checkpoint(Checkpoint(session_id=id))
+
+    def new(id: str) -> list[Checkpoint]:
+        return [replace(each, id=new_id(), session_id=id, seq_num=0) for each in samples.checkpoints(id, count)]
+
+    def ours() -> Callable[[], None]:
+        given = new(sessions[0])
+
+        def work() -> None:
+            for each in given:
+                database.storage.save_checkpoint(each)
+
+        return work
+
+    with closing(database.bare()) as bare:
+        return rate(
+            "save_checkpoint of a short state, one after the other",
+            count,
+            ours,
+            lambda: bare.appending(new(sessions[1])),
+            rounds=rounds,
+            at_least=vendor.bar(0.6),
+        )
 
 
 def _growing(vendor: Vendor, turns: int) -> Iterator[Figure]:
@@ -72,7 +109,10 @@ def _growing(vendor: Vendor, turns: int) -> Iterator[Figure]:
             state = {"step": turn, "next": ["agent"], "messages": conversation[: 2 * turn + 2]}
             mine = timed(lambda: partial(_save, ours, state))  # noqa: B023 - it is called here
             if turn >= turns - _COMPARED:
-                with patch.object(item_log, "WHOLE", sys.maxsize):
+                with (
+                    patch.object(item_log, "WHOLE", sys.maxsize),
+                    patch.object(postgresql_checkpoints, "WHOLE", sys.maxsize),
+                ):
                     pairs.append((mine, timed(lambda: partial(_save, whole, state))))  # noqa: B023
         yield Figure(
             name=f"{turns:,} checkpoints of a conversation, disk",
@@ -112,7 +152,6 @@ def _fill(database: Database, count: int) -> None:
     """One session with all the checkpoints: where a search is the longest."""
     database.storage.create_session(Session(id="session"))
     database.storage.load(samples.checkpoints("session", count))
-    database.analyze()
 
 
 def _latest(database: Database, run_id: str | None = None) -> Side:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,47 +12,35 @@ from typing import Any, ClassVar
 from chronos_storage.chains import hashing
 from chronos_storage.facade import Storage
 from chronos_storage.fields import JSONTextField, MetadataField
-from chronos_storage.ledger.mapping import EVENTS, Table
-from chronos_storage.ledger.series import EVENT_CHAIN
-from chronos_storage.records import Event
+from chronos_storage.ledger.mapping import Table
+from chronos_storage.ledger.postgresql import column_values, columns_of
+from chronos_storage.ledger.series import SERIES
 
 from .measure import Side
 
-#: An event's columns: first those that come with it, in the order our own statement takes them.
-GIVEN = [name for name in EVENTS.values(Event()) if name not in ("seq_num", "hash")]
-#: All that is to be stored.
-COLUMNS = [*GIVEN, "seq_num", "hash"]
+
+class Series:
+    """The numbers, and for a chain the hashes, of a session's records, worked out without a database."""
+
+    seq_num, hash = 0, hashing.ZERO
+
+    def table_and_rows(self, records: Sequence[Any]) -> tuple[Table[Any], list[list[Any]]]:
+        """The table of the next records, and of each the values of all columns that it fills, JSON as text."""
+        series: Any = SERIES[type(records[0])]
+        rows = []
+        for record in records:
+            record.complete()
+            self.seq_num = record.seq_num = self.seq_num + 1
+            series.seal(self, record)
+            rows.append(values_of(series.table, record))
+        return series.table, rows
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """An event made ready for the bare driver: the values of the columns `GIVEN`, and what its hash covers of them."""
-
-    values: list[Any]
-    fixed: bytes
-
-
-def row(event: Event) -> Row:
-    """The row of an event that has its id and time."""
-    document = EVENT_CHAIN.text(event)
-    values = EVENTS.values(event) | {"payload": document, "created_at": str(event.created_at)}
-    return Row([values[name] for name in GIVEN], EVENT_CHAIN.fixed_part(event, document))
-
-
-class Chain:
-    """The numbers and hashes of a session's events, worked out without a database."""
-
-    def __init__(self) -> None:
-        self._seq_num, self._hash = 0, hashing.ZERO
-
-    def rows(self, events: Iterable[Event]) -> list[list[Any]]:
-        """The values of all `COLUMNS` of the session's next events."""
-        result = []
-        for given in map(row, events):
-            self._seq_num += 1
-            self._hash = hashing.row_hash(self._hash, self._seq_num, given.fixed)
-            result.append([*given.values, self._seq_num, self._hash])
-        return result
+def values_of(table: Table[Any], record: Any) -> list[Any]:
+    """What the columns `table.stored` hold for a record, JSON as text."""
+    values, _ = column_values(table, record)
+    place = dict(zip(columns_of(table), values, strict=True))
+    return [place.get(name, getattr(record, name, None)) for name in table.stored]
 
 
 def documents(table: Table[Any]) -> list[bool]:
@@ -73,12 +61,14 @@ class Bare(ABC):
     """A connection of the bare driver. What a method has stored is durable when it returns."""
 
     @abstractmethod
-    def append_event(self, row: Row) -> None:
-        """Store an event with the next number and hash, as our storage does, in a session that has some already."""
+    def appending(self, records: Sequence[Any]) -> Callable[[], None]:
+        """What appends complete events, messages or checkpoints one by one with the next numbers, and hashes, as our
+        storage does, in a session that has some already; all that a driver does not do is done beforehand.
+        """
 
     @abstractmethod
-    def insert_events(self, rows: list[list[Any]]) -> None:
-        """Store events that have their numbers and hashes, all at once, in the fastest way there is."""
+    def insert(self, table: Table[Any], rows: list[list[Any]]) -> None:
+        """Store rows, as `Series` gives them, all at once, in the fastest way there is."""
 
     @abstractmethod
     def select(self, table: Table[Any], rest: str, *parameters: Any, times: int = 1) -> Side:

@@ -13,11 +13,13 @@ from statistics import median, quantiles
 from typing import Any
 
 from django.db import transaction
+from django.test.utils import override_settings
 
 from chronos_storage.queues.orm import OrmQueue
 
+from .appending import EVENTS, appending, session
 from .databases import Database, Vendor
-from .measure import Figure, rate
+from .measure import Figure, Side, duration, rate
 
 _CHANNEL = "bare"
 _TABLE = "CREATE TABLE bare (id {id}, topic text NOT NULL, event text NOT NULL)"
@@ -32,6 +34,7 @@ def figures(vendor: Vendor, quick: bool) -> Iterator[Figure]:
         execute, close = _bare(database.url)
         try:
             yield _publishing(queue, execute, 4 if quick else 20)
+            yield _events(vendor, database, 4 if quick else 20)
             if database.url.startswith("postgres"):
                 yield from _delivery(database, queue, execute, 100 if quick else 500)
         finally:
@@ -73,6 +76,30 @@ def _publishing(queue: OrmQueue, insert: Callable[..., object], rounds: int) -> 
         lambda: repeated(insert),
         rounds=rounds,
     )
+
+
+def _events(vendor: Vendor, database: Database, rounds: int) -> Figure:
+    """An append with its event's publishing, beside one without."""
+    count, options = 50, {"OPTIONS": {"USING": database.storage.alias}, "PUBLISH_EVENTS": True}
+    sides = [appending(EVENTS, database, session(EVENTS, database, name), count) for name in ("published", "not")]
+
+    def set_to(value: bool, side: Side) -> Side:
+        def ready() -> Callable[[], object]:
+            options["PUBLISH_EVENTS"] = value
+            return side()
+
+        return ready
+
+    with override_settings(CHRONOS_STORAGE={"QUEUE": options}):
+        return duration(
+            "append_event with PUBLISH_EVENTS",
+            count,
+            set_to(True, sides[0]),
+            set_to(False, sides[1]),
+            rounds=rounds,
+            against="without",
+            at_most=vendor.bar(1.3),
+        )
 
 
 def _delivery(database: Database, queue: OrmQueue, execute: Any, count: int) -> Iterator[Figure]:

@@ -25,18 +25,28 @@ def figures(vendor: Vendor, quick: bool) -> Iterator[Figure]:
         few, many = (stack.enter_context(vendor.database()) for _ in range(2))
         for database, size in ((few, _FEW), (many, count)):
             database.storage.load(samples.sessions(size))
-            database.analyze()
         bare = stack.enter_context(closing(many.bare()))
-        newest = f"WHERE deleted_at IS NULL ORDER BY created_at DESC, id DESC LIMIT {_PAGE}"
-        for name, offset in (("first page", 0), ("page 20", 19 * _PAGE)):
-            yield duration(
-                f"{name} of list_sessions among {count:,}",
-                _TIMES,
-                _page(many, offset=offset),
-                bare.select(SESSIONS, f"{newest} OFFSET {offset}", times=_TIMES),
-                rounds=rounds,
-                at_most=vendor.bar(2),
-            )
+        order = f"ORDER BY created_at DESC, id DESC LIMIT {_PAGE}"
+        offset = 19 * _PAGE
+        last = many.storage.list_sessions(limit=1, offset=offset - 1)[0]
+        behind = f"AND (created_at, id) < (%s, %s) {order}"
+        pages: list[tuple[str, dict[str, Any], str, list[Any]]] = [
+            ("first page", {}, order, []),
+            ("page 20, by its offset,", {"offset": offset}, f"{order} OFFSET {offset}", []),
+            ("page 20", {"after": last}, behind, [str(last.created_at), last.id]),
+        ]
+        for when in ("before", "after"):
+            for name, given, rest, parameters in pages:
+                yield duration(
+                    f"{name} of list_sessions among {count:,} {when} ANALYZE",
+                    _TIMES,
+                    _page(many, **given),
+                    bare.select(SESSIONS, f"WHERE deleted_at IS NULL {rest}", *parameters, times=_TIMES),
+                    rounds=rounds,
+                    at_most=vendor.bar(2),
+                )
+            for database in (few, many):
+                database.analyze()
         for name, filters in (
             ("", {}),
             (", by last activity,", {"order": "-last_activity_at"}),

@@ -8,9 +8,9 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
 
-from ..backends.orm.pages import iterate
 from ..facade.audit_logs import ORDER
 from ..ledger.mapping import AUDIT_LOGS
+from ..ledger.pages import iterate
 from ..models import AuditLog, Event, Head
 from .access import note_export
 from .base import ReadOnlyAdmin

@@ -16,9 +16,9 @@ from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
 
 from .. import conf
-from ..backends.orm.kept import Rows
 from ..compat.queries import selecting
 from ..exceptions import ConfigurationError
+from ..ledger.kept import Rows
 from ..models import AuditLog, Checkpoint, Event, MemoryRecord, Message, Session, Trace
 from .store import api_storage
 

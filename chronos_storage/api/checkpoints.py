@@ -10,9 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from .. import records
-from ..backends.orm.pages import fetch_page
 from ..exceptions import NotFound
 from ..ledger.mapping import CHECKPOINTS
+from ..ledger.pages import fetch_page
 from .answers import DeletedSerializer, HistorySerializer, NamespacesSerializer
 from .filters import CheckpointFilter
 from .history import history

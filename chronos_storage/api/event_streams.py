@@ -19,9 +19,9 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from .. import records
-from ..backends.orm.pages import before_much, fetch_page
 from ..exceptions import CursorExpired, InvalidRecord
 from ..ledger.mapping import EVENTS
+from ..ledger.pages import before_much, fetch_page
 from ..models import Event, Head
 from ..parts import PART
 from ..queues.following import watching

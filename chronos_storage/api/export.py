@@ -16,8 +16,8 @@ from drf_spectacular.utils import inline_serializer
 from rest_framework.request import Request
 
 from .. import records
-from ..backends.orm.pages import LITTLE, before_much, fetch_page, rows_after
 from ..ledger.mapping import AUDIT_LOGS, CHECKPOINTS, EVENTS, MEMORY, MESSAGES, TRACES, Table
+from ..ledger.pages import LITTLE, before_much, fetch_page, rows_after
 from ..parts import PART, in_parts
 from . import serializers
 from .access import AccessRule

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backends.orm.pages import MAX_PAGE
 from ..differences import Place, differences
+from ..ledger.pages import MAX_PAGE
 from ..records import Checkpoint
 from .json_media import encode
 

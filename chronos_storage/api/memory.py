@@ -12,8 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from .. import records
-from ..backends.orm.kept import Rows
 from ..exceptions import NotFound
+from ..ledger.kept import Rows
 from ..ledger.mapping import MEMORY
 from .etags import replaced
 from .filters import MemoryFilter

@@ -14,10 +14,10 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from .. import conf
-from ..backends.orm.kept import Rows
-from ..backends.orm.pages import fetch_page
 from ..keyset import After, from_json, to_json
+from ..ledger.kept import Rows
 from ..ledger.mapping import Table
+from ..ledger.pages import fetch_page
 from .ids import decode, encode
 from .query import flag, whole_number
 

@@ -11,10 +11,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from .. import records
-from ..backends.orm.pages import fetch_first
 from ..exceptions import InvalidRecord
 from ..ids import new_id
 from ..ledger.mapping import TRACES
+from ..ledger.pages import fetch_first
 from ..spans import span_tree
 from .answers import TraceTreeSerializer
 from .filters import RunFilter, TraceFilter

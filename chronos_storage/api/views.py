@@ -24,8 +24,8 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.settings import api_settings
 
-from ..backends.orm.pages import LITTLE, before_much
 from ..exceptions import NotFound
+from ..ledger.pages import LITTLE, before_much
 from . import problems, turns
 from .access import AccessRule, Verb, access_for
 from .compat import http_request

@@ -11,10 +11,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from ..backends.orm.kept import Rows
-from ..backends.orm.pages import fetch_row
 from ..exceptions import NotFound
+from ..ledger.kept import Rows
 from ..ledger.mapping import Table
+from ..ledger.pages import fetch_row
 from ..models import Head
 from ..records import Batch, Record
 from .access import Verb

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import islice
 
 from .. import codec
+from ..batches import batches
 from ..exceptions import AlreadyExists
 from ..facade import Storage
 from ..records import Container, Event, Message, Record, Session
@@ -19,8 +19,6 @@ from . import Format
 from .lines import parse
 
 _NAMESPACE = uuid.UUID("6a7b5c8c-5ce7-47d9-996d-fc1b67a4866c")
-#: Messages that are in memory at a time.
-_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,14 +106,14 @@ def _store_once(storage: Storage, session: Session, messages: Iterable[Message],
     # Without transactions an import that was broken off may have left a part; what is deleted stays so.
     if known is not None and (storage.supports_transactions or is_hidden):
         return there
-    count, remaining = 0, iter(messages)
+    count = 0
     with storage.atomic() if storage.supports_transactions else nullcontext():
         if known is None:
             try:
                 storage.create_session(session)
             except AlreadyExists:  # by another import, at this moment
                 return there
-        while batch := list(islice(remaining, _BATCH)):
+        for batch in batches(messages):
             storage.add_messages(batch)
             storage.append_events([_event(message) for message in batch])
             count += len(batch)

@@ -17,6 +17,7 @@ from django.db.models import Q
 from django.db.models.query import QuerySet
 
 from .. import codec, records
+from ..batches import batches
 from ..checkpoints.outlines import WHOLE, Outline
 from ..checkpoints.runs import MAX_ITEMS, Item, Items, Range, digests_in, merged, packed
 from ..checkpoints.skeletons import Skeleton, assembled, is_skeleton, place, ranges_of
@@ -25,8 +26,6 @@ from ..snapshots import current
 
 #: Ranges that a statement reads or removes, at most.
 _RANGES = 50
-#: Characters that a statement writes: a quarter of the 16 MiB that MariaDB takes by default.
-STATEMENT_SIZE = 4 * 1024 * 1024
 #: A log is looked through for what no checkpoint uses once one was removed for so many that are kept.
 _KEPT_PER_REMOVED = 100
 
@@ -66,13 +65,8 @@ class ItemLog:
         """Add what is new."""
         runs = packed(self._new, self.head.log_end)
         self.head.log_end, self._new = self._end, []
-        waiting: list[CheckpointItems] = []
-        size = 0
-        for run in runs:
-            if waiting and size + len(run.items) > STATEMENT_SIZE:
-                self._rows.bulk_create(waiting)
-                waiting, size = [], 0
-            waiting.append(
+        for batch in batches(runs):
+            self._rows.bulk_create(
                 CheckpointItems(
                     session_id=self.head.owner,
                     namespace=self.head.namespace,
@@ -81,9 +75,8 @@ class ItemLog:
                     digests=run.digests,
                     items=run.items,
                 )
+                for run in batch
             )
-            size += len(run.items)
-        self._rows.bulk_create(waiting)
 
     @property
     def _end(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import starmap
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models.query import QuerySet
 
 from .. import records
+from ..batches import batches
 from ..chains.numbering import audit_chain
 from ..checkpoints.runs import Missing
 from ..checkpoints.skeletons import is_skeleton, size_of
@@ -23,8 +24,6 @@ from .item_log import fill
 
 R = TypeVar("R", bound=records.Record)
 
-#: Characters of the records that go into one statement: a quarter of the 16 MiB that MariaDB takes by default.
-_STATEMENT_SIZE = 4 * 1024 * 1024
 #: How often checkpoints are read whose items go in between.
 _ATTEMPTS = 20
 
@@ -81,21 +80,8 @@ class Table(Generic[R]):
         """Store new records, as many in a statement as MariaDB and MySQL take at once."""
         rows: Any = self.model._default_manager.using(using)
         write = getattr(rows, "append_rows", rows.bulk_create)
-        for batch in self.statements(new):
-            write(batch)
-
-    def statements(self, new: Iterable[R]) -> Iterator[list[models.Model]]:
-        """Records as unsaved model instances, as many at a time as MariaDB and MySQL take in a statement."""
-        batch: list[models.Model] = []
-        size = 0
-        for record in new:
-            size += len(repr(record))
-            if batch and size > _STATEMENT_SIZE:
-                yield batch
-                batch, size = [], len(repr(record))
-            batch.append(self.row(record))
-        if batch:
-            yield batch
+        for batch in batches(new):
+            write(list(map(self.row, batch)))
 
     def fetch(self, rows: Any, fetch: Fetch = fetch_values, using: str = "") -> list[R]:
         """The records of a queryset of the model, in its order.

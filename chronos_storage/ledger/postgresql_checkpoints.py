@@ -19,7 +19,7 @@ from ..checkpoints.skeletons import place
 from ..models import Checkpoint, CheckpointItems, Head
 from ..preparing import prepared_cursor
 from ..records import Checkpoint as CheckpointRecord
-from .item_log import STATEMENT_SIZE, digests_of
+from .item_log import digests_of
 from .mapping import CHECKPOINTS
 from .postgresql import OPTIONS, Function, column_values, columns_of, lock_head, move_head
 
@@ -122,7 +122,7 @@ def save_one(using: str, new: CheckpointRecord, parts: Outline, fence: int | Non
         read = partial(digests_of, using, owner, namespace)
         state: Any
         state, added = place(parts, base, start, read)
-        if sum(len(item.text) for item in added) > STATEMENT_SIZE:
+        if sum(len(item.text) for item in added) > SIZE:
             return False
         kept = copy(new)
         kept.state = state

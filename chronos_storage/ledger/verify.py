@@ -13,6 +13,7 @@ from ..chains.hashing import ZERO
 from ..chains.verification import verify_chain
 from ..models import Head
 from ..records import Verdict
+from .pages import Columns, iterate
 from .series import ChainSeries
 
 _PAGE = 1000
@@ -42,21 +43,14 @@ def _walk(using: str, series: ChainSeries[Any], name: str, head: Head) -> Verdic
 
 
 def _rows(using: str, series: ChainSeries[Any], name: str) -> Iterator[tuple[Any, str]]:
-    """The chain's records by number, each with the text of its JSON as it is stored."""
+    """The chain's records by number, each without its JSON, but with the text of that as it is stored."""
     table = series.table
-    rows = table.model._default_manager.using(using).filter(**{series.column: name}).order_by("seq_num")
-    after: int | None = None
-    while True:
-        page = rows if after is None else rows.filter(seq_num__gt=after)
-        found = page.annotate(text=Cast(series.document, TextField())).values_list("text", *table.columns)[:_PAGE]
-        count = 0
-        for text, *values in found:
-            count += 1
-            record = table.record(**dict(zip(table.names, values, strict=True)))
-            after = record.seq_num
-            yield record, text
-        if count < _PAGE:
-            return
+    names = [name for name in table.names if name != series.document]
+    columns = [table.id if name == "id" else name for name in names]
+    rows = table.model._default_manager.using(using).filter(**{series.column: name})
+    found = Columns(table.model, *columns, Cast(series.document, TextField()))
+    for *values, text in iterate(found, rows, "seq_num"):
+        yield table.record(**dict(zip(names, values, strict=True))), text
 
 
 def chain_names(

@@ -18,11 +18,11 @@ from django.db.models.query import QuerySet
 from .. import codec, models, records
 from ..aliases import known_alias
 from ..async_threads import release
-from ..backends.orm.pages import fetch_page
 from ..compat.connections import in_transaction
 from ..exceptions import ConfigurationError, CursorExpired, InvalidRecord
 from ..forks import PerProcess
 from ..ids import new_id
+from ..ledger.pages import fetch_page
 from ..records import QueueEntry
 from ..snapshots import current, refuse_unseen
 from ..transactions import attempt, retried

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Sequence
 
-from chronos_storage.backends.document import Document, DocumentBackend, Driver, Entry, Key, Write
+from chronos_storage.backends.document import Document, DocumentBackend, Driver, Entry, Key, Write, up_to_size
 
 TABLES = """
     CREATE TABLE IF NOT EXISTS document (
@@ -66,7 +66,14 @@ class SQLiteDriver(Driver):
         return row and document_of(key, *row)
 
     def scan(
-        self, partition: Key, *, above: str | None = None, below: str | None = None, reverse: bool = False, limit: int
+        self,
+        partition: Key,
+        *,
+        above: str | None = None,
+        below: str | None = None,
+        reverse: bool = False,
+        limit: int,
+        size: int,
     ) -> list[tuple[str, Document]]:
         order = "DESC" if reverse else "ASC"
         rows = self._connection().execute(
@@ -75,7 +82,8 @@ class SQLiteDriver(Driver):
             f" ORDER BY sort {order} LIMIT ?",
             [json.dumps(partition), above, above, below, below, limit],
         )
-        return [(sort, document_of(tuple(json.loads(key)), *rest)) for sort, key, *rest in rows]
+        # Row by row, as SQLite finds them.
+        return up_to_size(((sort, document_of(tuple(json.loads(key)), *rest)) for sort, key, *rest in rows), size)
 
     def commit(self, writes: Sequence[Write]) -> bool:
         connection = self._connection()

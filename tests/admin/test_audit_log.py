@@ -13,7 +13,7 @@ import pytest
 from django.core.checks import run_checks
 from django.test import AsyncClient, Client
 
-from chronos_storage.backends.orm import pages
+from chronos_storage.ledger import pages
 from chronos_storage.models import AuditLog as AuditLogRow
 from chronos_storage.models import Message as MessageRow
 from chronos_storage.records import AuditLog

@@ -9,8 +9,8 @@ import pytest
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
-from chronos_storage.backends.orm import kept
 from chronos_storage.facade import Storage
+from chronos_storage.ledger import kept
 from chronos_storage.records import AuditLog, Checkpoint, Event, MemoryRecord, Message, Session, Trace
 from tests.api.conftest import Api
 from tests.conftest import each_database

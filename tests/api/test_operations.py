@@ -9,8 +9,8 @@ from typing import Any
 from django.db import connections
 
 from chronos_storage.api.history import MAX_CHANGES
-from chronos_storage.backends.orm.pages import MAX_PAGE
 from chronos_storage.facade import Storage
+from chronos_storage.ledger.pages import MAX_PAGE
 from chronos_storage.records import AuditLog, Checkpoint, Event, Message, Session, TokenUsage
 from tests.api.conftest import Api
 from tests.conftest import ONLY_SQLITE, alias_of

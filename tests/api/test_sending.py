@@ -18,8 +18,8 @@ from django.db import connections
 from chronos_storage import queue
 from chronos_storage.api import turns
 from chronos_storage.api.turns import REQUESTS
-from chronos_storage.backends.orm import pages
 from chronos_storage.facade import Storage
+from chronos_storage.ledger import pages
 from chronos_storage.queues import following
 from chronos_storage.records import Event, Message, Session, Trace
 from tests.api.conftest import Api, signed_in

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from chronos_storage.backends.document.driver import Document, Driver, Key, Write
+from chronos_storage.backends.document.driver import Document, Driver, Key, Write, up_to_size
 
 
 class StubbornDriver(Driver):
@@ -30,7 +30,14 @@ class StubbornDriver(Driver):
         return found
 
     def scan(
-        self, partition: Key, *, above: str | None = None, below: str | None = None, reverse: bool = False, limit: int
+        self,
+        partition: Key,
+        *,
+        above: str | None = None,
+        below: str | None = None,
+        reverse: bool = False,
+        limit: int,
+        size: int,
     ) -> list[tuple[str, Document]]:
         with self._lock:
             places = {
@@ -44,7 +51,7 @@ class StubbornDriver(Driver):
             for place in sorted(places, reverse=reverse)
             if (above is None or place > above) and (below is None or place < below)
         ]
-        return found[:limit]
+        return up_to_size(found[:limit], size)
 
     def commit(self, writes: Sequence[Write]) -> bool:
         assert len({write.key for write in writes}) == len(writes)

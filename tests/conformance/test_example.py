@@ -16,6 +16,7 @@ from chronos_storage.exceptions import ConfigurationError
 from chronos_storage.records import Session
 from chronos_storage.testing.conformance.deletion import HardDeletionContract
 from chronos_storage.testing.conformance.ledger import LedgerContract
+from chronos_storage.testing.conformance.sizes import SizeContract
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -28,7 +29,7 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     sys.modules.pop("one_table", None)
 
 
-class TestOneTable(LedgerContract, HardDeletionContract):
+class TestOneTable(LedgerContract, HardDeletionContract, SizeContract):
     @pytest.fixture
     def storage(self, tmp_path: Path) -> Iterator[Storage]:
         with closing(connect("one_table.OneTable", path=str(tmp_path / "agents.db"), migrate=True)) as storage:

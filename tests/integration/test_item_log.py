@@ -11,10 +11,10 @@ from django.db.models import Sum, TextField
 from django.db.models.functions import Cast, Length
 from django.test.utils import CaptureQueriesContext
 
-from chronos_storage.backends.orm.pages import LITTLE, fetch_page
 from chronos_storage.exceptions import StoreFailure
 from chronos_storage.facade import Storage
 from chronos_storage.ledger.mapping import CHECKPOINTS
+from chronos_storage.ledger.pages import LITTLE, fetch_page
 from chronos_storage.models import Checkpoint as Row
 from chronos_storage.models import CheckpointItems, Head
 from chronos_storage.records import Checkpoint, Session, now

@@ -192,7 +192,7 @@ def test_a_purge_happens_at_the_end_of_its_block_or_not_at_all(driver) -> None:
 
 def changed(driver: MemoryDriver, number: int, now: Any) -> None:
     """Write to the document of an event, as whoever gets at the store could."""
-    [(_, document)] = driver.scan(series_of("event", "s"), above=f"{number - 1:019}", limit=1)
+    [(_, document)] = driver.scan(series_of("event", "s"), above=f"{number - 1:019}", limit=1, size=1)
     assert driver.commit([Write(document.key, document, now(document))])
 
 

@@ -590,8 +590,9 @@ def test_a_walk_goes_on_at_its_place_in_the_index(full: Storage) -> None:
     for kind in ("message", "event", "checkpoint", "audit_log"):
         *_, last = first(full.scan(kind), 50)
         [*_, (statement, plan)] = plans_of(full, partial(Storage.scan, kind=kind, after=last))
-        [where] = [node["Index Cond"] for node in nodes(plan) if "Index Cond" in node]
-        assert where.startswith("(ROW("), statement
+        # Of what adds up how much a page's rows hold, and of what reads them.
+        found = [node["Index Cond"] for node in nodes(plan) if "Index Cond" in node]
+        assert [where[:5] for where in found] == ["(ROW("] * 2, statement
 
 
 #: Pages that are walks of an index, with and without statistics.
@@ -686,4 +687,4 @@ def test_so_does_a_walk_on_mariadb() -> None:
 
     before = rows_read()
     assert len(list(store.scan("event", after=last))) == 3
-    assert rows_read() - before < 10
+    assert rows_read() - before < 20  # each twice, as what they hold is added up first

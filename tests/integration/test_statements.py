@@ -10,7 +10,7 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
 from chronos_storage import Storage
-from chronos_storage.backends.orm import kept
+from chronos_storage.ledger import kept
 from chronos_storage.records import AuditLog, Checkpoint, Event, MemoryRecord, Message, Session, Trace
 from chronos_storage.testing.conformance.helpers import populate
 from tests.conftest import each_database

@@ -19,7 +19,8 @@ from .unit_of_work import Base, Conflict, Head, UnitOfWork, base_key, base_of, h
 R = TypeVar("R", bound=records.Record)
 T = TypeVar("T")
 
-_PAGE = 500
+#: Documents of a page, and characters of their bodies, at most; one document may have more.
+_PAGE, SIZE = 500, 4 * 1024 * 1024
 #: Seconds that a write is attempted for while other writers are always faster.
 _PATIENCE = 30
 
@@ -95,18 +96,24 @@ class DocumentBase(Backend):
         below: str | None = None,
         reverse: bool = False,
         page: int = _PAGE,
+        size: int = SIZE,
     ) -> Iterator[Document]:
-        """The documents of a partition, in pages that each begin after the last and are larger, up to 500."""
+        """The documents of a partition, in pages that each begin after the last and are larger, up to 500.
+
+        Args:
+            size: characters with which a page ends early.
+        """
         while True:
-            found = self.driver.scan(partition, above=above, below=below, reverse=reverse, limit=page)
+            found = self.driver.scan(partition, above=above, below=below, reverse=reverse, limit=page, size=size)
             for _, document in found:
                 yield document
-            if len(found) < page:
+            if len(found) < page and sum(len(document.body) for _, document in found) < size:
                 return
             if reverse:
                 below = found[-1][0]
             else:
                 above = found[-1][0]
+            del found, document  # before the next page is there
             page = min(2 * page, _PAGE)
 
     def records(self, kind: type[R], partition: Key, **bounds: Any) -> Iterator[R]:

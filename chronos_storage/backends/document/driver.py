@@ -66,13 +66,23 @@ class Driver(ABC):
 
     @abstractmethod
     def scan(
-        self, partition: Key, *, above: str | None = None, below: str | None = None, reverse: bool = False, limit: int
+        self,
+        partition: Key,
+        *,
+        above: str | None = None,
+        below: str | None = None,
+        reverse: bool = False,
+        limit: int,
+        size: int,
     ) -> list[tuple[str, Document]]:
-        """The first `limit` documents of a partition, ascending or in reverse, each after its place.
+        """The first documents of a partition, ascending or in reverse, each after its place.
 
         Args:
             above: only what is after this place.
             below: only what is before this place.
+            limit: how many, at most.
+            size: characters of their bodies up to which there are more: the one with which they have as many is the
+                last. So a page of large documents doesn't fill the memory.
         """
 
     @abstractmethod
@@ -93,3 +103,14 @@ class Driver(ABC):
     @abstractmethod
     def close(self) -> None:
         """Release connections; again, no change. The driver can still be used: it opens new ones."""
+
+
+def up_to_size(found: Iterable[tuple[str, Document]], size: int) -> list[tuple[str, Document]]:
+    """Of what a scan finds, as much as it gives: up to the document with which the bodies have `size` characters."""
+    given = []
+    for place, document in found:
+        given.append((place, document))
+        size -= len(document.body)
+        if size <= 0:
+            break
+    return given

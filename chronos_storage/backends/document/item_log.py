@@ -118,7 +118,7 @@ class ItemLogMethods(DocumentBase):
         else:
             partition = series_of("checkpoint", record.session_id, record.namespace)
             state = None
-            for _, document in self.driver.scan(partition, reverse=True, limit=1):
+            for _, document in self.driver.scan(partition, reverse=True, limit=1, size=1):
                 work.found(document)
                 state = decode(Checkpoint, document.body).state
         return state if is_skeleton(state) else None

@@ -12,7 +12,7 @@ from operator import itemgetter
 from ...exceptions import RetryTransaction
 from ...forks import PerProcess
 from .backend import DocumentBackend
-from .driver import Document, Driver, Entry, Key, Write
+from .driver import Document, Driver, Entry, Key, Write, up_to_size
 
 #: Seconds that another thread's transaction is waited for.
 _PATIENCE = 30
@@ -62,14 +62,21 @@ class MemoryDriver(Driver, PerProcess):
             return {key: self._documents[key] for key in keys if key in self._documents}
 
     def scan(
-        self, partition: Key, *, above: str | None = None, below: str | None = None, reverse: bool = False, limit: int
+        self,
+        partition: Key,
+        *,
+        above: str | None = None,
+        below: str | None = None,
+        reverse: bool = False,
+        limit: int,
+        size: int,
     ) -> list[tuple[str, Document]]:
         with self._locked():
             index = self._indexes.get(partition, [])
             start = 0 if above is None else bisect_right(index, above, key=_place)
             stop = len(index) if below is None else bisect_left(index, below, key=_place)
             found = index[max(start, stop - limit) : stop][::-1] if reverse else index[start : min(stop, start + limit)]
-            return [(place, self._documents[key]) for place, key in found]
+            return up_to_size(((place, self._documents[key]) for place, key in found), size)
 
     def commit(self, writes: Sequence[Write]) -> bool:
         with self._locked():

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
 
+from ...batches import batches
 from ...records import Record, Session, TokenUsage
 from ..base import Condition, Query
 from .conditions import fulfils
@@ -71,7 +72,7 @@ class ReadingMethods(ItemLogMethods):
             yield from self._found(replace(query, where=(Condition("session_id", "=", session.id), *rest)))
 
     def _of_live_sessions(self, documents: Iterator[Document]) -> Iterator[Document]:
-        while chunk := list(islice(documents, _CHUNK)):
+        for chunk in batches(documents, _CHUNK):
             yield from self.live(chunk)
 
     def _documents(self, query: Query[Any], enough: int | None) -> Iterator[Document]:

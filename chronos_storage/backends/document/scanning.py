@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from ...chains.numbering import audit_chain
 from ...records import AuditLog, Checkpoint, Container, Image, Record, Session
+from .base import SIZE
 from .driver import Key
 from .indexes import BY_ID, CHAINS_OF_USER, KIND_OF, OF_SESSION, Index, place_of, series_of
 from .item_log import ItemLogMethods
@@ -39,7 +40,8 @@ class ScanMethods(ItemLogMethods):
         owned = [_by("user_id", kind, user_id)] if hasattr(record, "user_id") else []
         if record is not Session:
             owned += [_by("session_id", kind, id) for id in self._session_ids(user_id)]
-        walks = [self.records(record, partition, above=above, page=_FEW) for partition in owned]
+        size = SIZE // max(len(owned), 1)  # as a page of each is in memory
+        walks = [self.records(record, partition, above=above, page=_FEW, size=size) for partition in owned]
         return _merged(walks, lambda found: found.id)
 
     def _session_ids(self, user_id: str | None, after: Any = None) -> Iterator[str]:

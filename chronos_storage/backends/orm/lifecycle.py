@@ -4,7 +4,7 @@ import heapq
 import time
 from collections.abc import Iterable, Iterator
 from functools import partial
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Any, TypeVar
 
 from django.core.management import CommandError, call_command
@@ -13,17 +13,18 @@ from django.db.models.query import QuerySet
 
 from ... import records
 from ...async_threads import release
+from ...batches import batches
 from ...compat.connections import connect, server
 from ...compat.schema import unapplied
 from ...exceptions import ConfigurationError, StoreFailure
 from ...ledger import triggers
 from ...ledger.mapping import TABLES, Table
+from ...ledger.pages import MAX_PAGE, iterate
 from ...migrated import remedy
 from ...models import Session
 from ...records import Health, Record
 from .base import OrmBase
 from .loading import load_some
-from .pages import iterate
 
 R = TypeVar("R", bound=Record)
 
@@ -50,7 +51,9 @@ class LifecycleMethods(OrmBase):
         self, table: Table[Any], order: tuple[str, ...], user_id: str, after: Record | None
     ) -> Iterator[Any]:
         """The records of a user and of their sessions, in order and each once."""
-        walks = [iterate(table, rows, *order, after=after) for rows in self._owned(table, user_id)]
+        parts = list(self._owned(table, user_id))
+        most = MAX_PAGE // max(len(parts), 1)  # of each, as a page of each is in memory
+        walks = [iterate(table, rows, *order, after=after, most=most) for rows in parts]
 
         def position(record: Record) -> list[Any]:
             values = table.values(record)
@@ -89,7 +92,7 @@ class LifecycleMethods(OrmBase):
     def _load(self, records: Iterable[Record]) -> int:
         count = 0
         for record_type, group in groupby(records, type):
-            while batch := list(islice(group, _BATCH)):
+            for batch in batches(group):
                 count += load_some(self.using, record_type, batch)
         return count
 

@@ -13,13 +13,13 @@ from django.db.models.query import QuerySet
 
 from ...filters import Node
 from ...ledger.mapping import TABLES
+from ...ledger.pages import Columns, iterate, rows_after
 from ...models import Head
 from ...records import Event, Message, Record, TokenUsage
 from ..base import Query
 from .base import OrmBase
 from .conditions import rows_of
-from .pages import iterate
-from .statements import fetch_selected, selected
+from .statements import fetch_selected
 
 R = TypeVar("R", bound=Record)
 
@@ -34,10 +34,13 @@ class ReadingMethods(OrmBase):
         table = TABLES[query.record]
         if not trees:
             return table.fetch(query, partial(fetch_selected, self.using), self.using)
-        rows = selected(query, self.using)
         end = None if query.limit is None else query.offset + query.limit
-        found = islice(_matching(rows, trees), query.offset, end)
-        return [record for some in self._named(rows, "pk", found) for record in table.fetch(some)]
+        found = islice(self._matching(query, trees), query.offset, end)
+        return [
+            record
+            for some in self._named(self._rows(table), "pk", found)
+            for record in table.fetch(some.order_by(*query.order))
+        ]
 
     def iterate(self, query: Query[R]) -> Iterator[R]:
         query, trees = self._without_trees(query)
@@ -55,6 +58,16 @@ class ReadingMethods(OrmBase):
         trees = [condition.value for condition in query.where if condition.operator == "matches"]
         return replace(query, where=tuple(each for each in query.where if each.operator != "matches")), trees
 
+    def _matching(self, query: Query[Any], trees: list[Node]) -> Iterator[Any]:
+        """The primary keys of the rows whose metadata match: looked through here, without what else is in them."""
+        table, rows = TABLES[query.record], rows_of(query, self.using)
+        if query.after is not None:
+            rows = rows_after(table, rows, query.order, query.after)
+        columns = [name.removeprefix("-") for name in query.order]
+        for *_, pk, metadata in iterate(Columns(table.model, *columns, "pk", "metadata"), rows, *query.order):
+            if all(tree.matches(metadata) for tree in trees):
+                yield pk
+
     def count(self, query: Query[Any]) -> int:
         return rows_of(query, self.using).count()
 
@@ -64,13 +77,6 @@ class ReadingMethods(OrmBase):
     def last_number(self, record: type[Record], owner: str) -> int:
         heads = Head.objects.using(self.using).filter(kind=_HEADS[record], owner=owner, namespace="")
         return heads.values_list("seq_num", flat=True).first() or 0
-
-
-def _matching(rows: QuerySet[Any], trees: list[Node]) -> Iterator[Any]:
-    """The primary keys of those of the rows whose metadata match: looked through here, without what else is in them."""
-    for pk, metadata in rows.values_list("pk", "metadata").iterator():
-        if all(tree.matches(metadata) for tree in trees):
-            yield pk
 
 
 def usage_of(rows: QuerySet[Any]) -> TokenUsage:

@@ -11,12 +11,12 @@ from django.db.models import BigIntegerField
 from django.db.models.query import QuerySet
 
 from ...compat.queries import fetch_values, selecting
+from ...ledger.kept import FEW, Built, Place, fetch_kept
 from ...ledger.mapping import TABLES
+from ...ledger.pages import rows_after
 from ...records import Record
 from ..base import Condition, Query
 from .conditions import field_of, rows_of
-from .kept import FEW, Built, Place, fetch_kept
-from .pages import rows_after
 
 R = TypeVar("R", bound=Record)
 

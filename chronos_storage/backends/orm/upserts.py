@@ -7,6 +7,7 @@ from django.db import IntegrityError
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce, Greatest
 
+from ...batches import batches
 from ...ledger.mapping import MEMORY, TABLES, Table
 from ...models.memory import natural_key
 from ...records import MemoryRecord, Record, Session
@@ -47,7 +48,7 @@ class UpsertMethods(OrmBase):
         return self._as_stored(MEMORY, given, "natural_key")
 
     def _upsert(self, table: Table[Any], given: Iterable[Any], update_fields: list[str], key: str) -> None:
-        for rows in table.statements(given):
+        for rows in (list(map(table.row, batch)) for batch in batches(given)):
             self._rows(table).bulk_create(
                 rows, update_conflicts=True, update_fields=update_fields, **self._conflict_target(key)
             )

@@ -23,6 +23,7 @@ from .messages import MessageContract, TokenUsageContract
 from .plain import PlainValueContract
 from .retries import RetryContract
 from .sessions import SessionContract
+from .sizes import SizeContract
 from .traces import TraceContract
 from .upcasting import UpcastingContract
 
@@ -30,6 +31,7 @@ from .upcasting import UpcastingContract
 class StorageConformance(
     FidelityContract,
     ListContract,
+    SizeContract,
     SessionContract,
     SoftDeletionContract,
     RestoreContract,

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from django.db.models import BigIntegerField, F, Model, TextField, Value
 from django.db.models.expressions import RawSQL
-from django.db.models.functions import Cast, Coalesce, Length
+from django.db.models.functions import Coalesce, Length
 from django.db.models.lookups import LessThanOrEqual
 from django.db.models.query import QuerySet
 
-from ... import records
-from ...compat.queries import converted_of, each_once, read_all, selected, selecting, statement
-from ...fields import JSONTextField, MetadataField
-from ...keyset import After
-from ...ledger.mapping import Table
-from ...transactions import attempt
+from ..compat.queries import (
+    Fetch,
+    converted_of,
+    each_once,
+    fetch_values,
+    read_all,
+    selected,
+    selecting,
+    statement,
+)
+from ..fields import JSONTextField, MetadataField
+from ..keyset import After
+from ..transactions import attempt
 from .kept import Built, Rows
 
-R = TypeVar("R", bound=records.Record)
+R = TypeVar("R", bound=Any)
 
 #: Characters after which a page ends: it has at most these and one row more.
 MAX_PAGE = 4 * 1024 * 1024
@@ -39,8 +46,44 @@ _TOTAL = RawSQL("chronos_total_width", (), BigIntegerField())
 _WIDE = (JSONTextField, MetadataField, TextField)
 
 
+class Source(Protocol[R]):
+    """What gives something for each row of a model; a `Table` gives records."""
+
+    @property
+    def model(self) -> type[Model]: ...
+
+    @property
+    def columns(self) -> tuple[Any, ...]:
+        """What of the model it is made of: names of fields, or expressions over them."""
+
+    def fetch(self, rows: Any, fetch: Fetch = ..., using: str = ...) -> list[R]:
+        """As `Table.fetch`."""
+
+    def values(self, found: R) -> Mapping[str, Any]:
+        """What the model's fields hold for this."""
+
+
+class Columns:
+    """A source of what some columns hold, or expressions over them, as tuples."""
+
+    def __init__(self, model: type[Model], *columns: Any) -> None:
+        self.model = model
+        self.columns = columns
+
+    def fetch(self, rows: Any, fetch: Fetch = fetch_values, using: str = "") -> list[tuple[Any, ...]]:
+        return list(fetch(rows, self.columns))
+
+    def values(self, found: tuple[Any, ...]) -> Mapping[str, Any]:
+        return dict(zip(self.columns, found, strict=True))
+
+
 def fetch_page(
-    table: Table[R], rows: QuerySet[Any] | Rows, order: Sequence[str], size: int, most: int | None = None
+    table: Source[R],
+    rows: QuerySet[Any] | Rows,
+    order: Sequence[str],
+    size: int,
+    most: int | None = None,
+    little: int = LITTLE,
 ) -> tuple[list[R], bool]:
     """The first records of `rows`, and whether there are more.
 
@@ -48,15 +91,16 @@ def fetch_page(
         order: model fields that are unique together, all ascending, or with a leading "-" all descending.
         size: how many, at most; fewer where they are large, but one at least.
         most: characters after which the page ends, instead of `MAX_PAGE`.
+        little: characters that may be read without `before_much`.
     """
     rows = Rows.of(rows)
     most = MAX_PAGE if most is None else most
-    found = _fetch_little(table, rows, tuple(order), size + 1, min(most, LITTLE))
+    found = _fetch_little(table, rows, tuple(order), size + 1, min(most, little))
     if found is not None:
         return found[:size], len(found) > size
     _BEFORE_MUCH.get()()
     large = _ordered(rows.queryset, order)
-    found = table.fetch(_within_bounds(large, order, size + 1, most))
+    found = table.fetch(_within_bounds(table, large, order, size + 1, most))
     if len(found) > size:
         return found[:size], True
     # In their order, so that it is looked for in the same index; `exists` has none.
@@ -77,12 +121,12 @@ def before_much(call: Callable[[], object]) -> Iterator[None]:
         _BEFORE_MUCH.reset(before)
 
 
-def fetch_row(table: Table[R], row: QuerySet[Any] | Rows) -> R | None:
+def fetch_row(table: Source[R], row: QuerySet[Any] | Rows) -> R | None:
     """The one row as a record, or None."""
     row = Rows.of(row)
 
     def little(rows: QuerySet[Any]) -> QuerySet[Any]:
-        return rows.filter(LessThanOrEqual(_width(table.model, rows.db), LITTLE))
+        return rows.filter(LessThanOrEqual(_width(table, rows.db), LITTLE))
 
     def fetch(row: Rows, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         return row.fetch("little", lambda rows: selecting(little(rows), columns))
@@ -94,15 +138,15 @@ def fetch_row(table: Table[R], row: QuerySet[Any] | Rows) -> R | None:
     return found[0] if found else None
 
 
-def _fetch_little(table: Table[R], rows: Rows, order: tuple[str, ...], count: int, most: int) -> list[R] | None:
+def _fetch_little(table: Source[R], rows: Rows, order: tuple[str, ...], count: int, most: int) -> list[R] | None:
     """The first records of `rows`, so many; None where they hold more than so many characters."""
     # SQLite gives one row after the other, where others give all at once.
-    one_by_one = connections[rows.using].vendor == "sqlite" and not _kept_elsewhere(table.model)
+    one_by_one = connections[rows.using].vendor == "sqlite" and "state" not in table.columns
 
     def fetch(rows: Rows, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         def build(some: QuerySet[Any]) -> Built:
             some = _ordered(some, order)
-            return selecting(some[:count], columns) if one_by_one else _within(some, columns, count, most)
+            return selecting(some[:count], columns) if one_by_one else _within(table, some, count, most)
 
         return rows.fetch((order, count, most), build, partial(_read_little, most) if one_by_one else read_all)
 
@@ -116,7 +160,7 @@ def _fetch_little(table: Table[R], rows: Rows, order: tuple[str, ...], count: in
     return found
 
 
-def _within(rows: QuerySet[Any], columns: Sequence[str], count: int, most: int) -> Built:
+def _within(table: Source[Any], rows: QuerySet[Any], count: int, most: int) -> Built:
     """The statement that selects columns of the first rows, unless these hold more than so many characters.
 
     The statement that adds these up differs in what it selects, and has no such condition. Django makes the text of
@@ -125,10 +169,9 @@ def _within(rows: QuerySet[Any], columns: Sequence[str], count: int, most: int) 
     Raises:
         EmptyResultSet: no row can match, and so there is none.
     """
-    model: type[Model] = rows.model
-    first = rows.filter(LessThanOrEqual(_TOTAL, most)).annotate(width=_width(model, rows.db)).values("width")[:count]
+    first = rows.filter(LessThanOrEqual(_TOTAL, most)).annotate(width=_width(table, rows.db)).values("width")[:count]
     sql, parameters = statement(first)
-    selected_columns, expressions = _columns_sql(model, tuple(columns), connections[rows.db].vendor, rows.db)
+    selected_columns, expressions = _columns_sql(table.model, table.columns, connections[rows.db].vendor, rows.db)
     _, _, source = sql.partition(" FROM ")
     total = f"SELECT COALESCE(SUM(width), 0) FROM ({sql.replace(_TOTAL.sql, '0')}) AS first"
     *others, _ = parameters
@@ -136,9 +179,9 @@ def _within(rows: QuerySet[Any], columns: Sequence[str], count: int, most: int) 
     return within, (*others, *parameters, most), converted_of(rows, expressions)
 
 
-def fetch_first(table: Table[R], rows: QuerySet[Any], ids: Sequence[str]) -> list[R]:
+def fetch_first(table: Source[R], rows: QuerySet[Any], ids: Sequence[str]) -> list[R]:
     """The records of the first of these ids, in their order, up to the one with which they get too large."""
-    widths = dict(rows.filter(pk__in=ids).annotate(width=_width(table.model, rows.db)).values_list("pk", "width"))
+    widths = dict(rows.filter(pk__in=ids).annotate(width=_width(table, rows.db)).values_list("pk", "width"))
     taken, total = [], 0
     for id in ids:
         if total >= MAX_PAGE:
@@ -147,6 +190,20 @@ def fetch_first(table: Table[R], rows: QuerySet[Any], ids: Sequence[str]) -> lis
         total += widths.get(id, 0)
     found = {record.id: record for record in table.fetch(rows.filter(pk__in=taken))}
     return [found[id] for id in taken if id in found]
+
+
+class _Width(Length):
+    """About how many characters a column holds, of JSON as text.
+
+    PostgreSQL tells the length of what it has not compressed without reading it, and so of most rows in no time.
+    """
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        column, _ = compiler.compile(self.source_expressions[0])
+        return (
+            f"CASE WHEN pg_column_compression({column}) IS NULL THEN pg_column_size({column})"
+            f" ELSE length({column}::text) END"
+        ), ()
 
 
 class _TooMuch(Exception):
@@ -163,26 +220,32 @@ def _read_little(most: int, cursor: Any) -> list[tuple[Any, ...]]:
     return found
 
 
-def _width(model: type[Model], using: str) -> RawSQL:
-    """How many characters a row's wide columns hold."""
-    return RawSQL(_width_sql(model, connections[using].vendor, using), (), BigIntegerField())  # noqa: S611 - Django's own text
-
-
-def _kept_elsewhere(model: type[Model]) -> list[str]:
-    """The columns that say how many characters of a row's record are kept in other rows."""
-    return [field.name for field in model._meta.concrete_fields if field.name == "state_size"]
+def _width(table: Source[Any], using: str) -> RawSQL:
+    """How many characters of a row's wide columns are read."""
+    sql = _width_sql(table.model, table.columns, connections[using].vendor, using)
+    return RawSQL(sql, (), BigIntegerField())  # noqa: S611 - Django's own text
 
 
 # Made once, as that takes longer than most of the statements that they are part of.
 
 
 @cache
-def _width_sql(model: type[Model], vendor: str, using: str) -> str:
-    wide = [field.name for field in model._meta.concrete_fields if isinstance(field, _WIDE)]
-    width = sum((Coalesce(Length(Cast(name, TextField())), 0) for name in wide), Value(0))
-    width = sum((Coalesce(F(name), 0) for name in _kept_elsewhere(model)), width)
+def _width_sql(model: type[Model], columns: tuple[Any, ...], vendor: str, using: str) -> str:
+    read = {name for column in columns for name in _read_by(column)}
+    wide = [field.name for field in model._meta.concrete_fields if isinstance(field, _WIDE) and field.name in read]
+    width: Any = sum((Coalesce(_Width(name), 0) for name in wide), Value(0))
+    if "state" in read:  # of which most is in other rows
+        width += Coalesce(F("state_size"), 0)
     sql, zeros, _ = selected(model._default_manager.using(using).annotate(width=width).values("width"))
     return sql % tuple(zeros)
+
+
+def _read_by(column: Any) -> Iterator[str]:
+    """The names of the model's fields that a column is, or that an expression is over."""
+    if isinstance(column, str):
+        yield column
+    else:
+        yield from (each.name for each in column.flatten() if hasattr(each, "name"))
 
 
 @cache
@@ -192,10 +255,12 @@ def _columns_sql(model: type[Model], columns: tuple[str, ...], vendor: str, usin
     return sql, expressions
 
 
-def _within_bounds(rows: QuerySet[Any], order: Sequence[str], size: int, most: int) -> QuerySet[Any]:
+def _within_bounds(
+    table: Source[Any], rows: QuerySet[Any], order: Sequence[str], size: int, most: int
+) -> QuerySet[Any]:
     """The first rows, up to the one with which they get too large: in one statement, which looks at no other."""
     places = {f"place{number}": F(name.removeprefix("-")) for number, name in enumerate(order)}
-    first = rows.annotate(width=_width(rows.model, rows.db), **places).values("pk", "width", *places)[:size]
+    first = rows.annotate(width=_width(table, rows.db), **places).values("pk", "width", *places)[:size]
     try:
         sql, parameters = statement(first)
     except EmptyResultSet:  # a filter that nothing can match
@@ -211,7 +276,7 @@ def _within_bounds(rows: QuerySet[Any], order: Sequence[str], size: int, most: i
     return found.order_by(*order)
 
 
-def rows_after(table: Table[R], rows: QuerySet[Any], order: Sequence[str], after: R) -> QuerySet[Any]:
+def rows_after(table: Source[R], rows: QuerySet[Any], order: Sequence[str], after: R) -> QuerySet[Any]:
     """Those of the rows that come after a record."""
     columns = [name.removeprefix("-") for name in order]
     position = table.values(after)
@@ -219,18 +284,24 @@ def rows_after(table: Table[R], rows: QuerySet[Any], order: Sequence[str], after
     return rows.filter(After(columns, values, "lt" if order[0].startswith("-") else "gt"))
 
 
-def iterate(table: Table[R], rows: QuerySet[Any], *order: str, after: R | None = None) -> Iterator[R]:
-    """The records of `rows`, by pages of so many rows.
+def iterate(
+    table: Source[R], rows: QuerySet[Any], *order: str, after: R | None = None, most: int | None = None
+) -> Iterator[R]:
+    """The records of `rows`, by pages.
 
     Args:
         order: as `fetch_page` takes it.
         after: the record to begin after.
+        most: characters after which a page ends, instead of `MAX_PAGE`.
     """
+    size, most = _PAGE, MAX_PAGE if most is None else most
     while True:
         following = rows if after is None else rows_after(table, rows, order, after)
         # Page by page, so that a walk whose connection is lost goes on where it is.
-        page = attempt(rows.db, partial(table.fetch, following.order_by(*order)[:_PAGE]))
+        page, more = attempt(rows.db, partial(fetch_page, table, following, order, size, most, little=most))
         yield from page
-        if len(page) < _PAGE:
+        if not more:
             return
-        after = page[-1]
+        # After a page that ended early, a database looks no further than it may have to.
+        after, size = page[-1], min(2 * len(page), _PAGE)
+        del page  # before the next one is there

@@ -12,9 +12,9 @@ from django.db import connections
 from django.db.models import BigIntegerField, CharField, DateTimeField, Expression, Field
 from django.db.models.query import QuerySet
 
-from ...compat.queries import Converted, Read, fetch_statement, read_all
-from ...preparing import prepared_cursor
-from ...transactions import attempt
+from ..compat.queries import Converted, Read, fetch_statement, read_all
+from ..preparing import prepared_cursor
+from ..transactions import attempt
 
 #: The text of a statement, its parameters, and which of the values that it selects are converted.
 Built: TypeAlias = tuple[str, Sequence[Any], Converted]

@@ -6,6 +6,7 @@ Their keys are taken all the same, and what was written may be written again und
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -46,6 +47,33 @@ def refuse_unseen(using: str, row: models.Model) -> None:
     with transaction.atomic(using=using):
         rows.bulk_create([row], ignore_conflicts=True)
         transaction.set_rollback(True, using=using)
+
+
+def refuse_unseen_rows(rows: QuerySet[Any]) -> None:
+    """Raise a transient error if there are such rows, which this transaction does not see.
+
+    To be called before saying that there are none, of what can't be told by its key; as it takes a connection of its
+    own, only where that is seldom said.
+
+    Args:
+        rows: of one table.
+    """
+    connection = connections[rows.db]
+    if not in_transaction(connection) or not connection.features.has_select_for_update_skip_locked:
+        return
+    # Those that are locked this transaction may have removed itself.
+    others = rows.select_for_update(skip_locked=True)
+
+    def are_there() -> bool:
+        try:
+            with transaction.atomic(using=rows.db):
+                return bool(others.values_list("pk")[:1])
+        finally:
+            connections[rows.db].close()
+
+    with ThreadPoolExecutor(1) as pool:
+        if pool.submit(are_there).result():
+            raise Unseen
 
 
 def _sees_only_its_snapshot(using: str) -> bool:

@@ -52,6 +52,8 @@ class Query(Generic[R]):
         after: the record to begin after, at its place in the order.
         limit: how many, at most; None for all.
         offset: how many are passed over first.
+        current: whether it is worth a look past the caller's transaction, before there is said to be nothing: then what
+            was committed since it began, and it can't see, is for `run` a reason to call again.
     """
 
     record: type[R]
@@ -61,6 +63,7 @@ class Query(Generic[R]):
     after: R | None = None
     limit: int | None = None
     offset: int = 0
+    current: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,13 +67,15 @@ class FacadeBase:
     def _exists(self, record: type[Record], id: str) -> bool:
         return self._count(Query(record=record, where=required(id=id))) > 0
 
-    def _one_of_session(self, record: type[R], id: str, session_id: str | None, argument: str = "id") -> R | None:
+    def _one_of_session(
+        self, record: type[R], id: str, session_id: str | None, argument: str = "id", *, current: bool = False
+    ) -> R | None:
         """The record of this id, the argument of that name, which is unique within a session only, as it is stored."""
         where: tuple[Condition, ...] = (Condition("id", "=", codec.string(id, argument)),)
         if session_id is not None:
             where += required(session_id=session_id)
-        query = Query(record=record, where=where, limit=2)
-        found = self._stored(query if session_id is not None else replace(query, deleted=False))
+        query = Query(record=record, where=where, limit=2, current=current)
+        found = self._stored(query if session_id is not None else replace(query, deleted=False, current=False))
         if not found and session_id is None:
             found = self._stored(query)
         if len(found) > 1:

@@ -165,7 +165,7 @@ class CheckpointMethods(SessionMethods):
             AmbiguousId: without `session_id`, when several sessions have a checkpoint of this id.
             AlreadyExists: the new session's id is taken.
         """
-        source = self._one_of_session(Checkpoint, checkpoint_id, session_id, "checkpoint_id")
+        source = self._one_of_session(Checkpoint, checkpoint_id, session_id, "checkpoint_id", current=True)
         origin = None if source is None else self.get_session(source.session_id, include_deleted=True)
         if not self.backend.keeps:
             source, origin = Checkpoint(id=checkpoint_id), Session()

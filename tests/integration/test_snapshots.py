@@ -103,6 +103,14 @@ CHANGES: dict[str, tuple[Call, Call]] = {
         lambda store, x: store.insert_trace(Trace(id=x, output=1, ended_at=MOMENT)),
         lambda store, x: store.end_trace(x, output=1),
     ),
+    "fork_session": (
+        lambda store, x: store.save_checkpoint(Checkpoint(id=x, session_id=x)),
+        lambda store, x: store.fork_session(x),
+    ),
+    "fork_session, the session named": (
+        lambda store, x: store.save_checkpoint(Checkpoint(id=x, session_id=x)),
+        lambda store, x: store.fork_session(x, session_id=x),
+    ),
     "delete_session with an event": (
         lambda store, x: store.append_event(Event(session_id=x)),
         lambda store, x: store.delete_session(x, hard=True),
@@ -228,6 +236,16 @@ def test_no_state_is_made_of_items_that_were_removed(stores: Stores) -> None:
         assert found.state == {"n": 3, "messages": [*LONG, "new"]}
 
 
+def test_what_a_transaction_has_removed_itself_is_not_there(stores: Stores) -> None:
+    late, writer = stores
+    writer.create_session(Session(id="s"))
+    writer.save_checkpoint(Checkpoint(id="c", session_id="s"))
+    with late.atomic():
+        assert late.delete_checkpoint("c")
+        with pytest.raises(NotFound):
+            late.fork_session("c")
+
+
 def test_what_nobody_has_made_is_not_there(stores: Stores) -> None:
     late, _ = stores
     for call in (
@@ -235,6 +253,7 @@ def test_what_nobody_has_made_is_not_there(stores: Stores) -> None:
         lambda: late.patch_session("none", title="t"),
         lambda: late.end_trace("none"),
         lambda: late.patch_image_metadata("none", {}),
+        lambda: late.fork_session("none"),
     ):
         with late.atomic():
             with pytest.raises(NotFound):

@@ -16,6 +16,7 @@ from ...ledger.mapping import TABLES
 from ...ledger.pages import Columns, iterate, rows_after
 from ...models import Head
 from ...records import Event, Message, Record, TokenUsage
+from ...snapshots import refuse_unseen_rows
 from ..base import Query
 from .base import OrmBase
 from .conditions import rows_of
@@ -33,7 +34,10 @@ class ReadingMethods(OrmBase):
         query, trees = self._without_trees(query)
         table = TABLES[query.record]
         if not trees:
-            return table.fetch(query, partial(fetch_selected, self.using), self.using)
+            records = table.fetch(query, partial(fetch_selected, self.using), self.using)
+            if query.current and not records:
+                refuse_unseen_rows(rows_of(query, self.using))
+            return records
         end = None if query.limit is None else query.offset + query.limit
         found = islice(self._matching(query, trees), query.offset, end)
         return [

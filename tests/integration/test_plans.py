@@ -25,10 +25,10 @@ from chronos_storage.admin.figures import SOURCES, collect
 from chronos_storage.admin.timeline import STREAMS, Timeline
 from chronos_storage.backends.orm import OrmBackend
 from chronos_storage.backends.orm.conditions import starts_with
-from chronos_storage.backends.orm.kept import KEPT
 from chronos_storage.checks import check_walks
 from chronos_storage.facade import Storage
 from chronos_storage.fields import IdField, TextField
+from chronos_storage.ledger.kept import KEPT
 from chronos_storage.models import AuditLog as AuditLog_
 from chronos_storage.models import Image as Image_
 from chronos_storage.queues.base import EventQueue

@@ -13,14 +13,14 @@ from django.db.models.query import QuerySet
 
 from ...filters import Node
 from ...ledger.mapping import TABLES
-from ...ledger.pages import Columns, iterate, rows_after
+from ...ledger.pages import Columns, iterate
 from ...models import Head
 from ...records import Event, Message, Record, TokenUsage
 from ...snapshots import refuse_unseen_rows
 from ..base import Query
 from .base import OrmBase
 from .conditions import rows_of
-from .statements import fetch_selected
+from .statements import fetch_selected, selected
 
 R = TypeVar("R", bound=Record)
 
@@ -64,11 +64,9 @@ class ReadingMethods(OrmBase):
 
     def _matching(self, query: Query[Any], trees: list[Node]) -> Iterator[Any]:
         """The primary keys of the rows whose metadata match: looked through here, without what else is in them."""
-        table, rows = TABLES[query.record], rows_of(query, self.using)
-        if query.after is not None:
-            rows = rows_after(table, rows, query.order, query.after)
-        columns = [name.removeprefix("-") for name in query.order]
-        for *_, pk, metadata in iterate(Columns(table.model, *columns, "pk", "metadata"), rows, *query.order):
+        order = [name.removeprefix("-") for name in query.order]
+        found = Columns(TABLES[query.record].model, *order, "pk", "metadata")
+        for *_, pk, metadata in iterate(found, selected(query, self.using), *query.order):
             if all(tree.matches(metadata) for tree in trees):
                 yield pk
 

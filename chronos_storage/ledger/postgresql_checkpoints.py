@@ -13,6 +13,7 @@ from typing import Any
 from django.db import connections
 
 from .. import codec
+from ..batches import SIZE
 from ..checkpoints.outlines import WHOLE, Outline
 from ..checkpoints.runs import Run, packed
 from ..checkpoints.skeletons import place

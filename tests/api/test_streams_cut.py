@@ -20,12 +20,12 @@ from pytest_django import DjangoDbBlocker
 from tests.api.serving import ROOT, SECONDS, Network, Site, network
 from tests.databases import PLACES, new_databases
 
-EVENTS = 1_200
+EVENTS = 600
 #: Of another session, which a second reader follows too.
-OTHERS = 200
+OTHERS = 100
 WRITERS, WORKERS = 4, 2
 #: How often a reader is cut off. A browser waits for a second each time.
-CUTS, BROWSER_CUTS = 20, 3
+CUTS, BROWSER_CUTS = 12, 3
 #: No message is shorter.
 BYTES = 250
 CHROMIUM = Path("/usr/bin/chromium")

@@ -31,7 +31,7 @@ LISTS: dict[str, tuple[str, tuple[str, ...]]] = {
 LIMITED = [kind for kind in LISTS if kind != "trace"]
 WITH_OFFSET = ["session", "message", "memory", "audit_log", "container", "image"]
 ITERATED = [kind for kind in LISTS if kind not in ("container", "image")]
-MORE_THAN_A_PAGE = 1_100
+MORE_THAN_A_PAGE = 520
 
 #: By kind: each field that can be filtered by, and what the filter is called.
 FILTERS = {

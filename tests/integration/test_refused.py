@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,13 +13,14 @@ from chronos_storage.exceptions import RetryTransaction, StoreFailure
 from chronos_storage.facade import Storage
 from chronos_storage.ledger.heads import lock_sessions
 from chronos_storage.records import Event, Message, Session
-from chronos_storage.testing.conformance.helpers import together
+from chronos_storage.testing.conformance.helpers import PATIENCE, together
 from tests.conftest import ONLY_SQLITE, each_database
+from tests.failing import failure_told
 
-#: Ends each statement that takes longer than a tenth of a second; refuses to write.
+#: Ends each statement that takes longer than a fifth of a second; refuses to write.
 LIMITS = {
-    "postgresql": ("SET statement_timeout = '100ms'", "SET default_transaction_read_only = on"),
-    "mysql": ("SET max_statement_time = 0.1", "SET SESSION TRANSACTION READ ONLY"),
+    "postgresql": ("SET statement_timeout = '200ms'", "SET default_transaction_read_only = on"),
+    "mysql": ("SET max_statement_time = 0.2", "SET SESSION TRANSACTION READ ONLY"),
     "sqlite": ("", "PRAGMA query_only = 1"),
 }
 
@@ -40,18 +40,19 @@ def execute(storage: Storage, sql: str) -> Any:
 @pytest.mark.parametrize("alias", each_database(without=["default", "postgres15"]), indirect=True)
 class TestOnServers:
     def test_a_statement_that_took_too_long_is_sent_again(self, storage_committed: Storage, session: str) -> None:
-        storage, held = storage_committed, threading.Event()
+        storage, held, refused = storage_committed, threading.Event(), threading.Event()
 
         def hold() -> None:
             with transaction.atomic(using=storage.alias):
                 lock_sessions(storage.alias, [session])
                 held.set()
-                time.sleep(0.3)
+                assert refused.wait(PATIENCE)
 
         def write() -> int:
             execute(storage, LIMITS[connections[storage.alias].vendor][0])
-            held.wait(10)
-            return storage.append_event(Event(session_id=session)).seq_num
+            assert held.wait(PATIENCE)
+            with failure_told(storage.alias, refused):
+                return storage.append_event(Event(session_id=session)).seq_num
 
         assert together(storage, hold, write)[1] == 1
 
@@ -62,11 +63,11 @@ class TestOnServers:
             with transaction.atomic(using=storage.alias):
                 lock_sessions(storage.alias, [session])
                 held.set()
-                over.wait(10)
+                assert over.wait(PATIENCE)
 
         def write() -> None:
             execute(storage, LIMITS[connections[storage.alias].vendor][0])
-            held.wait(10)
+            assert held.wait(PATIENCE)
             try:
                 with pytest.raises(RetryTransaction), storage.atomic():
                     storage.add_message(Message(session_id=session, role="user"))

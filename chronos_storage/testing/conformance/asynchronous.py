@@ -15,7 +15,7 @@ from ...exceptions import AlreadyExists, InvalidRecord, NotFound, NotSupported, 
 from ...facade import Storage
 from ...records import AuditLog, Checkpoint, Container, Event, Image, MemoryRecord, Message, Session, Trace
 from ..writers import write
-from .helpers import case, column, needs_transactions, open_session, populate
+from .helpers import PATIENCE, case, column, needs_transactions, open_session, populate
 from .samples import complete_session, full
 
 P = ParamSpec("P")
@@ -270,7 +270,7 @@ class RunAtomicContract:
             return next(session for session in storage.list_sessions() if session.title == "not there")
 
         async def work() -> None:
-            await asyncio.wait_for(storage.arun_atomic(first), 5)
+            await asyncio.wait_for(storage.arun_atomic(first), PATIENCE)
 
         with pytest.raises(RuntimeError, match="raised StopIteration"):
             run(work)

@@ -111,7 +111,7 @@ class ConcurrentChangeContract:
     def test_one_checkpoint_id_in_many_namespaces_is_stored_in_one(self, storage_committed: Storage) -> None:
         storage = storage_committed
         open_session(storage)
-        turn = threading.Barrier(THREADS, timeout=5)
+        turn = threading.Barrier(THREADS, timeout=PATIENCE)
 
         def save(writer: int) -> list[Checkpoint]:
             saved = []

@@ -10,7 +10,7 @@ import math
 import re
 from array import array
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -33,6 +33,8 @@ MAX_STATE_BYTES = 256 * 1024 * 1024
 MAX_TOKENS = 10**12
 #: Largest cost of a span, and its decimal places: SQLite's decimals have 15 digits in all.
 MAX_COST, COST_PLACES = 999_999, 9
+#: How long a fence may keep others out at once.
+MAX_DURATION = timedelta(days=366)
 #: Deepest nesting of objects and lists.
 MAX_DEPTH = 100
 #: Most conditions of a filter (a list of values is one), and most words that a search looks for.
@@ -93,6 +95,26 @@ def integer(value: Any, field: str, minimum: int = 0, maximum: int = MAX_INTEGER
         given = number if bits <= 128 else f"a number of {bits:,} bits"
         raise InvalidRecord(field, f"must be between {minimum} and {most}, not {given}")
     return number
+
+
+def boolean(value: Any, field: str) -> bool:
+    """`value`, True or False."""
+    if not isinstance(value, bool):
+        raise InvalidRecord(field, f"must be True or False, not {type(value).__name__}")
+    return value
+
+
+def duration(value: Any, field: str) -> timedelta:
+    """`value`, a timedelta or a number of seconds, more than none and at most `MAX_DURATION`, as a timedelta."""
+    if isinstance(value, bool) or not isinstance(value, timedelta | int | float):
+        raise InvalidRecord(field, f"must be a timedelta or a number of seconds, not {type(value).__name__}")
+    try:
+        given = timedelta(0) + (value if isinstance(value, timedelta) else timedelta(seconds=value))
+    except (OverflowError, ValueError):  # or not a number
+        given = timedelta(0)
+    if not timedelta(0) < given <= MAX_DURATION:
+        raise InvalidRecord(field, f"must be more than 0 seconds and at most {MAX_DURATION.days} days")
+    return given
 
 
 def cost(value: Any, field: str) -> Decimal:

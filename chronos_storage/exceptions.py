@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 
 class ChronosError(Exception):
     """The storage could not do what it was asked."""
@@ -85,6 +87,25 @@ class StaleWriter(ChronosError):
 
     def __reduce__(self) -> tuple[type[StaleWriter], tuple[str, int | None, int]]:
         return type(self), (self.session_id, self.given, self.current)
+
+
+class FenceHeld(ChronosError):
+    """Another holder keeps the session for the time being.
+
+    Attributes:
+        session_id: the session's id.
+        holder: who holds it.
+        expires_at: until when, unless it is renewed or released.
+    """
+
+    def __init__(self, session_id: str, holder: str, expires_at: datetime) -> None:
+        self.session_id = session_id
+        self.holder = holder
+        self.expires_at = expires_at
+        super().__init__(f"session {session_id!r} is held by {holder!r} until {expires_at.isoformat()}")
+
+    def __reduce__(self) -> tuple[type[FenceHeld], tuple[str, str, datetime]]:
+        return type(self), (self.session_id, self.holder, self.expires_at)
 
 
 class CursorExpired(ChronosError, LookupError):

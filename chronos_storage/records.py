@@ -183,6 +183,9 @@ class Session(Record):
     """A conversation or run of an agent; what messages, events and checkpoints belong to.
 
     Known statuses: ``active``, ``running``, ``paused``, ``completed``, ``failed``, ``ended``.
+
+    Attributes:
+        require_fence: whether only a writer with the session's fence may write to it; see `Storage.acquire`.
     """
 
     id: str = _string()
@@ -198,6 +201,23 @@ class Session(Record):
     updated_at: datetime | None = _timestamp()
     last_activity_at: datetime | None = _timestamp()
     deleted_at: datetime | None = _timestamp()
+    require_fence: bool = _field(codec.boolean, default=False)
+
+
+@dataclass(slots=True, kw_only=True)
+class Fence(Record):
+    """A writer's hold on a session, which a later one ends.
+
+    Attributes:
+        holder: who writes.
+        token: the session's next number when it was acquired; what shows that a writer is the last who acquired it.
+        expires_at: until when another holder is kept out; None for not at all.
+    """
+
+    session_id: str = _string()
+    holder: str = _string()
+    token: int = _number()
+    expires_at: datetime | None = _timestamp()
 
 
 @dataclass(slots=True, kw_only=True)

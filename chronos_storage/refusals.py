@@ -21,6 +21,8 @@ class Reason(Enum):
     NUMBER_TAKEN = auto()
     #: The writer's token is not the session's, or there is none where the session requires one: both are `stored`.
     STALE = auto()
+    #: Another holder keeps the session: its fence is `stored`.
+    HELD = auto()
     #: A condition of a patch does not hold for what is `stored`.
     CONDITION = auto()
 

@@ -7,6 +7,8 @@ from django.contrib import admin
 from django.db.models.query import QuerySet
 from django.http import HttpRequest
 from django.urls import URLPattern
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from ..ledger.mapping import SESSIONS
@@ -44,7 +46,7 @@ class SessionAdmin(SessionPages, EditableAdmin):
     """Deleting hides a session, as the facade's soft delete does; a deleted one can only be looked at."""
 
     table = SESSIONS
-    changeable = ("title", "status", "metadata")
+    changeable = ("title", "status", "metadata", "require_fence")
     list_display = ("id", "title", "status", "agent_id", "user_id", "last_activity_at", "created_at", "deleted_at")
     list_filter = (StatusFilter, "created_at", "last_activity_at")
     lookups = ("user_id", "agent_id", "container_id", "image_id")
@@ -71,11 +73,28 @@ class SessionAdmin(SessionPages, EditableAdmin):
     def session_of(self, row: Any) -> str:
         return str(row.pk)
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [*super().get_fields(request, obj), "fence"]
+
+    @admin.display(description=_("fence"))
+    def fence(self, session: Any) -> str:
+        """Who writes to the session."""
+        fence = self.storage.get_fence(session.pk)
+        if fence is None:
+            return "-"
+        expires_at = fence.expires_at and date_format(localtime(fence.expires_at), "DATETIME_FORMAT")
+        text = _("token %(token)d, %(holder)s, until %(time)s") if expires_at else _("token %(token)d, %(holder)s")
+        return text % {"token": fence.token, "holder": shown(fence.holder), "time": expires_at}
+
     def write(self, id: str, changes: dict[str, Any]) -> None:
-        self.storage.patch_session(id, **changes)
+        self.storage.patch_session(id, fence=self._token(id), **changes)
 
     def remove(self, id: str) -> None:
-        self.storage.delete_session(id)
+        self.storage.delete_session(id, fence=self._token(id))
+
+    def _token(self, id: str) -> int | None:
+        """The session's token: who looks after sessions overtakes nobody, and is let in by every session."""
+        return Session.objects.using(self.storage.alias).filter(pk=id).values_list("fence_token", flat=True).first()
 
 
 def _is_there(session: Session | None) -> bool:

@@ -104,6 +104,18 @@ class CountField(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
+class FlagField(serializers.BooleanField):
+    """True or false; no number and no word that might mean one of them."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"required": False, **kwargs})
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
 #: What a cost looks like: so many digits, and so many after a point.
 _DIGITS = rf"[0-9]{{1,{len(str(codec.MAX_COST))}}}(\.[0-9]{{1,{codec.COST_PLACES}}})?"
 
@@ -141,6 +153,7 @@ class VectorField(_Passed):
 _FIELDS: dict[str, Any] = {
     "str": StringField,
     "int": CountField,
+    "bool": FlagField,
     "datetime": TimestampField,
     "Any": JSONField,
     "list[Any]": ListField,

@@ -15,7 +15,17 @@ from rest_framework import serializers
 
 from .. import codec, records
 from .compat import declared_fields
-from .fields import CostField, CountField, JSONField, ListField, ObjectField, StringField, TimestampField, field_of
+from .fields import (
+    CostField,
+    CountField,
+    FlagField,
+    JSONField,
+    ListField,
+    ObjectField,
+    StringField,
+    TimestampField,
+    field_of,
+)
 from .problems import MAX_ERRORS
 
 #: Items of the largest batch.
@@ -114,6 +124,7 @@ class SessionSerializer(RecordSerializer):
     metadata: Final = ObjectField(help_text="To filter by; a change replaces it whole.")
     last_activity_at: Final = TimestampField(help_text="It never goes back.")
     deleted_at: Final = TimestampField(read_only=True, allow_null=True)
+    require_fence: Final = FlagField(help_text="Whether only writers with the session's `Fence` are let in.")
 
     staff_only: ClassVar[tuple[str, ...]] = (
         "id",

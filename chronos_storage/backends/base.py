@@ -13,11 +13,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from ..chains.permit import PurgePermit
-from ..records import AuditLog, Checkpoint, Health, Record, Session, TokenUsage, Verdict
+from ..records import AuditLog, Checkpoint, Fence, Health, Record, Session, TokenUsage, Verdict
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
@@ -162,7 +162,7 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def put(self, given: Sequence[R], fresh: Set[str] = frozenset()) -> list[R]:
+    def put(self, given: Sequence[R], fresh: Set[str] = frozenset(), fence: int | None = None) -> list[R]:
         """Store complete containers, images or memories over what their ids, or natural keys, had; all or none.
 
         A known one keeps its id and its created_at. A memory whose id is stored under another natural key moves,
@@ -171,20 +171,25 @@ class Backend(ABC):
         Args:
             given: one at least, all of one type; no two have the same id or the same natural key.
             fresh: the ids that were made just now.
+            fence: a token, which must be that of the (one) session that the memories name; None for any.
 
         Returns:
             The records as they are stored, in the order given.
 
         Raises:
-            Refused: TAKEN, where a memory would move to.
+            Refused: TAKEN, where a memory would move to; with a fence MISSING or STALE, the session.
         """
 
     @abstractmethod
-    def patch(self, record: type[R], id: str, patch: Patch) -> R:
+    def patch(self, record: type[R], id: str, patch: Patch, fence: int | None = None) -> R:
         """Change some fields of a record; of a session only if it is not soft-deleted.
 
+        Args:
+            fence: the writer's token, which must be that of the session, or of a span's session; None for who has
+                none, who can't change a session that requires a fence.
+
         Raises:
-            Refused: MISSING or CONDITION.
+            Refused: MISSING, STALE or CONDITION.
             InvalidRecord: it would be too large.
         """
 
@@ -211,67 +216,124 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def save_checkpoint(self, given: Checkpoint, *, fresh: bool = False) -> tuple[Checkpoint, bool]:
+    def save_checkpoint(
+        self, given: Checkpoint, *, fresh: bool = False, fence: int | None = None
+    ) -> tuple[Checkpoint, bool]:
         """Store a checkpoint under the next number of its series, or under its own.
 
         Args:
             fresh: the id was made just now.
+            fence: as of `append`.
 
         Returns:
             What is stored under the id, and whether it is new: if not, it may hold something else.
 
         Raises:
-            Refused: MISSING, DELETED or NUMBER_TAKEN.
+            Refused: MISSING, DELETED, STALE or NUMBER_TAKEN, the first of them.
         """
 
     @abstractmethod
-    def delete(self, query: Query[Any]) -> int:
+    def delete(self, query: Query[Any], fence: int | None = None) -> int:
         """Remove what a query finds; returns how many. Messages and checkpoints are all of one session.
 
+        Args:
+            fence: as of `append`, for messages and checkpoints; for memories, which then are all of one session too,
+                as of `put`.
+
         Raises:
-            Refused: DELETED, where they belong to a session.
+            Refused: DELETED or STALE, where they belong to a session; of memories MISSING or STALE.
         """
 
     @abstractmethod
-    def truncate(self, session_id: str, after_id: str) -> int:
+    def truncate(self, session_id: str, after_id: str, fence: int | None = None) -> int:
         """Remove a session's messages after the one of this id; returns how many.
 
+        Args:
+            fence: as of `append`.
+
         Raises:
-            Refused: MISSING, where the session has no such message, or DELETED.
+            Refused: MISSING, where the session has no such message, or DELETED, or STALE.
         """
 
     @abstractmethod
-    def prune(self, session_id: str, keep_last: int, run_ids: Sequence[str] | None = None) -> int:
+    def prune(
+        self, session_id: str, keep_last: int, run_ids: Sequence[str] | None = None, fence: int | None = None
+    ) -> int:
         """Remove all but the last checkpoints of each of a session's namespaces; returns how many.
 
         Args:
             run_ids: the runs whose checkpoints alone are counted and removed; None for all.
+            fence: as of `append`.
 
         Raises:
-            Refused: DELETED.
+            Refused: DELETED or STALE.
         """
 
-    # Sessions
+    # Sessions; `fence` is as of `patch`
 
     @abstractmethod
-    def close_session(self, id: str, at: datetime) -> bool:
-        """Soft-delete a session, which takes no more from now on; whether it was there."""
+    def close_session(self, id: str, at: datetime, fence: int | None = None) -> bool:
+        """Soft-delete a session, which takes no more from now on; whether it was there.
+
+        Raises:
+            Refused: STALE.
+        """
 
     @abstractmethod
-    def open_session(self, id: str, at: datetime) -> Session:
+    def open_session(self, id: str, at: datetime, fence: int | None = None) -> Session:
         """Undo a soft deletion.
 
         Raises:
-            Refused: MISSING, where none is deleted.
+            Refused: MISSING, where none is deleted, or STALE.
         """
 
     @abstractmethod
-    def remove_session(self, id: str) -> AuditLog | None:
+    def remove_session(self, id: str, fence: int | None = None) -> AuditLog | None:
         """Remove a session and all that belongs to it, and append the audit entry that says so.
+
+        Of its fence the last token stays, from which a session made later under its id goes on.
 
         Returns:
             The entry; None where there was no such session.
+
+        Raises:
+            Refused: STALE.
         """
+
+    # Fences: a session's token is 0 until the first is acquired, also where an earlier session of its id had some
+
+    @abstractmethod
+    def acquire(self, session_id: str, holder: str, ttl: timedelta | None, force: bool, key: str) -> Fence:
+        """Give a session's next token, higher than any that a session of its id has given.
+
+        Args:
+            ttl: how long another holder is kept out from now on, by the store's own clock where it has one.
+            force: whether the session is taken from another holder whose time is not over.
+            key: made for this call: where the last fence was given for the same key, it is returned.
+
+        Raises:
+            Refused: MISSING, DELETED or HELD.
+        """
+
+    @abstractmethod
+    def renew(self, session_id: str, token: int, ttl: timedelta | None) -> Fence:
+        """Keep others out for so long from now on, None for as long as before.
+
+        Raises:
+            Refused: MISSING, DELETED or STALE.
+        """
+
+    @abstractmethod
+    def release(self, session_id: str, token: int) -> None:
+        """Keep others out no longer; the token stays the session's.
+
+        Raises:
+            Refused: MISSING, DELETED or STALE.
+        """
+
+    @abstractmethod
+    def fence(self, session_id: str) -> Fence | None:
+        """The last that a session, soft-deleted or not, has given; None if there is none."""
 
     # The ledger
 

@@ -6,13 +6,13 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import copy
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from ..chains.numbering import following
 from ..chains.permit import PurgePermit
 from ..checkpoints.outlines import outline
-from ..records import AuditLog, Checkpoint, Event, Health, Record, Session, TokenUsage, Trace, Verdict
+from ..records import AuditLog, Checkpoint, Event, Fence, Health, Record, Session, TokenUsage, Trace, Verdict, now
 from ..spans import complete_trace_ids
 from .base import Backend, Patch, Query
 
@@ -95,11 +95,11 @@ class NoBackend(Backend):
     def insert(self, session: Session, checkpoint: Checkpoint | None = None) -> None:
         self._accept(session, *([checkpoint] if checkpoint else []))
 
-    def put(self, given: Sequence[R], fresh: Set[str] = frozenset()) -> list[R]:
+    def put(self, given: Sequence[R], fresh: Set[str] = frozenset(), fence: int | None = None) -> list[R]:
         self._accept(*given)
         return list(given)
 
-    def patch(self, record: type[R], id: str, patch: Patch) -> R:
+    def patch(self, record: type[R], id: str, patch: Patch, fence: int | None = None) -> R:
         make: Any = record
         metadata = {} if patch.merge is None else {"metadata": dict(patch.merge)}
         patched: R = make(id=id, **metadata, **patch.values, **patch.once, **patch.forward, **patch.first)
@@ -125,15 +125,29 @@ class NoBackend(Backend):
             complete_trace_ids(new, lambda ids: {})
         return new, new
 
-    def save_checkpoint(self, given: Checkpoint, *, fresh: bool = False) -> tuple[Checkpoint, bool]:
+    def save_checkpoint(
+        self, given: Checkpoint, *, fresh: bool = False, fence: int | None = None
+    ) -> tuple[Checkpoint, bool]:
         self._accept(given)
         new = copy(given)
         new.complete()
         new.seq_num = new.seq_num or 1
         return new, True
 
-    def open_session(self, id: str, at: datetime) -> Session:
+    def open_session(self, id: str, at: datetime, fence: int | None = None) -> Session:
         return self.patch(Session, id, Patch(values={"updated_at": at}))
+
+    def acquire(self, session_id: str, holder: str, ttl: timedelta | None, force: bool, key: str) -> Fence:
+        return Fence(session_id=session_id, holder=holder, token=1, expires_at=_after(ttl))
+
+    def renew(self, session_id: str, token: int, ttl: timedelta | None) -> Fence:
+        return Fence(session_id=session_id, token=token, expires_at=_after(ttl))
+
+    def release(self, session_id: str, token: int) -> None:
+        """Nobody is kept out."""
+
+    def fence(self, session_id: str) -> Fence | None:
+        return None
 
     def load(self, records: Iterable[Record]) -> int:
         count = 0
@@ -144,19 +158,21 @@ class NoBackend(Backend):
 
     # There is nothing to remove
 
-    def delete(self, query: Query[Any]) -> int:
+    def delete(self, query: Query[Any], fence: int | None = None) -> int:
         return 0
 
-    def truncate(self, session_id: str, after_id: str) -> int:
+    def truncate(self, session_id: str, after_id: str, fence: int | None = None) -> int:
         return 0
 
-    def prune(self, session_id: str, keep_last: int, run_ids: Sequence[str] | None = None) -> int:
+    def prune(
+        self, session_id: str, keep_last: int, run_ids: Sequence[str] | None = None, fence: int | None = None
+    ) -> int:
         return 0
 
-    def close_session(self, id: str, at: datetime) -> bool:
+    def close_session(self, id: str, at: datetime, fence: int | None = None) -> bool:
         return False
 
-    def remove_session(self, id: str) -> AuditLog | None:
+    def remove_session(self, id: str, fence: int | None = None) -> AuditLog | None:
         return None
 
     @contextmanager
@@ -177,3 +193,7 @@ class NoBackend(Backend):
             store="nothing: the backend is 'none'",
             latency=0.0,
         )
+
+
+def _after(ttl: timedelta | None) -> datetime | None:
+    return None if ttl is None else now() + ttl

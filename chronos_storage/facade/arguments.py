@@ -12,7 +12,7 @@ from .. import codec
 from ..backends.base import Condition, Query
 from ..exceptions import InvalidRecord
 from ..ids import new_id
-from ..records import KINDS, Record
+from ..records import KINDS, Fence, Record
 
 R = TypeVar("R", bound=Record)
 
@@ -103,6 +103,34 @@ def last_number(expected_seq: int, given: Sequence[Any]) -> int:
     if len({record.session_id for record in given}) > 1:
         raise InvalidRecord("expected_seq", "is one session's last number; these are of several sessions")
     return codec.integer(expected_seq, "expected_seq")
+
+
+def token_of(fence: Fence | int | None, session_ids: Iterable[str]) -> int | None:
+    """The token of a writer to these sessions, which with a fence are one; None for a writer without one."""
+    if fence is None:
+        return None
+    given = None if isinstance(fence, int) else whole_fence(fence)
+    token = codec.integer(fence, "fence") if given is None else given.token
+    sessions = set(session_ids)
+    if len(sessions) > 1:
+        raise InvalidRecord("fence", "is one session's; these are of several sessions")
+    for session_id in sessions:
+        if not session_id:
+            raise InvalidRecord("fence", "is a session's; what is written names none")
+        if given is not None and given.session_id != session_id:
+            raise InvalidRecord("fence", f"is of session {given.session_id!r}, not of {session_id!r}")
+    return token
+
+
+def whole_fence(fence: Any) -> Fence:
+    """An argument that must be a fence as `acquire` gives it."""
+    given = Fence.of(fence, "fence")
+    try:
+        given = given.cleaned()
+        codec.integer(given.token, "token", minimum=1)
+    except InvalidRecord as error:
+        raise InvalidRecord(f"fence.{error.field}", error.problem) from None
+    return given
 
 
 def choice(value: Any, field: str, choices: dict[str, Any]) -> Any:

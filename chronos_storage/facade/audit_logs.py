@@ -7,7 +7,7 @@ from typing import Any
 
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Query
-from ..records import AuditLog
+from ..records import AuditLog, Fence
 from .arguments import equal, page_slice, period, start_after
 from .base import FacadeBase
 
@@ -16,21 +16,26 @@ ORDER = ("-created_at", "-seq_num", "-id")
 
 
 class AuditLogMethods(FacadeBase):
-    def append_audit_log(self, log: AuditLog) -> AuditLog:
+    def append_audit_log(self, log: AuditLog, *, fence: Fence | int | None = None) -> AuditLog:
         """Append an entry to its session's chain, or without a session to its agent's, ``agent:<agent_id>``.
 
+        Args:
+            fence: the session's.
+
         Raises:
+            NotFound: the session isn't there, and a fence is given.
+            StaleWriter: the session was acquired again, or requires a fence.
             AlreadyExists: the id is taken by other content.
             SequenceConflict: the entry came with a number which is not the next one.
         """
-        return self._appended(AuditLog, [AuditLog.of(log, "log")])[0]
+        return self._appended(AuditLog, [AuditLog.of(log, "log")], fence=fence)[0]
 
     @async_variant(append_audit_log)
     def aappend_audit_log(self) -> Any: ...
 
-    def insert_audit_log(self, log: AuditLog) -> AuditLog:
+    def insert_audit_log(self, log: AuditLog, *, fence: Fence | int | None = None) -> AuditLog:
         """`append_audit_log`, by its other name."""
-        return self.append_audit_log(log)
+        return self.append_audit_log(log, fence=fence)
 
     @async_variant(insert_audit_log)
     def ainsert_audit_log(self) -> Any: ...

@@ -13,12 +13,12 @@ from django.dispatch import Signal
 from .. import codec, signals
 from ..backends.base import Backend, Condition, Query
 from ..compat.models import is_heard
-from ..exceptions import AlreadyExists, AmbiguousId, ChronosError, InvalidRecord, NotFound, StaleWriter
+from ..exceptions import AlreadyExists, AmbiguousId, ChronosError, FenceHeld, InvalidRecord, NotFound, StaleWriter
 from ..ids import new_id
-from ..records import KINDS, Batch, MemoryRecord, Record, Session
+from ..records import KINDS, Batch, Fence, MemoryRecord, Record, Session
 from ..refusals import Reason, Refused
 from ..upcasters import upcast_all, upcast_each
-from .arguments import last_number, required
+from .arguments import last_number, required, token_of
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
@@ -82,6 +82,10 @@ class FacadeBase:
             raise AmbiguousId(f"{record.__name__} {id!r} stands in several sessions: name the session too")
         return found[0] if found else None
 
+    def _sessions_of(self, record: type[Any], id: str) -> list[str]:
+        """The session, if any, that the record of a globally unique id names; none where there is no such record."""
+        return [found.session_id for found in self._stored(Query(record=record, where=required(id=id), limit=1))]
+
     # Writing
 
     def _saved(self, given: R) -> R:
@@ -92,11 +96,18 @@ class FacadeBase:
         self._written(stored)
         return stored
 
-    def _appended(self, record: type[R], values: Sequence[R], expected_seq: int | None = None) -> Batch[R]:
+    def _appended(
+        self,
+        record: type[R],
+        values: Sequence[R],
+        expected_seq: int | None = None,
+        fence: Fence | int | None = None,
+    ) -> Batch[R]:
         """Append records of one type; those without an id get one, by which a second attempt finds what it wrote."""
-        given: list[R] = [value.cleaned() for value in values]
+        given: list[Any] = [value.cleaned() for value in values]
         if expected_seq is not None:
             expected_seq = last_number(expected_seq, given)
+        token = None if fence is None else token_of(fence, [each.session_id for each in given])
         if not given:
             return Batch()
         made: set[str] = set()
@@ -104,7 +115,7 @@ class FacadeBase:
             if not own.id:
                 own.id = new_id()
                 made.add(own.id)
-        append = partial(self.backend.append, record, given, expected_seq)
+        append = partial(self.backend.append, record, given, expected_seq, token)
 
         def append_again() -> tuple[list[R], list[R]]:
             stored, new = append()
@@ -115,8 +126,8 @@ class FacadeBase:
         self._written(*new)
         return Batch(stored, new)
 
-    def _delete(self, query: Query[Any]) -> int:
-        return self._run(partial(self.backend.delete, query))
+    def _delete(self, query: Query[Any], token: int | None = None) -> int:
+        return self._run(partial(self.backend.delete, query, token))
 
     def _deleted(self, record: type[Record], id: str) -> bool:
         return self._delete(Query(record=record, where=required(id=id))) > 0
@@ -161,5 +172,7 @@ def refusal_error(refused: Refused) -> ChronosError:
             return AlreadyExists(f"session {id!r} has a {name} of this number already")
         case Reason.STALE:
             return StaleWriter(id, *stored)
+        case Reason.HELD:
+            return FenceHeld(id, stored.holder, stored.expires_at)
         case Reason.CONDITION:
             return InvalidRecord("user_id", "is set already; a session keeps its user")

@@ -9,9 +9,9 @@ from .. import codec, filters
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Query
 from ..exceptions import InvalidRecord, NotFound
-from ..records import Checkpoint, Session
+from ..records import Checkpoint, Fence, Session
 from ..upcasters import upcast
-from .arguments import equal, identified, page_slice, required
+from .arguments import equal, identified, page_slice, required, token_of
 from .changes import first_of, fork_of, new_session, require_same_checkpoint
 from .sessions import SessionMethods
 
@@ -19,17 +19,21 @@ _ORDER = ("-seq_num",)
 
 
 class CheckpointMethods(SessionMethods):
-    def save_checkpoint(self, checkpoint: Checkpoint) -> Checkpoint:
+    def save_checkpoint(self, checkpoint: Checkpoint, *, fence: Fence | int | None = None) -> Checkpoint:
         """Store a state under the next number of its session and namespace, or under its own, which raises the counter.
+
+        Args:
+            fence: the session's.
 
         Raises:
             NotFound: no such session, or it is soft-deleted.
+            StaleWriter: the session was acquired again, or requires a fence.
             AlreadyExists: its id is taken by other content, or its number by another checkpoint.
         """
         checkpoint = Checkpoint.of(checkpoint, "checkpoint")
         fresh = not checkpoint.id
         given = identified(checkpoint).cleaned()
-        save = partial(self.backend.save_checkpoint, given)
+        save = partial(self.backend.save_checkpoint, given, fence=token_of(fence, [given.session_id]))
 
         def save_again() -> tuple[Checkpoint, bool]:
             stored, is_new = save()
@@ -110,7 +114,7 @@ class CheckpointMethods(SessionMethods):
     @async_variant(list_namespaces)
     def alist_namespaces(self) -> Any: ...
 
-    def delete_checkpoint(self, id: str, *, session_id: str | None = None) -> bool:
+    def delete_checkpoint(self, id: str, *, session_id: str | None = None, fence: Fence | int | None = None) -> bool:
         """Remove one checkpoint; its number is not given again. Whether it was there.
 
         Raises:
@@ -118,16 +122,22 @@ class CheckpointMethods(SessionMethods):
             NotFound: the session is soft-deleted.
         """
         found = self._one_of_session(Checkpoint, id, session_id)
+        token = token_of(fence, [] if found is None else [found.session_id])
         if found is None:
             return False
         where = required(session_id=found.session_id, namespace=found.namespace, id=found.id)
-        return self._delete(Query(record=Checkpoint, where=where)) > 0
+        return self._delete(Query(record=Checkpoint, where=where), token) > 0
 
     @async_variant(delete_checkpoint)
     def adelete_checkpoint(self) -> Any: ...
 
     def delete_checkpoints(
-        self, session_id: str, *, keep_last: int | None = None, run_ids: Sequence[str] | None = None
+        self,
+        session_id: str,
+        *,
+        keep_last: int | None = None,
+        run_ids: Sequence[str] | None = None,
+        fence: Fence | int | None = None,
     ) -> int:
         """Remove a session's checkpoints, of all namespaces; returns how many. Their numbers are not given again.
 
@@ -140,11 +150,12 @@ class CheckpointMethods(SessionMethods):
             NotFound: the session is soft-deleted.
         """
         session_id = codec.string(session_id, "session_id")
+        token = token_of(fence, [session_id])
         if keep_last is None and run_ids is None:
             raise InvalidRecord("keep_last", "is not given, and run_ids neither; keep_last=0 removes all")
         keep_last = 0 if keep_last is None else codec.integer(keep_last, "keep_last")
         run_ids = None if run_ids is None else codec.strings(run_ids, "run_ids")
-        return self._run(partial(self.backend.prune, session_id, keep_last, run_ids))
+        return self._run(partial(self.backend.prune, session_id, keep_last, run_ids, token))
 
     @async_variant(delete_checkpoints)
     def adelete_checkpoints(self) -> Any: ...

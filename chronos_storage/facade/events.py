@@ -6,14 +6,14 @@ from typing import Any
 from .. import codec
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Query
-from ..records import Batch, Event
+from ..records import Batch, Event, Fence
 from ..upcasters import upcast
 from .arguments import any_of, page_slice, records_of, required
 from .base import FacadeBase
 
 
 class EventMethods(FacadeBase):
-    def append_event(self, event: Event, *, expected_seq: int | None = None) -> Event:
+    def append_event(self, event: Event, *, expected_seq: int | None = None, fence: Fence | int | None = None) -> Event:
         """Append an event to its session's ledger with the next number, 1, 2, 3 … without gap or repeat.
 
         With the same id and content as a stored event, that one is returned, whatever number came with it.
@@ -21,23 +21,27 @@ class EventMethods(FacadeBase):
         Args:
             expected_seq: append only if this is the session's last number (0: nothing appended yet); where the event
                 has a number of its own, both must hold.
+            fence: the session's.
 
         Raises:
             NotFound: no such session, or it is soft-deleted.
+            StaleWriter: the session was acquired again, or requires a fence.
             SequenceConflict: the last number is another one, or the event's own number isn't the next.
             AlreadyExists: the id is taken by other content.
         """
-        return self._appended(Event, [Event.of(event, "event")], expected_seq)[0]
+        return self._appended(Event, [Event.of(event, "event")], expected_seq, fence)[0]
 
     @async_variant(append_event)
     def aappend_event(self) -> Any: ...
 
-    def append_events(self, events: Iterable[Event], *, expected_seq: int | None = None) -> Batch[Event]:
+    def append_events(
+        self, events: Iterable[Event], *, expected_seq: int | None = None, fence: Fence | int | None = None
+    ) -> Batch[Event]:
         """Append events of one session or several in their order, all or none; see `append_event`.
 
-        With `expected_seq` they are all of one session. The list's `new` has the ids that this call wrote.
+        With `expected_seq` or `fence` they are all of one session. The list's `new` has the ids that this call wrote.
         """
-        return self._appended(Event, records_of(Event, events, "events"), expected_seq)
+        return self._appended(Event, records_of(Event, events, "events"), expected_seq, fence)
 
     @async_variant(append_events)
     def aappend_events(self) -> Any: ...

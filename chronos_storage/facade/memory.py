@@ -8,28 +8,33 @@ from .. import codec, records
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Query
 from ..exceptions import InvalidRecord
-from ..records import Batch, MemoryRecord
-from .arguments import equal, page_slice, records_of, required, start_after
+from ..records import Batch, Fence, MemoryRecord
+from .arguments import equal, page_slice, records_of, required, start_after, token_of
 from .base import FacadeBase
 
 _ORDER = ("-updated_at", "-id")
 
 
 class MemoryMethods(FacadeBase):
-    def put_memory(self, record: MemoryRecord) -> MemoryRecord:
+    def put_memory(self, record: MemoryRecord, *, fence: Fence | int | None = None) -> MemoryRecord:
         """Store a value under its natural key (agent_id, user_id, session_id, kind, key), over what was there.
 
         The row under a key keeps its first id and created_at. An id that is stored under another key moves there.
 
+        Args:
+            fence: that of the session that the record names, which is there then.
+
         Raises:
+            NotFound: the session isn't there, and a fence is given.
+            StaleWriter: the session was acquired again.
             AlreadyExists: the id would move to a key that another row holds.
         """
-        return self._put([MemoryRecord.of(record, "record")])[0]
+        return self._put([MemoryRecord.of(record, "record")], fence)[0]
 
     @async_variant(put_memory)
     def aput_memory(self) -> Any: ...
 
-    def put_memories(self, records: Iterable[MemoryRecord]) -> Batch[MemoryRecord]:
+    def put_memories(self, records: Iterable[MemoryRecord], *, fence: Fence | int | None = None) -> Batch[MemoryRecord]:
         """`put_memory` for several records, all or none, in one statement where the database can.
 
         Of records with the same natural key only the last is written.
@@ -41,15 +46,16 @@ class MemoryMethods(FacadeBase):
             InvalidRecord: one id stands under two natural keys.
             AlreadyExists: an id would move to a key that another row holds.
         """
-        return self._put(records_of(MemoryRecord, records, "records"))
+        return self._put(records_of(MemoryRecord, records, "records"), fence)
 
     @async_variant(put_memories)
     def aput_memories(self) -> Any: ...
 
-    def _put(self, given: list[MemoryRecord]) -> Batch[MemoryRecord]:
+    def _put(self, given: list[MemoryRecord], fence: Fence | int | None) -> Batch[MemoryRecord]:
         if not given:
             return Batch()
         cleaned = [record.cleaned() for record in given]
+        token = token_of(fence, (record.session_id for record in cleaned))
         new = {_natural_key(record): record for record in cleaned}
         named = [record.id for record in new.values() if record.id]
         if len(set(named)) < len(named):
@@ -57,7 +63,7 @@ class MemoryMethods(FacadeBase):
         for record in new.values():
             record.complete(touch=True)
         fresh = {record.id for record in new.values()}.difference(named)
-        written = self._run(partial(self.backend.put, list(new.values()), fresh))
+        written = self._run(partial(self.backend.put, list(new.values()), fresh, token))
         self._written(*written)
         stored = {_natural_key(record): record for record in written}
         return Batch((stored[_natural_key(record)] for record in cleaned), written)
@@ -115,9 +121,22 @@ class MemoryMethods(FacadeBase):
     @async_iterator(iter_memory)
     def aiter_memory(self) -> Any: ...
 
-    def delete_memory(self, id: str) -> bool:
-        """Forget one record; whether it was there."""
-        return self._deleted(MemoryRecord, id)
+    def delete_memory(self, id: str, *, fence: Fence | int | None = None) -> bool:
+        """Forget one record; whether it was there.
+
+        Args:
+            fence: that of the session that the record names.
+
+        Raises:
+            NotFound: the session isn't there, and a fence is given.
+            StaleWriter: the session was acquired again.
+        """
+        if fence is None:
+            return self._deleted(MemoryRecord, id)
+        sessions = self._sessions_of(MemoryRecord, id)
+        token = token_of(fence, sessions)
+        where = [required(id=id, session_id=session_id) for session_id in sessions]
+        return any(self._delete(Query(record=MemoryRecord, where=each), token) for each in where)
 
     @async_variant(delete_memory)
     def adelete_memory(self) -> Any: ...

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from .. import codec
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Query
-from ..records import Batch, Message, TokenUsage
-from .arguments import any_of, choice, equal, page_slice, period, records_of, required, start_after
+from ..records import Batch, Fence, Message, TokenUsage
+from .arguments import any_of, choice, equal, page_slice, period, records_of, required, start_after, token_of
 from .base import FacadeBase
 
 MessageOrder = Literal["asc", "desc"]
@@ -21,14 +21,18 @@ _IDS_PER_QUERY = 500
 
 
 class MessageMethods(FacadeBase):
-    def add_message(self, message: Message, *, expected_seq: int | None = None) -> Message:
+    def add_message(
+        self, message: Message, *, expected_seq: int | None = None, fence: Fence | int | None = None
+    ) -> Message:
         """Append a message to its session; see `add_messages`."""
-        return self._appended(Message, [Message.of(message, "message")], expected_seq)[0]
+        return self._appended(Message, [Message.of(message, "message")], expected_seq, fence)[0]
 
     @async_variant(add_message)
     def aadd_message(self) -> Any: ...
 
-    def add_messages(self, messages: Iterable[Message], *, expected_seq: int | None = None) -> Batch[Message]:
+    def add_messages(
+        self, messages: Iterable[Message], *, expected_seq: int | None = None, fence: Fence | int | None = None
+    ) -> Batch[Message]:
         """Append messages, of one session or several, all or none, and number them per session.
 
         A session's last_activity_at becomes its newest message's time, and never goes back. What is stored already
@@ -38,13 +42,15 @@ class MessageMethods(FacadeBase):
         Args:
             expected_seq: append only if this is the last number of the session, which all messages are of (0: none yet;
                 see `last_message_seq`).
+            fence: the session's, which all messages are of.
 
         Raises:
             NotFound: a session that isn't there, or is soft-deleted.
+            StaleWriter: the session was acquired again, or requires a fence.
             AlreadyExists: an id that is taken by other content.
             SequenceConflict: the last number is another one, or a message came with one which is not the next.
         """
-        return self._appended(Message, records_of(Message, messages, "messages"), expected_seq)
+        return self._appended(Message, records_of(Message, messages, "messages"), expected_seq, fence)
 
     @async_variant(add_messages)
     def aadd_messages(self) -> Any: ...
@@ -134,7 +140,7 @@ class MessageMethods(FacadeBase):
     @async_iterator(iter_messages)
     def aiter_messages(self) -> Any: ...
 
-    def delete_message(self, id: str, *, session_id: str | None = None) -> bool:
+    def delete_message(self, id: str, *, session_id: str | None = None, fence: Fence | int | None = None) -> bool:
         """Remove one message; its number is not given again, and the session's last_activity_at stays.
 
         Raises:
@@ -142,29 +148,32 @@ class MessageMethods(FacadeBase):
             NotFound: the session is soft-deleted.
         """
         found = self.get_message(id, session_id=session_id)
+        token = token_of(fence, [] if found is None else [found.session_id])
         if found is None:
             return False
         where = (Condition("session_id", "=", found.session_id), Condition("id", "=", found.id))
-        return self._delete(Query(record=Message, where=where)) > 0
+        return self._delete(Query(record=Message, where=where), token) > 0
 
     @async_variant(delete_message)
     def adelete_message(self) -> Any: ...
 
-    def delete_messages(self, session_id: str) -> int:
+    def delete_messages(self, session_id: str, *, fence: Fence | int | None = None) -> int:
         """Remove all messages of a session; returns how many. `NotFound` if it is soft-deleted."""
-        return self._delete(Query(record=Message, where=required(session_id=session_id)))
+        query = Query(record=Message, where=required(session_id=session_id))
+        return self._delete(query, token_of(fence, [session_id]))
 
     @async_variant(delete_messages)
     def adelete_messages(self) -> Any: ...
 
-    def truncate_messages(self, session_id: str, after_message_id: str) -> int:
+    def truncate_messages(self, session_id: str, after_message_id: str, *, fence: Fence | int | None = None) -> int:
         """Remove the messages that come after this one; returns how many.
 
         Raises:
             NotFound: no such message in that session, or the session is soft-deleted.
         """
         session_id = codec.string(session_id, "session_id")
-        return self._run(partial(self.backend.truncate, session_id, codec.string(after_message_id, "after_message_id")))
+        after_id, token = codec.string(after_message_id, "after_message_id"), token_of(fence, [session_id])
+        return self._run(partial(self.backend.truncate, session_id, after_id, token))
 
     @async_variant(truncate_messages)
     def atruncate_messages(self) -> Any: ...

@@ -8,9 +8,9 @@ from .. import codec, records, signals
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Patch, Query
 from ..exceptions import AlreadyExists, NotFound, RetryTransaction
-from ..records import AuditLog, Session
+from ..records import AuditLog, Fence, Session
 from ..refusals import Reason, Refused
-from .arguments import choice, equal, identified, page_slice, required, start_after
+from .arguments import choice, equal, identified, page_slice, required, start_after, token_of
 from .base import FacadeBase, refusal_error
 from .changes import new_session, patch_of, update_of
 
@@ -70,23 +70,27 @@ class SessionMethods(FacadeBase):
     @async_variant(ensure_session)
     def aensure_session(self) -> Any: ...
 
-    def save_session(self, session: Session) -> Session:
+    def save_session(self, session: Session, *, fence: Fence | int | None = None) -> Session:
         """Store a session, new or known; a known one keeps its created_at and its newest last_activity_at.
 
         Raises:
-            NotFound: the session is soft-deleted.
+            NotFound: the session is soft-deleted; with a fence, or not there.
+            StaleWriter: the session was acquired again, or requires a fence.
         """
         session = identified(Session.of(session, "session").cleaned())
+        token = token_of(fence, [session.id])
 
         def save() -> Session:
             try:
-                return self._update(session)
-            except Refused:
+                return self._update(session, token)
+            except Refused as refused:
+                if refused.reason is not Reason.MISSING or token is not None:  # which a session gave that is gone
+                    raise
                 new = new_session(session)
                 try:
                     self.backend.insert(new)
                 except Refused:  # made by another writer in between, or soft-deleted, which the update says
-                    return self._update(session)
+                    return self._update(session, token)
             return new
 
         return self._changed(save)
@@ -103,46 +107,49 @@ class SessionMethods(FacadeBase):
     @async_variant(get_session)
     def aget_session(self) -> Any: ...
 
-    def update_session(self, session: Session) -> Session:
+    def update_session(self, session: Session, *, fence: Fence | int | None = None) -> Session:
         """Write the whole record over the stored one; never un-deletes, never lowers last_activity_at.
 
         Raises:
             NotFound: no such session, or it is soft-deleted.
+            StaleWriter: the session was acquired again, or requires a fence.
         """
         session = Session.of(session, "session").cleaned()
-        return self._changed(partial(self._update, session))
+        return self._changed(partial(self._update, session, token_of(fence, [session.id])))
 
     @async_variant(update_session)
     def aupdate_session(self) -> Any: ...
 
-    def patch_session(self, id: str, /, **changes: Any) -> Session:
+    def patch_session(self, id: str, /, *, fence: Fence | int | None = None, **changes: Any) -> Session:
         """Write only the fields named in `changes`; user_id can be set once.
 
         Raises:
             InvalidRecord: an unknown field, one that can't be changed, or a second user_id.
             NotFound: no such session, or it is soft-deleted.
+            StaleWriter: the session was acquired again, or requires a fence.
         """
         id, patch = codec.string(id, "id"), patch_of(changes)
-        return self._changed(partial(self.backend.patch, Session, id, patch))
+        return self._changed(partial(self.backend.patch, Session, id, patch, token_of(fence, [id])))
 
     @async_variant(patch_session)
     def apatch_session(self) -> Any: ...
 
-    def patch_session_metadata(self, id: str, changes: dict[str, Any]) -> Session:
+    def patch_session_metadata(self, id: str, changes: dict[str, Any], *, fence: Fence | int | None = None) -> Session:
         """Merge `changes` into the top level of the metadata, so that writers of different keys both win.
 
         Raises:
             NotFound: no such session, or it is soft-deleted.
+            StaleWriter: the session was acquired again, or requires a fence.
         """
         id, merge = codec.string(id, "id"), codec.filterable_object(changes, "changes")
         patch = Patch(merge=merge, values={"updated_at": records.now()})
-        return self._changed(partial(self.backend.patch, Session, id, patch))
+        return self._changed(partial(self.backend.patch, Session, id, patch, token_of(fence, [id])))
 
     @async_variant(patch_session_metadata)
     def apatch_session_metadata(self) -> Any: ...
 
-    def _update(self, session: Session) -> Session:
-        return self.backend.patch(Session, session.id, update_of(session))
+    def _update(self, session: Session, token: int | None) -> Session:
+        return self.backend.patch(Session, session.id, update_of(session), token)
 
     def _changed(self, write: Callable[[], Session]) -> Session:
         session = self._run(write)
@@ -191,7 +198,7 @@ class SessionMethods(FacadeBase):
     @async_iterator(iter_sessions)
     def aiter_sessions(self) -> Any: ...
 
-    def delete_session(self, id: str, *, hard: bool = False) -> bool:
+    def delete_session(self, id: str, *, hard: bool = False, fence: Fence | int | None = None) -> bool:
         """Hide a session from get and list, and refuse writes to it; what belongs to it stays readable.
 
         `hard=True` removes it, soft-deleted or not, and all that belongs to it, ledger included, in one transaction,
@@ -199,15 +206,19 @@ class SessionMethods(FacadeBase):
 
         Returns:
             Whether something was deleted: False for an unknown session and for a second soft delete.
+
+        Raises:
+            StaleWriter: the session was acquired again, or requires a fence.
         """
         id = codec.string(id, "id")
+        token = token_of(fence, [id])
         if hard:
-            log = self._run(partial(self.backend.remove_session, id))
+            log = self._run(partial(self.backend.remove_session, id, token))
             deleted = log is not None
             if log is not None:
                 self._tell(signals.ledger_purged, AuditLog, audit_log=log)
         else:
-            deleted = self._run(partial(self.backend.close_session, id, records.now()))
+            deleted = self._run(partial(self.backend.close_session, id, records.now(), token))
         if deleted:
             self._tell(signals.session_deleted, Session, session_id=id, hard=hard)
         return deleted
@@ -215,14 +226,15 @@ class SessionMethods(FacadeBase):
     @async_variant(delete_session)
     def adelete_session(self) -> Any: ...
 
-    def restore_session(self, id: str) -> Session:
+    def restore_session(self, id: str, *, fence: Fence | int | None = None) -> Session:
         """Undo a soft delete: the session is shown and takes writes again, with all that belongs to it.
 
         Raises:
             NotFound: no session of this id is soft-deleted.
+            StaleWriter: the session was acquired again, or requires a fence.
         """
         id, timestamp = codec.string(id, "id"), records.now()
-        restore = partial(self.backend.open_session, id, timestamp)
+        restore = partial(self.backend.open_session, id, timestamp, token_of(fence, [id]))
 
         def restore_again() -> Session:
             try:

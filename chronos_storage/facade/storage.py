@@ -8,6 +8,11 @@ What every list has in common: `limit=None` is all, 0 is none, a negative `limit
 the order is total. A list with an `offset` also takes `after`, the last record of the page before, which costs the same
 however far down it is and passes nothing over when something is written in between; both together are refused. An
 `iter_` method goes through the same records page by page, in flat memory.
+
+What every write to a session, its messages, events, checkpoints and audit log has in common: `fence` is what `acquire`
+gave the writer, or its token. With another token than the session's last (0: none yet) it raises `StaleWriter` and
+writes nothing; without one it does where the session's `require_fence` is true. Spans and memory take a fence, and
+never require one.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ from ..exceptions import NotSupported
 from .audit_logs import AuditLogMethods
 from .checkpoints import CheckpointMethods
 from .events import EventMethods
+from .fences import FenceMethods
 from .images import ImageMethods
 from .lifecycle import LifecycleMethods
 from .memory import MemoryMethods
@@ -34,6 +40,7 @@ class Storage(
     AuditLogMethods,
     TraceMethods,
     EventMethods,
+    FenceMethods,
     ImageMethods,
     LifecycleMethods,
 ):

@@ -10,29 +10,34 @@ from .. import codec, records
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Patch, Query
 from ..exceptions import InvalidRecord
-from ..records import Batch, TokenUsage, Trace, TraceNode
+from ..records import Batch, Fence, TokenUsage, Trace, TraceNode
 from ..spans import span_tree
-from .arguments import UNSET, UnsetType, equal, given, records_of
+from .arguments import UNSET, UnsetType, equal, given, records_of, token_of
 from .base import FacadeBase
 
 _ORDER = ("started_at", "id")
 
 
 class TraceMethods(FacadeBase):
-    def insert_trace(self, trace: Trace) -> Trace:
+    def insert_trace(self, trace: Trace, *, fence: Fence | int | None = None) -> Trace:
         """Store a span; it may be finished already, come before its parent, or name a session that isn't there.
 
+        Args:
+            fence: the session's, which is there then.
+
         Raises:
+            NotFound: the session isn't there, and a fence is given.
+            StaleWriter: the session was acquired again.
             AlreadyExists: the id is taken by other content.
         """
-        return self._appended(Trace, [Trace.of(trace, "trace")])[0]
+        return self._appended(Trace, [Trace.of(trace, "trace")], fence=fence)[0]
 
     @async_variant(insert_trace)
     def ainsert_trace(self) -> Any: ...
 
-    def insert_traces(self, traces: Iterable[Trace]) -> Batch[Trace]:
+    def insert_traces(self, traces: Iterable[Trace], *, fence: Fence | int | None = None) -> Batch[Trace]:
         """Store several spans, all or none; see `insert_trace`. The list's `new` has the ids that this call wrote."""
-        return self._appended(Trace, records_of(Trace, traces, "traces"))
+        return self._appended(Trace, records_of(Trace, traces, "traces"), fence=fence)
 
     @async_variant(insert_traces)
     def ainsert_traces(self) -> Any: ...
@@ -50,6 +55,7 @@ class TraceMethods(FacadeBase):
         attributes: dict[str, Any] | UnsetType = UNSET,
         events: list[Any] | UnsetType = UNSET,
         ended_at: datetime | None = None,
+        fence: Fence | int | None = None,
     ) -> Trace:
         """Finish a span, now unless `ended_at` says when; what is named is set, and what is not stays as it is.
 
@@ -57,9 +63,11 @@ class TraceMethods(FacadeBase):
 
         Args:
             error: sets the status too, unless that is named: to ``error``, or where the error is empty to ``unset``.
+            fence: that of the span's session.
 
         Raises:
-            NotFound: no such span.
+            NotFound: no such span; with a fence, or no such session.
+            StaleWriter: the session was acquired again.
         """
         id = codec.string(id, "id")
         named = given(
@@ -78,7 +86,8 @@ class TraceMethods(FacadeBase):
             named["status"] = end.status
         values = {name: getattr(end, name) for name in named}
         patch = Patch(values=values, first={"ended_at": end.ended_at or records.now()})
-        trace = self._run(partial(self.backend.patch, Trace, id, patch))
+        token = None if fence is None else token_of(fence, self._sessions_of(Trace, id))
+        trace = self._run(partial(self.backend.patch, Trace, id, patch, token))
         self._written(trace)
         return trace
 

@@ -124,7 +124,7 @@ class SessionRepository:
         A deleted one begins anew: without its messages and what other interfaces kept with it, but for its user.
         """
         session = session_of(record)
-        changes = {"image_id": session.image_id, "container_id": session.container_id}
+        changes: dict[str, Any] = {"image_id": session.image_id, "container_id": session.container_id}
         with _named("session_id"):
             try:
                 return session_record(await self._storage.apatch_session(session.id, **changes))

@@ -23,9 +23,9 @@ from django.db.models.query import QuerySet
 from .. import records
 from ..chains.hashing import ZERO
 from ..chains.numbering import session_of
-from ..models import Head, Session
+from ..models import Fence, Head, Session
 from ..refusals import Reason, Refused
-from ..snapshots import refuse_unseen
+from ..snapshots import current, refuse_unseen
 
 M = TypeVar("M", bound=models.Model)
 
@@ -57,6 +57,21 @@ def require_fence(session: Session, fence: int | None) -> None:
     """
     if fence != session.fence_token and (fence is not None or session.require_fence):
         raise Refused(Reason.STALE, records.Session, session.id, (fence, session.fence_token))
+
+
+def open_to(rows: QuerySet[Session], fence: int | None) -> QuerySet[Session]:
+    """Those of the sessions that `require_fence` lets a writer change."""
+    return rows.filter(require_fence=False) if fence is None else rows.filter(fence_token=fence)
+
+
+def refuse_stale(rows: QuerySet[Session], fence: int | None) -> None:
+    """After a change of a session that is not `open_to` its writer, or not there.
+
+    Raises:
+        Refused: STALE.
+    """
+    for session in current(rows).only("id", "fence_token", "require_fence"):
+        require_fence(session, fence)
 
 
 def lock_heads(
@@ -130,5 +145,6 @@ def _make(using: str, heads: list[Head]) -> None:
 
 
 def remove_heads(sender: type[Session], instance: Session, using: str, **kwargs: Any) -> None:
-    """The receiver of a session's post_delete: another of its id begins anew, and takes what it is given."""
+    """The receiver of a session's post_delete: another of its id begins anew, but with a higher token."""
     Head.objects.using(using).filter(owner=instance.pk).exclude(kind=Head.Kind.AUDIT_LOG).delete()
+    Fence.objects.using(using).filter(pk=instance.pk).update(holder="", expires_at=None, ttl=None, key="")

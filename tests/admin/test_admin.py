@@ -23,7 +23,8 @@ BY_NUMBER = ("message", "event", "checkpoint", "head", "queueentry", "consumer")
 
 def test_every_model_is_there(site, superuser) -> None:
     every = {model._meta.model_name for model in apps.get_app_config("chronos_storage").get_models()}
-    assert every == {*NAMES, "checkpointitems"}  # which are shown as the states that are made of them
+    # These are shown as the states that are made of them, and with their sessions.
+    assert every == {*NAMES, "checkpointitems", "fence"}
     page = superuser.get(reverse("admin:app_list", args=["chronos_storage"]))
     for name in NAMES:
         assert url(name) in page.content.decode()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chronos_storage.records import MemoryRecord
+from chronos_storage.records import Event, MemoryRecord, Session
 from chronos_storage.testing.conformance.helpers import case, everything
 from tests.admin.pages import EDITABLE, act, errors, first, listed, populate, post, url
 from tests.conftest import ONLY_SQLITE, SQLITE_AND_POSTGRES, alias_of
@@ -54,6 +54,22 @@ def test_deleting_a_session_hides_it_and_keeps_what_belongs_to_it(site, superuse
         assert site.count_messages(id) == site.count_events(id) == 1
         assert site.verify_events(id).intact
     assert {session.pk for session in listed(superuser, "session")} == {"s", "t", "u"}
+
+
+def test_who_looks_after_sessions_needs_no_fence_and_overtakes_nobody(site, superuser) -> None:
+    site.create_session(Session(id="s", title="before"))
+    site.create_session(Session(id="free"))
+    assert post(superuser, "session", "s", require_fence="on").status_code == 302
+    assert site.get_session("s").require_fence
+    assert post(superuser, "session", "s", title="nobody has acquired it yet").status_code == 302
+    fence = site.acquire("s", "worker-1", ttl=3600)
+    text = superuser.get(url("session", "change", "s")).content.decode()
+    assert "token 1, worker-1, until" in text
+    assert post(superuser, "session", "s", title="after").status_code == 302
+    assert site.get_session("s").title == "after"
+    site.append_event(Event(session_id="s"), fence=fence)
+    act(superuser, "session", "s", "free")
+    assert site.list_sessions() == []
 
 
 def test_a_deleted_session_is_only_looked_at(site, superuser) -> None:

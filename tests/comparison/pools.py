@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from chronos_storage import codec
-from chronos_storage.records import KINDS, TokenUsage
+from chronos_storage.records import KINDS, Fence, TokenUsage
 from chronos_storage.testing.conformance.samples import NAIVE, at, nested
 
 SESSIONS = ["s", "S", "\u00e9", "e\u0301"]
@@ -126,9 +126,11 @@ POOLS: dict[str, list[Any]] = {
     "expected_seq": _NUMBERS,
     "expires_at": [*_TIMES, at(1_050)],
     "failed": [True, False],
+    "force": [True, False],
     "format": _WORDS,
     "hard": [False, False, True],
     "hash": ["", "0" * 64, "x"],
+    "holder": ["a", "b", ""],
     "id": [*IDS * 6, *_RARE],
     "image_id": [*IDS * 3, *_RARE],
     "include_deleted": [True, False],
@@ -154,6 +156,7 @@ POOLS: dict[str, list[Any]] = {
     "prefix": ["", "k", "K", "k%", "k_", "x", "\U0010ffff"],
     "prompt_tokens": _COUNTS,
     "raw": _JSON,
+    "require_fence": [False, False, False, True],
     "reason": ["old", "w" * 300],
     "resource": _WORDS,
     "role": _ROLES,
@@ -168,6 +171,7 @@ POOLS: dict[str, list[Any]] = {
     "status": ["active", "ended", "", "Active"],
     "system_prompt": _WORDS,
     "through_seq": _NUMBERS,
+    "ttl": [1, 3.5, timedelta(minutes=1), timedelta(days=400), 0],
     "title": ["", "t", "T" * 300],
     "tool_call_id": _WORDS,
     "tool_calls": [[], [{"id": "c", "function": {"b": 1, "a": 2}}], [1.0, None]],
@@ -188,6 +192,7 @@ POOLS: dict[str, list[Any]] = {
     # Of vectors
     "collection": [*COLLECTIONS, *COLLECTIONS, "nowhere"],
     "dimension": [3, 3, 3, 2, 5],
+    "fence": [1, 1, 2, 3, Fence(session_id="s", holder="a", token=1), Fence(session_id="S", holder="b", token=2)],
     "filter": _FILTERS,
     "metric": ["cosine", "cosine", "l2", "inner_product", "manhattan", None],
     "query": _VECTORS,
@@ -211,6 +216,7 @@ POOLS: dict[str, list[Any]] = {
     "Session.id": [*_SESSIONS, *_RARE],
     "Trace.resource": _METADATA,
     "Trace.status": ["unset", "ok", "error", ""],
+    "acquire.session_id": [*_SESSIONS, *_RARE],
     "delete_session.id": [*_SESSIONS, *_RARE],
     "end_trace.status": ["unset", "ok", "error", ""],
     "get_session.id": [*_SESSIONS, *_RARE],

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from chronos_storage import Storage, exceptions, records
+from chronos_storage.ledger import clock
 from tests.comparison.answers import Side, difference
 from tests.comparison.calls import Call, Told
 from tests.comparison.drawing import Calls
@@ -69,6 +70,7 @@ class Comparison:
         until = self.calls + calls
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(records, "now", lambda: self._now)
+            patch.setattr(clock, "now", lambda using: self._now)
             for call in self.interface.first if not self.calls else ():
                 self._compare(call)
             while self.calls < until:

@@ -14,16 +14,19 @@ from .unit_of_work import Head, UnitOfWork, guard_key, head_key, head_of
 
 
 class CheckpointMethods(ItemLogMethods):
-    def save_checkpoint(self, given: Checkpoint, *, fresh: bool = False) -> tuple[Checkpoint, bool]:
+    def save_checkpoint(
+        self, given: Checkpoint, *, fresh: bool = False, fence: int | None = None
+    ) -> tuple[Checkpoint, bool]:
         with self.work() as work:
-            return self._save(work, given, fresh)
+            return self._save(work, given, fresh, fence)
 
-    def _save(self, work: UnitOfWork, given: Checkpoint, fresh: bool) -> tuple[Checkpoint, bool]:
+    def _save(self, work: UnitOfWork, given: Checkpoint, fresh: bool, fence: int | None) -> tuple[Checkpoint, bool]:
         new = copy(given)
         new.complete()
         parts = outline(new.state)
         work.fetch([guard_key(new.session_id), head_key("checkpoint", new.session_id, new.namespace)])
         work.require_open(new.session_id)
+        work.require_fences([new.session_id], fence)
         stored = None if fresh else work.get(Checkpoint, "checkpoint", new.session_id, new.id)
         if stored is not None:
             return self.whole_now(stored), False

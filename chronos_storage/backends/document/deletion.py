@@ -10,15 +10,18 @@ from ..base import Query
 from .indexes import key_of, memory_place, place_of, series_of
 from .reading import ReadingMethods
 from .serialization import decode
-from .unit_of_work import UnitOfWork, guard_key
+from .unit_of_work import UnitOfWork
 
 
 class DeletionMethods(ReadingMethods):
-    def delete(self, query: Query[Any]) -> int:
+    def delete(self, query: Query[Any], fence: int | None = None) -> int:
         same = {field: value for field, operator, value in query.where if operator == "="}
         with self.work() as work:
-            if query.record in (Message, Checkpoint) and not self._takes_more(work, same["session_id"]):
-                return 0
+            if query.record in (Message, Checkpoint):
+                if not self._takes_more(work, same["session_id"], fence):
+                    return 0
+            elif fence is not None:
+                work.require_fences([same["session_id"]], fence)
             if query.record is Checkpoint:
                 work.head("checkpoint", same["session_id"], same["namespace"])
             found = list(self._found(query))
@@ -42,19 +45,22 @@ class DeletionMethods(ReadingMethods):
                 work.remove(memory_place(record))
         work.remove(key_of(record))
 
-    def truncate(self, session_id: str, after_id: str) -> int:
+    def truncate(self, session_id: str, after_id: str, fence: int | None = None) -> int:
         with self.work() as work:
-            last = work.get(Message, "message", session_id, after_id) if self._takes_more(work, session_id) else None
+            is_there = self._takes_more(work, session_id, fence)
+            last = work.get(Message, "message", session_id, after_id) if is_there else None
             if last is None:
                 raise Refused(Reason.MISSING, Message, after_id)
             gone = work.remove_found(self.walk(series_of("message", session_id), above=place_of(last.seq_num)))
             work.head("message", session_id).count -= gone
         return gone
 
-    def prune(self, session_id: str, keep_last: int, run_ids: Sequence[str] | None = None) -> int:
+    def prune(
+        self, session_id: str, keep_last: int, run_ids: Sequence[str] | None = None, fence: int | None = None
+    ) -> int:
         count = 0
         with self.work() as work:
-            if not self._takes_more(work, session_id):
+            if not self._takes_more(work, session_id, fence):
                 return 0
             for namespace in [head.key[-1] for head in self.walk(("head", "checkpoint", session_id))]:
                 head = work.head("checkpoint", session_id, namespace)
@@ -68,13 +74,14 @@ class DeletionMethods(ReadingMethods):
                 count += len(gone)
         return count
 
-    def _takes_more(self, work: UnitOfWork, session_id: str) -> bool:
+    def _takes_more(self, work: UnitOfWork, session_id: str, fence: int | None) -> bool:
         """Whether a session is there.
 
         Raises:
-            Refused: DELETED.
+            Refused: DELETED or STALE.
         """
-        if work.document(guard_key(session_id)) is None:
+        if work.guard(session_id) is None:
             return False
         work.require_open(session_id)
+        work.require_fences([session_id], fence)
         return True

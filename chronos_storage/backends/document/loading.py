@@ -79,4 +79,4 @@ class LoadMethods(CheckpointMethods):
             record = self.keep(work, record, outline(record.state))
         work.put(record)
         if isinstance(record, Session):
-            work.set_guard(record.id, is_open=record.deleted_at is None)
+            work.set_guard(record.id, is_open=record.deleted_at is None, require_fence=record.require_fence)

@@ -10,6 +10,7 @@ from ...refusals import Reason, Refused
 from .checkpoints import CheckpointMethods
 from .deletion import DeletionMethods
 from .driver import Key
+from .fences import forget_holder
 from .indexes import INDEXES, KIND_OF, memory_place, series_of
 from .item_log import log_of
 from .purging import PurgeMethods, note_purge
@@ -21,7 +22,7 @@ class SessionMethods(CheckpointMethods, DeletionMethods, PurgeMethods):
         with self.work() as work:
             self._insert(work, session)
             if checkpoint is not None:
-                self._save(work, checkpoint, fresh=True)
+                self._save(work, checkpoint, fresh=True, fence=0)  # which it has, whether it requires one or not
 
     def _insert(self, work: UnitOfWork, session: Session) -> None:
         """Store a new session and its guard."""
@@ -29,38 +30,41 @@ class SessionMethods(CheckpointMethods, DeletionMethods, PurgeMethods):
         work.put(session)  # what it refuses is said first, as everywhere
         if known is not None:
             raise Refused(Reason.TAKEN, Session, session.id, known)
-        work.set_guard(session.id, is_open=True)
+        work.set_guard(session.id, require_fence=session.require_fence)
 
-    def close_session(self, id: str, at: datetime) -> bool:
+    def close_session(self, id: str, at: datetime, fence: int | None = None) -> bool:
         with self.work() as work:
             session = work.get(Session, "session", id)
             if session is None or session.deleted_at is not None:
                 return False
+            work.require_fences([id], fence)
             session.deleted_at = at
             work.put(session)
             work.set_guard(id, is_open=False)
         return True
 
-    def open_session(self, id: str, at: datetime) -> Session:
+    def open_session(self, id: str, at: datetime, fence: int | None = None) -> Session:
         with self.work() as work:
             session = work.get(Session, "session", id)
             if session is None or session.deleted_at is None:
                 raise Refused(Reason.MISSING, Session, id)
+            work.require_fences([id], fence)
             session.deleted_at, session.updated_at = None, at
             work.put(session)
             work.set_guard(id, is_open=True)
         return session
 
-    def remove_session(self, id: str) -> AuditLog | None:
+    def remove_session(self, id: str, fence: int | None = None) -> AuditLog | None:
         # Closed first, so that its writers stop: the removal reads much, and whoever is faster makes it begin again.
         with self.transaction() if self.supports_transactions else nullcontext():
-            self.run(lambda: self.close_session(id, records.now()))
-            return self.run(lambda: self._remove(id))
+            self.run(lambda: self.close_session(id, records.now(), fence))
+            return self.run(lambda: self._remove(id, fence))
 
-    def _remove(self, id: str) -> AuditLog | None:
+    def _remove(self, id: str, fence: int | None) -> AuditLog | None:
         with self.work() as work:
             if work.get(Session, "session", id) is None:
                 return None
+            work.require_fences([id], fence)
             # Read before all that is found by index: what comes to the session later changes one of them.
             chains = {"event": id, "audit_log": f"session:{id}"}
             work.fetch([guard_key(id), head_key("message", id), *[head_key(*chain) for chain in chains.items()]])
@@ -73,6 +77,7 @@ class SessionMethods(CheckpointMethods, DeletionMethods, PurgeMethods):
                 work.remove_head(kind, owner)
                 work.remove(base_key(kind, owner))
             work.remove(guard_key(id))
+            forget_holder(work, id)
             work.remove(("session", id))
             detail = {"reason": "the session was deleted", "chains": purged, "removed": removed}
             return note_purge(work, action="session.delete", resource=id, detail=detail)

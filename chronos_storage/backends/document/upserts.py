@@ -17,8 +17,10 @@ R = TypeVar("R", bound=Record)
 
 
 class UpsertMethods(DocumentBase):
-    def put(self, given: Sequence[R], fresh: Set[str] = frozenset()) -> list[R]:
+    def put(self, given: Sequence[R], fresh: Set[str] = frozenset(), fence: int | None = None) -> list[R]:
         with self.work() as work:
+            if fence is not None:
+                work.require_fences([given[0].session_id], fence)  # type: ignore[attr-defined]
             work.fetch(key for record in given for key in _keys(record))
             known_first = sorted(given, key=lambda record: work.document(key_of(record)) is None)
             stored = {record.id: self._put(work, record, fresh) for record in known_first}
@@ -45,11 +47,13 @@ class UpsertMethods(DocumentBase):
         put_in_place(work, record)
         return record
 
-    def patch(self, record: type[R], id: str, patch: Patch) -> R:
+    def patch(self, record: type[R], id: str, patch: Patch, fence: int | None = None) -> R:
         with self.work() as work:
             stored: Any = work.get(record, KIND_OF[record], id)
             if stored is None or (record is Session and stored.deleted_at is not None):
                 raise Refused(Reason.MISSING, record, id)
+            if record is Session or fence is not None:
+                work.require_fences([id if record is Session else stored.session_id], fence)
             if any(getattr(stored, name) not in ("", value) for name, value in patch.once.items()):
                 raise Refused(Reason.CONDITION, record, id, stored)
             changes = {
@@ -63,6 +67,8 @@ class UpsertMethods(DocumentBase):
             patched: R = replace(stored, **changes)
             patched.check_size()  # which the changes may have made too large
             work.put(patched)
+            if record is Session and patched.require_fence != stored.require_fence:  # type: ignore[attr-defined]
+                work.set_guard(id, require_fence=patched.require_fence)  # type: ignore[attr-defined]
         return patched
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from .chains import ChainMethods
+from .fences import FenceMethods
 from .lifecycle import LifecycleMethods
 from .reading import ReadingMethods
 from .series import SeriesMethods
@@ -8,7 +9,9 @@ from .sessions import SessionMethods
 from .upserts import UpsertMethods
 
 
-class OrmBackend(ReadingMethods, UpsertMethods, SeriesMethods, SessionMethods, ChainMethods, LifecycleMethods):
+class OrmBackend(
+    ReadingMethods, UpsertMethods, SeriesMethods, SessionMethods, FenceMethods, ChainMethods, LifecycleMethods
+):
     """Records on one database alias. It holds no connection and no state, so threads and tasks may share one.
 
     Args:

@@ -87,16 +87,24 @@ class OrmBase(Backend):
         refuse_unseen(self.using, table.row(record))
 
     def _require_fence(self, session_id: str, fence: int) -> None:
-        """Lock a session, in a transaction, for who writes with a fence to what needs neither.
+        """Lock a session, in a transaction, for who writes with a fence what needs neither.
 
         Raises:
             Refused: MISSING or STALE.
+        """
+        require_fence(self._lock_session(session_id), fence)
+
+    def _lock_session(self, session_id: str) -> Session:
+        """A session, soft-deleted or not, locked.
+
+        Raises:
+            Refused: MISSING.
         """
         session = lock_sessions(self.using, [session_id]).get(session_id)
         if session is None:
             self._refuse_unseen(SESSIONS, session_id)
             raise Refused(Reason.MISSING, records.Session, session_id)
-        require_fence(session, fence)
+        return session
 
     def _conflict_target(self, *fields: str) -> dict[str, Any]:
         """The argument of bulk_create that MariaDB and MySQL don't take: there every unique key is a target."""

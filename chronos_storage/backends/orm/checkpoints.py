@@ -22,7 +22,9 @@ from .deletion import DeletionMethods
 
 
 class CheckpointMethods(DeletionMethods):
-    def save_checkpoint(self, given: Checkpoint, *, fresh: bool = False) -> tuple[Checkpoint, bool]:
+    def save_checkpoint(
+        self, given: Checkpoint, *, fresh: bool = False, fence: int | None = None
+    ) -> tuple[Checkpoint, bool]:
         new = copy(given)
         new.complete()
         parts = outline(new.state)  # before others have to wait
@@ -30,7 +32,8 @@ class CheckpointMethods(DeletionMethods):
         if in_one and postgresql_checkpoints.save_one(self.using, new, parts):
             return new, True
         with unless_unseen(), self._atomic():
-            head = lock_heads(self.using, Head.Kind.CHECKPOINT, [new.session_id], new.namespace)[new.session_id]
+            owners = [new.session_id]
+            head = lock_heads(self.using, Head.Kind.CHECKPOINT, owners, new.namespace, fence=fence)[new.session_id]
             rows = current(self._rows(CHECKPOINTS).filter(session_id=new.session_id))
             stored = None if fresh else self._one(CHECKPOINTS, rows.filter(checkpoint_id=new.id))
             if stored is not None:
@@ -54,18 +57,20 @@ class CheckpointMethods(DeletionMethods):
         rows = self._rows(CHECKPOINTS).filter(session_id=session_id, namespace=OuterRef("namespace"))
         return heads.filter(Exists(rows)).values_list("namespace", flat=True)
 
-    def prune(self, session_id: str, keep_last: int, run_ids: Sequence[str] | None = None) -> int:
+    def prune(
+        self, session_id: str, keep_last: int, run_ids: Sequence[str] | None = None, fence: int | None = None
+    ) -> int:
         rows = self._rows(CHECKPOINTS).filter(session_id=session_id)
         if run_ids is not None:
             rows = rows.filter(run_id__in=run_ids)
         place = Window(RowNumber(), partition_by=F("namespace"), order_by=F("seq_num").desc())
-        with self._closed_to_others(Head.Kind.CHECKPOINT, session_id) as head:
+        with self._closed_to_others(Head.Kind.CHECKPOINT, session_id, fence=fence) as head:
             if head is None:
                 return 0
             found = rows.annotate(place=place).filter(place__gt=keep_last).values_list("pk", "namespace")
             old = dict(found.order_by("namespace"))
             count: int = rows.filter(pk__in=list(old)).delete()[0]
             for namespace, removed in sorted(Counter(old.values()).items()):
-                heads = lock_heads(self.using, Head.Kind.CHECKPOINT, [session_id], namespace)
+                heads = lock_heads(self.using, Head.Kind.CHECKPOINT, [session_id], namespace, fence=fence)
                 sweep(self.using, heads[session_id], removed)
         return count

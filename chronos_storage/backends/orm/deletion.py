@@ -19,37 +19,43 @@ _KINDS: dict[type[Record], Head.Kind] = {Message: Head.Kind.MESSAGE, Checkpoint:
 
 
 class DeletionMethods(OrmBase):
-    def delete(self, query: Query[Any]) -> int:
+    def delete(self, query: Query[Any], fence: int | None = None) -> int:
         rows = rows_of(query, self.using)
         kind = _KINDS.get(query.record)
-        if kind is None:
-            return rows.delete()[0]
         given = {field: value for field, operator, value in query.where if operator == "="}
-        with self._closed_to_others(kind, given["session_id"], given.get("namespace", "")) as head:
+        if kind is None:
+            if fence is None:
+                return rows.delete()[0]
+            with self._atomic():
+                self._require_fence(given["session_id"], fence)
+                return rows.delete()[0]
+        with self._closed_to_others(kind, given["session_id"], given.get("namespace", ""), fence) as head:
             count: int = rows.delete()[0] if head else 0
             if head and count and kind is Head.Kind.CHECKPOINT:
                 sweep(self.using, head, count)
         return count
 
-    def truncate(self, session_id: str, after_id: str) -> int:
+    def truncate(self, session_id: str, after_id: str, fence: int | None = None) -> int:
         rows = self._rows(MESSAGES).filter(session_id=session_id)
-        with self._closed_to_others(Head.Kind.MESSAGE, session_id):
+        with self._closed_to_others(Head.Kind.MESSAGE, session_id, fence=fence):
             last = self._one(MESSAGES, current(rows.filter(message_id=after_id)))
             if last is None:
                 raise Refused(Reason.MISSING, Message, after_id)
             return rows.filter(seq_num__gt=last.seq_num).delete()[0]
 
     @contextmanager
-    def _closed_to_others(self, kind: Head.Kind, session_id: str, namespace: str = "") -> Iterator[Head | None]:
+    def _closed_to_others(
+        self, kind: Head.Kind, session_id: str, namespace: str = "", fence: int | None = None
+    ) -> Iterator[Head | None]:
         """Around the removal of what belongs to a session, in a transaction: its head; None if the session isn't there.
 
         Raises:
-            Refused: DELETED.
+            Refused: DELETED or STALE.
         """
         head = None
         with self._atomic():
             try:
-                head = lock_heads(self.using, kind, [session_id], namespace)[session_id]
+                head = lock_heads(self.using, kind, [session_id], namespace, fence=fence)[session_id]
             except Refused as refused:
                 if refused.reason is not Reason.MISSING:
                     raise

@@ -6,7 +6,7 @@ from django.db import IntegrityError
 from django.db.models.query import QuerySet
 
 from ...chains.numbering import audit_chain
-from ...ledger.heads import lock_sessions, locked
+from ...ledger.heads import lock_sessions, locked, open_to, refuse_stale, require_fence
 from ...ledger.mapping import SESSIONS, TABLES
 from ...ledger.permit import note_purge, permit
 from ...models import AuditLog, Head
@@ -25,7 +25,7 @@ class SessionMethods(CheckpointMethods):
             return
         with self._atomic():
             self._insert(session)
-            self.save_checkpoint(checkpoint, fresh=True)
+            self.save_checkpoint(checkpoint, fresh=True, fence=0)  # which it has, whether it requires one or not
 
     def _insert(self, session: Session) -> None:
         try:
@@ -35,19 +35,23 @@ class SessionMethods(CheckpointMethods):
             known = self._one(SESSIONS, self._rows(SESSIONS).filter(pk=session.id))
             raise Refused(Reason.TAKEN, Session, session.id, known) from error
 
-    def close_session(self, id: str, at: datetime) -> bool:
+    def close_session(self, id: str, at: datetime, fence: int | None = None) -> bool:
         with self._atomic():
-            hidden = self._rows(SESSIONS).filter(pk=id, deleted_at=None).update(deleted_at=at)
+            rows = self._rows(SESSIONS).filter(pk=id, deleted_at=None)
+            hidden = open_to(rows, fence).update(deleted_at=at)
             if hidden:
                 self._heads(id).update(closed=True)
             else:
+                refuse_stale(rows, fence)
                 self._refuse_unseen(SESSIONS, id)
         return bool(hidden)
 
-    def open_session(self, id: str, at: datetime) -> Session:
+    def open_session(self, id: str, at: datetime, fence: int | None = None) -> Session:
         with self._atomic():
             rows = self._rows(SESSIONS).filter(pk=id)
-            if not rows.exclude(deleted_at=None).update(deleted_at=None, updated_at=at):
+            deleted = rows.exclude(deleted_at=None)
+            if not open_to(deleted, fence).update(deleted_at=None, updated_at=at):
+                refuse_stale(deleted, fence)
                 self._refuse_unseen(SESSIONS, id)
                 raise Refused(Reason.MISSING, Session, id)
             self._heads(id).update(closed=False)
@@ -61,11 +65,13 @@ class SessionMethods(CheckpointMethods):
         locked(heads.order_by("kind", "namespace"))
         return heads
 
-    def remove_session(self, id: str) -> AuditRecord | None:
+    def remove_session(self, id: str, fence: int | None = None) -> AuditRecord | None:
         with permit(self.using) as opened:
-            if not lock_sessions(self.using, [id]):
+            sessions = lock_sessions(self.using, [id])
+            if not sessions:
                 self._refuse_unseen(SESSIONS, id)
                 return None
+            require_fence(sessions[id], fence)
             self._heads(id)
             chain = audit_chain(id, None)
             audit_heads = Head.objects.using(self.using).filter(owner=chain, kind=Head.Kind.AUDIT_LOG)

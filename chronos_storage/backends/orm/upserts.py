@@ -8,6 +8,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Coalesce, Greatest
 
 from ...batches import batches
+from ...ledger.heads import open_to, refuse_stale
 from ...ledger.mapping import MEMORY, TABLES, Table
 from ...models.memory import natural_key
 from ...records import MemoryRecord, Record, Session
@@ -24,10 +25,12 @@ _MEMORY_CONTENT = ["value", "schema", "schema_version", "updated_at", "expires_a
 
 
 class UpsertMethods(OrmBase):
-    def put(self, given: Sequence[R], fresh: Set[str] = frozenset()) -> list[R]:
+    def put(self, given: Sequence[R], fresh: Set[str] = frozenset(), fence: int | None = None) -> list[R]:
         table: Table[R] = TABLES[type(given[0])]
         with self._atomic():
             if table.record is MemoryRecord:
+                if fence is not None:
+                    self._require_fence(given[0].session_id, fence)  # type: ignore[attr-defined]
                 return self._put_memories(given, fresh)
             kept = {table.id, "created_at"}
             self._upsert(table, given, [column for column in table.columns if column not in kept], table.id)
@@ -75,7 +78,7 @@ class UpsertMethods(OrmBase):
         except IntegrityError as error:
             raise Refused(Reason.TAKEN, MemoryRecord, record.id) from error
 
-    def patch(self, record: type[R], id: str, patch: Patch) -> R:
+    def patch(self, record: type[R], id: str, patch: Patch, fence: int | None = None) -> R:
         table: Table[R] = TABLES[record]
         row = self._rows(table).filter(pk=id)
         if record is Session:
@@ -86,8 +89,12 @@ class UpsertMethods(OrmBase):
             **{name: Greatest(F(name), Value(value)) for name, value in patch.forward.items()},
             **{name: Coalesce(F(name), Value(value)) for name, value in patch.first.items()},
         }
-        writable = row.filter(**{f"{name}__in": ("", value) for name, value in patch.once.items()})
+        writable = open_to(row, fence) if record is Session else row
+        writable = writable.filter(**{f"{name}__in": ("", value) for name, value in patch.once.items()})
         with self._atomic():
+            if fence is not None and record is not Session:
+                for session_id in row.values_list("session_id", flat=True):
+                    self._require_fence(session_id, fence)
             if patch.merge is None:
                 changed = writable.update(**changes)
             else:
@@ -96,9 +103,11 @@ class UpsertMethods(OrmBase):
             if stored is None:
                 self._refuse_unseen(table, id)
                 raise Refused(Reason.MISSING, record, id)
-            if any(getattr(stored, name) not in ("", value) for name, value in patch.once.items()):
-                raise Refused(Reason.CONDITION, record, id, stored)
             if not changed:
+                if record is Session:
+                    refuse_stale(row, fence)
+                if any(getattr(stored, name) not in ("", value) for name, value in patch.once.items()):
+                    raise Refused(Reason.CONDITION, record, id, stored)
                 raise Unseen
             stored.check_size()  # which the changes may have made too large
         return stored

@@ -13,6 +13,7 @@ from .concurrent_changes import ConcurrentChangeContract
 from .copies import LoadContract, ScanContract
 from .deletion import HardDeletionContract, RestoreContract, SoftDeletionContract
 from .events import EventContract
+from .fences import FenceContract
 from .fidelity import FidelityContract
 from .images import ImageContract
 from .ledger import LedgerContract, PurgeContract
@@ -48,6 +49,7 @@ class StorageConformance(
     CheckpointContract,
     CheckpointStateContract,
     ForkContract,
+    FenceContract,
     ImageContract,
     UpcastingContract,
     ScanContract,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -38,6 +39,9 @@ WRONG: dict[str, list[Any]] = {
     "Decimal | None | UnsetType": [*_NO_NUMBERS[:3], "s", {}, Decimal("NaN"), Decimal(-1), Decimal("1e-10"), -1],
     "SessionOrder": [None, 5, "created_at", "\x00"],
     "MessageOrder": [None, 5, "up", "\x00"],
+    "Fence": [None, *_NO_RECORDS, records.Fence()],
+    "Fence | int | None": ["s", {}, 1.5, True, -1, records.Fence(), records.Session()],
+    "timedelta | float | None": ["60", True, 0, -1.0, timedelta(0), float("nan"), timedelta.max],
     "Record | None": _NO_RECORDS,
     "Iterable[Record]": [None, 5, [None], ["s"]],
 }
@@ -51,9 +55,12 @@ _RIGHT: dict[str, Any] = {
     "int | None": 1,
     "Sequence[str]": ["s"],
     "dict[str, Any]": {"k": 1},
+    "Fence": records.Fence(session_id="s", token=1),
     "Message": records.Message(session_id="s", role="user"),
     "Iterable[Message]": [records.Message(session_id="s", role="user")],
     "Iterable[Event]": [records.Event(session_id="s")],
+    "Iterable[Trace]": [records.Trace(session_id="s")],
+    "Iterable[MemoryRecord]": [records.MemoryRecord(session_id="s")],
 }
 
 

@@ -88,7 +88,8 @@ _SAID: dict[str, dict[str, Any]] = {
         "content": [{"type": "text", "text": "Hello"}],
         "tool_calls": [{"id": "call", "function": {"name": "f", "arguments": "{}"}}],
     },
-    "session": {"status": "running"},
+    # One that requires a fence takes nothing from most tests.
+    "session": {"status": "running", "require_fence": False},
     "memory": {"kind": "long_term", "expires_at": datetime(9999, 1, 1, microsecond=1, tzinfo=UTC)},
     "trace": {"kind": "tool_call", "status": "ok", "output": ["o", {"n": 2}]},
     "event": {"type": "node_executed"},

@@ -106,11 +106,12 @@ def save_statement() -> str:
     return f"SELECT {save_function().name}({', '.join(f'%s::{kind}' for kind in kinds)})"
 
 
-def save_one(using: str, new: CheckpointRecord, parts: Outline, fence: int | None = None) -> bool:
+def save_one(using: str, new: CheckpointRecord, parts: Outline, fence: int | None) -> bool:
     """Save a complete checkpoint, and give it its number.
 
     Args:
         parts: the outline of its state.
+        fence: the writer's token; None for who has none.
 
     Returns:
         Whether it is saved; if it is not, the portable form finds out why.

@@ -29,7 +29,7 @@ class CheckpointMethods(DeletionMethods):
         new.complete()
         parts = outline(new.state)  # before others have to wait
         in_one = connections[self.using].vendor == "postgresql" and not given.seq_num
-        if in_one and postgresql_checkpoints.save_one(self.using, new, parts):
+        if in_one and postgresql_checkpoints.save_one(self.using, new, parts, fence):
             return new, True
         with unless_unseen(), self._atomic():
             owners = [new.session_id]

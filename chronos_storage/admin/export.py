@@ -5,16 +5,14 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 
 from .. import codec
-from ..parts import in_parts
 from ..records import AuditLog
+from ..sending import streamed
 
 _NAMES = [field.name for field in dataclasses.fields(AuditLog)]
 #: What a spreadsheet takes for the beginning of a formula.
@@ -58,19 +56,9 @@ FORMATS = {"csv": ("text/csv", _csv), "jsonl": ("application/jsonl", _jsonl)}
 def export(request: HttpRequest, logs: Iterable[AuditLog], format: str) -> StreamingHttpResponse:  # noqa: A002
     """The entries in one of `FORMATS`, as a file to keep."""
     media_type, lines = FORMATS[format]
-    chunks: Any = in_parts(line.encode() for line in lines(logs))
-    if isinstance(request, ASGIRequest):
-        chunks = _in_thread(chunks)  # or Django would wait for all of them
-    return StreamingHttpResponse(
-        chunks,
+    return streamed(
+        request,
+        (line.encode() for line in lines(logs)),
         content_type=f"{media_type}; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="audit-log.{format}"'},
     )
-
-
-async def _in_thread(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    def following() -> bytes:
-        return next(chunks, b"")
-
-    while chunk := await sync_to_async(following)():
-        yield chunk

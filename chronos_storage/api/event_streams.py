@@ -23,16 +23,15 @@ from ..exceptions import CursorExpired, InvalidRecord
 from ..ledger.mapping import EVENTS
 from ..ledger.pages import before_much, fetch_page
 from ..models import Event, Head
-from ..parts import PART
 from ..queues.following import watching
+from ..sending import PART, kept, reading
 from .access import Verb
 from .ids import LIST_PATTERN, MAX_NAMES
 from .query import names
 from .schema import documented
-from .sending import kept
 from .serializers import EventSerializer
 from .store import api_storage
-from .streaming import Part, message, reading
+from .streaming import Part, message
 from .streams import MEDIA_TYPE, StreamView, position_parameters
 from .turns import SENDING, Much, refuse_much
 from .views import check_sessions

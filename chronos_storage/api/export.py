@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import chain
 from typing import Any
 
-from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIRequest
 from django.db.models.query import QuerySet
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
@@ -18,13 +16,12 @@ from rest_framework.request import Request
 from .. import records
 from ..ledger.mapping import AUDIT_LOGS, CHECKPOINTS, EVENTS, MEMORY, MESSAGES, TRACES, Table
 from ..ledger.pages import LITTLE, before_much, fetch_page, rows_after
-from ..parts import PART, in_parts
+from ..sending import PART, kept, streamed
 from . import serializers
 from .access import AccessRule
 from .compat import http_request
 from .json_media import encode
-from .sending import Places, SentResponse, close_connections, kept
-from .streaming import reading
+from .places import Places
 from .turns import SENDING, Much, refuse_much
 
 #: What belongs to a session: its name in the document, where it is kept, how it is written and in which order.
@@ -74,10 +71,7 @@ def _streamed(request: Request, access: AccessRule, pieces: Iterator[bytes | Non
     if request.method == "HEAD":
         return HttpResponse(content_type="application/json")
     release = _PLACES.take(access.user_id)
-    chunks = in_parts(pieces)
-    # Under ASGI Django would read a synchronous iterator to its end before it sends anything.
-    content = _in_threads(chunks) if isinstance(http_request(request), ASGIRequest) else _in_this_thread(chunks)
-    return SentResponse(content, release, content_type="application/json")
+    return streamed(http_request(request), pieces, turns=SENDING, release=release, content_type="application/json")
 
 
 def _session(access: AccessRule, session: records.Session) -> Iterator[bytes | None]:
@@ -115,24 +109,3 @@ def _array(
                 yield part
         comma = ","
     yield b"]"
-
-
-def _in_this_thread(chunks: Iterator[bytes | None]) -> Iterator[bytes]:
-    while (chunk := next(chunks, b"")) != b"":
-        if chunk is None:
-            with SENDING.turn():
-                chunk = next(chunks)
-        assert chunk is not None
-        close_connections()
-        yield chunk
-
-
-async def _in_threads(chunks: Iterator[bytes | None]) -> AsyncGenerator[bytes, None]:
-    await sync_to_async(close_connections)()
-    following = partial(next, chunks, b"")
-    while (chunk := await reading(following)) != b"":
-        if chunk is None:
-            async with SENDING.aturn():
-                chunk = await reading(following)
-        assert chunk is not None
-        yield chunk

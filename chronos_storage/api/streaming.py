@@ -14,11 +14,9 @@ from asgiref.sync import sync_to_async
 
 from .. import conf
 from ..exceptions import ChronosError
-from ..parts import PART
-from ..queues.following import READERS
 from ..queues.subscriptions import DELAY, FAILURES
+from ..sending import PART, SentResponse, close_connections, reading
 from .json_media import encode
-from .sending import SentResponse, close_connections
 
 logger = logging.getLogger("chronos_storage.api")
 
@@ -41,14 +39,6 @@ def message(id: object, data: Any, name: str = "") -> bytes:
     """An event as it is sent: JSON, under its name if it can have that, else as a plain "message"."""
     named = f"event: {name}\n" if _NAME.match(name) else ""
     return f"id: {id}\n{named}data: {encode(data)}\n\n".encode()
-
-
-async def reading(job: Callable[[], T]) -> T:
-    """What `job` returns, which only reads, called in one of the few threads that all streams share.
-
-    Not in Django's own: under ASGI it has one for each request, and so a connection.
-    """
-    return await asyncio.wrap_future(READERS.submit(job))
 
 
 def stream_response(

@@ -19,9 +19,10 @@ from rest_framework.views import APIView
 
 from ..exceptions import InvalidRecord, NotSupported
 from ..queues.handler import queue
+from ..sending import kept
 from .compat import http_request
+from .places import Places
 from .schema import documented
-from .sending import Places, kept
 from .serializers import EntrySerializer
 from .streaming import Part, message, stream_response
 from .topics import check_topic

@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager, contextmanager
 from rest_framework.exceptions import APIException
 
 from ..forks import PerProcess
-from .sending import close_connections
+from ..sending import close_connections
 
 #: Bytes that were read and written, after which the garbage is collected: it is many times as large, and one collection
 #: takes as long as to parse some of them.

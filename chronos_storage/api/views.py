@@ -26,6 +26,7 @@ from rest_framework.settings import api_settings
 
 from ..exceptions import NotFound
 from ..ledger.pages import LITTLE, before_much
+from ..sending import let_go
 from . import problems, turns
 from .access import AccessRule, Verb, access_for
 from .compat import http_request
@@ -35,7 +36,6 @@ from .ids import SEGMENTS, address, read_address
 from .json_media import JSONParser, JSONRenderer, require_length
 from .schema import ApiSchema
 from .scopes import check_scopes
-from .sending import let_go
 from .throttling import Throttle, failures_counted
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -10,12 +11,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.core.checks import run_checks
 from django.test import AsyncClient, Client
 
 from chronos_storage.ledger import pages
 from chronos_storage.models import AuditLog as AuditLogRow
 from chronos_storage.models import Message as MessageRow
+from chronos_storage.queues import following
 from chronos_storage.records import AuditLog
 from tests.admin.night import BAD, USER, a_night
 from tests.admin.pages import listed, url
@@ -133,19 +136,29 @@ def test_an_export_takes_as_much_memory_as_a_part_of_it(site, viewer, monkeypatc
 
 
 @on_sqlite_alone
-@pytest.mark.usefixtures("logs")
-def test_an_export_is_streamed_to_an_asynchronous_server_too(site, viewer) -> None:
-    from asgiref.sync import async_to_sync
-
+@pytest.mark.usefixtures("transactional_db", "logs")
+def test_an_export_is_streamed_to_an_asynchronous_server_too(viewer, settings) -> None:
+    settings.CHRONOS_STORAGE = {"API": {"STALL_TIMEOUT": 0.2}}
     client = AsyncClient()
     client.cookies = viewer.cookies
 
-    async def lines() -> list[bytes]:
+    async def lines(taken: asyncio.Event) -> list[bytes]:
         response: Any = await client.get(url("auditlog", "export", "jsonl"))
         assert response.is_async
-        return [line async for chunk in response.streaming_content for line in chunk.splitlines()]
+        found = []
+        async for chunk in response.streaming_content:
+            found += chunk.splitlines()
+            await taken.wait()
+        return found
 
-    assert len(async_to_sync(lines)()) == len(ACTIONS)
+    try:
+        taken = asyncio.Event()
+        with pytest.raises(asyncio.CancelledError):  # whoever takes nothing is cut off
+            async_to_sync(lines)(taken)
+        taken.set()
+        assert len(async_to_sync(lines)(taken)) == len(ACTIONS)
+    finally:
+        following.READERS.close()
 
 
 @pytest.mark.usefixtures("logs")

@@ -12,10 +12,10 @@ from django.db import transaction
 from chronos_storage.api.ids import MAX_NAMES
 from chronos_storage.api.pagination import PAGE_SIZE
 from chronos_storage.api.problems import MAX_ERRORS
-from chronos_storage.api.sending import STALL_TIMEOUT
 from chronos_storage.api.streaming import HEARTBEAT
 from chronos_storage.api.traces import MAX_TREE
 from chronos_storage.ledger.pages import MAX_PAGE
+from chronos_storage.sending import STALL_TIMEOUT
 from chronos_storage.testing.conformance.helpers import case, cases
 from tests.api.conftest import Api, body_of, connections_kept
 from tests.api.routes import MOST, PAGE, RATES, ROUTES, Route, check_declared

@@ -1,72 +1,107 @@
-"""Responses that are sent while they are read: how many at once, and how long their reader may take nothing."""
+"""Responses that are sent while they are made: in parts, by no thread that waits for a reader, nor with a connection.
+
+The REST API's exports and streams are sent so, and the admin's exports.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
-import threading
-from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
-from contextlib import aclosing
-from typing import IO, Any
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing
+from functools import partial
+from typing import IO, Any, Protocol, TypeVar
 
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from rest_framework.exceptions import APIException
 
-from .. import conf
-from ..compat.connections import in_transaction, open_connections
-from ..forks import PerProcess
-from ..parts import PART
+from . import conf
+from .compat.connections import in_transaction, open_connections
+from .queues.following import READERS
 
+T = TypeVar("T")
+
+#: Bytes after which a part is sent, and that may wait in memory for their reader; what is more waits on the disk.
+PART = 64 * 1024
 #: Seconds after which a reader that takes nothing is cut off, where the server is ASGI's.
 STALL_TIMEOUT = 60
-#: Seconds after which it may be tried again.
-_RETRY_AFTER = 5
 
 
-class TooManyAtOnce(APIException):
-    status_code = 429
-    default_code = "too-many-at-once"
-    wait = _RETRY_AFTER
+class Turns(Protocol):
+    """What is waited for, as it may be had by few at a time."""
+
+    def turn(self) -> AbstractContextManager[None]: ...
+
+    def aturn(self) -> AbstractAsyncContextManager[None]: ...
 
 
-class Places(PerProcess):
-    """How many responses of a kind each user is being sent at once by this process.
+def streamed(
+    request: HttpRequest,
+    pieces: Iterable[bytes | None],
+    *,
+    turns: Turns | None = None,
+    release: Callable[[], None] = lambda: None,
+    **options: Any,
+) -> SentResponse:
+    """A response of these pieces, which are made while it is sent.
 
     Args:
-        what: their name.
-        option: the option of ``CHRONOS_STORAGE["API"]`` that says how many they may be, if not `default`.
+        pieces: None before one that takes a turn, where there are any.
+        release: called when it is over.
+        options: of Django's StreamingHttpResponse.
     """
+    chunks = _in_parts(pieces)
+    # Under ASGI Django would read a synchronous iterator to its end before it sends anything.
+    how: Any = _in_threads if isinstance(request, ASGIRequest) else _in_this_thread
+    return SentResponse(how(chunks, turns), release, **options)
 
-    def __init__(self, what: str, option: str, default: int) -> None:
-        self._what, self._option, self._default = what, option, default
-        super().__init__()
 
-    def begin(self) -> None:
-        self._lock = threading.Lock()
-        self._taken: Counter[str] = Counter()
+def _in_parts(pieces: Iterable[bytes | None]) -> Iterator[bytes | None]:
+    """The pieces, several as one; None comes as it is, when it is asked for, and so may be a sign between two."""
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        if piece is None:
+            yield None
+            continue
+        waiting.append(piece)
+        size += len(piece)
+        if size >= PART:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)
 
-    def take(self, user_id: str) -> Callable[[], None]:
-        """Take a place for a user; returns what gives it back, once, however often it is called.
 
-        Raises:
-            TooManyAtOnce: there is none.
-        """
-        limit: int = conf.section("API").get(self._option, self._default)
-        with self._lock:
-            if self._taken[user_id] >= limit:
-                raise TooManyAtOnce(f"{limit} {self._what} are on their way to you already, which is the most at once")
-            self._taken[user_id] += 1
-        taken = [user_id]
+def _in_this_thread(chunks: Iterator[bytes | None], turns: Turns | None) -> Iterator[bytes]:
+    while (chunk := next(chunks, b"")) != b"":
+        if chunk is None:
+            assert turns is not None
+            with turns.turn():
+                chunk = next(chunks)
+        assert chunk is not None
+        close_connections()
+        yield chunk
 
-        def give_back() -> None:
-            with self._lock:
-                while taken:
-                    self._taken -= Counter([taken.pop()])  # which drops what is 0 by then
 
-        return give_back
+async def _in_threads(chunks: Iterator[bytes | None], turns: Turns | None) -> AsyncGenerator[bytes, None]:
+    await sync_to_async(close_connections)()
+    following = partial(next, chunks, b"")
+    while (chunk := await reading(following)) != b"":
+        if chunk is None:
+            assert turns is not None
+            async with turns.aturn():
+                chunk = await reading(following)
+        assert chunk is not None
+        yield chunk
+
+
+async def reading(job: Callable[[], T]) -> T:
+    """What `job` returns, which only reads, called in one of the few threads that all streams share.
+
+    Not in Django's own: under ASGI it has one for each request, and so a connection.
+    """
+    return await asyncio.wrap_future(READERS.submit(job))
 
 
 class SentResponse(StreamingHttpResponse):

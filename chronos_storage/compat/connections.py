@@ -56,6 +56,14 @@ def in_transaction(connection: BaseDatabaseWrapper) -> bool:
     return connection.in_atomic_block
 
 
+def begins_with_lock(connection: BaseDatabaseWrapper) -> bool:
+    """Whether it is SQLite and a transaction is open that took the lock of all writers as it began."""
+    mode = settings_of(connection)["OPTIONS"].get("transaction_mode") or ""
+    # One that goes on after `atomic`, with Django's autocommit off, was begun by the driver, which takes none.
+    is_own = in_transaction(connection) and connection.commit_on_exit
+    return is_own and mode.upper() in ("IMMEDIATE", "EXCLUSIVE")
+
+
 def driver_connection(connection: BaseDatabaseWrapper) -> Any:
     """The driver's own connection; None before there is one."""
     return connection.connection

@@ -23,6 +23,7 @@ from django.db.models.query import QuerySet
 from .. import records
 from ..chains.hashing import ZERO
 from ..chains.numbering import session_of
+from ..compat.connections import begins_with_lock
 from ..models import Fence, Head, Session
 from ..refusals import Reason, Refused
 from ..snapshots import current, refuse_unseen
@@ -37,10 +38,16 @@ def locked(rows: QuerySet[M]) -> list[M]:
         return list(rows.select_for_update(no_key=connection.vendor == "postgresql"))
     # SQLite has one lock for all writers, which a transaction that has read first may not get any more. A statement
     # that writes takes it though it changes no row, and so need not look at all that refers to one.
-    table, column = rows.model._meta.db_table, rows.model._meta.pk.column
-    with connection.cursor() as cursor:
-        cursor.execute(f"UPDATE {table} SET {column} = {column} WHERE 0")
+    if not begins_with_lock(connection):
+        table, column = rows.model._meta.db_table, rows.model._meta.pk.column
+        with connection.cursor() as cursor:
+            cursor.execute(f"UPDATE {table} SET {column} = {column} WHERE 0")
     return list(rows)
+
+
+def _locked_too(rows: QuerySet[M]) -> list[M]:
+    """The rows of a queryset, locked after others: on SQLite they are already."""
+    return list(rows) if connections[rows.db].vendor == "sqlite" else locked(rows)
 
 
 def lock_sessions(using: str, ids: Iterable[str]) -> dict[str, Session]:
@@ -101,7 +108,7 @@ def lock_heads(
                 refuse_unseen(using, Session(id=id))
                 raise Refused(Reason.MISSING, records.Session, id)
     rows = Head.objects.using(using).filter(kind=kind, owner__in=names, namespace=namespace).order_by("owner")
-    heads = {head.owner: head for head in locked(rows)}
+    heads = {head.owner: head for head in _locked_too(rows)}
     if missing := [name for name in names if name not in heads]:
         _make(
             using,
@@ -117,7 +124,7 @@ def lock_heads(
                 for name in missing
             ],
         )
-        heads |= {head.owner: head for head in locked(rows.filter(owner__in=missing))}
+        heads |= {head.owner: head for head in _locked_too(rows.filter(owner__in=missing))}
     for name in names:
         if heads[name].closed and not deleted_too:
             raise Refused(Reason.DELETED, records.Session, name)

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from copy import copy
+from datetime import datetime
 from itertools import starmap
 from typing import Any, TypeVar
 
 from django.db import IntegrityError, connections, transaction
-from django.db.models import Model, Q
+from django.db.models import F, Model, Q, Value
+from django.db.models.functions import Greatest
 
 from .. import records
 from ..chains.numbering import AuditLogs, Chained, Events, Messages, Numbered, assign_numbers
 from ..exceptions import AlreadyExists, SequenceConflict, StoreFailure
-from ..models import AuditLog, Event, Head
+from ..models import AuditLog, Event, Head, Session
 from ..snapshots import Unseen, current
 from . import postgresql
 from .heads import lock_heads
@@ -149,7 +151,19 @@ def _append(
             series.write(using, starmap(series.seal, new))
             for head in heads.values():
                 Head.objects.using(using).filter(pk=head.pk).update(seq_num=head.seq_num, hash=head.hash)
+            if series.is_activity:
+                _touch(using, [record for _, record in new])
     return result, [record for _, record in new]
+
+
+def _touch(using: str, new: Iterable[Any]) -> None:
+    """Move the last_activity_at of sessions, which are locked, forward to the times of their new messages."""
+    newest: dict[str, datetime] = {}
+    for message in new:
+        newest[message.session_id] = max(message.created_at, newest.get(message.session_id, message.created_at))
+    for session_id, timestamp in newest.items():
+        rows = Session.objects.using(using).filter(pk=session_id)
+        rows.update(last_activity_at=Greatest(F("last_activity_at"), Value(timestamp)))
 
 
 def _caught_up(using: str, series: Series[R], given: Sequence[R]) -> bool:

@@ -1,18 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
 from django.db import IntegrityError, connections
-from django.db.models import F, Value
-from django.db.models.functions import Greatest
 
 from ...chains.numbering import not_stored
 from ...exceptions import AlreadyExists
 from ...ledger import postgresql
-from ...ledger.mapping import SESSIONS, TRACES
+from ...ledger.mapping import TRACES
 from ...ledger.series import AUDIT_CHAIN, EVENT_CHAIN, MESSAGE_SERIES, ChainSeries, Series, append
 from ...records import AuditLog, Event, Message, Record, Trace
 from ...snapshots import Unseen, current
@@ -46,19 +43,7 @@ class SeriesMethods(OrmBase):
     ) -> Appended[Message]:
         if stored := self._append_one(MESSAGE_SERIES, given, expected_seq, fence):
             return stored, stored
-        with self._atomic():
-            one = self._in_one_statement(given)
-            stored, new = append(self.using, MESSAGE_SERIES, given, expected_seq, fence, look_up=one)
-            newest: dict[str, datetime] = {}
-            for message in new:
-                timestamp = message.created_at
-                assert timestamp is not None
-                newest[message.session_id] = max(timestamp, newest.get(message.session_id, timestamp))
-            for session_id in sorted(newest):
-                self._rows(SESSIONS).filter(pk=session_id).update(
-                    last_activity_at=Greatest(F("last_activity_at"), Value(newest[session_id]))
-                )
-        return stored, new
+        return append(self.using, MESSAGE_SERIES, given, expected_seq, fence, look_up=self._in_one_statement(given))
 
     def _append_events(self, given: Sequence[Event], expected_seq: int | None, fence: int | None) -> Appended[Event]:
         if (outbox := hooks.outbox()) is None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
+from contextlib import closing
+from itertools import product
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ from chronos_storage.compat.connections import (
     NO_DATABASE,
     add_database,
     alias_proxy,
+    begins_with_lock,
     close_anywhere,
     close_connections,
     connect,
@@ -195,3 +199,25 @@ def test_a_connection_to_make_a_database_has_an_alias_of_its_own(alias):
             assert made == [NO_DATABASE]
     finally:
         connection_created.disconnect(note)
+
+
+def test_a_transaction_of_sqlite_that_begins_with_the_lock_of_writers_is_known(other_databases, tmp_path):
+    for mode, autocommit in product(("IMMEDIATE", "DEFERRED", None), (True, False)):
+        options = {"transaction_mode": mode} if mode else {}
+        file = tmp_path / f"{mode} {autocommit}"
+        add_database("file", {"ENGINE": "django.db.backends.sqlite3", "NAME": str(file), "OPTIONS": options})
+        connection = connections["file"]
+        try:
+            assert not begins_with_lock(connection)
+            connection.set_autocommit(autocommit)
+            with transaction.atomic(using="file"), closing(sqlite3.connect(file, timeout=0)) as other:
+                try:
+                    other.execute("BEGIN IMMEDIATE")
+                except sqlite3.OperationalError:
+                    is_locked = True
+                else:
+                    is_locked = False
+                assert begins_with_lock(connection) is is_locked is (mode == "IMMEDIATE" and autocommit)
+        finally:
+            connection.close()
+            del connections["file"], connections.settings["file"]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from copy import copy
 from typing import Any, ClassVar, Literal
 
-from django.db.models import Model, Q
+from django.db.models import Exists, Model, Q
 from django.db.models.query import QuerySet
 from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
@@ -91,18 +91,28 @@ class AccessRule:
         """Whether `rows` is as it is here, and not a project's own, which may look at anything."""
         return all(getattr(type(self), name) is getattr(AccessRule, name) for name in ("rows", "owned", "user_id"))
 
-    def kept_rows(self, model: type[Model]) -> Rows:
-        """The same as `rows`, by statements that are kept where nothing but the user's id differs."""
+    def kept_rows(self, model: type[Model], session_id: str | None = None) -> Rows:
+        """The same as `rows`, or those of them that are of a session, by statements that are kept where nothing differs
+        but the ids of the user and of the session.
+        """
         using = api_storage().alias
         if not self.is_ours:
-            return Rows(using, lambda: self.rows(model))
+            rows = self.rows(model)
+            return Rows.of(rows if session_id is None else rows.filter(session_id=session_id))
 
-        def make(user_id: Any) -> QuerySet[Any]:
+        def make(user_id: Any, session_id: Any = None) -> QuerySet[Any]:
             rule = copy(self)
             rule.user_id = user_id
-            return rule.rows(model)
+            if session_id is None:
+                return rule.rows(model)
+            if self.staff:
+                return rule.rows(model).filter(session_id=session_id)
+            # Whose the session is, is looked at once, and not with each row.
+            session = Exists(rule.rows(Session).filter(pk=session_id))
+            return model._default_manager.using(using).filter(session, session_id=session_id)
 
-        return Rows(using, make, (self.user_id,), (type(self), model, self.signed_in, self.staff))
+        values = (self.user_id,) if session_id is None else (self.user_id, session_id)
+        return Rows(using, make, values, (type(self), model, self.signed_in, self.staff, len(values)))
 
     def owned(self, model: type[Model], rows: QuerySet[Any]) -> QuerySet[Any]:
         """Those of the rows that belong to a user who isn't staff."""

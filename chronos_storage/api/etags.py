@@ -26,6 +26,7 @@ from .json_media import encode
 from .problems import MEDIA_TYPE, PreconditionFailed, of_framework
 from .store import api_storage, transacted
 
+_CONDITIONS = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH")
 _TAG = re.compile(r'\s*(W/)?("[^"]*")\s*(?:,|\Z)')
 
 
@@ -53,7 +54,7 @@ def add_etag(request: HttpRequest, version: str, response: HttpResponse) -> Http
     """
     etag = f'"{version and version + "."}{_hash(response.content)}"'
     response["ETag"] = etag
-    if request.method not in ("GET", "HEAD"):
+    if request.method not in ("GET", "HEAD") or request.META.keys().isdisjoint(_CONDITIONS):
         return None
     answer = conditional_response(request, etag, response)
     if answer is not None and answer.status_code == PreconditionFailed.status_code:

@@ -35,7 +35,7 @@ def own_key(view: Any, place: int | None = None) -> str | None:
     Args:
         place: where in a batch the record stands.
     """
-    key = view.request.headers.get(HEADER)
+    key = view.request.META.get("HTTP_IDEMPOTENCY_KEY")
     if key is None:
         return None
     if not _KEY.match(key):

@@ -43,7 +43,7 @@ def require_length(request: HttpRequest) -> None:
     if request.META.get("CONTENT_LENGTH"):
         return
     # HTTP/2 has no header that tells of a body.
-    if "Transfer-Encoding" in request.headers or (request.method not in ("GET", "HEAD") and request.read(1)):
+    if "HTTP_TRANSFER_ENCODING" in request.META or (request.method not in ("GET", "HEAD") and request.read(1)):
         raise LengthRequired
 
 
@@ -64,7 +64,7 @@ class JSONParser(BaseParser):
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         assert parser_context
-        encoding = parser_context["request"].headers.get("Content-Encoding", "identity")
+        encoding: str = parser_context["request"].META.get("HTTP_CONTENT_ENCODING", "identity")
         if encoding.lower() != "identity":
             raise UnsupportedMediaType(encoding, f"the body must come as it is, not as {encoding}")
         limit = max_body()
@@ -74,7 +74,7 @@ class JSONParser(BaseParser):
         if _depth(body) > codec.MAX_DEPTH + _WRAPPING:
             raise ParseError(f"the body is nested more than {codec.MAX_DEPTH + _WRAPPING} deep")
         try:
-            return json.loads(body.decode(), parse_constant=_refuse_constant)
+            return _decode(body.decode())
         except UnicodeDecodeError:
             raise ParseError("the body must be UTF-8") from None
         except ValueError as error:  # JSON that is none, or a number of thousands of digits
@@ -83,6 +83,9 @@ class JSONParser(BaseParser):
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number of JSON's")
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
 
 def _depth(body: bytes) -> int:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models.query import QuerySet
+from django.utils.encoding import escape_uri_path
 from drf_spectacular.plumbing import append_meta
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.utils.urls import replace_query_param
 
 from .. import conf
 from ..keyset import After, from_json, to_json
@@ -115,7 +116,8 @@ class KeysetPagination(BasePagination):
         record = page[0] if backwards else page[-1]
         position = to_json(getattr(record, "id" if column == table.id else column) for column in self._columns)
         cursor = encode(json.dumps([int(backwards), *position], separators=(",", ":")))
-        return replace_query_param(self._request.build_absolute_uri(), "cursor", cursor)
+        query = sorted({**dict(self._request.query_params.lists()), "cursor": [cursor]}.items())
+        return self._request.build_absolute_uri(f"{escape_uri_path(self._request.path)}?{urlencode(query, doseq=True)}")
 
     def _position(self, table: Table[Any], request: Request) -> tuple[bool, tuple[Any, ...] | None]:
         """Which way the page goes, and what its columns are after; None at the start."""

@@ -7,7 +7,6 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from functools import cache
 from itertools import islice
-from operator import attrgetter
 from typing import Any, ClassVar, Final
 
 from drf_spectacular.utils import extend_schema_serializer
@@ -46,8 +45,6 @@ class RecordSerializer(serializers.Serializer[Any]):
     staff_only: ClassVar[tuple[str, ...]] = ("id", "created_at")
     #: The fields that can be set only as long as the record isn't stored.
     fixed: ClassVar[tuple[str, ...]] = ("id", "created_at")
-    #: The fields that are written of a record, where not all are.
-    only: frozenset[str] | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -61,24 +58,21 @@ class RecordSerializer(serializers.Serializer[Any]):
         fields.update(declared)
 
     def to_representation(self, instance: Any) -> Any:
-        if isinstance(instance, Mapping):
+        if isinstance(instance, dict):
             return super().to_representation(instance)
-        # As DRF does, but with the class's own fields: to copy them for each request takes as long as a query.
-        names, get, writes = _written(type(self))
-        written = dict(zip(names, get(instance), strict=True))
-        for name, write in writes:
-            if written[name] is not None:
-                written[name] = write(written[name])
-        return written if self.only is None else {name: written[name] for name in names if name in self.only}
+        return self.write(instance)
+
+    @classmethod
+    def write(cls, record: Any) -> dict[str, Any]:
+        """The record as JSON, as DRF makes it, but by the class's own fields: to copy them takes as long as a query."""
+        return _writer(cls)(record)
 
     def get_fields(self) -> dict[str, Any]:
-        # Of those that a body may leave out, only what it has is copied.
+        fields = declared_fields(type(self))
         given = getattr(self, "initial_data", None)
-        return {
-            name: copy.deepcopy(field)
-            for name, field in declared_fields(type(self)).items()
-            if field.required or not isinstance(given, Mapping) or name in given
-        }
+        if isinstance(given, dict):  # of those that a body may leave out, only what it has is copied
+            fields = {name: field for name, field in fields.items() if field.required or name in given}
+        return {name: copy.deepcopy(field) for name, field in fields.items()}
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
@@ -103,17 +97,25 @@ class RecordSerializer(serializers.Serializer[Any]):
         return ""
 
 
+def written_fields(serializer: type[RecordSerializer]) -> dict[str, Any]:
+    """The fields that are answered of a record, by name."""
+    return {name: field for name, field in declared_fields(serializer).items() if not field.write_only}
+
+
 @cache
-def _written(
-    serializer: type[RecordSerializer],
-) -> tuple[list[str], Callable[[Any], tuple[Any, ...]], list[tuple[str, Callable[[Any], Any]]]]:
-    """The names of the fields that are written of a record, what gets their values, and what makes JSON of some."""
-    fields: dict[str, Any] = {
-        name: field for name, field in declared_fields(serializer).items() if not field.write_only
-    }
+def _writer(serializer: type[RecordSerializer]) -> Callable[[Any], dict[str, Any]]:
+    """A function that makes JSON of a record: in half the time that a loop over the fields takes."""
     plain = (StringField, serializers.IntegerField, serializers.ChoiceField, JSONField, ListField, ObjectField)
-    writes = [(name, field.to_representation) for name, field in fields.items() if not isinstance(field, plain)]
-    return list(fields), attrgetter(*fields), writes
+    parts, writes = [], {}
+    for name, field in written_fields(serializer).items():
+        value = f"record.{name}"
+        if not isinstance(field, plain):
+            writes[f"write_{name}"] = field.to_representation
+            value = f"None if {value} is None else write_{name}({value})"
+        parts.append(f"{name!r}: {value}")
+    # The text is of fields' names only; dataclasses and namedtuple make theirs the same way.
+    writer: Callable[[Any], dict[str, Any]] = eval(f"lambda record: {{{', '.join(parts)}}}", writes)  # noqa: S307
+    return writer
 
 
 class SessionSerializer(RecordSerializer):

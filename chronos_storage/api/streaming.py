@@ -52,7 +52,7 @@ def stream_response(
         release: called when it is over.
     """
     response = SentResponse(_Stream(source, position, check).run(), release, content_type="text/event-stream")
-    response["Cache-Control"] = "no-cache, no-transform"
+    response["Cache-Control"] = "private, no-cache, no-transform"
     response["X-Accel-Buffering"] = "no"  # nginx would collect it
     response["Content-Encoding"] = "identity"  # and Django's GZipMiddleware compress it
     return response

@@ -11,7 +11,6 @@ from typing import Any
 
 from django.http import HttpRequest, QueryDict
 from django.http.response import HttpResponseBase
-from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.functional import cached_property
 from rest_framework import serializers
 from rest_framework.exceptions import ParseError, ValidationError
@@ -46,8 +45,9 @@ class Permission(BasePermission):
         access: AccessRule = view.access
         if not access.signed_in:
             return False
-        check_scopes(request.auth, view.needed())
-        return all(access.may(verb, model) for verb, model in view.needed())
+        needed = view.needed()
+        check_scopes(request.auth, needed)
+        return all(access.may(verb, model) for verb, model in needed)
 
 
 class _JSONRequest(Request):
@@ -126,7 +126,7 @@ class ApiMixin(GenericAPIView[Any]):
                 raise ValidationError({name: f"is no parameter here; {self._parameters_there()}"})
             if known == name and len(request.query_params.getlist(name)) > 1:
                 raise ValidationError({name: "is given more than once"})
-        if "If-Match" in request.headers and not (request.method in ("GET", "HEAD") or self.compares()):
+        if "HTTP_IF_MATCH" in request.META and not (request.method in ("GET", "HEAD") or self.compares()):
             raise ValidationError({"If-Match": "is compared with nothing here: leave it out"})
         for name in SEGMENTS & kwargs.keys():
             decoded = read_address(kwargs[name])
@@ -170,6 +170,10 @@ class ApiMixin(GenericAPIView[Any]):
     def get_throttles(self) -> list[Any]:
         return [self.throttle]
 
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        return {**super().default_response_headers, "Vary": "Accept, Authorization, Cookie"}
+
     def get_authenticate_header(self, request: Request) -> str:
         # Without one DRF would answer 403; session authentication has none.
         for authenticator in self.get_authenticators():
@@ -192,8 +196,7 @@ class ApiMixin(GenericAPIView[Any]):
         response = super().finalize_response(request, response, *args, **kwargs)
         if self.replayed and response.status_code == 201:
             response[REPLAYED] = "true"
-        patch_cache_control(response, private=True, no_cache=True)
-        patch_vary_headers(response, ("Accept", "Authorization", "Cookie"))
+        response.headers.setdefault("Cache-Control", "private, no-cache")
         if isinstance(response, Response) and response.accepted_renderer.format == "json":
             if response.exception:
                 response.content_type = problems.MEDIA_TYPE
@@ -224,10 +227,14 @@ class ApiMixin(GenericAPIView[Any]):
 
     def answer(self, record: Any, status: int = 200) -> Response:
         """A response with one record, which if it was created says where it is."""
-        response = Response(self.get_serializer(record).data, status=status)
+        response = Response(self.written(record), status=status)
         if status == 201:
             response["Location"] = self.address_of(record)
         return response
+
+    def written(self, record: Any) -> Any:
+        """A record as it is answered."""
+        return self.get_serializer(record).data
 
     def address_of(self, record: Any) -> str:
         """Where one record of the view's is."""

@@ -9,6 +9,7 @@ from django.db.models.query import QuerySet
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.serializer_helpers import ReturnDict
 from rest_framework.viewsets import GenericViewSet
 
 from ..exceptions import NotFound
@@ -24,7 +25,7 @@ from .idempotency import store_batch
 from .pagination import KeysetPagination
 from .problems import placed
 from .query import names
-from .serializers import BatchSerializer, RecordSerializer
+from .serializers import BatchSerializer, written_fields
 from .store import api_storage
 from .views import ApiMixin, check_sessions
 
@@ -90,11 +91,7 @@ class RecordViewSet(ApiMixin, GenericViewSet[Any]):
 
     def kept_rows(self) -> Rows:
         """The rows that are there for the user, of the session that the address names, if it does."""
-        rows = self.access.kept_rows(self.table.model)
-        session_id = self.kwargs.get("session_id")
-        if session_id is None:
-            return rows
-        return rows.narrowed("session", lambda rows, id: rows.filter(session_id=id), session_id)
+        return self.access.kept_rows(self.table.model, self.kwargs.get("session_id"))
 
     def query_parameters(self) -> Iterable[str]:
         filters = getattr(self, "filterset_class", None)
@@ -115,13 +112,24 @@ class RecordViewSet(ApiMixin, GenericViewSet[Any]):
     def throttle_scope(self) -> str:
         return "chronos_export" if self.action in _LONG else super().throttle_scope
 
-    def get_serializer(self, *args: Any, **kwargs: Any) -> Any:
-        serializer = super().get_serializer(*args, **kwargs)
+    def written(self, record: Any) -> Any:
+        written = self.writer()(record)
+        if self.request.accepted_renderer.format == "json":
+            return written
+        return ReturnDict(written, serializer=self.get_serializer(record))  # a page fills its forms by that
+
+    def writer(self) -> Callable[[Any], dict[str, Any]]:
+        """What makes JSON of a record, or of those of its fields that are asked for."""
+        of_records: Any = self.get_serializer_class()
+        write: Callable[[Any], dict[str, Any]] = of_records.write
         wanted = self.request.query_params.get("fields")
-        if wanted is not None and self.action in ("list", "retrieve"):
-            of_each: Any = getattr(serializer, "child", serializer)
-            keep_fields(of_each, wanted.split(","))
-        return serializer
+        if wanted is None:
+            return write
+        names, there = wanted.split(","), written_fields(of_records)
+        for name in names:
+            if name not in there:
+                raise ValidationError({"fields": f"{name!r} is no field here; there are {', '.join(there)}"})
+        return lambda record: {name: value for name, value in write(record).items() if name in names}
 
     def get_order(self) -> tuple[str, ...]:
         """The order of the list that is asked for."""
@@ -205,7 +213,8 @@ class Listed(RecordViewSet):
         page = paginator.paginate_records(self.table, rows, self.get_order(), request)
         if not page:
             self.check_session()
-        return paginator.get_paginated_response(self.get_serializer(page, many=True).data)
+        write = self.writer()
+        return paginator.get_paginated_response([write(record) for record in page])
 
 
 class Retrieved(RecordViewSet):
@@ -213,16 +222,3 @@ class Retrieved(RecordViewSet):
 
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
         return self.answer(self.record())
-
-
-def keep_fields(serializer: RecordSerializer, wanted: list[str]) -> None:
-    """Leave out of what is answered all fields but these.
-
-    Raises:
-        ValidationError: one is none.
-    """
-    there = list(serializer.fields)
-    for name in wanted:
-        if name not in there:
-            raise ValidationError({"fields": f"{name!r} is no field here; there are {', '.join(there)}"})
-    serializer.only = frozenset(wanted)

@@ -95,9 +95,9 @@ def fetch_page(
     """
     rows = Rows.of(rows)
     most = MAX_PAGE if most is None else most
-    found = _fetch_little(table, rows, tuple(order), size + 1, min(most, little))
-    if found is not None:
-        return found[:size], len(found) > size
+    page = _fetch_little(table, rows, tuple(order), size, min(most, little))
+    if page is not None:
+        return page
     _BEFORE_MUCH.get()()
     large = _ordered(rows.queryset, order)
     found = table.fetch(_within_bounds(table, large, order, size + 1, most))
@@ -138,17 +138,27 @@ def fetch_row(table: Source[R], row: QuerySet[Any] | Rows) -> R | None:
     return found[0] if found else None
 
 
-def _fetch_little(table: Source[R], rows: Rows, order: tuple[str, ...], count: int, most: int) -> list[R] | None:
-    """The first records of `rows`, so many; None where they hold more than so many characters."""
+def _fetch_little(
+    table: Source[R], rows: Rows, order: tuple[str, ...], size: int, most: int
+) -> tuple[list[R], bool] | None:
+    """The page of `fetch_page`; None where it would hold more than so many characters."""
     # SQLite gives one row after the other, where others give all at once.
     one_by_one = connections[rows.using].vendor == "sqlite" and "state" not in table.columns
+    more = False
 
     def fetch(rows: Rows, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         def build(some: QuerySet[Any]) -> Built:
             some = _ordered(some, order)
-            return selecting(some[:count], columns) if one_by_one else _within(table, some, count, most)
+            return selecting(some[: size + 1], columns) if one_by_one else _within(table, some, size + 1, most)
 
-        return rows.fetch((order, count, most), build, partial(_read_little, most) if one_by_one else read_all)
+        def read(cursor: Any) -> list[tuple[Any, ...]]:
+            nonlocal more
+            wide = _wide_places(table.model, table.columns)
+            found = _read_little(most, wide, cursor) if one_by_one else read_all(cursor)
+            more = len(found) > size
+            return found[:size]  # what the last one holds is not even parsed
+
+        return rows.fetch((order, size, most), build, read)
 
     try:
         found = table.fetch(rows, fetch, rows.using)
@@ -156,8 +166,8 @@ def _fetch_little(table: Source[R], rows: Rows, order: tuple[str, ...], count: i
         return None
     if not (found or one_by_one):
         there = rows.fetch((order, "there"), lambda some: selecting(_ordered(some, order)[:1], ["pk"]))
-        return None if any(there) else found
-    return found
+        return None if any(there) else (found, False)
+    return found, more
 
 
 def _within(table: Source[Any], rows: QuerySet[Any], count: int, most: int) -> Built:
@@ -210,10 +220,12 @@ class _TooMuch(Exception):
     """Rows hold more characters than may be read."""
 
 
-def _read_little(most: int, cursor: Any) -> list[tuple[Any, ...]]:
+def _read_little(most: int, wide: Sequence[int], cursor: Any) -> list[tuple[Any, ...]]:
     found = []
     for row in cursor:
-        most -= sum(len(value) for value in row if type(value) is str)
+        for place in wide:
+            if type(value := row[place]) is str:
+                most -= len(value)
         if most < 0:
             raise _TooMuch
         found.append(row)
@@ -246,6 +258,13 @@ def _read_by(column: Any) -> Iterator[str]:
         yield column
     else:
         yield from (each.name for each in column.flatten() if hasattr(each, "name"))
+
+
+@cache
+def _wide_places(model: type[Model], columns: tuple[Any, ...]) -> list[int]:
+    """Where those of the columns stand that may hold much, as expressions may."""
+    narrow = {field.name for field in model._meta.concrete_fields if not isinstance(field, _WIDE)}
+    return [place for place, column in enumerate(columns) if column not in narrow]
 
 
 @cache

@@ -1,5 +1,8 @@
 """The admin: everything that is stored can be looked at; what may be changed goes through the facade."""
 
-from . import images, ledger, memory, queues, sessions
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = ["images", "ledger", "memory", "queues", "sessions"]
+# Each registers its own pages.
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from drf_spectacular.types import OpenApiTypes
 from rest_framework.decorators import action
@@ -14,11 +14,25 @@ from .. import records
 from ..exceptions import AlreadyExists, NotFound
 from ..ledger.mapping import CONTAINERS, IMAGES
 from .etags import replaced
+from .fields import ObjectField, TimestampField
 from .filters import ImageFilter
 from .idempotency import id_from_key, repeated
 from .schema import documented
-from .serializers import ContainerSerializer, ImageSerializer
+from .serializers import RecordSerializer
 from .viewsets import Listed, Retrieved
+
+
+class ContainerSerializer(RecordSerializer):
+    record: ClassVar[Any] = records.Container
+
+    created_at: Final = TimestampField(read_only=True)
+
+
+class ImageSerializer(RecordSerializer):
+    record: ClassVar[Any] = records.Image
+
+    metadata: Final = ObjectField(help_text="To filter by; a change replaces it whole.")
+    created_at: Final = TimestampField(read_only=True)
 
 
 class _SavedViewSet(Listed, Retrieved):

@@ -11,19 +11,19 @@ from typing import Any
 
 from rest_framework.exceptions import PermissionDenied
 
+from ..ledger.mapping import TABLES
+from ..records import KINDS
 from .access import Verb
+
+
+def path_of(kind: str) -> str:
+    """What the paths call the records of a kind."""
+    return kind if kind == "memory" else f"{kind.replace('_', '-')}s"
+
 
 #: What the paths call the rows of a model, by its label: an app of its own need not be installed.
 DATA_TYPES: dict[str, str] = {
-    "chronos_storage.session": "sessions",
-    "chronos_storage.message": "messages",
-    "chronos_storage.memoryrecord": "memory",
-    "chronos_storage.auditlog": "audit-logs",
-    "chronos_storage.trace": "traces",
-    "chronos_storage.event": "events",
-    "chronos_storage.checkpoint": "checkpoints",
-    "chronos_storage.container": "containers",
-    "chronos_storage.image": "images",
+    **{TABLES[record].model._meta.label_lower: path_of(kind) for kind, record in KINDS.items()},
     "chronos_storage.queueentry": "topics",
     "chronos_vectors.collection": "collections",
     "chronos_vectors.embedding": "collections",

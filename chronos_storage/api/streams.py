@@ -21,9 +21,9 @@ from ..exceptions import InvalidRecord, NotSupported
 from ..queues.handler import queue
 from ..sending import kept
 from .compat import http_request
+from .entries import EntrySerializer
 from .places import Places
 from .schema import documented
-from .serializers import EntrySerializer
 from .streaming import Part, message, stream_response
 from .topics import check_topic
 from .views import ApiMixin

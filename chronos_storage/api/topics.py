@@ -14,11 +14,11 @@ from ..exceptions import NotFound
 from ..models import Event, QueueEntry
 from ..queues.handler import queue
 from .access import SESSION_TOPIC, Verb
+from .entries import ConsumerSerializer, EntriesSerializer, PublishedSerializer, PublishSerializer
 from .idempotency import own_key
 from .query import whole_number
 from .schema import documented
 from .scopes import check_scopes
-from .serializers import ConsumerSerializer, EntriesSerializer, PublishedSerializer, PublishSerializer
 from .views import ApiMixin
 
 _MAX_ENTRIES = 1000

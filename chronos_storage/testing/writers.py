@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from .. import records
 from ..facade import Storage
+from ..records import KINDS
 
-_WRITERS = {
-    records.Session: Storage.create_session,
-    records.Message: Storage.add_message,
-    records.MemoryRecord: Storage.put_memory,
-    records.AuditLog: Storage.append_audit_log,
-    records.Trace: Storage.insert_trace,
-    records.Event: Storage.append_event,
-    records.Checkpoint: Storage.save_checkpoint,
-    records.Container: Storage.save_container,
-    records.Image: Storage.save_image,
-}
+#: How the methods' names begin; for a kind that has several, the first stores what is not there.
+_WAYS = ("create", "add", "append", "insert", "put", "save")
 
 
 def write(storage: Storage, record: Any) -> Any:
     """Store a new record by the method for its type."""
-    return getattr(storage, _WRITERS[type(record)].__name__)(record)
+    known: Any = type(record)
+    return getattr(storage, _writer(known))(record)
+
+
+@cache
+def _writer(record: Any) -> str:
+    kind = next(kind for kind, known in KINDS.items() if known is record)
+    return next(name for way in _WAYS if hasattr(Storage, name := f"{way}_{kind}"))

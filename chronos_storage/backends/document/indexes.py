@@ -17,7 +17,6 @@ from ...records import (
     KINDS,
     AuditLog,
     Checkpoint,
-    Container,
     Event,
     Image,
     MemoryRecord,
@@ -93,9 +92,12 @@ INDEXES: dict[type[Record], tuple[Index, ...]] = {
         Index(("started_at", "id"), ("trace_id",)),
         *_filtered(("id",), "session_id"),
     ),
-    Container: (Index(("created_at", "id")), BY_ID),
     Image: (*_filtered(("created_at", "id"), "name", "container_id"), BY_ID),
 }
+# Those of others are of a list of all, and of walks through all, and through a user's.
+for _record in set(KINDS.values()).difference(INDEXES):
+    _owners = (name for name in ("user_id", "session_id") if hasattr(_record, name))
+    INDEXES[_record] = (Index(("created_at", "id")), *_filtered(("id",), *_owners))
 
 
 def value_of(record: Any, name: str) -> Any:

@@ -13,15 +13,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, OperationalError, connections, transaction
 
+from ..database_errors import sqlstate
 from . import indexes
 from .base import Progress
-from .indexes import INDEXED_FROM, LOCK, TABLE, Shape
+from .indexes import INDEXED_FROM, LOCK, TABLE, TABLES, Shape
+from .tsvectors import KEPT_WORDS, WORDS
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +32,7 @@ _POLL_SECONDS = 0.2
 #: The indexes that nobody needs: of collections that are gone, and of work that was broken off.
 _NEEDLESS = f"""
     SELECT c.relname FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
-    WHERE i.indrelid = '{TABLE}'::regclass AND c.relname ~ '^chronos_vectors_[0-9]+_(hnsw|words)' AND (
+    WHERE i.indrelid IN {TABLES} AND c.relname ~ '^chronos_vectors_[0-9]+_(hnsw|words)' AND (
         c.relname ~ '_(new|old)$' OR NOT EXISTS (
             SELECT FROM chronos_vectors_collection WHERE id = substring(c.relname FROM '[0-9]+')::bigint))
 """
@@ -43,6 +45,21 @@ _CANCEL = """
             AND query_start < clock_timestamp() - make_interval(secs => %s)))
 """
 _TIDYING_SECONDS = 2.0
+
+#: For how long a statement waits for others' locks: less than PostgreSQL takes to find that they wait for each other.
+_PATIENCE = "300ms"
+#: A lock that was not to be had, and a deadlock.
+_IN_THE_WAY = frozenset({"55P03", "40P01"})
+#: Embeddings whose words are worked out at once, which those wait for who change them meanwhile.
+_FILLED = 1_000
+#: Fills in the words of some of a collection's embeddings, from an id on; gives the last of these.
+_FILL = f"""
+    WITH part AS MATERIALIZED (
+        SELECT id, collection_id, embedding_id, {WORDS} AS words FROM {TABLE}
+        WHERE collection_id = %s AND embedding_id > %s ORDER BY embedding_id LIMIT {_FILLED}
+    ), filled AS (INSERT INTO {KEPT_WORDS} SELECT * FROM part ORDER BY embedding_id ON CONFLICT (id) DO NOTHING)
+    SELECT max(embedding_id) FROM part
+"""
 
 #: What a host lets its statements and transactions take, where it has set that: work on indexes takes what it takes.
 _LIMITS = """
@@ -138,15 +155,56 @@ class _Work(threading.Thread):
     def _work(self, cursor: Any) -> None:
         _end_orphans(cursor)
         if self.shape and _exists(cursor, self.shape):  # not dropped meanwhile
-            for index, new in zip(indexes.of(self.shape), indexes.of(self.shape, "_new"), strict=True):
-                if self.anew or not _is_valid(cursor, index.name):
-                    self._make(cursor, index.name, indexes.create(self.alias, new))
-                if self._cancelled.is_set():
-                    return
+            if self.anew or not _is_worded(cursor, self.shape):
+                self._keep_words(cursor, self.shape)
+            if self._cancelled.is_set():
+                return
+            # Last: a search takes its being there for the sign that the collection has what a large one has.
+            name, statement = indexes.hnsw(self.shape, "_new")
+            if self.anew or not _is_valid(cursor, name):
+                self._make(cursor, name, statement)
+            if self._cancelled.is_set():
+                return
             _let_planner_know(cursor, self.shape)
         cursor.execute(_NEEDLESS)
         for [name] in cursor.fetchall():
             _drop(cursor, name)
+
+    def _keep_words(self, cursor: Any, shape: Shape) -> None:
+        """Have the words of a collection kept, those that stand there already too."""
+        # Who is about to write holds the collection, and may not know yet that its words are to be kept.
+        held = f"SELECT 1 FROM chronos_vectors_collection WHERE id = {shape.id} FOR UPDATE"
+        kept = f"UPDATE chronos_vectors_collection SET worded = greatest(worded, 1) WHERE id = {shape.id}"
+        self._patiently(cursor, held, kept)
+        last: str | None = ""
+        while last is not None and not self._cancelled.is_set():
+            self._patiently(cursor, _FILL, parameters=[shape.id, last])
+            (last,) = cursor.fetchone()
+        # Of embeddings that were deleted before theirs were filled in.
+        there = f"SELECT FROM {TABLE} AS e WHERE e.id = {KEPT_WORDS}.id"
+        gone = f"DELETE FROM {KEPT_WORDS} WHERE collection_id = {shape.id} AND NOT EXISTS ({there})"
+        self._patiently(cursor, gone)
+        if self._cancelled.is_set():
+            return
+        self._make(cursor, *indexes.words(shape, "_new"))
+        if self._cancelled.is_set():
+            return
+        cursor.execute(f"ANALYZE {KEPT_WORDS}")
+        cursor.execute(f"UPDATE chronos_vectors_collection SET worded = 2 WHERE id = {shape.id}")
+
+    def _patiently(self, cursor: Any, *statements: str, parameters: Sequence[Any] = ()) -> None:
+        """Execute statements in a transaction, again where others hold what they need: these shall not wait for it."""
+        while not self._cancelled.is_set():
+            try:
+                with transaction.atomic(using=self.alias):
+                    cursor.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
+                    for statement in statements:
+                        cursor.execute(statement, parameters)
+                    return
+            except OperationalError as error:
+                if sqlstate(error) not in _IN_THE_WAY:
+                    raise
+            self._cancelled.wait(_POLL_SECONDS)
 
     def _make(self, cursor: Any, name: str, statement: str) -> None:
         for leftover in (f"{name}_new", f"{name}_old"):  # of work that was broken off
@@ -178,6 +236,11 @@ def _exists(cursor: Any, shape: Shape) -> bool:
     return cursor.fetchone() is not None
 
 
+def _is_worded(cursor: Any, shape: Shape) -> bool:
+    cursor.execute("SELECT worded FROM chronos_vectors_collection WHERE id = %s", [shape.id])
+    return bool(cursor.fetchone() == (2,))
+
+
 def _is_valid(cursor: Any, name: str) -> bool:
     cursor.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [name])
     return bool(cursor.fetchone() == (True,))
@@ -204,8 +267,8 @@ _begun: dict[tuple[str, int | None], _Work] = {}
 
 
 def _start(work: _Work) -> _Work:
+    work.start()  # before others may wait for it
     _begun[work.alias, work.shape.id if work.shape else None] = work
-    work.start()
     return work
 
 
@@ -219,6 +282,15 @@ def build_if_due(alias: str, shape: Shape) -> None:
         is_due = cursor.fetchone() is not None
     if is_due:
         _start(_Work(alias, shape))
+
+
+def keep_words(alias: str) -> None:
+    """Have the words kept of the collections that were indexed before words were kept, and wait for the end."""
+    with connections[alias].cursor() as cursor:
+        cursor.execute(indexes.UNWORDED)
+        shapes = [Shape(alias, *row) for row in cursor.fetchall()]
+    for shape in shapes:
+        _start(_Work(alias, shape)).join()
 
 
 def tidy(alias: str) -> None:
@@ -251,7 +323,7 @@ def _progress(alias: str) -> tuple[str, float] | None:
         cursor.execute(
             "SELECT phase, greatest(blocks_done::float / nullif(blocks_total, 0),"
             f" tuples_done::float / nullif(tuples_total, 0), 0) FROM pg_stat_progress_create_index"
-            f" WHERE relid = '{TABLE}'::regclass"
+            f" WHERE relid IN {TABLES}"
         )
         found: tuple[str, float] | None = cursor.fetchone()
         return found

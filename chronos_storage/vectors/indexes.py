@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from django.contrib.postgres.indexes import GinIndex, OpClass, PostgresIndex
+from django.contrib.postgres.indexes import OpClass
 from django.db import connections
 from django.db.models import F, Q, Value
-from django.db.models.expressions import OrderBy, RawSQL
+from django.db.models.expressions import OrderBy
 from django.db.models.functions import Cast, Collate
 from pgvector.django import CosineDistance, HalfVectorField, HnswIndex, L2Distance, MaxInnerProduct, VectorField
 
 from ..compat.queries import expression_sql
 from ..compat.schema import index_statement
 from .models import Embedding
+from .tsvectors import KEPT_WORDS
 
 #: From so many embeddings on a collection has its indexes.
 INDEXED_FROM = 10_000
@@ -27,8 +28,6 @@ INDEXED_FROM = 10_000
 MAX_VECTOR, MAX_HALFVEC = 2_000, 4_000
 #: The largest number of a ``halfvec``.
 MAX_HALF = 65_504
-#: The content as an index holds its words: a ``tsvector`` can't be larger than a megabyte.
-WORDS = "to_tsvector('english', left(content, 100000))"
 #: By metric: the expression of its distance, and the end of its operator classes' names.
 _DISTANCES: dict[str, tuple[Any, str]] = {
     "cosine": (CosineDistance, "cosine_ops"),
@@ -37,17 +36,19 @@ _DISTANCES: dict[str, tuple[Any, str]] = {
 }
 
 TABLE = "chronos_vectors_embedding"
+#: Those that have the collections' indexes.
+TABLES = f"('{TABLE}'::regclass, to_regclass('{KEPT_WORDS}'))"
 #: The key of the advisory lock that all work on the indexes takes: any number of our own, of 31 bits.
 LOCK = 0x43565354
 
-#: The statement that a `Shape` is read by.
-SHAPE = """
+_SHAPES = """
     SELECT c.id, c.dimension, c.metric, c.m, c.ef_construction, c.ef_search, coalesce(i.indisvalid, FALSE),
-           coalesce((SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = i.indexrelid), 0)
+           coalesce((SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = i.indexrelid), 0), c.worded = 2
     FROM chronos_vectors_collection AS c
     LEFT JOIN pg_index AS i ON i.indexrelid = to_regclass('chronos_vectors_' || c.id || '_hnsw')
-    WHERE c.name = %s
 """
+#: The statement that a `Shape` is read by, and the one for those of all collections that were indexed without words.
+SHAPE, UNWORDED = f"{_SHAPES} WHERE c.name = %s", f"{_SHAPES} WHERE i.indisvalid AND c.worded < 2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Shape:
         using: the alias of its database.
         indexed: whether its HNSW index is there and complete.
         rows: how many rows the index has, about.
+        worded: whether the words of its contents are kept, all of them, with their index.
     """
 
     using: str
@@ -69,6 +71,7 @@ class Shape:
     ef_search: int
     indexed: bool
     rows: int
+    worded: bool
 
     @property
     def kind(self) -> str:
@@ -100,22 +103,28 @@ def _distance(using: str, metric: str, dimension: int | None) -> str:
     return expression_sql(using, Embedding, _DISTANCES[metric][0](*vectors))
 
 
-def of(shape: Shape, ending: str = "") -> list[PostgresIndex]:
-    """A collection's indexes, and how each is built, with this appended to their names."""
-    name, on_it = f"chronos_vectors_{shape.id}", Q(collection_id=shape.id)
+def hnsw(shape: Shape, ending: str = "") -> tuple[str, str]:
+    """The name of the index of a collection's vectors, and the statement that builds it beside the work of others.
+
+    Args:
+        ending: appended to its name.
+    """
+    name, on_it = f"chronos_vectors_{shape.id}_hnsw", Q(collection_id=shape.id)
     operators = OpClass(_of_dimension(F("vector"), shape.dimension), f"{shape.kind}_{_DISTANCES[shape.metric][1]}")
-    return [
-        GinIndex(RawSQL(WORDS, ()), name=f"{name}_words{ending}", condition=on_it),  # noqa: S611  (of our own words)
-        # Last: a search takes its being there for the sign that both are.
-        HnswIndex(
-            operators, name=f"{name}_hnsw{ending}", m=shape.m, ef_construction=shape.ef_construction, condition=on_it
-        ),
-    ]
+    index = HnswIndex(
+        operators, name=f"{name}{ending}", m=shape.m, ef_construction=shape.ef_construction, condition=on_it
+    )
+    return name, index_statement(shape.using, Embedding, index, (OrderBy, OpClass, Collate))
 
 
-def create(using: str, index: PostgresIndex) -> str:
-    """The statement that builds an index beside the work of others."""
-    return index_statement(using, Embedding, index, (OrderBy, OpClass, Collate))
+def words(shape: Shape, ending: str = "") -> tuple[str, str]:
+    """The same of its words."""
+    name = f"chronos_vectors_{shape.id}_words"
+    # A pending list would have to be read by every search until a vacuum comes.
+    return name, (
+        f"CREATE INDEX CONCURRENTLY {name}{ending} ON {KEPT_WORDS} USING gin (words) WITH (fastupdate = off)"
+        f" WHERE collection_id = {shape.id}"
+    )
 
 
 def state(alias: str, collection_id: int) -> tuple[str, int]:
@@ -125,7 +134,7 @@ def state(alias: str, collection_id: int) -> tuple[str, int]:
         cursor.execute(
             "SELECT c.relname, i.indisvalid, pg_relation_size(c.oid)"
             " FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid"
-            f" WHERE i.indrelid = '{TABLE}'::regclass AND c.relname ~ %s",
+            f" WHERE i.indrelid IN {TABLES} AND c.relname ~ %s",
             [f"^chronos_vectors_{collection_id}_(hnsw|words)(_new)?$"],
         )
         found = cursor.fetchall()

@@ -83,7 +83,7 @@ class PgVectorStore(OrmVectorStore):
             raise InvalidRecord("vector", f"{_TOO_LARGE} (in embeddings[{place}])")
         if not self._write(shape, stored):
             raise NotFound(f"there is no collection {collection!r}")
-        if self._auto_index and not shape.indexed:
+        if self._auto_index and not (shape.indexed and shape.worded):
             alias = self.alias
             transaction.on_commit(lambda: builds.build_if_due(alias, shape), using=alias, robust=True)
         return stored.embeddings
@@ -205,7 +205,8 @@ class PgVectorStore(OrmVectorStore):
 
     def _fused(self, shape: Shape, question: Question, nearest: Nearest, matching: Part) -> Found:
         statement = statements.hybrid(shape, nearest, matching, question.text or "", question.top_k)
-        return Found(question, wire.execute(self.alias, *statement))
+        # Which plan is right for a filter depends on its values.
+        return Found(question, wire.execute(self.alias, *statement, prepare=not question.filter.parts))
 
     @retried
     def stats(self, collection: str) -> records.CollectionStats:

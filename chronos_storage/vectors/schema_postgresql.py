@@ -1,13 +1,28 @@
-"""PostgreSQL: an index for the metadata, and vectors that are kept in their rows.
+"""PostgreSQL: an index for the metadata, vectors that are kept in their rows, and the words of the contents.
 
-The indexes of vectors and words are each collection's own; see `indexes`.
+The words of a collection that is large enough to have indexes stand in a table of their own, as `tsvector`: to work
+them out takes a hundred times as long as to rank by them, and a row with a vector is ten times as wide. Triggers keep
+them; `builds` fills in those of the rows that were there before, and `indexes` has their index.
 """
 
 from __future__ import annotations
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ..compat.connections import in_transaction
+from ..compat.schema import quoted
+from .tsvectors import KEPT_WORDS, WORDS
+
 _TABLE = "chronos_vectors_embedding"
+
+#: By the triggers' names: when each is called.
+_TRIGGERS = {
+    f"{KEPT_WORDS}_insert": "AFTER INSERT ON {table} REFERENCING NEW TABLE AS written FOR EACH STATEMENT",
+    f"{KEPT_WORDS}_update": "AFTER UPDATE ON {table} REFERENCING NEW TABLE AS written FOR EACH STATEMENT",
+    # Row by row: a table of all that a statement removes would hold their vectors too.
+    f"{KEPT_WORDS}_delete": "AFTER DELETE ON {table} FOR EACH ROW",
+    f"{KEPT_WORDS}_truncate": "AFTER TRUNCATE ON {table} FOR EACH STATEMENT",
+}
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
@@ -23,7 +38,53 @@ def install(connection: BaseDatabaseWrapper) -> None:
         if cursor.fetchone() != ("m",):
             # By default a row over 2 kB moves its vector out; an exact search would fetch each from there.
             cursor.execute(f"ALTER TABLE {_TABLE} ALTER COLUMN vector SET STORAGE MAIN")
+        # In the schema of the embeddings: with several in a database, each has its own.
+        cursor.execute("SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = %s::regclass", [_TABLE])
+        (schema,) = cursor.fetchone()
+        cursor.execute(
+            f"CREATE TABLE IF NOT EXISTS {schema}.{KEPT_WORDS} (id bigint PRIMARY KEY, collection_id bigint NOT NULL,"
+            ' embedding_id character varying(255) COLLATE "C" NOT NULL, words tsvector NOT NULL)'
+        )
+        body = _body(schema)
+        cursor.execute("SELECT prosrc FROM pg_proc WHERE oid = to_regproc(%s)", [f"{schema}.{KEPT_WORDS}_keep"])
+        if cursor.fetchone() != (body,):
+            function = f"FUNCTION {schema}.{KEPT_WORDS}_keep() RETURNS trigger LANGUAGE plpgsql"
+            cursor.execute(f"CREATE OR REPLACE {function} AS $${body}$$")
+        cursor.execute("SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND tgenabled = 'O'", [_TABLE])
+        present = {name for (name,) in cursor.fetchall()}
+        for name, when in _TRIGGERS.items():
+            if name not in present:  # to make one again would wait for all who write
+                call = f"{when.format(table=f'{schema}.{_TABLE}')} EXECUTE FUNCTION {schema}.{KEPT_WORDS}_keep()"
+                cursor.execute(f"CREATE TRIGGER {quoted(connection, name)} {call}")
+    if not in_transaction(connection):  # for whose end it would wait
+        from .builds import keep_words  # it needs pgvector's package
+
+        keep_words(connection.alias)
+
+
+def _body(schema: str) -> str:
+    words = f"{schema}.{KEPT_WORDS}"
+    return f"""
+        BEGIN
+            IF TG_OP = 'DELETE' THEN
+                DELETE FROM {words} WHERE id = OLD.id;
+            ELSIF TG_OP = 'TRUNCATE' THEN
+                DELETE FROM {words};
+            ELSE
+                INSERT INTO {words} AS kept (id, collection_id, embedding_id, words)
+                SELECT written.id, collection_id, embedding_id, {WORDS}
+                FROM written JOIN {schema}.chronos_vectors_collection AS c ON c.id = collection_id AND c.worded > 0
+                ON CONFLICT (id) DO UPDATE SET (collection_id, embedding_id, words)
+                    = (excluded.collection_id, excluded.embedding_id, excluded.words)
+                WHERE (kept.collection_id, kept.embedding_id, kept.words)
+                    IS DISTINCT FROM (excluded.collection_id, excluded.embedding_id, excluded.words);
+            END IF;
+            RETURN NULL;
+        END """
 
 
 def remove(connection: BaseDatabaseWrapper) -> None:
-    """All went with the table."""
+    """The triggers went with the table."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE IF EXISTS {KEPT_WORDS}")
+        cursor.execute(f"DROP FUNCTION IF EXISTS {KEPT_WORDS}_keep()")

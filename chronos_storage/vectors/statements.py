@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .fusion import CONSTANT, depth
-from .indexes import TABLE, WORDS, Shape
+from .indexes import TABLE, Shape
 from .metrics import relative_error
+from .tsvectors import KEPT_WORDS, WORDS
 
 #: A statement, or a part of one, and the parameters of its placeholders.
 Part = tuple[str, list[Any]]
@@ -139,23 +140,32 @@ def _least(shape: Shape, query: Any) -> Part:
 def hybrid(shape: Shape, nearest: Nearest, matching: Part, text: str, top_k: int) -> Part:
     """A search by vector and words; its rows: the embedding's columns, how many matched, the fused score."""
     condition, parameters = matching
-    # Without an index the words of every row are worked out, once; with one, those of the rows it finds.
-    texts = "NOT MATERIALIZED" if shape.indexed else "MATERIALIZED"
+    matches = "words @@ (SELECT any_word FROM wanted)"
+    if not shape.worded:
+        texts = (
+            f"(SELECT id, embedding_id, {WORDS} AS words FROM {TABLE}"
+            f" WHERE collection_id = {shape.id} AND {condition} OFFSET 0) AS w"
+        )
+    elif condition == "TRUE":
+        texts = f"{KEPT_WORDS} AS w"
+        matches = f"w.collection_id = {shape.id} AND {matches}"
+    else:
+        texts = f"{KEPT_WORDS} AS w JOIN {TABLE} AS e ON e.id = w.id"
+        matches = f"w.collection_id = {shape.id} AND {matches} AND {condition}"
     sql = (
         f"WITH {nearest.sql},"
         " wanted AS MATERIALIZED ("
         "SELECT replace(plainto_tsquery('english', %s)::text, ' & ', ' | ')::tsquery AS any_word),"
-        f" texts AS {texts} (SELECT id, embedding_id, {WORDS} AS words FROM {TABLE}"
-        f" WHERE collection_id = {shape.id} AND {condition}),"
         # The time that ts_rank_cd takes grows with the square of the query's words.
-        " worded AS (SELECT id, embedding_id, ts_rank(words, (SELECT any_word FROM wanted)) AS rank FROM texts"
-        " WHERE words @@ (SELECT any_word FROM wanted)),"
-        " places AS (SELECT id, row_number() OVER (ORDER BY distance, embedding_id) AS place FROM nearest"
-        " UNION ALL (SELECT id, row_number() OVER (ORDER BY rank DESC, embedding_id) AS place"
-        f" FROM worded ORDER BY place LIMIT {depth(top_k)})),"
-        f" fused AS (SELECT id, sum(1.0::float8 / ({CONSTANT} + place)) AS score FROM places GROUP BY id)"
+        " worded AS (SELECT w.id, w.embedding_id, ts_rank(words, (SELECT any_word FROM wanted)) AS rank"
+        f" FROM {texts} WHERE {matches} ORDER BY rank DESC, w.embedding_id LIMIT {depth(top_k)}),"
+        " places AS (SELECT id, embedding_id, row_number() OVER (ORDER BY distance, embedding_id) AS place FROM nearest"
+        " UNION ALL"
+        " SELECT id, embedding_id, row_number() OVER (ORDER BY rank DESC, embedding_id) AS place FROM worded),"
+        f" fused AS (SELECT id, embedding_id, sum(1.0::float8 / ({CONSTANT} + place)) AS score"
+        f" FROM places GROUP BY id, embedding_id ORDER BY score DESC, embedding_id LIMIT {top_k})"
         f" SELECT {_COLUMNS}, {nearest.matched}, fused.score FROM fused JOIN {TABLE} AS e ON e.id = fused.id"
-        f" ORDER BY fused.score DESC, e.embedding_id LIMIT {top_k}"
+        " ORDER BY fused.score DESC, e.embedding_id"
     )
     return sql, [*nearest.parameters, text, *parameters]
 

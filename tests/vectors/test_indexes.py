@@ -269,6 +269,71 @@ def test_words_by_the_index(store: PgVectorStore) -> None:
     assert "4711" in [each.id for each in results]
 
 
+def kept_words() -> tuple[int, int]:
+    """Of how many embeddings the words are kept, and how many of these are not those of the content."""
+    with connections["postgres"].cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*), count(*) FILTER (WHERE e.id IS NULL OR w.words <> to_tsvector('english', e.content)"
+            " OR (w.collection_id, w.embedding_id) <> (e.collection_id, e.embedding_id))"
+            " FROM chronos_vectors_words AS w LEFT JOIN chronos_vectors_embedding AS e ON e.id = w.id"
+        )
+        return tuple(cursor.fetchone())
+
+
+@pytest.mark.usefixtures("indexed_early")
+def test_words_are_kept_of_a_collection_that_is_indexed_whoever_writes(store: PgVectorStore) -> None:
+    for name in ("small", "c"):
+        store.create_collection(name, 4, metric="l2")
+    store.upsert("small", embeddings(100))
+    store.upsert("c", embeddings(1_999))
+    assert kept_words() == (0, 0)
+    store.upsert("c", embeddings(501, start=1_999))
+    store.close()
+    assert kept_words() == (2_500, 0)
+    changed = embeddings(2_600)[2_000:]
+    for each in changed:
+        each.content = f"the changed number {each.id}"
+    store.upsert("c", changed)
+    store.delete("c", [f"{place}" for place in range(100)])
+    models.Embedding.objects.using("postgres").filter(embedding_id="200").update(content="by hand")
+    models.Embedding.objects.using("postgres").filter(embedding_id="201").delete()
+    assert kept_words() == (2_499, 0)
+    questions: list[tuple[list[float], str, Any]]
+    questions = [([9.0, 9, 9, 9], text, None) for text in ("number 4711", "changed numbers", "hand", "300 or 2400")]
+    questions += [([1.0, 0, 0, 0], "changed", {"even": True}), ([1.0, 0, 0, 0], "number", {"n": {"$lt": 150}})]
+
+    def answers() -> list[list[tuple[str, float]]]:
+        asked = PgVectorStore(using="postgres")
+        return [
+            [(each.id, each.score) for each in asked.search("c", query, 20, text=text, filter=wanted)]
+            for query, text, wanted in questions
+        ]
+
+    by_kept = answers()
+    models.Collection.objects.using("postgres").update(worded=1)
+    assert by_kept == answers()
+    store.drop_collection("c")
+    assert kept_words() == (0, 0)
+
+
+@pytest.mark.usefixtures("indexed_early")
+def test_migrate_keeps_the_words_of_what_was_indexed_without(store: PgVectorStore) -> None:
+    store.create_collection("c", 4, metric="l2")
+    store.upsert("c", embeddings(2_000))
+    store.close()
+    with connections["postgres"].cursor() as cursor:
+        cursor.execute("DROP TABLE chronos_vectors_words")
+        cursor.execute("UPDATE chronos_vectors_collection SET worded = 0")
+        (name,) = index_names()
+        words = name.replace("hnsw", "words")
+        cursor.execute(f"CREATE INDEX {words} ON chronos_vectors_embedding USING gin (to_tsvector('english', content))")
+    call_command("migrate", "chronos_vectors", database="postgres", verbosity=0)
+    assert kept_words() == (2_000, 0)
+    assert index_names() == {name, words}
+    assert store.stats("c").index == "ready"
+    assert models.Collection.objects.using("postgres").get().worded == 2
+
+
 @pytest.mark.parametrize(("dimension", "kind"), [(2_000, "vector"), (2_001, "halfvec"), (4_000, "halfvec")])
 def test_many_dimensions(store: PgVectorStore, dimension: int, kind: str) -> None:
     store.create_collection("c", dimension)

@@ -150,6 +150,11 @@ def _times(record: Any) -> tuple[str, ...]:
     return tuple(name for name in TIMES if name in names)
 
 
+def measured(record: type[Record]) -> tuple[str, ...]:
+    """The names of the fields whose lengths `check_size` adds up."""
+    return (*_documents(record), *_texts(record))  # type: ignore[arg-type]
+
+
 @cache
 def _documents(record: Any) -> tuple[str, ...]:
     """The names of the fields of JSON."""

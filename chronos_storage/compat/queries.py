@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.constants import OnConflict
 from django.db.models.query import QuerySet
-from django.db.models.sql import Query
+from django.db.models.sql import InsertQuery, Query, UpdateQuery
 
 M = TypeVar("M", bound=models.Model)
 
@@ -125,6 +126,51 @@ def _take_times_as_text(cursor: Any) -> None:
 
     if psycopg_any.is_psycopg3:
         cursor.adapters.register_loader("timestamptz", psycopg_any.TextLoader)
+
+
+def can_return_written(connection: BaseDatabaseWrapper) -> bool:
+    """Whether a statement that writes rows can give them as they are then; MariaDB can't for those that it updates."""
+    return connection.vendor != "mysql" and connection.features.can_return_rows_from_bulk_insert
+
+
+def fetch_updated(
+    rows: QuerySet[Any], columns: Sequence[str], changes: Mapping[str, Any], cursor_of: Callable[[Any], Any]
+) -> Iterator[tuple[Any, ...]]:
+    """Update rows in one statement, as ``rows.update(**changes)`` does; what columns of them hold then."""
+    query: Any = rows.query.chain(UpdateQuery)
+    query.add_update_values(changes)
+    sql, parameters = query.get_compiler(rows.db).as_sql()
+    return _fetch_written(rows, columns, sql, parameters, cursor_of)
+
+
+def fetch_upserted(
+    rows: QuerySet[Any],
+    columns: Sequence[str],
+    new: Sequence[models.Model],
+    update_fields: Sequence[str],
+    key: str,
+    cursor_of: Callable[[Any], Any],
+) -> Iterator[tuple[Any, ...]]:
+    """Insert rows, or update what has their key, as `bulk_create` does, in one statement; what columns of them hold."""
+    meta = rows.model._meta
+    query = InsertQuery(
+        rows.model,
+        on_conflict=OnConflict.UPDATE,
+        update_fields=[meta.get_field(name) for name in update_fields],
+        unique_fields=[meta.get_field(key)],
+    )
+    query.insert_values(meta.concrete_fields, list(new))
+    ((sql, parameters),) = query.get_compiler(rows.db).as_sql()
+    return _fetch_written(rows, columns, sql, parameters, cursor_of)
+
+
+def _fetch_written(
+    rows: QuerySet[Any], columns: Sequence[str], sql: str, parameters: Sequence[Any], cursor_of: Callable[[Any], Any]
+) -> Iterator[tuple[Any, ...]]:
+    returned, _, expressions = selected(rows.order_by().values_list(*columns))
+    converted = converted_of(rows, expressions)
+    sql = f"{sql} RETURNING {returned}"
+    return fetch_statement(connections[rows.db], sql, parameters, converted, cursor_of=cursor_of)
 
 
 def for_writing(rows: QuerySet[M]) -> QuerySet[M]:

@@ -1,40 +1,67 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
+from functools import partial
+from operator import itemgetter
 from typing import Any, TypeVar
 
-from django.db import IntegrityError
-from django.db.models import F, Value
+from django.db import IntegrityError, connections
+from django.db.models import BigIntegerField, F, Field, Func, Value
 from django.db.models.functions import Coalesce, Greatest
+from django.db.models.lookups import LessThanOrEqual
+from django.db.models.query import QuerySet
 
+from ... import codec
 from ...batches import batches
+from ...compat.queries import can_return_written, fetch_updated, fetch_upserted
 from ...ledger.heads import open_to, refuse_stale
 from ...ledger.mapping import MEMORY, TABLES, Table
 from ...models.memory import natural_key
-from ...records import MemoryRecord, Record, Session
+from ...preparing import prepared_cursor
+from ...records import MemoryRecord, Record, Session, measured
 from ...refusals import Reason, Refused
 from ...snapshots import Unseen, current, unless_unseen
 from ..base import Patch
 from .base import OrmBase
-from .metadata import merge_metadata
+from .metadata import can_merge, merge_metadata, merged
 
 R = TypeVar("R", bound=Record)
 
 #: What is written over what was under a natural key.
 _MEMORY_CONTENT = ["value", "schema", "schema_version", "updated_at", "expires_at"]
+#: Up to how many are put by one statement alone: all databases take so many values.
+_AT_ONCE = 50
 
 
 class UpsertMethods(OrmBase):
     def put(self, given: Sequence[R], fresh: Set[str] = frozenset(), fence: int | None = None) -> list[R]:
         table: Table[R] = TABLES[type(given[0])]
+        if fence is None and (stored := self._put_at_once(table, given, fresh)):
+            return stored
         with self._atomic():
             if table.record is MemoryRecord:
                 if fence is not None:
                     self._require_fence(given[0].session_id, fence)  # type: ignore[attr-defined]
                 return self._put_memories(given, fresh)
-            kept = {table.id, "created_at"}
-            self._upsert(table, given, [column for column in table.columns if column not in kept], table.id)
+            self._upsert(table, given, _content(table), table.id)
             return self._as_stored(table, given, table.id)
+
+    def _put_at_once(self, table: Table[R], given: Sequence[R], fresh: Set[str]) -> list[R]:
+        """The same in one statement; nothing where the database can't, or an id may be stored under another key."""
+        is_memory = table.record is MemoryRecord
+        if not can_return_written(connections[self.using]) or (is_memory and not fresh >= {each.id for each in given}):
+            return []
+        new, *more = batches(given, _AT_ONCE)
+        if more:
+            return []
+        key = "natural_key" if is_memory else table.id
+        keys = [table.values(record)[key] for record in new]
+        # In one order, so that those who put the same keys at once don't lock each other out.
+        rows = [table.row(record) for _, record in sorted(zip(keys, new, strict=True), key=itemgetter(0))]
+        write = partial(fetch_upserted, new=rows, update_fields=_content(table), key=key, cursor_of=prepared_cursor)
+        with unless_unseen(), self._savepoint():
+            found = {table.values(record)[key]: record for record in table.fetch(self._rows(table), write)}
+        return [found[each] for each in keys]
 
     def _put_memories(self, given: Sequence[Any], fresh: Set[str]) -> list[Any]:
         named = {record.id for record in given}.difference(fresh)
@@ -91,19 +118,21 @@ class UpsertMethods(OrmBase):
         }
         writable = open_to(row, fence) if record is Session else row
         writable = writable.filter(**{f"{name}__in": ("", value) for name, value in patch.once.items()})
+        if (fence is None or record is Session) and (changed := self._patched_at_once(table, writable, changes, patch)):
+            return changed
         with self._atomic():
             if fence is not None and record is not Session:
                 for session_id in row.values_list("session_id", flat=True):
                     self._require_fence(session_id, fence)
             if patch.merge is None:
-                changed = writable.update(**changes)
+                count = writable.update(**changes)
             else:
-                changed = merge_metadata(writable, patch.merge, **changes)
+                count = merge_metadata(writable, patch.merge, **changes)
             stored = self._one(table, current(row))  # which the update may have left as it was, and unseen
             if stored is None:
                 self._refuse_unseen(table, id)
                 raise Refused(Reason.MISSING, record, id)
-            if not changed:
+            if not count:
                 if record is Session:
                     refuse_stale(row, fence)
                 if any(getattr(stored, name) not in ("", value) for name, value in patch.once.items()):
@@ -111,3 +140,40 @@ class UpsertMethods(OrmBase):
                 raise Unseen
             stored.check_size()  # which the changes may have made too large
         return stored
+
+    def _patched_at_once(self, table: Table[R], row: QuerySet[Any], changes: dict[str, Any], patch: Patch) -> R | None:
+        """The record, changed in one statement; None where the database can't, there is none or it may be too large."""
+        if not can_return_written(connections[self.using]) or (patch.merge is not None and not can_merge(self.using)):
+            return None
+        if patch.merge is not None:
+            changes = {**changes, "metadata": merged(patch.merge)}
+        parts = measured(table.record)
+        if len(parts) > 1 or patch.merge is not None:
+            total: Any = sum((_bytes(name, changes) for name in parts), Value(0))
+            row = row.filter(LessThanOrEqual(total, codec.MAX_JSON_BYTES))
+        write = partial(fetch_updated, changes=changes, cursor_of=prepared_cursor)
+        found = table.fetch(row, write)
+        return found[0] if found else None
+
+
+def _content(table: Table[Any]) -> list[str]:
+    """What is written over what was under a key."""
+    if table.record is MemoryRecord:
+        return _MEMORY_CONTENT
+    return [column for column in table.columns if column not in (table.id, "created_at")]
+
+
+def _bytes(name: str, changes: Mapping[str, Any]) -> Any:
+    """How many bytes the text of a field has after the changes, at most."""
+    value = changes.get(name, F(name))
+    return _Bytes(value) if hasattr(value, "resolve_expression") else Value(codec.bytes_of(codec.encode(value)))
+
+
+class _Bytes(Func):
+    """The length of a column's text."""
+
+    template = "OCTET_LENGTH(CAST(%(expressions)s AS text))"
+    output_field: Field[Any, Any] = BigIntegerField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, template="LENGTH(CAST(%(expressions)s AS blob))", **context)

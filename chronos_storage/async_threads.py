@@ -32,14 +32,12 @@ from .compat.connections import NO_DATABASE, in_transaction, is_in_memory, setti
 from .compat.event_loops import call_in, waiting_thread
 from .exceptions import TransactionOpen
 from .sqlite_files import in_memory
-from .threads import Threads, close_all, is_worker
+from .threads import PATIENCE, Threads, close_all, is_worker
 
 T = TypeVar("T")
 
 #: Seconds that a thread keeps its connection after its last call.
 _LINGER = 10.0
-#: Seconds that `release` waits for calls that are under way.
-_PATIENCE = 5.0
 
 #: The connections that were made, by their threads and aliases. Another thread's can't be asked for, only looked at.
 _connections: WeakValueDictionary[tuple[int | None, str], BaseDatabaseWrapper] = WeakValueDictionary()
@@ -158,7 +156,7 @@ def release(alias: str) -> None:
     if not in_transaction(connection):
         connection.close()
     if threads := _threads.get(alias):
-        threads.close(_PATIENCE)
+        threads.close(PATIENCE)
 
 
 def _note(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 #: PostgreSQL's errors where a prepared statement is not there (invalid name), or one that is not ours (duplicate).
 STATES = frozenset({"26000", "42P05"})
 
-#: Preparing costs a round trip, which what is sent this often has paid.
+#: How often a statement is sent before it is prepared: that costs a round trip, which it has paid by then.
 _AGAIN = 2
 
 #: The aliases on which nothing is prepared any more.
@@ -45,15 +45,11 @@ def turn_off(connection: Any) -> None:
         )
 
 
-def prepared_cursor(connection: Any, threshold: int = _AGAIN) -> Any:
-    """A cursor of Django's connection; on PostgreSQL, with psycopg 3, one whose statements are prepared.
-
-    Args:
-        threshold: how often a statement is sent before it is prepared.
-    """
+def prepared_cursor(connection: Any) -> Any:
+    """A cursor of Django's connection; on PostgreSQL, with psycopg 3, one whose statements are prepared."""
     if connection.vendor != "postgresql" or not hasattr(connection.Database, "pq") or connection.queries_logged:
         return connection.cursor()  # whose log of queries has the values in it
-    return wrapped_cursor(connection, preparing_cursor(connection, threshold))
+    return wrapped_cursor(connection, preparing_cursor(connection, _AGAIN))
 
 
 def preparing_cursor(connection: Any, threshold: int | None) -> Any:

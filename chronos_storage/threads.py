@@ -15,7 +15,7 @@ from .compat.connections import close_connections
 from .forks import PerProcess
 
 #: Seconds that work under way is waited for where all threads are to end.
-_PATIENCE = 5.0
+PATIENCE = 5.0
 
 _all: WeakSet[Threads] = WeakSet()
 
@@ -102,7 +102,7 @@ class Threads(PerProcess):
 def close_all() -> None:
     """End all threads of this process but those that have to stay; work under way is waited for a few seconds."""
     for threads in list(_all):
-        threads.close(_PATIENCE)
+        threads.close(PATIENCE)
 
 
 atexit.register(close_all)

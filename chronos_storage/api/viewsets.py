@@ -12,16 +12,16 @@ from rest_framework.response import Response
 from rest_framework.utils.serializer_helpers import ReturnDict
 from rest_framework.viewsets import GenericViewSet
 
-from ..exceptions import NotFound
+from ..exceptions import AlreadyExists, NotFound
 from ..ledger.kept import Rows
 from ..ledger.mapping import Table
 from ..ledger.pages import fetch_row
 from ..models import Head
 from ..records import Batch, Record
 from .access import Verb
-from .etags import version_of, write_if_match
+from .etags import replaced, version_of, write_if_match
 from .filters import Filters
-from .idempotency import store_batch
+from .idempotency import id_from_key, repeated, store_batch
 from .pagination import KeysetPagination
 from .problems import placed
 from .query import names
@@ -222,3 +222,44 @@ class Retrieved(RecordViewSet):
 
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
         return self.answer(self.record())
+
+
+class Saved(Listed, Retrieved):
+    """Adds what writes records that the facade saves over what was there."""
+
+    versioned = True
+    idempotent_actions: ClassVar[Any] = ("create",)
+
+    def save(self, record: Any) -> Any:
+        """Store the record through the facade."""
+        raise NotImplementedError
+
+    def remove(self, id: str) -> bool:
+        """Delete the record through the facade."""
+        raise NotImplementedError
+
+    def create(self, request: Request, **kwargs: Any) -> Response:
+        fields = self.validated()
+        given = self.table.record(**{**fields, "id": id_from_key(self, fields.get("id", ""))})
+        try:
+            return self.answer(self.insert(given), 201)
+        except AlreadyExists:
+            found = self.table.fetch(self.get_queryset().filter(pk=given.id))
+            return self.answer(repeated(self, given, found[0] if found else None), 201)
+
+    def insert(self, given: Any) -> Any:
+        """Save what must not be there yet: what was keeps its created_at, and the transaction is rolled back."""
+        with self.storage.atomic():
+            stored = self.save(given)
+            if stored.created_at != stored.updated_at:
+                raise AlreadyExists(f"{given.id!r} is stored already")
+        return stored
+
+    def partial_update(self, request: Request, **kwargs: Any) -> Response:
+        changes = self.validated(partial=True)
+        return self.answer(self.write_if_match(lambda: self.save(replaced(self.record(), changes)), reads=True))
+
+    def destroy(self, request: Request, **kwargs: Any) -> Response:
+        if not self.write_if_match(lambda: self.remove(self.kwargs["id"])):
+            raise NotFound
+        return Response(status=204)

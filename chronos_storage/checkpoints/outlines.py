@@ -7,6 +7,7 @@ with many entries one an entry, and a long string is one.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from .. import codec
@@ -73,22 +74,30 @@ class _Writer:
 
     def value(self, value: Any, depth: int) -> None:
         if isinstance(value, list):
-            self._all(("[", "]"), [("", item) for item in value], depth + 1)
-        elif not isinstance(value, dict):
-            self._run([codec.encode(value)])
-        elif len(value) > _RECORD:
-            self._all(("{", "}"), [(f"{codec.encode(key)}:", item) for key, item in value.items()], depth + 1)
+            self._all("[]", (("", item) for item in value), _element, depth + 1)
+        elif isinstance(value, dict):
+            entries = ((f"{codec.encode(key)}:", item) for key, item in value.items())
+            self._all("{}", entries, _element if len(value) > _RECORD else _short, depth + 1)
         else:
-            self._record(value, depth + 1)
+            self._run([codec.encode(value)])
 
-    def _all(self, brackets: tuple[str, str], values: list[tuple[str, Any]], depth: int) -> None:
-        """The elements of a list or the entries of a collection, each a name and a value."""
+    def _all(
+        self,
+        brackets: str,
+        values: Iterable[tuple[str, Any]],
+        text_of: Callable[[Any, int], str | None],
+        depth: int,
+    ) -> None:
+        """The elements of a list or the entries of an object, each a name and a value.
+
+        Args:
+            text_of: gives the text of a value that is not taken apart.
+        """
         run: list[str] = []
         comma = ""
         self._text(brackets[0])
         for name, value in values:
-            text = None if depth > _DEEP and _longer(value, _LARGE) else codec.encode(value)
-            if text is not None and (len(text) <= _LARGE or not _divides(value, len(text))):
+            if (text := text_of(value, depth)) is not None:
                 run.append(name + text)
                 continue
             comma = self._flush(run, comma)
@@ -97,23 +106,6 @@ class _Writer:
             comma = ","
         self._flush(run, comma)
         self._text(brackets[1])
-
-    def _record(self, value: dict[str, Any], depth: int) -> None:
-        run: list[str] = []
-        comma = ""
-        self._text("{")
-        for key, item in value.items():
-            name = f"{codec.encode(key)}:"
-            text = None if _longer(item, SHORT) else codec.encode(item)
-            if text is not None and len(text) <= SHORT:
-                run.append(name + text)
-                continue
-            comma = self._flush(run, comma)
-            self._text(comma + name)
-            self.value(item, depth)
-            comma = ","
-        self._flush(run, comma)
-        self._text("}")
 
     def _flush(self, run: list[str], comma: str) -> str:
         """Write the items that have come together after a comma or none; returns what the next come after."""
@@ -133,6 +125,22 @@ class _Writer:
 
     def _text(self, text: str) -> None:
         self.texts[-1].append(text)
+
+
+def _element(value: Any, depth: int) -> str | None:
+    """The text of an element of a list or a collection, unless it is so large that its parts are items."""
+    if depth > _DEEP and _longer(value, _LARGE):
+        return None
+    text = codec.encode(value)
+    return text if len(text) <= _LARGE or not _divides(value, len(text)) else None
+
+
+def _short(value: Any, depth: int) -> str | None:
+    """The text of a record's entry, if it stays in the outline."""
+    if _longer(value, SHORT):
+        return None
+    text = codec.encode(value)
+    return text if len(text) <= SHORT else None
 
 
 def _longer(value: Any, length: int) -> bool:

@@ -64,7 +64,7 @@ class CheckpointMethods(SessionMethods):
         self, session_id: str, *, namespace: str = "", run_id: str | None = None
     ) -> Checkpoint | None:
         """The checkpoint with the highest number, or None."""
-        found = self._select(replace(_listed(session_id, namespace, run_id), limit=1))
+        found = self.list_checkpoints(session_id, namespace=namespace, run_id=run_id, limit=1)
         return found[0] if found else None
 
     @async_variant(get_latest_checkpoint)

@@ -1,7 +1,7 @@
 """What PostgreSQL does for a series better than the portable form: one record in one statement, many by COPY.
 
 The statement calls a function that is made with the triggers. Spelled out as common table expressions it takes a
-third longer, because Django's connections prepare nothing, and planning it costs more than running it.
+third longer where nothing is prepared, as behind a pooler: planning it costs more than running it.
 """
 
 from __future__ import annotations

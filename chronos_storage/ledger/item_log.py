@@ -22,6 +22,7 @@ from ..checkpoints.outlines import WHOLE, Outline
 from ..checkpoints.runs import MAX_ITEMS, Item, Items, Range, digests_in, merged, packed
 from ..checkpoints.skeletons import Skeleton, assembled, is_skeleton, place, ranges_of
 from ..models import Checkpoint, CheckpointItems, Head
+from ..preparing import prepared_cursor
 from ..snapshots import current
 
 #: Ranges that a statement reads or removes, at most.
@@ -157,7 +158,7 @@ def _select(
             f"SELECT {columns} FROM {CheckpointItems._meta.db_table}"
             f" WHERE session_id = %s AND namespace = %s AND ({within}){locked}"
         )
-        with connection.cursor() as cursor:
+        with prepared_cursor(connection) as cursor:
             cursor.execute(sql, [session_id, namespace, *bounds])
             rows = cursor.fetchall()
         # What begins before the end of the last statement's spans was found by that one.

@@ -20,6 +20,7 @@ from .compat.connections import driver_connection, in_transaction, pool_of
 from .database_errors import failure, has_waited, is_lost, is_outdated, sqlstate, worth_retrying
 from .exceptions import RetryTransaction
 from .migrated import not_migrated
+from .turns import by_turns, end_turns
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,6 +45,7 @@ def _under_way() -> set[str]:
 @contextmanager
 def nothing_under_way() -> Iterator[None]:
     """Within the block calls are attempts of their own: what is called there is not made again with the outer one."""
+    end_turns()
     before = _under_way()
     _state.aliases = set()
     try:
@@ -118,7 +120,8 @@ def attempt(using: str, function: Callable[[], T], again: Callable[[], T] | None
     try:
         for is_last in attempts(_DELAYS):
             try:
-                return function()
+                with by_turns(connection):
+                    return function()
             except (Error, RetryTransaction) as error:
                 if (retry := worth_retrying(connection, error)) is None:
                     if problem := not_migrated(connection, cast(Error, error)) or failure(error):

@@ -88,6 +88,7 @@ TABLES = {
         "updated_at": TIME,
         "last_activity_at": TIME,
     },
+    "fence": {"session_id": "'s' || n - 1", "token": "1"},
     "head": {
         "kind": "(ARRAY['event', 'message', 'checkpoint', 'audit_log'])[1 + n % 4]",
         "owner": "CASE n % 4 WHEN 3 THEN 'session:' ELSE '' END || 's' || n / 4",
@@ -356,6 +357,10 @@ CALLS: dict[str, list[Call]] = {
     ),
     "iter_traces": ways("iter_traces", {"session_id": "s500"}, {"trace_id": "run500"}),
     "trace_tree": [lambda store: store.trace_tree("s500")],
+    "acquire": [lambda store: store.acquire("s500", "worker", force=True)],
+    "renew": [lambda store: store.renew(store.acquire("s500", "worker", force=True))],
+    "release": [lambda store: store.release(store.acquire("s500", "worker", force=True))],
+    "get_fence": [lambda store: store.get_fence("s500")],
     "append_event": [
         lambda store: store.append_event(Event(session_id="s500")),
         lambda store: store.append_event(Event(id="e50001", session_id="s500")),

@@ -54,6 +54,7 @@ class Query(Generic[R]):
         offset: how many are passed over first.
         current: whether it is worth a look past the caller's transaction, before there is said to be nothing: then what
             was committed since it began, and it can't see, is for `run` a reason to call again.
+        whole: whether the states of checkpoints are of interest; if not, they may be anything.
     """
 
     record: type[R]
@@ -64,6 +65,7 @@ class Query(Generic[R]):
     limit: int | None = None
     offset: int = 0
     current: bool = False
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

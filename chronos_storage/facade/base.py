@@ -68,13 +68,17 @@ class FacadeBase:
         return self._count(Query(record=record, where=required(id=id))) > 0
 
     def _one_of_session(
-        self, record: type[R], id: str, session_id: str | None, argument: str = "id", *, current: bool = False
+        self, record: type[R], id: str, session_id: str | None, argument: str = "id", **options: Any
     ) -> R | None:
-        """The record of this id, the argument of that name, which is unique within a session only, as it is stored."""
+        """The record of this id, the argument of that name, which is unique within a session only, as it is stored.
+
+        Args:
+            options: `current` and `whole` of a query.
+        """
         where: tuple[Condition, ...] = (Condition("id", "=", codec.string(id, argument)),)
         if session_id is not None:
             where += required(session_id=session_id)
-        query = Query(record=record, where=where, limit=2, current=current)
+        query = Query(record=record, where=where, limit=2, **options)
         found = self._stored(query if session_id is not None else replace(query, deleted=False, current=False))
         if not found and session_id is None:
             found = self._stored(query)

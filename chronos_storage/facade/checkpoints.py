@@ -121,7 +121,7 @@ class CheckpointMethods(SessionMethods):
             AmbiguousId: without `session_id`, when several sessions have a checkpoint of this id.
             NotFound: the session is soft-deleted.
         """
-        found = self._one_of_session(Checkpoint, id, session_id)
+        found = self._one_of_session(Checkpoint, id, session_id, whole=False)
         token = token_of(fence, [] if found is None else [found.session_id])
         if found is None:
             return False

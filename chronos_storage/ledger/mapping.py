@@ -92,6 +92,10 @@ class Table(Generic[R]):
         """
         return list(starmap(self._build, fetch(rows, self.columns)))
 
+    def fetch_as_kept(self, rows: Any, fetch: Fetch = fetch_values, using: str = "") -> list[R]:
+        """The same, without what is kept in other rows."""
+        return self.fetch(rows, fetch, using)
+
 
 def _constructor(record: type[R], names: tuple[str, ...]) -> Callable[..., R]:
     """A function that makes a record from the fields' values in order: three times as fast as from a dictionary."""
@@ -153,6 +157,9 @@ class _CheckpointTable(Table[records.Checkpoint]):
                 continue
             return found
         raise StoreFailure("items that a checkpoint's state is made of are not there, or are others")
+
+    def fetch_as_kept(self, rows: Any, fetch: Fetch = fetch_values, using: str = "") -> list[records.Checkpoint]:
+        return super().fetch(rows, fetch, using)
 
 
 def _skeleton_size(record: records.Checkpoint) -> int | None:

@@ -171,6 +171,16 @@ def test_removing_one_of_many_puts_the_look_through_the_log_off(storage: Storage
     assert items(storage).count() == 202
 
 
+@pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)
+def test_a_state_that_goes_is_not_read(storage: Storage, alias: str) -> None:
+    storage.create_session(Session(id="s"))
+    for number in range(3):
+        storage.save_checkpoint(Checkpoint(id=f"{number}", session_id="s", state={"text": "x" * 5000, "n": number}))
+    with CaptureQueriesContext(connections[alias]) as queries:
+        assert storage.delete_checkpoint("1")
+    assert [each["sql"] for each in queries if "digests, items" in each["sql"]] == []
+
+
 @pytest.mark.parametrize("alias", SQLITE_AND_POSTGRES, indirect=True)
 def test_a_page_is_bounded_by_the_states_that_its_records_have(storage: Storage, alias: str) -> None:
     """The rows of the table are short."""

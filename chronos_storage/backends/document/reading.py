@@ -24,7 +24,8 @@ _CHUNK = 100
 class ReadingMethods(ItemLogMethods):
     def select(self, query: Query[R]) -> list[R]:
         end = None if query.limit is None else query.offset + query.limit
-        return list(self.whole(islice(self._found(query, end), query.offset, end)))
+        found = islice(self._found(query, end), query.offset, end)
+        return list(self.whole(found) if query.whole else found)
 
     def iterate(self, query: Query[R]) -> Iterator[R]:
         return self.whole(self._found(query))

@@ -34,7 +34,8 @@ class ReadingMethods(OrmBase):
         query, trees = self._without_trees(query)
         table = TABLES[query.record]
         if not trees:
-            records = table.fetch(query, partial(fetch_selected, self.using), self.using)
+            fetch = table.fetch if query.whole else table.fetch_as_kept
+            records = fetch(query, partial(fetch_selected, self.using), self.using)
             if query.current and not records:
                 refuse_unseen_rows(rows_of(query, self.using))
             return records

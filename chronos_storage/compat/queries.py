@@ -128,9 +128,14 @@ def _take_times_as_text(cursor: Any) -> None:
         cursor.adapters.register_loader("timestamptz", psycopg_any.TextLoader)
 
 
-def can_return_written(connection: BaseDatabaseWrapper) -> bool:
-    """Whether a statement that writes rows can give them as they are then; MariaDB can't for those that it updates."""
-    return connection.vendor != "mysql" and connection.features.can_return_rows_from_bulk_insert
+def can_return_inserted(connection: BaseDatabaseWrapper) -> bool:
+    """Whether an INSERT, or what takes its place where a key is there already, can give the rows as they are then."""
+    return connection.features.can_return_rows_from_bulk_insert
+
+
+def can_return_updated(connection: BaseDatabaseWrapper) -> bool:
+    """The same of an UPDATE, which MariaDB does not have."""
+    return connection.vendor != "mysql" and can_return_inserted(connection)
 
 
 def fetch_updated(

@@ -255,10 +255,7 @@ WRITES: dict[str, tuple[bytes, Callable[[Storage, OrmQueue, str], object]]] = {
     "span": (b"INSERT INTO", lambda storage, queue, id: storage.insert_trace(Trace(session_id=id))),
     "restored": (b"COMMIT", lambda storage, queue, id: storage.restore_session(f"{id} deleted")),
     "loaded": (b"COMMIT", lambda storage, queue, id: storage.load([Container(id=new_id(), **TIMES)])),
-    "container": (
-        b"chronos_storage_container",
-        lambda storage, queue, id: storage.save_container(Container(config={"of": id})),
-    ),
+    "container": (b"INSERT INTO", lambda storage, queue, id: storage.save_container(Container(config={"of": id}))),
     # One statement on PostgreSQL, a transaction elsewhere.
     "message": (
         b"chronos_storage_message_append",

@@ -13,7 +13,7 @@ from django.db.models.query import QuerySet
 
 from ... import codec
 from ...batches import batches
-from ...compat.queries import can_return_written, fetch_updated, fetch_upserted
+from ...compat.queries import can_return_inserted, can_return_updated, fetch_updated, fetch_upserted
 from ...ledger.heads import open_to, refuse_stale
 from ...ledger.mapping import MEMORY, TABLES, Table
 from ...models.memory import natural_key
@@ -49,7 +49,7 @@ class UpsertMethods(OrmBase):
     def _put_at_once(self, table: Table[R], given: Sequence[R], fresh: Set[str]) -> list[R]:
         """The same in one statement; nothing where the database can't, or an id may be stored under another key."""
         is_memory = table.record is MemoryRecord
-        if not can_return_written(connections[self.using]) or (is_memory and not fresh >= {each.id for each in given}):
+        if not can_return_inserted(connections[self.using]) or (is_memory and not fresh >= {each.id for each in given}):
             return []
         new, *more = batches(given, _AT_ONCE)
         if more:
@@ -143,7 +143,7 @@ class UpsertMethods(OrmBase):
 
     def _patched_at_once(self, table: Table[R], row: QuerySet[Any], changes: dict[str, Any], patch: Patch) -> R | None:
         """The record, changed in one statement; None where the database can't, there is none or it may be too large."""
-        if not can_return_written(connections[self.using]) or (patch.merge is not None and not can_merge(self.using)):
+        if not can_return_updated(connections[self.using]) or (patch.merge is not None and not can_merge(self.using)):
             return None
         if patch.merge is not None:
             changes = {**changes, "metadata": merged(patch.merge)}

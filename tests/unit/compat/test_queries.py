@@ -14,10 +14,14 @@ from django.db.models.signals import post_delete
 from django.test.utils import CaptureQueriesContext
 
 from chronos_storage.compat.queries import (
+    can_return_inserted,
+    can_return_updated,
     converted_of,
     delete_unseen,
     expression_sql,
     fetch_statement,
+    fetch_updated,
+    fetch_upserted,
     fetch_values,
     for_writing,
     is_for_update,
@@ -26,6 +30,8 @@ from chronos_storage.compat.queries import (
 )
 from chronos_storage.compat.schema import quoted
 from chronos_storage.models import Session
+from chronos_storage.preparing import prepared_cursor
+from chronos_storage.records import now
 from tests.conftest import ONLY_SQLITE
 
 ONCE = pytest.mark.parametrize("alias", ONLY_SQLITE)
@@ -66,6 +72,26 @@ def test_values_are_those_of_values_list(alias):
     assert list(fetch_values(rows, columns, lambda cursor: [cursor.fetchone()])) == found[:1]
     assert list(fetch_values(rows.filter(id="none"), columns)) == []
     assert list(fetch_values(rows.filter(id__in=[]), columns)) == []
+
+
+def test_a_statement_gives_the_rows_that_it_wrote(alias):
+    connection = connections[alias]
+    rows, columns = Session.objects.using(alias), ("title", "metadata", "created_at", "id")
+    new = [Session(id=id, title="T", metadata={"é": [1.5, None]}, created_at=THEN) for id in ("a", "b")]
+    how = {"update_fields": ["title"], "key": "id", "cursor_of": prepared_cursor}
+    assert can_return_inserted(connection)
+    inserted = [("T", {"é": [1.5, None]}, THEN, id) for id in ("a", "b")]
+    assert sorted(fetch_upserted(rows, columns, new, **how), key=str) == sorted(inserted, key=str)
+    again = [Session(id="a", title="U", created_at=now()), Session(id="c", created_at=THEN)]
+    upserted = [("U", {"é": [1.5, None]}, THEN, "a"), ("", {}, THEN, "c")]
+    assert sorted(fetch_upserted(rows, columns, again, **how), key=str) == sorted(upserted, key=str)
+    if not can_return_updated(connection):
+        assert connection.vendor == "mysql"
+        return
+    changes = {"title": Lower("title"), "metadata": {}}
+    found = list(fetch_updated(rows.filter(id__in=["a", "x"]), columns, changes, prepared_cursor))
+    assert found == [("u", {}, THEN, "a")]
+    assert not list(fetch_updated(rows.filter(id="x"), columns, changes, prepared_cursor))
 
 
 def test_an_expression_is_part_of_another_statement(alias):

@@ -128,6 +128,34 @@ def test_states_that_killed_processes_saved_are_exact(storage_committed: Storage
     assert storage.get_latest_checkpoint("s").state == state
 
 
+def test_a_process_that_was_stopped_meanwhile_writes_nothing_more(storage_committed: Storage) -> None:
+    """Against: a worker that wakes after another has taken over, and whose state is the latest then."""
+    storage = storage_committed
+    storage.create_session(Session(id="s"))
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.stalled", storage.alias, "s"],
+        cwd=ROOT,
+        env=environment_for(storage.alias),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as worker:
+        try:
+            # The one that it left is there to be asked for again.
+            found = os.waitid(os.P_PID, worker.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            assert found is not None
+            assert found.si_code == os.CLD_STOPPED
+            fence = storage.acquire("s", "newer")
+            third = storage.save_checkpoint(Checkpoint(session_id="s", state={"by": "newer"}), fence=fence)
+            before = list(storage.iter_checkpoints("s"))
+        finally:
+            worker.send_signal(signal.SIGCONT)
+        said, _ = worker.communicate()
+    assert said.split() == ["StaleWriter"] * 7
+    assert list(storage.iter_checkpoints("s")) == before
+    assert storage.get_latest_checkpoint("s") == third
+    assert (storage.last_seq("s"), storage.count_messages("s")) == (0, 0)
+
+
 # Threads in each other's way
 
 

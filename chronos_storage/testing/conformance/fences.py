@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -92,6 +93,38 @@ class FenceContract:
         assert (caught.value.session_id, caught.value.given, caught.value.current) == ("s", 1, 2)
         assert storage.get_latest_checkpoint("s") == third
         assert len(storage.list_checkpoints("s")) == 3
+
+    def test_a_thread_that_stalled_meanwhile_writes_nothing_more(self, storage_committed: Storage) -> None:
+        storage = storage_committed
+        open_session(storage)
+        has_begun, is_taken_over = threading.Event(), threading.Event()
+
+        def save(fence: Fence, number: int) -> Checkpoint:
+            state = {"by": fence.holder, "n": number}
+            return storage.save_checkpoint(Checkpoint(session_id="s", state=state), fence=fence)
+
+        def stall() -> str:
+            fence = storage.acquire("s", "stalled")
+            save(fence, 1)
+            save(fence, 2)
+            has_begun.set()
+            assert is_taken_over.wait(PATIENCE)
+            try:
+                return f"saved {save(fence, 3)}"
+            except StaleWriter as error:
+                return str(error)
+
+        def take_over() -> str:
+            assert has_begun.wait(PATIENCE)
+            save(storage.acquire("s", "newer"), 3)
+            is_taken_over.set()
+            return ""
+
+        said, _ = together(storage, stall, take_over)
+        assert said == "session 's' has the token 2; who writes with 1 may not any more"
+        assert [(c.state["by"], c.state["n"]) for c in storage.list_checkpoints("s")] == [
+            *(("newer", 3), ("stalled", 2), ("stalled", 1))
+        ]
 
     def test_every_write_with_an_old_token_is_refused(self, storage: Storage) -> None:
         populate(storage)

@@ -27,13 +27,14 @@ class AuditLogViewSet(Listed, Retrieved):
     serializer_class: Any = AuditLogSerializer
     filterset_class = AuditLogFilter
     idempotent_actions: ClassVar[Any] = ("create",)
+    fenced_actions = idempotent_actions
     filtered = ("export",)
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Append an entry to its session's chain, or without a session to its agent's."""
         fields = self.validated()
         log = records.AuditLog(**{**fields, "id": id_from_key(self, fields.get("id", ""))})
-        return self.answer(self.storage.append_audit_log(log), 201)
+        return self.answer(self.storage.append_audit_log(log, fence=self.writer_token), 201)
 
     @documented(filters=True, responses=AuditExportSerializer)
     @action(["get"], detail=False, pagination_class=None, url_name="export")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, ClassVar
 
 from rest_framework.decorators import action
@@ -35,6 +36,7 @@ class CheckpointViewSet(Listed, Retrieved):
     filterset_class = CheckpointFilter
     orders = BACKWARD
     idempotent_actions: ClassVar[Any] = ("create",)
+    fenced_actions = ("create", "prune", "destroy")
     filtered = ("latest", "history")
     paged = ("history",)
     verbs: ClassVar[Any] = {**Listed.verbs, "prune": "delete"}
@@ -47,7 +49,7 @@ class CheckpointViewSet(Listed, Retrieved):
         fields = self.validated()
         id = id_from_key(self, fields.get("id", ""))
         checkpoint = records.Checkpoint(**{**fields, "id": id, "session_id": self.kwargs["session_id"]})
-        return self.answer(self.storage.save_checkpoint(checkpoint), 201)
+        return self.answer(self.storage.save_checkpoint(checkpoint, fence=self.writer_token), 201)
 
     @documented(filters=True)
     @action(["get"], detail=False, pagination_class=None)
@@ -76,7 +78,8 @@ class CheckpointViewSet(Listed, Retrieved):
     def prune(self, request: Request, **kwargs: Any) -> Response:
         """Remove all but the latest checkpoints of each namespace, or those of some runs."""
         given = self.validated(PruneSerializer)
-        return Response({"deleted": self.storage.delete_checkpoints(self.kwargs["session_id"], **given)})
+        deleted = self.storage.delete_checkpoints(self.kwargs["session_id"], **given, fence=self.writer_token)
+        return Response({"deleted": deleted})
 
     @documented(responses=NamespacesSerializer)
     @action(["get"], detail=False, pagination_class=None)
@@ -87,6 +90,7 @@ class CheckpointViewSet(Listed, Retrieved):
     def destroy(self, request: Request, **kwargs: Any) -> Response:
         """Remove a checkpoint; its number is not given again."""
         session_id, id = self.kwargs["session_id"], self.kwargs["id"]
-        if not (self.row().exists() and self.storage.delete_checkpoint(id, session_id=session_id)):
+        delete = partial(self.storage.delete_checkpoint, id, session_id=session_id, fence=self.writer_token)
+        if not (self.row().exists() and delete()):
             raise NotFound
         return Response(status=204)

@@ -11,7 +11,6 @@ from rest_framework.response import Response
 
 from .. import records
 from ..ledger.mapping import EVENTS
-from ..models import Head
 from .answers import LastNumberSerializer
 from .filters import EventFilter
 from .idempotency import id_from_key
@@ -28,6 +27,7 @@ class EventViewSet(Listed, Retrieved):
     filterset_class = EventFilter
     orders = FORWARD
     idempotent_actions: ClassVar[Any] = ("create", "batch")
+    fenced_actions = idempotent_actions
     verbs: ClassVar[Any] = {**Listed.verbs, "batch": "add"}
 
     @documented(request=EventAppendSerializer, responses={201: EventSerializer})
@@ -35,7 +35,8 @@ class EventViewSet(Listed, Retrieved):
         """Append an event; with `expected_seq` only if that is the session's last number."""
         fields = self.validated(EventAppendSerializer)
         expected = fields.pop("expected_seq", None)
-        return self.answer(self.storage.append_event(self.new(fields), expected_seq=expected), 201)
+        stored = self.storage.append_event(self.new(fields), expected_seq=expected, fence=self.writer_token)
+        return self.answer(stored, 201)
 
     def new(self, fields: dict[str, Any], place: int | None = None) -> records.Event:
         """The event that these fields describe."""
@@ -48,8 +49,9 @@ class EventViewSet(Listed, Retrieved):
         """Append several events, all or none."""
         given = self.validated(EventBatchSerializer)
         new = [self.new(fields, place) for place, fields in enumerate(given["events"])]
-        append = partial(self.storage.append_events, new, expected_seq=given.get("expected_seq"))
-        return self.answer_batch(EventBatchSerializer, "events", new, append, Head.Kind.EVENT)
+        expected, fence = given.get("expected_seq"), self.writer_token
+        append = partial(self.storage.append_events, new, expected_seq=expected, fence=fence)
+        return self.answer_batch(EventBatchSerializer, "events", new, append)
 
     @documented(responses=LastNumberSerializer)
     @action(["get"], detail=False, pagination_class=None, url_path="last-seq")

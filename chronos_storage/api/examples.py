@@ -29,6 +29,8 @@ _MEMORY = {"agent_id": "support", "kind": "long_term", "key": "language", "value
 REQUESTS: dict[str, Any] = {
     "SessionRequest": {"agent_id": "support", "title": "A refund", "metadata": {"lang": "en"}},
     "PatchedSessionRequest": {"status": "completed"},
+    "AcquireRequest": {"holder": "worker-2", "ttl": 60},
+    "PatchedRenewRequest": {"ttl": 60},
     "ForkRequest": {"checkpoint_id": "019b2f5e-7c1a-7000-8a52-3f0c6d1e9b74", "title": "A refund, once more"},
     "MessageAppendRequest": {**_MESSAGE, "expected_seq": 1},
     "MessageBatchRequest": {

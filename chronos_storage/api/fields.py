@@ -104,6 +104,13 @@ class CountField(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
+@extend_schema_field(
+    {"type": "number", "minimum": 0.000001, "maximum": codec.MAX_DURATION.total_seconds(), "example": 60}
+)
+class SecondsField(_Passed):
+    """How long something lasts, in seconds."""
+
+
 class FlagField(serializers.BooleanField):
     """True or false; no number and no word that might mean one of them."""
 

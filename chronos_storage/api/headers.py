@@ -6,6 +6,8 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter
 
+from .. import codec
+from .fences import HEADER as FENCE
 from .idempotency import HEADER, REPLAYED
 
 
@@ -14,6 +16,9 @@ def _header(name: str, description: str, schema: Any = str, **options: Any) -> O
 
 
 _KEY = _header(HEADER, "A repeat with the same key returns what the first one stored.")
+_TOKEN = {"type": "integer", "minimum": 0, "maximum": codec.MAX_INTEGER, "example": 1}
+_FENCE = _header(FENCE, "The writer's token: if the session has given another since, the answer is 409.", _TOKEN)
+_NEEDED_FENCE = _header(FENCE, "The token that was given.", _TOKEN, required=True)
 _REPLAYED = _header(REPLAYED, "There where the key was known.", {"type": "string", "enum": ["true"]}, response=[201])
 _IF_MATCH = _header("If-Match", "The ETag that was read: if the record has another by now, the answer is 412.")
 _IF_NONE_MATCH = _header("If-None-Match", "The ETag that was read: if it still has that, the answer is 304.")
@@ -59,5 +64,9 @@ def headers_of(view: Any, method: str, created: Any) -> list[OpenApiParameter]:
         found += [_IF_NONE_MATCH, _ETAG] if view.sent_whole() else []
     elif versioned:
         found += [_VERSION] if created is view.serializer_class else []
-        found += [_IF_MATCH] if method in ("PATCH", "DELETE") else []
+        found += [_IF_MATCH] if view.compares() else []
+    if action in view.needs_fence:
+        found.append(_NEEDED_FENCE)
+    elif action in view.fenced_actions:
+        found.append(_FENCE)
     return found

@@ -15,8 +15,7 @@ from rest_framework.exceptions import ValidationError
 
 from .. import codec, records
 from ..exceptions import AlreadyExists
-from ..ledger.heads import lock_heads
-from ..models import Head
+from ..ledger.heads import lock_sessions
 from .store import transacted
 
 T = TypeVar("T")
@@ -63,11 +62,8 @@ def id_from_key(view: Any, given: str = "", place: int | None = None) -> str:
     return id
 
 
-def store_batch(view: Any, given: Sequence[Any], store: Callable[[], T], kind: Head.Kind | None = None) -> T:
+def store_batch(view: Any, given: Sequence[Any], store: Callable[[], T]) -> T:
     """What `store` returns, which stores records: with a key all are new, or all are stored already.
-
-    Args:
-        kind: what the records are, where they are numbered in a session.
 
     Raises:
         AlreadyExists: the key was given to a batch of another length, or some of that one were removed since.
@@ -79,8 +75,8 @@ def store_batch(view: Any, given: Sequence[Any], store: Callable[[], T], kind: H
     asked = {f"{column}__in": [*ids, id_from_key(view, place=len(given))]}
 
     def store_unless_another() -> T:
-        if kind is not None:
-            lock_heads(view.storage.alias, kind, [view.kwargs["session_id"]])
+        if "session_id" in view.kwargs:
+            lock_sessions(view.storage.alias, [view.kwargs["session_id"]])
         stored = set(view.get_queryset().filter(**asked).values_list(column, flat=True))
         if stored and stored != ids:
             raise AlreadyExists(f"the {HEADER} was given to a batch of another length")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 from django.db.models import Q
@@ -13,13 +14,16 @@ from rest_framework.response import Response
 
 from .. import records
 from ..exceptions import NotFound
+from ..ledger.heads import refuse_stale
 from ..ledger.kept import Rows
 from ..ledger.mapping import MEMORY
+from ..models import Session
 from .etags import replaced
 from .filters import MemoryFilter
 from .idempotency import HEADER, id_from_key, repeated
 from .schema import documented
 from .serializers import MemoryBatchSerializer, MemorySerializer
+from .store import transacted
 from .views import check_sessions
 from .viewsets import Listed, Retrieved
 
@@ -38,6 +42,7 @@ class MemoryViewSet(Listed, Retrieved):
     filterset_class = MemoryFilter
     versioned = True
     idempotent_actions: ClassVar[Any] = ("create",)
+    fenced_actions = ("create", "batch", "partial_update", "destroy")
     verbs: ClassVar[Any] = {**Listed.verbs, "batch": "add"}
 
     def kept_rows(self) -> Rows:
@@ -71,8 +76,11 @@ class MemoryViewSet(Listed, Retrieved):
         self.check_sessions_of([record])
         if HEADER in request.headers:
             for stored in self.table.fetch(self.get_queryset().filter(pk=record.id)):
+                if self.writer_token is not None:
+                    sessions = Session.objects.using(self.storage.alias).filter(pk=stored.session_id)
+                    transacted(self.storage, partial(refuse_stale, sessions, self.writer_token))
                 return self.answer(repeated(self, record, stored), 201)
-        return self.answer(self.storage.put_memory(record), 201)
+        return self.answer(self.storage.put_memory(record, fence=self.writer_token), 201)
 
     @documented(request=MemoryBatchSerializer, responses={201: MemoryBatchSerializer})
     @action(["post"], detail=False)
@@ -80,7 +88,8 @@ class MemoryViewSet(Listed, Retrieved):
         """Put several values under their keys, all or none; of those with the same key the last is kept."""
         given = [self.owned(fields) for fields in self.validated(MemoryBatchSerializer)["records"]]
         self.check_sessions_of(given)
-        return self.answer_batch(MemoryBatchSerializer, "records", given, lambda: self.storage.put_memories(given))
+        put = partial(self.storage.put_memories, given, fence=self.writer_token)
+        return self.answer_batch(MemoryBatchSerializer, "records", given, put)
 
     def owned(self, fields: dict[str, Any]) -> records.MemoryRecord:
         """The record that these fields describe, with its user."""
@@ -94,11 +103,11 @@ class MemoryViewSet(Listed, Retrieved):
     def partial_update(self, request: Request, **kwargs: Any) -> Response:
         """Change the value, or when it expires."""
         changes = self.validated(partial=True)
-        stored = self.write_if_match(lambda: self.storage.put_memory(replaced(self.record(), changes)), reads=True)
-        return self.answer(stored)
+        put = partial(self.storage.put_memory, fence=self.writer_token)
+        return self.answer(self.write_if_match(lambda: put(replaced(self.record(), changes)), reads=True))
 
     def destroy(self, request: Request, **kwargs: Any) -> Response:
         """Forget it."""
-        if not self.write_if_match(lambda: self.storage.delete_memory(self.kwargs["id"])):
+        if not self.write_if_match(lambda: self.storage.delete_memory(self.kwargs["id"], fence=self.writer_token)):
             raise NotFound
         return Response(status=204)

@@ -12,7 +12,6 @@ from rest_framework.response import Response
 from .. import records
 from ..exceptions import NotFound
 from ..ledger.mapping import MESSAGES, Table
-from ..models import Head
 from .answers import DeletedSerializer, LastNumberSerializer
 from .filters import MessageFilter
 from .idempotency import id_from_key
@@ -29,6 +28,7 @@ class MessageViewSet(Listed, Retrieved):
     filterset_class = MessageFilter
     orders = FORWARD
     idempotent_actions: ClassVar[Any] = ("create", "batch")
+    fenced_actions = ("create", "batch", "clear", "truncate", "destroy")
     verbs: ClassVar[Any] = {**Listed.verbs, "batch": "add", "truncate": "delete", "clear": "delete"}
 
     @documented(request=MessageAppendSerializer, responses={201: MessageSerializer})
@@ -36,7 +36,8 @@ class MessageViewSet(Listed, Retrieved):
         """Add a message; with `expected_seq` only if that is the session's last number."""
         fields = self.validated(MessageAppendSerializer)
         expected = fields.pop("expected_seq", None)
-        return self.answer(self.storage.add_message(self.new(fields), expected_seq=expected), 201)
+        stored = self.storage.add_message(self.new(fields), expected_seq=expected, fence=self.writer_token)
+        return self.answer(stored, 201)
 
     def new(self, fields: dict[str, Any], place: int | None = None) -> records.Message:
         """The message that these fields describe."""
@@ -49,8 +50,9 @@ class MessageViewSet(Listed, Retrieved):
         """Add several messages, all or none."""
         given = self.validated(MessageBatchSerializer)
         new = [self.new(fields, place) for place, fields in enumerate(given["messages"])]
-        add = partial(self.storage.add_messages, new, expected_seq=given.get("expected_seq"))
-        return self.answer_batch(MessageBatchSerializer, "messages", new, add, Head.Kind.MESSAGE)
+        expected, fence = given.get("expected_seq"), self.writer_token
+        add = partial(self.storage.add_messages, new, expected_seq=expected, fence=fence)
+        return self.answer_batch(MessageBatchSerializer, "messages", new, add)
 
     @documented(responses=LastNumberSerializer)
     @action(["get"], detail=False, pagination_class=None, url_path="last-seq")
@@ -62,18 +64,20 @@ class MessageViewSet(Listed, Retrieved):
     @action(["post"], detail=False)
     def clear(self, request: Request, **kwargs: Any) -> Response:
         """Remove all messages of the session; their numbers are not given again."""
-        return Response({"deleted": self.storage.delete_messages(self.kwargs["session_id"])})
+        return Response({"deleted": self.storage.delete_messages(self.kwargs["session_id"], fence=self.writer_token)})
 
     @documented(request=TruncateSerializer, responses=DeletedSerializer)
     @action(["post"], detail=False)
     def truncate(self, request: Request, **kwargs: Any) -> Response:
         """Remove the messages after one; their numbers are not given again."""
         last = self.validated(TruncateSerializer)["after_message_id"]
-        return Response({"deleted": self.storage.truncate_messages(self.kwargs["session_id"], last)})
+        deleted = self.storage.truncate_messages(self.kwargs["session_id"], last, fence=self.writer_token)
+        return Response({"deleted": deleted})
 
     def destroy(self, request: Request, **kwargs: Any) -> Response:
         """Remove a message; its number is not given again."""
         session_id, id = self.kwargs["session_id"], self.kwargs["id"]
-        if not (self.row().exists() and self.storage.delete_message(id, session_id=session_id)):
+        delete = partial(self.storage.delete_message, id, session_id=session_id, fence=self.writer_token)
+        if not (self.row().exists() and delete()):
             raise NotFound
         return Response(status=204)

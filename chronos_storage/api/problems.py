@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -18,7 +19,7 @@ from rest_framework.views import exception_handler
 
 from .. import codec, exceptions
 from ..database_errors import worth_retrying
-from ..records import Record
+from ..records import Record, now
 from .compat import roll_back
 from .store import api_storage
 
@@ -37,6 +38,8 @@ _PROBLEMS: dict[type[Exception], tuple[int, str, str]] = {
     exceptions.AlreadyExists: (status.HTTP_409_CONFLICT, "already-exists", "Already exists"),
     exceptions.AmbiguousId: (status.HTTP_409_CONFLICT, "ambiguous-id", "Ambiguous id"),
     exceptions.SequenceConflict: (status.HTTP_409_CONFLICT, "sequence-conflict", "Sequence conflict"),
+    exceptions.StaleWriter: (status.HTTP_409_CONFLICT, "stale-writer", "Overtaken by another writer"),
+    exceptions.FenceHeld: (status.HTTP_409_CONFLICT, "fence-held", "Held by another writer"),
     exceptions.CursorExpired: (status.HTTP_410_GONE, "cursor-expired", "Cursor expired"),
     exceptions.AppendOnlyError: (status.HTTP_409_CONFLICT, "append-only", "Append-only"),
     exceptions.RetryTransaction: (status.HTTP_503_SERVICE_UNAVAILABLE, "retry", "Try again"),
@@ -106,6 +109,8 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
             response = problem(code, name, title, str(error), **_details(error))
             if code == status.HTTP_503_SERVICE_UNAVAILABLE:
                 response["Retry-After"] = str(RETRY_AFTER)
+            if "retry_after" in response.data:
+                response["Retry-After"] = str(response.data["retry_after"])
             return response
     if isinstance(error, RequestDataTooBig):
         error = BodyTooLarge("the body is larger than the server takes")
@@ -125,6 +130,12 @@ def _details(error: Exception) -> dict[str, Any]:
         return {"errors": [{"field": error.field, "detail": error.problem}]}
     if isinstance(error, exceptions.SequenceConflict):
         return {"expected": error.expected, "actual": error.actual}
+    if isinstance(error, exceptions.StaleWriter):
+        return {"token": error.current}
+    if isinstance(error, exceptions.FenceHeld):
+        seconds = (error.expires_at - now()).total_seconds()
+        expires_at = error.expires_at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return {"holder": error.holder, "expires_at": expires_at, "retry_after": max(1, math.ceil(seconds))}
     return {}
 
 

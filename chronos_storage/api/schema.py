@@ -120,6 +120,9 @@ _PROBLEM: dict[str, Any] = {
         },
         "expected": {"type": "integer", "description": "The last number that was expected."},
         "actual": {"type": "integer", "description": "The last number that is stored."},
+        "token": {"type": "integer", "description": "The session's token."},
+        "holder": {"type": "string", "description": "Who holds the session."},
+        "expires_at": {"type": "string", "format": "date-time", "description": "Until when."},
         "retry_after": {"type": "integer", "description": "Seconds until it can be tried again."},
     },
     "example": {
@@ -175,6 +178,8 @@ def _complete(operation: dict[str, Any]) -> None:
             parameter["description"] = "The id, or where a path can't hold it, `~` and its base64url without padding."
     if "If-None-Match" in parameters:
         answers.add(304)
+    if "Fence" in parameters:
+        answers.add(409)
     if "If-Match" in parameters:
         answers.add(412)
     if "after" in parameters and "page_size" not in parameters:  # a page of spans begins after one that stays

@@ -27,6 +27,7 @@ from .idempotency import HEADER, id_from_key, repeated
 from .query import flag
 from .schema import documented
 from .serializers import SessionSerializer
+from .session_fences import FenceActions
 from .viewsets import Listed, Retrieved
 
 
@@ -36,7 +37,7 @@ class ForkSerializer(SessionSerializer):
     )
 
 
-class SessionViewSet(Listed, Retrieved):
+class SessionViewSet(FenceActions, Listed, Retrieved):
     """Sessions, newest first; ``order=-last_activity_at`` lists the most recently active first.
 
     ``metadata.key=value`` lists those whose metadata have a value, a JSON literal or else a string, under a key; dots
@@ -49,8 +50,11 @@ class SessionViewSet(Listed, Retrieved):
     orders: ClassVar[Any] = {order: (order, "-id") for order in ("-created_at", "-last_activity_at")}
     versioned = True
     idempotent_actions: ClassVar[Any] = ("create", "fork")
+    needs_fence = ("renew", "release")
+    fenced_actions = ("partial_update", "merge_metadata", "destroy", "restore", *needs_fence)
     verbs: ClassVar[Any] = {
         **Listed.verbs,
+        **FenceActions.fence_verbs,
         "fork": "add",
         "merge_metadata": "change",
         "restore": "change",
@@ -136,7 +140,7 @@ class SessionViewSet(Listed, Retrieved):
 
     def partial_update(self, request: Request, **kwargs: Any) -> Response:
         changes = self.validated(partial=True)
-        return self._write(lambda: self.storage.patch_session(self.kwargs["id"], **changes))
+        return self._write(lambda: self.storage.patch_session(self.kwargs["id"], fence=self.writer_token, **changes))
 
     def _write(self, write: Any) -> Response:
         return self.answer(self.write_if_match(write))
@@ -145,7 +149,8 @@ class SessionViewSet(Listed, Retrieved):
     @action(["patch"], detail=True, url_path="metadata")
     def merge_metadata(self, request: Request, **kwargs: Any) -> Response:
         """Merge an object into the top level of the metadata, so that writers of different keys both win."""
-        return self._write(lambda: self.storage.patch_session_metadata(self.kwargs["id"], self.body()))
+        id, fence = self.kwargs["id"], self.writer_token
+        return self._write(lambda: self.storage.patch_session_metadata(id, self.body(), fence=fence))
 
     @documented(
         parameters=[
@@ -156,7 +161,8 @@ class SessionViewSet(Listed, Retrieved):
     )
     def destroy(self, request: Request, **kwargs: Any) -> Response:
         """Hide the session; what belongs to it stays stored, and staff can restore it."""
-        if not self.write_if_match(lambda: self.storage.delete_session(self.kwargs["id"], hard=self.hard)):
+        id, fence = self.kwargs["id"], self.writer_token
+        if not self.write_if_match(lambda: self.storage.delete_session(id, hard=self.hard, fence=fence)):
             raise NotFound
         return Response(status=204)
 
@@ -165,7 +171,7 @@ class SessionViewSet(Listed, Retrieved):
     def restore(self, request: Request, **kwargs: Any) -> Response:
         """Undo the deletion of a session that is hidden; staff's alone."""
         self.record()
-        return self.answer(self.storage.restore_session(self.kwargs["id"]))
+        return self.answer(self.storage.restore_session(self.kwargs["id"], fence=self.writer_token))
 
     @documented(request=ForkSerializer, responses={201: SessionSerializer})
     @action(["post"], detail=True)

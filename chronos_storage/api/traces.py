@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import OpenApiParameter
@@ -42,13 +43,14 @@ class TraceViewSet(Listed, Retrieved):
     filterset_class = RunFilter
     order: ClassVar[tuple[str, ...]] = ("started_at", "id")
     idempotent_actions: ClassVar[Any] = ("create", "batch")
+    fenced_actions = ("create", "batch", "end")
     verbs: ClassVar[Any] = {**Listed.verbs, "end": "change", "batch": "add"}
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Store a span, running or finished; only staff may store one without a session, or before it."""
         trace = self.new(self.validated())
         self.check([trace])
-        return self.answer(self.storage.insert_trace(trace), 201)
+        return self.answer(self.storage.insert_trace(trace, fence=self.writer_token), 201)
 
     @documented(request=TraceBatchSerializer, responses={201: TraceBatchSerializer})
     @action(["post"], detail=False)
@@ -57,7 +59,8 @@ class TraceViewSet(Listed, Retrieved):
         given = self.validated(TraceBatchSerializer)["traces"]
         new = [self.new(fields, place) for place, fields in enumerate(given)]
         self.check(new)
-        return self.answer_batch(TraceBatchSerializer, "traces", new, lambda: self.storage.insert_traces(new))
+        insert = partial(self.storage.insert_traces, new, fence=self.writer_token)
+        return self.answer_batch(TraceBatchSerializer, "traces", new, insert)
 
     def new(self, fields: dict[str, Any], place: int | None = None) -> records.Trace:
         """The span that these fields describe."""
@@ -85,7 +88,8 @@ class TraceViewSet(Listed, Retrieved):
     def end(self, request: Request, **kwargs: Any) -> Response:
         """Finish a span, now unless `ended_at` says when; ending it again keeps the time of the first end."""
         self.record()
-        return self.answer(self.storage.end_trace(self.kwargs["id"], **self.validated(TraceEndSerializer)))
+        said = self.validated(TraceEndSerializer)
+        return self.answer(self.storage.end_trace(self.kwargs["id"], **said, fence=self.writer_token))
 
 
 class SessionTraceViewSet(Listed):

@@ -30,6 +30,8 @@ from . import problems, turns
 from .access import AccessRule, Verb, access_for
 from .compat import http_request
 from .etags import add_etag
+from .fences import HEADER as FENCE
+from .fences import fence_of
 from .idempotency import REPLAYED
 from .ids import SEGMENTS, address, read_address
 from .json_media import JSONParser, JSONRenderer, require_length
@@ -79,6 +81,11 @@ class ApiMixin(GenericAPIView[Any]):
     #: The name of a record's field that its address ends with, and of its route, which the router gives.
     named_by = "id"
     basename: Any = None
+    #: The actions to which a writer may show its fence's token, and those that need one.
+    fenced_actions: Any = ()
+    needs_fence: Any = ()
+    #: The token that this writer shows; None without one.
+    writer_token: int | None = None
     #: Whether the request creates what an earlier one with its key has created.
     replayed = False
     #: The version of the record that is answered, where records have versions.
@@ -129,6 +136,10 @@ class ApiMixin(GenericAPIView[Any]):
                 raise ValidationError({name: "is given more than once"})
         if "HTTP_IF_MATCH" in http.META and not (request.method in ("GET", "HEAD") or self.compares()):
             raise ValidationError({"If-Match": "is compared with nothing here: leave it out"})
+        if request.method not in ("GET", "HEAD") and (token := fence_of(request)) is not None:
+            if getattr(self, "action", None) not in self.fenced_actions:
+                raise ValidationError({FENCE: "is compared with nothing here: leave it out"})
+            self.writer_token = token
         for name in SEGMENTS & kwargs.keys():
             decoded = read_address(kwargs[name])
             if decoded is None:

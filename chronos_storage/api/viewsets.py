@@ -16,7 +16,6 @@ from ..exceptions import AlreadyExists, NotFound
 from ..ledger.kept import Rows
 from ..ledger.mapping import Table
 from ..ledger.pages import fetch_row
-from ..models import Head
 from ..records import Batch, Record
 from .access import Verb
 from .etags import replaced, version_of, write_if_match
@@ -162,17 +161,15 @@ class RecordViewSet(ApiMixin, GenericViewSet[Any]):
         name: str,
         given: Sequence[Record],
         store: Callable[[], Batch[Any]],
-        kind: Head.Kind | None = None,
     ) -> Response:
         """Have a batch stored, and answer what is stored then.
 
         Args:
             name: under which the records stand in bodies.
-            kind: what they are, where they are numbered in a session.
         """
         self.throttle.count(len(given) - 1)
         with placed(name, given):
-            stored = store_batch(self, given, store, kind)
+            stored = store_batch(self, given, store)
         # What a key has written once is what its repeats have written.
         body = {name: stored, "new": [record.id for record in stored] if self.replayed else stored.new}
         return Response(serializer(body, context=self.get_serializer_context()).data, status=201)

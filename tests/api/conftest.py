@@ -151,6 +151,7 @@ def cursor(site: Storage, ada: Api) -> str:
     published on her session's topic.
     """
     site.create_session(Session(id=ID, user_id=ada.user_id))
+    site.acquire(ID, "worker-1")
     site.create_session(Session(id=GONE, user_id=ada.user_id))
     site.delete_session(GONE)
     site.add_message(Message(id=ID, session_id=ID, role="user", usage=TokenUsage(prompt_tokens=1)))
@@ -181,6 +182,7 @@ def fill(site: Storage, user_id: str = "", suffix: str = "") -> dict[str, str]:
     site.append_event(Event(id=x, session_id=s, payload={"é": None}))
     site.save_checkpoint(Checkpoint(id=x, session_id=s))
     site.create_session(Session(id=x, user_id=user_id))
+    site.acquire(x, "worker-1")
     site.create_session(Session(id=gone, user_id=user_id))
     site.delete_session(gone)
     site.insert_trace(Trace(id=x, session_id=s))

@@ -79,6 +79,13 @@ class Route:
             id = GONE
         return self.name.partition(" ")[2].format(id=id, session_id=id, collection=id, topic=TOPIC)
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Those that it needs, as the document's examples have them."""
+        parameters = (self.operation or {}).get("parameters", ())
+        needed = [each for each in parameters if each["in"] == "header" and each.get("required")]
+        return {each["name"]: str(each["schema"]["example"]) for each in needed}
+
     def body(self, cursor: str) -> Any:
         """The document's example; None where nothing is sent.
 

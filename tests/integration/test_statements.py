@@ -24,6 +24,8 @@ CALLS: dict[str, tuple[Callable[[Storage], Any], tuple[int, ...]]] = {
     "patch_session": (lambda s: s.patch_session("s", title="t"), (4,)),
     "get_session": (lambda s: s.get_session("s"), (1,)),
     "append_event": (lambda s: s.append_event(Event(session_id="s")), (1, 8)),
+    "append_event, fenced": (lambda s: s.append_event(Event(session_id="s"), fence=0), (1, 8)),
+    "acquire": (lambda s: s.acquire("other", "worker", ttl=60), (7,)),
     "append_audit_log": (lambda s: s.append_audit_log(AuditLog(session_id="s")), (1, 8)),
     "add_message": (lambda s: s.add_message(Message(session_id="s", role="user")), (1, 11)),
     "find_messages": (lambda s: s.find_messages(["m1", "unknown"]), (1,)),
@@ -40,6 +42,7 @@ CALLS: dict[str, tuple[Callable[[Storage], Any], tuple[int, ...]]] = {
 def test_a_call_is_so_many_statements(storage_committed: Storage, subtests: pytest.Subtests) -> None:
     connection: Any = connections[storage_committed.alias]
     populate(storage_committed)
+    storage_committed.create_session(Session(id="other"))
     for name, (call, counts) in CALLS.items():
         with subtests.test(name), CaptureQueriesContext(connection) as queries:
             call(storage_committed)

@@ -80,8 +80,8 @@ class FenceActions(RecordViewSet):
     @fence.mapping.patch
     def renew(self, request: Request, **kwargs: Any) -> Response:
         """Keep others out for longer."""
-        fence = self._shown()
-        return Response(FenceSerializer(self.storage.renew(fence, **self.validated(RenewSerializer))).data)
+        given = self.validated(RenewSerializer)
+        return Response(FenceSerializer(self.storage.renew(self._shown(), **given)).data)
 
     @documented(request=None)
     @fence.mapping.delete

@@ -145,7 +145,7 @@ class Fuzz:
         if not case.path_parameters:
             return
         if not self._there:
-            self._there = fill(self.site, str(self.user.pk), f"-{self.cases}")
+            self._there = fill(self.site, str(self.user.pk), f"-{self.user.pk}-{self.cases}")
         there = dict(self._there)
         if isinstance(case.body, dict):
             for name in case.body.keys() & {"after_message_id", "checkpoint_id", "cursor"}:

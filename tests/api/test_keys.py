@@ -62,10 +62,12 @@ def test_every_route_holds_the_scopes(alias: str, cursor: str, staff: Api) -> No
         others = set(SCOPES) - {"read", "write"} - wanted
         with case(route.name), transaction.atomic(using=alias):
             for lacking in wanted:
-                answer = key(staff, *others, *wanted - {lacking}).ask(route.method, route.path(), route.body(cursor))
+                answer = key(staff, *others, *wanted - {lacking}).ask(
+                    route.method, route.path(), route.body(cursor), **route.headers
+                )
                 assert answer.status_code == 403, answer.content
                 assert lacking in answer.json()["detail"]
-            answer = key(staff, *wanted).ask(route.method, route.path(), route.body(cursor))
+            answer = key(staff, *wanted).ask(route.method, route.path(), route.body(cursor), **route.headers)
             assert answer.status_code == route.without_asgi(route.staff)
             body_of(answer)
             transaction.set_rollback(True, using=alias)
@@ -85,7 +87,7 @@ def test_a_key_gives_no_more_than_its_owner_may(alias: str, cursor: str, bob: Ap
     keyed = key(bob, "read", "write")
     for route in ROUTES:
         with case(route.name), transaction.atomic(using=alias):
-            answer = keyed.ask(route.method, route.path(), route.body(cursor))
+            answer = keyed.ask(route.method, route.path(), route.body(cursor), **route.headers)
             assert answer.status_code == route.without_asgi(route.other)
             body_of(answer)
             transaction.set_rollback(True, using=alias)

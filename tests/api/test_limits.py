@@ -62,10 +62,10 @@ def test_a_request_counts_by_its_rate(alias: str, staff: Api, cursor: str, setti
         settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": rates}
         cache.clear()
         with case(route.name), transaction.atomic(using=alias):
-            allowed = staff.ask(route.method, route.path(), route.body(cursor))
+            allowed = staff.ask(route.method, route.path(), route.body(cursor), **route.headers)
             assert allowed.status_code == route.without_asgi(route.staff)
             body_of(allowed)
-            refused = staff.ask(route.method, route.path(), route.body(cursor))
+            refused = staff.ask(route.method, route.path(), route.body(cursor), **route.headers)
             assert refused.status_code == 429
             check_declared(route, refused)
             transaction.set_rollback(True, using=alias)

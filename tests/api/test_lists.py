@@ -100,6 +100,7 @@ def fill(site: Storage, user_id: str, start: int, count: int) -> None:
         site.save_image(Image(id=f"{n}"))
         queue.publish("session:0", n)
         queue.publish(TOPIC, n)
+    site.acquire("0", "worker")
     vector_store.upsert("0", [Embedding(id=f"{n}", vector=[1, n]) for n in numbers])
 
 

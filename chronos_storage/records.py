@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import cache, partial
 from typing import Any, TypeVar
 
-from . import codec
+from . import codec, float32
 from .exceptions import AlreadyExists, InvalidRecord
 from .ids import new_id
 
@@ -511,7 +511,7 @@ class Embedding(Record):
     """
 
     id: str = _string()
-    vector: Any = _field(codec.vector, default=())
+    vector: Any = _field(float32.vector, default=())
     content: str = _string(codec.MAX_TEXT)
     metadata: dict[str, Any] = _filterable()
     user_id: str = _string()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .. import codec
+from .. import codec, float32
 from ..compat.models import Column
 
 if TYPE_CHECKING:
@@ -61,11 +61,11 @@ class VectorField(_VectorField):
             return None
         if connection.vendor == "postgresql":
             parent: Any = super()
-            return codec.vector(parent.from_db_value(value, expression, connection), self.name)
+            return float32.vector(parent.from_db_value(value, expression, connection), self.name)
         return unpack(value)
 
     def to_python(self, value: Any) -> Any:
-        return codec.vector(codec.loads(value) if isinstance(value, str) else value, self.name)
+        return float32.vector(codec.loads(value) if isinstance(value, str) else value, self.name)
 
     def get_prep_value(self, value: Any) -> Any:
         return value  # what its database takes is made of it below
@@ -73,7 +73,7 @@ class VectorField(_VectorField):
     def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
         if value is None or hasattr(value, "as_sql"):
             return value
-        vector = codec.vector(value, self.name)
+        vector = float32.vector(value, self.name)
         return super().get_prep_value(vector.tolist()) if connection.vendor == "postgresql" else pack(vector)
 
     def value_to_string(self, obj: models.Model) -> str:

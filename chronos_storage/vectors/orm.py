@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connections, router, transaction
 
-from .. import codec, filters, records
+from .. import codec, filters, float32, records
 from ..aliases import known_alias
 from ..async_threads import release
 from ..compat.queries import delete_unseen
@@ -232,7 +232,7 @@ class Question:
     def __init__(self, dimension: int, metric: str, query: Any, top_k: int, filter: Any, text: str | None) -> None:  # noqa: A002
         self.metric: str = metric
         #: The query as an array of float32.
-        self.vector: Any = as_row(codec.vector(query, "query"), dimension, metric, "query")
+        self.vector: Any = as_row(float32.vector(query, "query"), dimension, metric, "query")
         self.top_k: int = min(codec.integer(top_k, "top_k"), _ALL)
         self.filter: And = filters.parse(filter)
         self.text: str | None = None if text is None else codec.string(text, "text", codec.MAX_TEXT)

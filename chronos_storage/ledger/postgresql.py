@@ -17,7 +17,7 @@ from .. import codec, records
 from ..chains.hashing import ZERO
 from ..chains.numbering import Chained
 from ..compat.connections import database_errors
-from ..fields import IdField, JSONTextField, MetadataField
+from ..fields import CostField, IdField, JSONTextField, MetadataField
 from ..models import Head, Session
 from ..preparing import prepared_cursor
 from . import outbox
@@ -187,6 +187,7 @@ def _type(field: models.Field[Any, Any]) -> str:
         IdField: "varchar",  # as the columns are: of another type, no distributed database could route it
         MetadataField: "jsonb",
         models.BigIntegerField: "bigint",
+        CostField: "numeric",
         models.DateTimeField: "timestamptz",
     }
     return next((name for kind, name in types.items() if isinstance(field, kind)), "text")

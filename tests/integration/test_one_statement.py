@@ -29,6 +29,7 @@ from tests.conftest import SQLITE_AND_POSTGRES, STRICTEST
 @pytest.mark.parametrize("alias", STRICTEST, indirect=True)
 def test_on_postgresql_the_first_record_of_a_series_is_one_statement_as_the_next(storage: Storage, alias: str) -> None:
     storage.create_session(Session(id="s"))
+    storage.insert_trace(Trace(id="root", trace_id="run"))
     for _ in range(2):
         for write in (
             lambda: storage.append_event(Event(session_id="s")),
@@ -38,11 +39,13 @@ def test_on_postgresql_the_first_record_of_a_series_is_one_statement_as_the_next
             lambda: storage.save_checkpoint(Checkpoint(session_id="s")),
             lambda: storage.save_checkpoint(Checkpoint(session_id="s", namespace="n")),
             lambda: storage.patch_session_metadata("s", {"a": 1}),
+            lambda: storage.insert_trace(Trace(session_id="s", parent_id="root")),
         ):
             with CaptureQueriesContext(connections[alias]) as queries:
                 write()
             assert len(queries) == 1
     assert [event.seq_num for event in storage.list_events("s")] == [1, 2]
+    assert {span.trace_id for span in storage.list_traces("s")} == {"run"}
     assert storage.verify_events("s").intact
     assert storage.verify_audit_logs("s").intact
     assert storage.verify_audit_logs(agent_id="a").intact

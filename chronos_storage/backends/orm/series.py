@@ -8,7 +8,7 @@ from django.db import IntegrityError, connections
 
 from ...chains.numbering import not_stored
 from ...exceptions import AlreadyExists
-from ...ledger import postgresql
+from ...ledger import postgresql, postgresql_spans
 from ...ledger.mapping import TRACES
 from ...ledger.series import AUDIT_CHAIN, EVENT_CHAIN, MESSAGE_SERIES, ChainSeries, Series, append
 from ...records import AuditLog, Event, Message, Record, Trace
@@ -99,6 +99,8 @@ class SeriesMethods(OrmBase):
             return self._store_spans(given)
 
     def _store_spans(self, given: Sequence[Trace]) -> Appended[Trace]:
+        if self._in_one_statement(given) and (span := postgresql_spans.insert_one(self.using, given[0])):
+            return [span], [span]
         try:
             return self._insert_spans(given, {})
         except (IntegrityError, AlreadyExists):  # some are stored: two of the batch may be the same as one of those

@@ -77,7 +77,10 @@ class SessionMethods(FacadeBase):
             NotFound: the session is soft-deleted; with a fence, or not there.
             StaleWriter: the session was acquired again, or requires a fence.
         """
-        session = identified(Session.of(session, "session").cleaned())
+        session = Session.of(session, "session").cleaned()
+        if not session.id and fence is None:
+            return self.create_session(session)
+        session = identified(session)
         token = token_of(fence, [session.id])
 
         def save() -> Session:

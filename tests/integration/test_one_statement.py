@@ -95,6 +95,14 @@ def test_a_put_is_one_statement(storage: Storage, alias: str) -> None:
 
 
 @pytest.mark.parametrize("alias", SQLITE_AND_POSTGRES, indirect=True)
+def test_a_session_without_an_id_is_new(storage: Storage, alias: str) -> None:
+    with CaptureQueriesContext(connections[alias]) as queries:
+        session = storage.save_session(Session(title="t"))
+    assert len([query for query in queries if "SAVEPOINT" not in query["sql"]]) == 1
+    assert storage.get_session(session.id) == session
+
+
+@pytest.mark.parametrize("alias", SQLITE_AND_POSTGRES, indirect=True)
 def test_what_may_become_too_large_is_looked_at_first(storage: Storage) -> None:
     large = "x" * 3_600_000
     storage.insert_trace(Trace(id="t", input=large))

@@ -18,7 +18,6 @@ from ..exceptions import AlreadyExists
 from ..ledger.heads import lock_sessions
 from .store import transacted
 
-T = TypeVar("T")
 R = TypeVar("R", bound=records.Record)
 
 HEADER = "Idempotency-Key"
@@ -62,7 +61,7 @@ def id_from_key(view: Any, given: str = "", place: int | None = None) -> str:
     return id
 
 
-def store_batch(view: Any, given: Sequence[Any], store: Callable[[], T]) -> T:
+def store_batch(view: Any, given: Sequence[R], store: Callable[[], records.Batch[R]]) -> records.Batch[R]:
     """What `store` returns, which stores records: with a key all are new, or all are stored already.
 
     Raises:
@@ -74,14 +73,24 @@ def store_batch(view: Any, given: Sequence[Any], store: Callable[[], T]) -> T:
     column = view.table.id
     asked = {f"{column}__in": [*ids, id_from_key(view, place=len(given))]}
 
-    def store_unless_another() -> T:
-        if "session_id" in view.kwargs:
-            lock_sessions(view.storage.alias, [view.kwargs["session_id"]])
-        stored = set(view.get_queryset().filter(**asked).values_list(column, flat=True))
-        if stored and stored != ids:
+    def refuse_unless(stored: set[str], *right: set[str]) -> None:
+        if stored not in right:
             raise AlreadyExists(f"the {HEADER} was given to a batch of another length")
-        view.replayed = bool(stored)
-        return store()
+
+    def known() -> set[str]:
+        return set(view.get_queryset().filter(**asked).values_list(column, flat=True))
+
+    def store_unless_another() -> records.Batch[R]:
+        of_session = "session_id" in view.kwargs
+        if of_session:
+            lock_sessions(view.storage.alias, [view.kwargs["session_id"]])
+        refuse_unless(known(), set(), ids)
+        batch = store()
+        if not of_session:  # nothing was locked: another may have come between, for which this one waited
+            refuse_unless(known(), ids)
+            refuse_unless(set(batch.new), set(), ids)
+        view.replayed = bool(ids) and not batch.new
+        return batch
 
     return transacted(view.storage, store_unless_another)
 

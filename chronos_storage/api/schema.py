@@ -20,8 +20,8 @@ _CHOSEN = [
     OpenApiParameter(
         "fields",
         str,
-        description="Only these fields of each record, separated by commas; those that are required below are left out"
-        " like others.",
+        description="Only these fields of each record, separated by commas. All others are left out, also those that"
+        " are required below: a client that is generated from this document takes whole records, and asks without.",
     ),
     OpenApiParameter(
         "ids",

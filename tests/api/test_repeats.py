@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import Any
 
 import pytest
+from django.db import connections, transaction
 from django.test import Client
 
 from chronos_storage.facade import Storage
 from chronos_storage.models import Session as SessionModel
 from chronos_storage.records import Message, Session
-from chronos_storage.testing.conformance.helpers import case, together, writers
+from chronos_storage.testing.conformance.helpers import PATIENCE, case, together, writers
 from tests.api.conftest import Api, signed_in
-from tests.conftest import ONLY_SQLITE
+from tests.conftest import ONLY_SQLITE, STRICTEST
 
 once = pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)
 
@@ -270,6 +273,44 @@ def test_of_concurrent_batches_with_one_key_one_is_stored(committed_site: Storag
     assert sorted(answer.status_code for answer in answers) == [201] * 2 + [409] * 4
     [stored] = {len(answer.json()["events"]) for answer in answers if answer.status_code == 201}
     assert committed_site.last_seq(session) == stored
+
+
+@pytest.mark.parametrize("alias", STRICTEST, indirect=True)
+@pytest.mark.parametrize(("count", "later"), [(2, 3), (3, 2)])
+def test_of_batches_of_spans_at_once_with_one_key_one_is_stored(
+    committed_site: Storage, count: int, later: int
+) -> None:
+    ada = signed_in("ada")
+    session = ada.post("sessions", {})["id"]
+    askers, alias = threads_of(ada, 2), committed_site.alias
+    begun = threading.Event()
+
+    def store(number: int, spans: int) -> Any:
+        body = {"traces": [{"session_id": session, "name": "n"}] * spans}
+        return askers[number].ask("POST", "traces/batch", body, Idempotency_Key="one")
+
+    def store_first() -> Any:
+        with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+            answer = store(0, count)
+            begun.set()
+            deadline, waits = time.monotonic() + PATIENCE, 0
+            while not waits and time.monotonic() < deadline:  # until the other waits for this transaction
+                cursor.execute(
+                    "SELECT count(*) FROM pg_locks"
+                    " WHERE NOT granted AND transactionid = pg_current_xact_id_if_assigned()::xid"
+                )
+                (waits,) = cursor.fetchone()
+        return answer
+
+    def store_then() -> Any:
+        assert begun.wait(PATIENCE)
+        return store(1, later)
+
+    first, other = together(committed_site, store_first, store_then)
+    assert (first.status_code, other.status_code) == (201, 409), other.content
+    assert len(committed_site.list_traces(session)) == count
+    again = store(0, count)
+    assert (again.json()["traces"], again["Idempotent-Replayed"]) == (first.json()["traces"], "true")
 
 
 def test_a_key_is_one_users_and_one_routes(ada: Api, bob: Api) -> None:

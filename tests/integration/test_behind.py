@@ -6,9 +6,9 @@ import pytest
 from django.db import connections
 
 from chronos_storage import models
-from chronos_storage.exceptions import SequenceConflict, StoreFailure
+from chronos_storage.exceptions import AlreadyExists, SequenceConflict, StoreFailure
 from chronos_storage.facade import Storage
-from chronos_storage.records import Event, Message, Session
+from chronos_storage.records import Checkpoint, Event, Message, Session
 
 
 def store_without_head(storage: Storage, number: int) -> None:
@@ -30,6 +30,15 @@ def test_messages_go_on_behind_one_that_was_stored_by_its_model(storage: Storage
     assert caught.value.actual == 9
     assert storage.add_message(Message(session_id="s", role="user"), expected_seq=9).seq_num == 10
     assert storage.last_message_seq("s") == 10
+
+
+def test_checkpoints_go_on_behind_one_that_was_stored_by_its_model(storage: Storage) -> None:
+    storage.create_session(Session(id="s"))
+    rows = models.Checkpoint.objects.using(storage.alias)
+    rows.create(checkpoint_id="by hand", session_id="s", seq_num=1)
+    with pytest.raises(AlreadyExists):
+        storage.save_checkpoint(Checkpoint(session_id="s", seq_num=1))
+    assert [storage.save_checkpoint(Checkpoint(session_id="s")).seq_num for _ in range(2)] == [2, 3]
 
 
 def test_a_chain_does_not_go_on_behind_a_row_that_was_not_appended(storage: Storage) -> None:

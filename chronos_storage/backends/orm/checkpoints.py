@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from copy import copy
 
-from django.db import connections
+from django.db import IntegrityError, connections
 from django.db.models import Exists, F, OuterRef, Window
 from django.db.models.functions import RowNumber
 
 from ...chains.numbering import following
-from ...checkpoints.outlines import outline
+from ...checkpoints.outlines import Outline, outline
 from ...ledger import postgresql_checkpoints
 from ...ledger.heads import lock_heads
 from ...ledger.item_log import ItemLog, sweep
@@ -31,16 +31,32 @@ class CheckpointMethods(DeletionMethods):
         in_one = connections[self.using].vendor == "postgresql" and not given.seq_num
         if in_one and postgresql_checkpoints.save_one(self.using, new, parts, fence):
             return new, True
-        with unless_unseen(), self._atomic():
+        try:
+            return self._save(new, given.seq_num, parts, fresh, fence)
+        except IntegrityError:  # of a row that the head does not know of, or that can't be seen
+            with unless_unseen():
+                return self._save(new, given.seq_num, parts, fresh, fence, by_rows=True)
+
+    def _save(
+        self, new: Checkpoint, number: int, parts: Outline, fresh: bool, fence: int | None, *, by_rows: bool = False
+    ) -> tuple[Checkpoint, bool]:
+        """Store a checkpoint under this number, or 0 for the next.
+
+        Args:
+            by_rows: whether to look at the rows' numbers too, which models and SQL may give without the head.
+        """
+        with self._atomic():
             owners = [new.session_id]
             head = lock_heads(self.using, Head.Kind.CHECKPOINT, owners, new.namespace, fence=fence)[new.session_id]
             rows = current(self._rows(CHECKPOINTS).filter(session_id=new.session_id))
             stored = None if fresh else self._one(CHECKPOINTS, rows.filter(checkpoint_id=new.id))
             if stored is not None:
                 return stored, False
-            new.seq_num = given.seq_num or following(head.seq_num)
-            same_number = rows.filter(namespace=new.namespace, seq_num=new.seq_num)
-            if new.seq_num <= head.seq_num and same_number.exists():
+            in_series, last = rows.filter(namespace=new.namespace), head.seq_num
+            if by_rows:
+                last = max(last, in_series.order_by("-seq_num").values_list("seq_num", flat=True).first() or 0)
+            new.seq_num = number or following(last)
+            if new.seq_num <= last and in_series.filter(seq_num=new.seq_num).exists():
                 raise Refused(Reason.NUMBER_TAKEN, Checkpoint, new.session_id)
             log = ItemLog(self.using, head)
             CHECKPOINTS.row(log.keep(new, parts)).save(using=self.using, force_insert=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -50,7 +50,8 @@ encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=Fa
 _encode_sorted = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"), sort_keys=True
 ).encode
-_decode = json.JSONDecoder().decode
+_decoder = json.JSONDecoder()
+_scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]  # typeshed lacks it
 
 
 def string(value: Any, field: str, limit: int = MAX_INDEXED) -> str:
@@ -302,7 +303,16 @@ def bytes_of(text: str) -> int:
 
 def loads(text: str) -> Any:
     """The value that `dumps` wrote."""
-    return _decode(text)
+    try:
+        value, end = _scan(text, 0)
+    except StopIteration:
+        return _decoder.decode(text)  # which skips what is written by hand around it, or says what is wrong
+    return value if end == len(text) else _decoder.decode(text)
+
+
+def loads_each(texts: Iterable[str | None]) -> list[Any]:
+    """The values of many texts, None for None; what most of them are, where there is nothing, is not parsed."""
+    return [{} if text == "{}" else None if text is None or text == "null" else loads(text) for text in texts]
 
 
 def canonical(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -96,6 +97,12 @@ class TimestampField(_DateTimeField):
             value = datetime.fromisoformat(value)
         return value if value is None or value.tzinfo is UTC else value.astimezone(UTC)
 
+    def from_db_column(self, values: Iterable[str | datetime | None]) -> list[datetime | None]:
+        """Many at once, as `from_db_value` gives each."""
+        read = datetime.fromisoformat
+        times = [read(value) if isinstance(value, str) else value for value in values]
+        return [each if each is None or each.tzinfo is UTC else each.astimezone(UTC) for each in times]
+
 
 class ExactTimestampField(TimestampField):
     """A time that keeps its microseconds in fixtures, where Django's JSON cuts off the last three digits."""
@@ -148,6 +155,10 @@ class JSONTextField(Column, _AnyField):
     def from_db_value(self, value: str | None, expression: Any, connection: BaseDatabaseWrapper) -> Any:
         return None if value is None else codec.loads(value)
 
+    def from_db_column(self, values: Iterable[str | None]) -> list[Any]:
+        """Many at once, as `from_db_value` gives each."""
+        return codec.loads_each(values)
+
     def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
         return value if hasattr(value, "as_sql") else codec.dumps(value, self.attname)
 
@@ -187,6 +198,10 @@ class MetadataField(Column, _JSONField):
     def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> Any:
         # A driver may have parsed the value of a key transform already; whole columns come as text.
         return super().from_db_value(value, expression, connection) if not isinstance(value, dict) else value
+
+    def from_db_column(self, values: Iterable[str | None]) -> list[Any]:
+        """Many at once, as `from_db_value` gives each."""
+        return codec.loads_each(values)
 
     def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
         if isinstance(value, dict):

@@ -9,6 +9,7 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.constants import OnConflict
+from django.db.models.expressions import Col
 from django.db.models.query import QuerySet
 from django.db.models.sql import InsertQuery, Query, UpdateQuery
 
@@ -116,9 +117,19 @@ def fetch_statement(
     if not found:
         return iter(())
     for position, expression in converted:
-        for convert in (*connection.ops.get_db_converters(expression), *expression.get_db_converters(connection)):
-            found[position] = [convert(value, expression, connection) for value in found[position]]
+        found[position] = _converted(found[position], expression, connection)
     return zip(*found, strict=True)
+
+
+def _converted(values: Sequence[Any], expression: Any, connection: BaseDatabaseWrapper) -> Sequence[Any]:
+    """The values of a column as Django's converters give them, or all at once by the field's `from_db_column`."""
+    converters = connection.ops.get_db_converters(expression)
+    whole = getattr(expression.output_field, "from_db_column", None) if isinstance(expression, Col) else None
+    if whole is None:
+        converters = [*converters, *expression.get_db_converters(connection)]
+    for convert in converters:
+        values = [convert(value, expression, connection) for value in values]
+    return values if whole is None else whole(values)
 
 
 def _take_times_as_text(cursor: Any) -> None:

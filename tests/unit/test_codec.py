@@ -265,3 +265,29 @@ class TestTimestamp:
     )
     def test_refused(self, wrong):
         assert refused(codec.timestamp, wrong) == "payload"
+
+
+class TestLoads:
+    """What is read, one or many at once, is what the standard library reads."""
+
+    @given(st.lists(st.none() | st.recursive(st.none() | st.booleans() | st.text(), st.lists)))
+    def test_many_are_read_as_each(self, values):
+        texts = [None if value is None else codec.dumps(value) for value in values]
+        assert codec.loads_each(texts) == [None if text is None else json.loads(text) for text in texts]
+
+    @pytest.mark.parametrize("text", ["{}", "null", " {}\n", '\t{"a": [1, 2.50]} ', "1e5", '"x"', "[]", "-0.0"])
+    def test_what_is_written_by_hand_is_read_too(self, text):
+        expected = json.dumps(json.loads(text))
+        assert json.dumps(codec.loads(text)) == expected
+        assert json.dumps(codec.loads_each([text])) == f"[{expected}]"
+
+    @pytest.mark.parametrize("text", ["", " ", "{} {}", "[1", "nul", "1 2"])
+    def test_what_is_no_json_is_said_to_be(self, text):
+        with pytest.raises(json.JSONDecodeError):
+            codec.loads(text)
+        with pytest.raises(json.JSONDecodeError):
+            codec.loads_each([text])
+
+    def test_what_is_empty_is_another_each_time(self):
+        first, second = codec.loads_each(["{}", "{}"])
+        assert first is not second

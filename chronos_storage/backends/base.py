@@ -319,15 +319,9 @@ class Backend(ABC):
 
     @abstractmethod
     def renew(self, session_id: str, token: int, ttl: timedelta | None) -> Fence:
-        """Keep others out for so long from now on, None for as long as before.
+        """Keep others out for so long from now on: None for as long as before, 0 for not at all.
 
-        Raises:
-            Refused: MISSING, DELETED or STALE.
-        """
-
-    @abstractmethod
-    def release(self, session_id: str, token: int) -> None:
-        """Keep others out no longer; the token stays the session's.
+        The token stays the session's.
 
         Raises:
             Refused: MISSING, DELETED or STALE.

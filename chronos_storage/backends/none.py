@@ -143,9 +143,6 @@ class NoBackend(Backend):
     def renew(self, session_id: str, token: int, ttl: timedelta | None) -> Fence:
         return Fence(session_id=session_id, token=token, expires_at=_after(ttl))
 
-    def release(self, session_id: str, token: int) -> None:
-        """Nobody is kept out."""
-
     def fence(self, session_id: str) -> Fence | None:
         return None
 
@@ -196,4 +193,4 @@ class NoBackend(Backend):
 
 
 def _after(ttl: timedelta | None) -> datetime | None:
-    return None if ttl is None else now() + ttl
+    return now() + ttl if ttl else None

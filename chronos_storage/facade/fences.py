@@ -63,7 +63,7 @@ class FenceMethods(FacadeBase):
             StaleWriter: the session was acquired again.
         """
         held = whole_fence(fence)
-        self._run(partial(self.backend.release, held.session_id, held.token))
+        self._run(partial(self.backend.renew, held.session_id, held.token, timedelta(0)))
 
     @async_variant(release)
     def arelease(self) -> Any: ...

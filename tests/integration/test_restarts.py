@@ -251,6 +251,7 @@ TIMES = {"created_at": now(), "updated_at": now()}
 WRITES: dict[str, tuple[bytes, Callable[[Storage, OrmQueue, str], object]]] = {
     "session": (b"INSERT INTO", lambda storage, queue, id: storage.create_session(Session(agent_id=id))),
     "fork": (b"COMMIT", lambda storage, queue, id: storage.fork_session("first", session_id=id, agent_id=id)),
+    "fence": (b"COMMIT", lambda storage, queue, id: storage.acquire(id, "worker", ttl=60)),
     "events": (b"COMMIT", lambda storage, queue, id: storage.append_events([Event(session_id=id)] * 2)),
     "span": (b"INSERT INTO", lambda storage, queue, id: storage.insert_trace(Trace(session_id=id))),
     "restored": (b"COMMIT", lambda storage, queue, id: storage.restore_session(f"{id} deleted")),
@@ -352,7 +353,9 @@ def test_what_the_server_does_when_its_client_is_gone_already_is_not_done_again(
 
 def counts(storage: Storage, queue: OrmQueue, id: str) -> list[int]:
     kinds = ("session", "message", "event", "checkpoint", "audit_log", "trace", "container")
-    return [*(len(list(storage.scan(kind))) for kind in kinds), len(queue.recover(id))]
+    fence = storage.get_fence(id)
+    tokens = 0 if fence is None else fence.token
+    return [*(len(list(storage.scan(kind))) for kind in kinds), len(queue.recover(id)), tokens]
 
 
 def changed(before: list[int], after: list[int]) -> list[int]:

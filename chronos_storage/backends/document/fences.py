@@ -30,8 +30,8 @@ class _Held:
 
     def until(self, ttl: timedelta | None) -> _Held:
         """The same, for so long from now on by the host's clock."""
-        if ttl is None:
-            return replace(self, expires_at=None, ttl=None)
+        if not ttl:
+            return replace(self, expires_at=None)
         return replace(self, expires_at=time_text(records.now() + ttl), ttl=ttl // timedelta(microseconds=1))
 
     def record(self, session_id: str) -> Fence:
@@ -58,13 +58,9 @@ class FenceMethods(DocumentBase):
         with self.work() as work:
             held = _last_of(work, session_id, token)
             before = None if held.ttl is None else timedelta(microseconds=held.ttl)
-            held = held.until(ttl or before)
+            held = held.until(before if ttl is None else ttl)
             _hold(work, session_id, held)
         return held.record(session_id)
-
-    def release(self, session_id: str, token: int) -> None:
-        with self.work() as work:
-            _hold(work, session_id, replace(_last_of(work, session_id, token), expires_at=None))
 
     def fence(self, session_id: str) -> Fence | None:
         held = _of(self.driver.read([_key(session_id)]).get(_key(session_id)))

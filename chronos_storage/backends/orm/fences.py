@@ -39,16 +39,11 @@ class FenceMethods(OrmBase):
     def renew(self, session_id: str, token: int, ttl: timedelta | None) -> records.Fence:
         with self._atomic():
             fence = self._held(session_id, token)
+            wanted = fence.ttl if ttl is None else ttl
             fence.ttl = ttl or fence.ttl
-            fence.expires_at = None if fence.ttl is None else clock.now(self.using) + fence.ttl
+            fence.expires_at = clock.now(self.using) + wanted if wanted else None
             fence.save(using=self.using, update_fields=["ttl", "expires_at"])
         return _record(fence)
-
-    def release(self, session_id: str, token: int) -> None:
-        with self._atomic():
-            fence = self._held(session_id, token)
-            fence.expires_at = None
-            fence.save(using=self.using, update_fields=["expires_at"])
 
     def fence(self, session_id: str) -> records.Fence | None:
         fence = self._fences(session_id).exclude(holder="").first()

@@ -12,7 +12,7 @@ from copy import copy
 from itertools import pairwise
 from typing import Any
 
-from django.db import connections
+from django.db import connections, transaction
 from django.db.models import Q
 from django.db.models.query import QuerySet
 
@@ -24,6 +24,7 @@ from ..checkpoints.skeletons import Skeleton, assembled, is_skeleton, place, ran
 from ..models import Checkpoint, CheckpointItems, Head
 from ..preparing import prepared_cursor
 from ..snapshots import current
+from .heads import locked
 
 #: Ranges that a statement reads or removes, at most.
 _RANGES = 50
@@ -166,33 +167,53 @@ def _select(
     return found
 
 
-def sweep(using: str, head: Head, removed: int) -> None:
-    """Remove what no checkpoint uses, after so many of a series were removed, or put it off.
-
-    It reads the skeletons of all that are kept, and so is done once for every hundredth of them that is removed.
+def count_removed(head: Head, removed: int) -> None:
+    """Count the checkpoints that were removed from a series; `sweep` is to be called once that is committed.
 
     Args:
         head: locked; it is saved, so that a transaction that saw what is removed now can't go on from it.
     """
-    if not head.log_end:
+    if head.log_end:
+        head.removed += removed
+        head.save(update_fields=["removed"])
+
+
+def sweep(using: str, session_id: str, namespace: str) -> None:
+    """Remove the items that no checkpoint of a series uses, or put it off; to be called outside of transactions.
+
+    The skeletons of all that are kept are read before others have to wait, and so once for every hundredth of them that
+    was removed; under the lock those are read that were saved meanwhile, which alone may use what was added or what
+    their bases did, that were removed meanwhile.
+    """
+    heads = Head.objects.using(using).filter(kind=Head.Kind.CHECKPOINT, owner=session_id, namespace=namespace)
+    kept = Checkpoint.objects.using(using).filter(session_id=session_id, namespace=namespace, state_size__gt=0)
+    removed = heads.values_list("removed", flat=True).first()
+    if not removed or removed * _KEPT_PER_REMOVED < kept.count():
         return
-    kept = Checkpoint.objects.using(using).filter(session_id=head.owner, namespace=head.namespace)
-    kept = kept.filter(state_size__gt=0)
-    head.removed += removed
-    if head.removed * _KEPT_PER_REMOVED >= kept.count():
-        used: list[Range] = []
-        for skeleton in current(kept).values_list("state", flat=True).iterator():
-            used += ranges_of(skeleton)
-            if len(used) > 10_000:
-                used = merged(used, near=0)
-        bounds = pairwise([(0, 0), *merged(used, near=0), (head.log_end, head.log_end)])
-        unused = [(stop, start) for (_, stop), (start, _) in bounds if start > stop]
-        rows = _items(using, head.owner, head.namespace)
-        for at in range(0, len(unused), _RANGES):
-            within = (Q(start__gte=start, stop__lte=stop) for start, stop in unused[at : at + _RANGES])
-            rows.filter(_any(within)).delete()
-        head.removed = 0
-    head.save(using=using, update_fields=["removed"])
+    used, last = _used(kept)
+    with transaction.atomic(using=using):
+        for head in locked(heads):
+            added, _ = _used(current(kept.filter(pk__gt=last)))
+            bounds = pairwise([(0, 0), *merged([*used, *added], near=0), (head.log_end, head.log_end)])
+            unused = [(stop, start) for (_, stop), (start, _) in bounds if start > stop]
+            rows = _items(using, session_id, namespace)
+            for at in range(0, len(unused), _RANGES):
+                within = (Q(start__gte=start, stop__lte=stop) for start, stop in unused[at : at + _RANGES])
+                rows.filter(_any(within)).delete()
+            head.removed = max(head.removed - removed, 0)
+            head.save(using=using, update_fields=["removed"])
+
+
+def _used(kept: QuerySet[Checkpoint]) -> tuple[list[Range], int]:
+    """What the states of checkpoints are made of, and the last primary key among them, or 0."""
+    used: list[Range] = []
+    last = 0
+    for pk, skeleton in kept.order_by("pk").values_list("pk", "state").iterator():
+        last = pk
+        used += ranges_of(skeleton)
+        if len(used) > 10_000:
+            used = merged(used, near=0)
+    return used, last
 
 
 def _items(using: str, session_id: str, namespace: str) -> QuerySet[CheckpointItems]:

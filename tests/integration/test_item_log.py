@@ -18,6 +18,7 @@ from chronos_storage.ledger.pages import LITTLE, fetch_page
 from chronos_storage.models import Checkpoint as Row
 from chronos_storage.models import CheckpointItems, Head
 from chronos_storage.records import Checkpoint, Session, now
+from chronos_storage.testing.conformance.helpers import together
 from tests.conftest import ONLY_SQLITE, SQLITE_AND_POSTGRES, STRICTEST
 
 ONCE = pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)
@@ -137,7 +138,8 @@ def test_states_from_before_the_log_are_read_and_gone_on_from(storage: Storage) 
 
 
 @ONCE
-def test_what_nobody_uses_is_removed(storage: Storage) -> None:
+def test_what_nobody_uses_is_removed(storage_committed: Storage) -> None:
+    storage = storage_committed
     storage.create_session(Session(id="s"))
     *_, last = grow(storage, 20)
     every = items(storage).count()
@@ -154,9 +156,33 @@ def test_what_nobody_uses_is_removed(storage: Storage) -> None:
     assert not items(storage).exists()
 
 
+@STRICT
+def test_what_is_saved_while_the_log_is_looked_through_stays_whole(storage_committed: Storage, alias: str) -> None:
+    storage = storage_committed
+    storage.create_session(Session(id="s"))
+    *_, last = grow(storage, 20)
+    state = {**last.state, "new": 3_000 * "y"}
+    saved: list[Checkpoint] = []
+    sent = [""]
+
+    def save_before(execute: Any, sql: str, *arguments: Any) -> Any:
+        if "FOR NO KEY UPDATE" in sql and '"state"' in sent[-1]:
+            saved.extend(together(storage, lambda: storage.save_checkpoint(Checkpoint(session_id="s", state=state))))
+        sent.append(sql)
+        return execute(sql, *arguments)
+
+    with connections[alias].execute_wrapper(save_before):
+        assert storage.delete_checkpoints("s", keep_last=1) == 19
+    assert [found.state for found in storage.list_checkpoints("s")] == [state, last.state]
+    assert len(saved) == 1
+    assert storage.delete_checkpoints("s", keep_last=0) == 2
+    assert not items(storage).exists()
+
+
 @ONCE
-def test_removing_one_of_many_puts_the_look_through_the_log_off(storage: Storage, alias: str) -> None:
+def test_removing_one_of_many_puts_the_look_through_the_log_off(storage_committed: Storage, alias: str) -> None:
     """It reads all that are kept, so to remove them one by one would take the square of their number."""
+    storage = storage_committed
     storage.create_session(Session(id="s"))
     given = []
     for number in range(1, 206):

@@ -12,7 +12,7 @@ from ...chains.numbering import following
 from ...checkpoints.outlines import Outline, outline
 from ...ledger import postgresql_checkpoints
 from ...ledger.heads import lock_heads
-from ...ledger.item_log import ItemLog, sweep
+from ...ledger.item_log import ItemLog
 from ...ledger.mapping import CHECKPOINTS
 from ...models import Head
 from ...records import Checkpoint
@@ -88,5 +88,5 @@ class CheckpointMethods(DeletionMethods):
             count: int = rows.filter(pk__in=list(old)).delete()[0]
             for namespace, removed in sorted(Counter(old.values()).items()):
                 heads = lock_heads(self.using, Head.Kind.CHECKPOINT, [session_id], namespace, fence=fence)
-                sweep(self.using, heads[session_id], removed)
+                self._removed(heads[session_id], removed)
         return count

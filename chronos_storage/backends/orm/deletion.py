@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from ...ledger.heads import lock_heads
-from ...ledger.item_log import sweep
+from ...ledger.item_log import count_removed, sweep
 from ...ledger.mapping import MESSAGES
 from ...models import Head
 from ...records import Checkpoint, Message, Record
@@ -32,8 +33,14 @@ class DeletionMethods(OrmBase):
         with self._closed_to_others(kind, given["session_id"], given.get("namespace", ""), fence) as head:
             count: int = rows.delete()[0] if head else 0
             if head and count and kind is Head.Kind.CHECKPOINT:
-                sweep(self.using, head, count)
+                self._removed(head, count)
         return count
+
+    def _removed(self, head: Head, count: int) -> None:
+        """So many checkpoints were removed from a series; once that is committed, what only they used goes too."""
+        count_removed(head, count)
+        sweeping = partial(sweep, self.using, head.owner, head.namespace)
+        self.after_commit(partial(self.run, sweeping))
 
     def truncate(self, session_id: str, after_id: str, fence: int | None = None) -> int:
         rows = self._rows(MESSAGES).filter(session_id=session_id)

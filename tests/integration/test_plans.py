@@ -626,6 +626,17 @@ def is_walk(plan: Any) -> bool:
     return [kind for node in nodes(plan) if (kind := node["Node Type"]) != "Result"] == ["Limit", "Index Scan"]
 
 
+def test_iterators_walk_too_before_there_are_statistics(full: Storage) -> None:
+    with transaction.atomic(using=full.alias), connections[full.alias].cursor() as cursor:
+        cursor.execute("DELETE FROM pg_statistic WHERE starelid::regclass::text LIKE 'chronos_storage%'")
+        calls = (lambda store: store.iter_events("s500"), lambda store: store.iter_sessions(user_id="heavy4"))
+        planned = [planned for call in calls for planned in plans_of(full, call)]
+        transaction.set_rollback(True, using=full.alias)
+    assert planned
+    sorted_ = [statement for statement, plan in planned for node in nodes(plan) if node["Node Type"] == "Sort"]
+    assert sorted_ == []
+
+
 def test_a_page_is_a_walk_of_an_index_before_there_are_statistics_as_after(full: Storage) -> None:
     planned = [planned for call in WALKS for planned in plans_of(full, call)]
     with transaction.atomic(using=full.alias), connections[full.alias].cursor() as cursor:

@@ -57,6 +57,11 @@ def parsed(rows: Iterable[tuple[Any, ...]], documents: list[bool]) -> list[list[
     ]
 
 
+def built(table: Table[Any], rows: Iterable[Sequence[Any]]) -> list[Any]:
+    """The table's records of rows that hold what their fields do."""
+    return table.fetch_as_kept(rows, lambda rows, columns: iter(rows))
+
+
 class Bare(ABC):
     """A connection of the bare driver. What a method has stored is durable when it returns."""
 
@@ -72,7 +77,7 @@ class Bare(ABC):
 
     @abstractmethod
     def select(self, table: Table[Any], rest: str, *parameters: Any, times: int = 1) -> Side:
-        """Read the columns of the table's records, JSON parsed; `rest` is the statement from WHERE on."""
+        """Read the table's records; `rest` is the statement from WHERE on."""
 
     @abstractmethod
     def close(self) -> None:

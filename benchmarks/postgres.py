@@ -18,7 +18,7 @@ from chronos_storage.ledger.series import SERIES
 from chronos_storage.records import Checkpoint
 from tests import servers
 
-from .databases import Bare, Database, Vendor, documents, parsed
+from .databases import Bare, Database, Vendor, built, documents, parsed
 from .measure import Side, always, fastest
 
 
@@ -61,11 +61,11 @@ class PostgresBare(Bare):
         def parsed_by_driver(binary: bool) -> list[Any]:
             with self._connection.cursor(binary=binary) as cursor:
                 cursor.execute(f"SELECT {', '.join(table.columns)} {source}", parameters, prepare=True)
-                return cursor.fetchall()
+                return built(table, cursor.fetchall())
 
         def parsed_here() -> list[Any]:
             self._cursor.execute(f"SELECT {', '.join(as_text)} {source}", parameters, prepare=True)
-            return parsed(self._cursor.fetchall(), is_document)
+            return built(table, parsed(self._cursor.fetchall(), is_document))
 
         works: list[Callable[[], object]] = [
             partial(parsed_by_driver, binary=False),

@@ -4,6 +4,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from chronos_storage.ledger.postgresql import column_values, columns_of
 from chronos_storage.ledger.series import SERIES
 from chronos_storage.models import Head, Session
 
-from .databases import Bare, Database, Vendor, documents, parsed
+from .databases import Bare, Database, Vendor, built, documents, parsed
 from .measure import Side, always
 
 #: As durable as PostgreSQL: a commit is on the disk when it returns.
@@ -75,7 +76,17 @@ class SqliteBare(Bare):
     def select(self, table: Table[Any], rest: str, *parameters: Any, times: int = 1) -> Side:
         statement = f"SELECT {', '.join(table.columns)} FROM {table.model._meta.db_table} {rest.replace('%s', '?')}"
         is_document = documents(table)
-        return always(lambda: parsed(self._connection.execute(statement, parameters), is_document), times)
+        times_at = [place for place, name in enumerate(table.columns) if name.endswith("_at")]
+
+        def work() -> None:
+            rows = parsed(self._connection.execute(statement, parameters), is_document)
+            for row in rows:
+                for place in times_at:
+                    if row[place] is not None:
+                        row[place] = datetime.fromisoformat(row[place]).replace(tzinfo=UTC)
+            built(table, rows)
+
+        return always(work, times)
 
     def close(self) -> None:
         self._connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 from django.core.exceptions import EmptyResultSet
@@ -133,10 +134,16 @@ def _converted(values: Sequence[Any], expression: Any, connection: BaseDatabaseW
 
 
 def _take_times_as_text(cursor: Any) -> None:
+    if loader := _text_loader():
+        cursor.adapters.register_loader("timestamptz", loader)
+
+
+@cache
+def _text_loader() -> Any:
+    """The driver's loader of what comes as text; None for psycopg 2, which has none."""
     from django.db.backends.postgresql import psycopg_any  # it needs the driver
 
-    if psycopg_any.is_psycopg3:
-        cursor.adapters.register_loader("timestamptz", psycopg_any.TextLoader)
+    return psycopg_any.TextLoader if psycopg_any.is_psycopg3 else None
 
 
 def can_return_inserted(connection: BaseDatabaseWrapper) -> bool:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -86,7 +85,7 @@ class CheckpointMethods(SessionMethods):
             metadata: a filter of them, such as ``{"source": "loop", "step": {"$gt": 3}}``, in the grammar of vector
                 stores' filters (see `chronos_storage.filters`).
         """
-        return self._select(replace(_listed(session_id, namespace, run_id, metadata, before_seq), **page_slice(limit)))
+        return self._select(_listed(session_id, namespace, run_id, metadata, before_seq, **page_slice(limit)))
 
     @async_variant(list_checkpoints)
     def alist_checkpoints(self) -> Any: ...
@@ -198,10 +197,11 @@ def _listed(
     run_id: str | None,
     metadata: dict[str, Any] | None = None,
     before_seq: int | None = None,
+    **part: Any,
 ) -> Query[Checkpoint]:
     where = required(session_id=session_id, namespace=namespace) + equal(run_id=run_id)
     if metadata is not None:
         where += (Condition("metadata", "matches", filters.parse(metadata, "metadata")),)
     if before_seq is not None:
         where += (Condition("seq_num", "<", codec.integer(before_seq, "before_seq")),)
-    return Query(record=Checkpoint, where=where, order=_ORDER)
+    return Query(record=Checkpoint, where=where, order=_ORDER, **part)

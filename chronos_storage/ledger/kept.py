@@ -38,16 +38,16 @@ class Place(Expression):
 
 
 def fetch_kept(
-    using: str, shape: Hashable, values: Sequence[Any], build: Callable[[], Built], read: Read = read_all
+    connection: Any, shape: Hashable, values: Sequence[Any], build: Callable[[], Built], read: Read = read_all
 ) -> Iterator[tuple[Any, ...]]:
     """What the statement of a shape selects with these values.
 
     Args:
+        connection: Django's.
         shape: all that the statement's text depends on.
         build: gives it, with places among its parameters; called where none is kept.
     """
-    connection = connections[using]
-    key = (using, connection.vendor, shape)
+    key = (connection.alias, connection.vendor, shape)
     if (built := KEPT.get(key)) is None:
         try:
             built = build()
@@ -125,4 +125,7 @@ class Rows:
         def of_places() -> Built:
             return build(self.make(*(Place(at, _FIELDS[type(value)]) for at, value in enumerate(self.values))))
 
-        return attempt(self.using, lambda: fetch_kept(self.using, (self.shape, name), self.values, of_places, read))
+        return attempt(
+            self.using,
+            lambda: fetch_kept(connections[self.using], (self.shape, name), self.values, of_places, read),
+        )

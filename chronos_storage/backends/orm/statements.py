@@ -38,8 +38,9 @@ def fetch_selected(using: str, query: Query[Any], columns: Sequence[str]) -> Ite
     if shape is None:
         end = None if query.limit is None else query.offset + query.limit
         return fetch_values(selected(query, using)[query.offset : end], columns)
-    values = [*_values(query), *_slice(query, connections[using])]
-    return fetch_kept(using, shape, values, lambda: _build(query, using, columns))
+    connection = connections[using]
+    values = [*_values(query), *_slice(query, connection)]
+    return fetch_kept(connection, shape, values, lambda: _build(query, using, columns))
 
 
 def _shape(query: Query[Any]) -> Any:

@@ -27,16 +27,24 @@ class GivenIndex(models.Index):
 
 
 class _Beside:
-    """Outside a transaction PostgreSQL makes and removes an index beside the work of others, who wait for nothing."""
+    """Outside a transaction PostgreSQL makes and removes an index beside the work of others, who wait for nothing.
+
+    A migration that was broken off there has made some of its indexes, and removed some; it is run again.
+    """
 
     def _make(self, schema_editor: Any, model: Any, index: models.Index) -> None:
-        options = _options(schema_editor)
-        if options:  # a build that was broken off has left it, of no use
-            schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {schema_editor.quote_name(index.name)}")
-        schema_editor.add_index(model, index, **options)
+        self._drop(schema_editor, model, index)  # half of it may be there, of no use
+        schema_editor.add_index(model, index, **_options(schema_editor))
 
     def _drop(self, schema_editor: Any, model: Any, index: models.Index) -> None:
-        schema_editor.remove_index(model, index, **_options(schema_editor))
+        # By its name alone it would be another schema's, where this one's search path has several.
+        if _is_there(schema_editor.connection, model, index):
+            schema_editor.remove_index(model, index, **_options(schema_editor))
+
+
+def _is_there(connection: Any, model: Any, index: models.Index) -> bool:
+    with connection.cursor() as cursor:
+        return index.name in connection.introspection.get_constraints(cursor, model._meta.db_table)
 
 
 def _options(schema_editor: Any) -> dict[str, bool]:

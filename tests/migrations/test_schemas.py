@@ -36,6 +36,12 @@ def opened(address: str, path: str) -> Storage:
     return store
 
 
+def url(store: Storage) -> str:
+    """The address of a store's database."""
+    settings = connections[store.alias].settings_dict
+    return f"postgres://{settings['USER']}@{settings['HOST']}:{settings['PORT']}/{settings['NAME']}"
+
+
 def migrate(store: Storage, *target: str) -> None:
     for app in ("chronos_vectors", "chronos_storage"):
         call_command("migrate", app, *target, database=store.alias, verbosity=0)
@@ -85,16 +91,30 @@ def test_each_tenant_has_its_tables_and_guards_and_all_share_the_extension(tenan
     assert two.append_event(Event(session_id="s")).seq_num == 2
 
 
+def test_a_tenants_migrations_leave_the_shared_schemas_indexes_alone(tenants: list[Storage]) -> None:
+    one = tenants[0]
+    shared = opened(url(one), "public")
+    migrate(shared)
+    before = index_names(shared, "public")
+    execute(one, "CREATE TABLE one.django_migrations (LIKE public.django_migrations INCLUDING ALL)")
+    migrate(one)
+    assert "chronos_session_by_created" in index_names(one, "one")
+    call_command("migrate", "chronos_storage", "0002", database=one.alias, verbosity=0)
+    assert "chronos_session_by_created" not in index_names(one, "one")
+    assert index_names(shared, "public") == before
+
+
+def index_names(store: Storage, schema: str) -> set[str]:
+    return {name for (name,) in execute(store, f"SELECT indexname FROM pg_indexes WHERE schemaname = '{schema}'")}
+
+
 def test_the_extension_stays_where_it_is(tenants: list[Storage]) -> None:
     one = tenants[0]
     execute(one, "CREATE SCHEMA extensions")
     execute(one, "CREATE EXTENSION vector SCHEMA extensions")
     with pytest.raises(CommandError, match=r"is in the schema extensions, which is not on the search_path.*SET SCHEMA"):
         migrate(one)
-    address = str(connections[one.alias].settings_dict["NAME"])
-    settings = connections[one.alias].settings_dict
-    url = f"postgres://{settings['USER']}@{settings['HOST']}:{settings['PORT']}/{address}"
-    three = opened(url, "three,extensions")
+    three = opened(url(one), "three,extensions")
     migrate(three)
     assert extension_schema(three) == [("extensions",)]
     database_store(three.alias).create_collection("docs", 2)

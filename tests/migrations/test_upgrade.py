@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pytest_django import DjangoDbBlocker
 from chronos_storage import connect
 from chronos_storage.backends.document.memory import MemoryBackend
 from chronos_storage.facade import Storage
+from chronos_storage.models import Session
 from chronos_storage.queues.orm import OrmQueue
 from chronos_storage.records import KINDS, Event
 from chronos_storage.vectors.stores import database_store
@@ -59,3 +61,39 @@ def test_a_filled_database_is_whole_afterwards(place: str, tmp_path: Path, djang
         first = vectors.search("texts", [1.0, 0.0, 0.5], 1)[0]
         assert (first.id, first.metadata, first.user_id) == (STRINGS[0], {"number": 0}, "user")
         storage.close()
+
+
+@pytest.mark.parametrize("place", [place for place in PLACES if place != "postgres15"])
+def test_a_migration_of_indexes_that_was_broken_off_is_run_again(
+    place: str, tmp_path: Path, django_db_blocker: DjangoDbBlocker
+) -> None:
+    def break_off(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        # Among those that are removed, or made again.
+        if sql.startswith(("CREATE", "DROP")) and re.search('["`]chronos_session_status', sql):
+            raise InterruptedError
+        return execute(sql, params, many, context)
+
+    with django_db_blocker.unblock(), new_databases(place, tmp_path) as [address]:
+        storage = connect(address)
+
+        def migrate(target: str) -> set[str]:
+            call_command("migrate", "chronos_storage", target, database=storage.alias, verbosity=0)
+            return index_names(storage)
+
+        earlier, later = migrate("0003"), {index.name for index in Session._meta.indexes}
+        for target, indexes in (("0004", later), ("0003", earlier)):
+            with pytest.raises(InterruptedError), connections[storage.alias].execute_wrapper(break_off):
+                migrate(target)
+            broken_off = index_names(storage)
+            assert broken_off & indexes
+            assert broken_off - indexes
+            assert migrate(target) == indexes
+        storage.close()
+
+
+def index_names(store: Storage) -> set[str]:
+    """The indexes of sessions that migrations make."""
+    connection = connections[store.alias]
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_constraints(cursor, Session._meta.db_table)
+    return {name for name in found if name.startswith("chronos_session_")}

@@ -25,11 +25,12 @@ from .mapping import CHECKPOINTS
 from .postgresql import OPTIONS, Function, column_values, columns_of, lock_head, move_head
 
 _TABLE, _ITEMS = Checkpoint._meta.db_table, CheckpointItems._meta.db_table
-#: The function's parameters before the columns: the writer's token; the checkpoint that the skeleton was made from, and
-#: where the log went on then, NULL for a state that is whole; where it goes on now; and the runs that are added.
+#: The function's parameters before the columns: the writer's token; the row that the skeleton was made from, as its id
+#: may be another checkpoint's by now, and where the log went on then, NULL for a state that is whole; where it goes on
+#: now; and the runs that are added.
 _PARAMETERS = {
     "token": "bigint",
-    "base_id": "varchar",
+    "base_row": "bigint",
     "log_start": "bigint",
     "log_stop": "bigint",
     "starts": "bigint[]",
@@ -40,12 +41,12 @@ _PARAMETERS = {
 #: The base: the parent, or else the latest.
 _LOOK = f"""
     SELECT (SELECT log_end FROM {Head._meta.db_table} WHERE owner = %s AND kind = 'checkpoint' AND namespace = %s),
-        base.checkpoint_id, base.state::text
+        base.id, base.state::text
     FROM (SELECT) AS one LEFT JOIN LATERAL (
-        (SELECT checkpoint_id, state, state_size FROM {_TABLE}
+        (SELECT id, state, state_size FROM {_TABLE}
             WHERE session_id = %s AND checkpoint_id = %s AND namespace = %s)
         UNION ALL
-        (SELECT checkpoint_id, state, state_size FROM {_TABLE}
+        (SELECT id, state, state_size FROM {_TABLE}
             WHERE session_id = %s AND namespace = %s ORDER BY seq_num DESC LIMIT 1)
         LIMIT 1
     ) AS base ON base.state_size IS NOT NULL"""
@@ -75,9 +76,8 @@ def save_function() -> Function:
             IF head.log_end <> log_start OR head.seq_num = {codec.MAX_INTEGER} THEN
                 RETURN;
             END IF;
-            IF base_id IS NOT NULL THEN
-                PERFORM 1 FROM {_TABLE}
-                WHERE session_id = given_session_id AND checkpoint_id = base_id AND namespace = given_namespace;
+            IF base_row IS NOT NULL THEN
+                PERFORM 1 FROM {_TABLE} WHERE session_id = given_session_id AND id = base_row;
                 IF NOT FOUND THEN
                     RETURN;
                 END IF;
@@ -117,10 +117,10 @@ def save_one(using: str, new: CheckpointRecord, parts: Outline, fence: int | Non
         Whether it is saved; if it is not, the portable form finds out why.
     """
     kept, runs = new, list[Run]()
-    base_id = start = stop = None
+    base_row = start = stop = None
     if parts.size > WHOLE:
         owner, namespace = new.session_id, new.namespace
-        start, base_id, base = _look(using, owner, namespace, new.parent_id)
+        start, base_row, base = _look(using, owner, namespace, new.parent_id)
         read = partial(digests_of, using, owner, namespace)
         state: Any
         state, added = place(parts, base, start, read)
@@ -132,7 +132,7 @@ def save_one(using: str, new: CheckpointRecord, parts: Outline, fence: int | Non
     columns: list[Any] = list(zip(*runs, strict=True)) or [()] * 4
     given, _ = column_values(CHECKPOINTS, kept)
     with prepared_cursor(connections[using]) as cursor:
-        cursor.execute(save_statement(), [fence, base_id, start, stop, *map(list, columns), *given])
+        cursor.execute(save_statement(), [fence, base_row, start, stop, *map(list, columns), *given])
         (seq_num,) = cursor.fetchone()
     if seq_num is None:
         return False
@@ -140,10 +140,10 @@ def save_one(using: str, new: CheckpointRecord, parts: Outline, fence: int | Non
     return True
 
 
-def _look(using: str, session_id: str, namespace: str, parent_id: str) -> tuple[int, str | None, Any]:
-    """Where the log of a series goes on, and the id and the skeleton of the base, where there is one."""
+def _look(using: str, session_id: str, namespace: str, parent_id: str) -> tuple[int, int | None, Any]:
+    """Where the log of a series goes on, and the row and the skeleton of the base, where there is one."""
     series = (session_id, namespace)
     with prepared_cursor(connections[using]) as cursor:
         cursor.execute(_LOOK, [*series, session_id, parent_id, namespace, *series])
-        log_end, base_id, state = cursor.fetchone()
-    return log_end or 0, base_id, None if state is None else codec.loads(state)
+        log_end, base_row, state = cursor.fetchone()
+    return log_end or 0, base_row, None if state is None else codec.loads(state)

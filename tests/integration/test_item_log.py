@@ -115,6 +115,31 @@ def test_what_others_do_between_the_look_and_the_statement_changes_no_state(
     assert saved.seq_num == found[-1].seq_num == 6 + len(left) - 5 * (what == "the log goes on")
 
 
+@STRICT
+def test_a_base_that_is_made_again_between_the_look_and_the_statement_is_another(storage: Storage, alias: str) -> None:
+    """Under its id, and the log goes on where it did: yet there are none of the items that were seen."""
+
+    def begin(letter: str) -> list[str]:
+        storage.create_session(Session(id="s"))
+        messages = [f"{number}{600 * letter}" for number in range(10)]
+        storage.save_checkpoint(Checkpoint(id="base", session_id="s", state={"messages": messages}))
+        return messages
+
+    def meddle(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if "chronos_storage_checkpoint_append" in sql and not done:
+            done.append(True)
+            storage.delete_session("s", hard=True)
+            begin("y")
+        return execute(sql, params, many, context)
+
+    done: list[bool] = []
+    state = {"messages": [*begin("x"), "and so on"]}
+    with connections[alias].execute_wrapper(meddle):
+        storage.save_checkpoint(Checkpoint(id="next", session_id="s", parent_id="base", state=state))
+    assert done
+    assert storage.get_checkpoint("next").state == state
+
+
 @ONCE
 def test_the_latest_of_many_is_two_statements(storage: Storage, alias: str) -> None:
     storage.create_session(Session(id="s"))

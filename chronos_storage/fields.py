@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     _TextField = models.TextField[str, str]
     _DateTimeField = models.DateTimeField[Any, Any]  # a null one gives None too
     _DecimalField = models.DecimalField[Any, Any]
+    _BigIntegerField = models.BigIntegerField[int, int]
     _AnyField = models.Field[Any, Any]
     _JSONField = models.JSONField[Any, Any]
 else:
     _StringField = _AnyField = models.Field
-    _CharField, _TextField, _DateTimeField, _DecimalField, _JSONField = (
+    _BigIntegerField, _CharField, _TextField, _DateTimeField, _DecimalField, _JSONField = (
+        models.BigIntegerField,
         models.CharField,
         models.TextField,
         models.DateTimeField,
@@ -209,3 +211,14 @@ class MetadataField(Column, _JSONField):
             if connection.vendor != "postgresql":
                 return text
         return super().get_db_prep_value(value, connection, prepared)
+
+
+class TokenField(_BigIntegerField):
+    """A number that saving a row which is there leaves as it is: the row may have been read long ago."""
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        return super().pre_save(model_instance, add) if add else models.F(self.attname)
+
+    def deconstruct(self) -> Any:
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.BigIntegerField", args, kwargs

@@ -7,7 +7,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..fields import IdField, MetadataField, TextField, TimestampField
+from ..fields import IdField, MetadataField, TextField, TimestampField, TokenField
 from ..indexes import GivenIndex
 from ..text import name as shown
 from .append_only import cascade_refused
@@ -44,7 +44,7 @@ class Session(models.Model):
     require_fence: models.BooleanField[bool, bool] = models.BooleanField(default=False, db_default=False)
     #: The last token that the session has given, by which every writer sees whether its fence is the last; 0 for none.
     #: It is here as every writer locks this row; who holds the fence is in `Fence`.
-    fence_token: models.BigIntegerField[int, int] = models.BigIntegerField(default=0, db_default=0, editable=False)
+    fence_token: TokenField = TokenField(default=0, db_default=0, editable=False)
 
     objects: ClassVar[models.Manager[Session]] = SessionQuerySet.as_manager()
 

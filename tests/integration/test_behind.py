@@ -6,9 +6,10 @@ import pytest
 from django.db import connections
 
 from chronos_storage import models
-from chronos_storage.exceptions import AlreadyExists, SequenceConflict, StoreFailure
+from chronos_storage.exceptions import AlreadyExists, SequenceConflict, StaleWriter, StoreFailure
 from chronos_storage.facade import Storage
 from chronos_storage.records import Checkpoint, Event, Message, Session
+from tests.conftest import STRICTEST
 
 
 def store_without_head(storage: Storage, number: int) -> None:
@@ -53,3 +54,22 @@ def test_a_chain_does_not_go_on_behind_a_row_that_was_not_appended(storage: Stor
     with pytest.raises(StoreFailure, match="event chain 's' has a number 2, which was not appended"):
         storage.append_event(Event(session_id="s"))
     assert storage.verify_events("s").bad_seq == 2
+
+
+@pytest.mark.parametrize("alias", STRICTEST, indirect=True)
+def test_saving_a_session_s_row_that_was_read_earlier_does_not_set_its_token_back(storage: Storage) -> None:
+    storage.create_session(Session(id="s"))
+    stale = storage.acquire("s", "worker 1")
+    row = models.Session.objects.using(storage.alias).get()
+    fence = storage.acquire("s", "worker 2", force=True)
+    row.title = "by hand"
+    row.save()
+    row.save(update_fields=["title", "fence_token"])
+    with pytest.raises(StaleWriter):
+        storage.append_event(Event(session_id="s"), fence=stale)
+    storage.append_event(Event(session_id="s"), fence=fence)
+    assert storage.get_session("s").title == "by hand"
+    made = models.Session(id="other", fence_token=7)
+    made.save(using=storage.alias)
+    made.refresh_from_db()
+    assert made.fence_token == 7

@@ -16,7 +16,7 @@ from .base import OrmBase
 class FenceMethods(OrmBase):
     def acquire(self, session_id: str, holder: str, ttl: timedelta | None, force: bool, key: str) -> records.Fence:
         with unless_unseen(), self._atomic():
-            session = self._lock_open(session_id)
+            self._lock_open(session_id)
             last = current(self._fences(session_id)).first()
             if last is not None and last.key == key:
                 return _record(last)
@@ -32,8 +32,7 @@ class FenceMethods(OrmBase):
                 key=key,
             )
             fence.save(using=self.using, force_insert=last is None, force_update=last is not None)
-            session.fence_token = fence.token
-            session.save(using=self.using, update_fields=["fence_token"])
+            Session.objects.using(self.using).filter(pk=session_id).update(fence_token=fence.token)
         return _record(fence)
 
     def renew(self, session_id: str, token: int, ttl: timedelta | None) -> records.Fence:

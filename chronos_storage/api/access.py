@@ -26,6 +26,8 @@ Verb = Literal["view", "add", "change", "delete"]
 
 #: The start of the topics that belong to a session; the rest is its id.
 SESSION_TOPIC = "session:"
+#: What belongs to a session as long as this is there, and so to the session's user.
+_OF_SESSIONS: tuple[type[Model], ...] = (Message, Event, Checkpoint)
 
 
 class AccessRule:
@@ -34,7 +36,7 @@ class AccessRule:
     Staff go by Django's model permissions and see every row of a model they may view, soft-deleted sessions too.
     Others have their own sessions (`Session.user_id` is the text of their primary key) and what belongs to those, as
     long as they are not soft-deleted; and memory and audit logs of their own, which where they name a session must
-    name one of those. Who isn't signed in has nothing.
+    name one of those. Who isn't signed in, or has no primary key, has nothing.
 
     Attributes:
         verbs: what users other than staff may do with rows of their own, by model.
@@ -55,8 +57,11 @@ class AccessRule:
 
     @cached_property
     def signed_in(self) -> bool:
-        """Whether there is a user at all, and an active one."""
-        return bool(self.user and self.user.is_authenticated and self.user.is_active)
+        """Whether there is a user at all, an active one, and one who has a `user_id` or is staff."""
+        user = self.user
+        return bool(
+            user and user.is_authenticated and user.is_active and (getattr(user, "is_staff", False) or self.user_id)
+        )
 
     @cached_property
     def staff(self) -> bool:
@@ -65,8 +70,11 @@ class AccessRule:
 
     @cached_property
     def user_id(self) -> str:
-        """The user_id of what belongs to the user."""
-        return str(self.user.pk)
+        """The user_id of what belongs to the user; "" for one without a primary key, as services may be: nothing does.
+
+        What belongs to no user has that user_id too.
+        """
+        return "" if self.user.pk is None else str(self.user.pk)
 
     def may(self, verb: Verb, model: type[Model]) -> bool:
         """Whether the user may do this to those rows of the model that `rows` gives; if not, the answer is 403."""
@@ -105,7 +113,7 @@ class AccessRule:
             rule.user_id = user_id
             if session_id is None:
                 return rule.rows(model)
-            if self.staff:
+            if self.staff or model not in (*_OF_SESSIONS, Trace):
                 return rule.rows(model).filter(session_id=session_id)
             # Whose the session is, is looked at once, and not with each row.
             session = Exists(rule.rows(Session).filter(pk=session_id))
@@ -118,7 +126,7 @@ class AccessRule:
         """Those of the rows that belong to a user who isn't staff."""
         if model is Session:
             return rows.filter(user_id=self.user_id, deleted_at=None)
-        if model in (Message, Event, Checkpoint):
+        if model in _OF_SESSIONS:
             return rows.filter(session__user_id=self.user_id, session__deleted_at=None)
         if model is Trace:
             return rows.filter(session_id__in=self._session_ids())
@@ -132,7 +140,7 @@ class AccessRule:
 
         Then it isn't asked for the session once more, where something of it was found.
         """
-        return self.is_ours and model in (Message, Event, Checkpoint)
+        return self.is_ours and model in _OF_SESSIONS
 
     def _session_ids(self) -> QuerySet[Any]:
         return self.rows(Session).values("id")

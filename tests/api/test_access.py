@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import AnonymousUser, Permission
 from django.core.checks import Error, run_checks
 from django.db.models import Count
 from django.db.models.query import QuerySet
@@ -18,6 +19,7 @@ from chronos_storage.exceptions import ConfigurationError
 from chronos_storage.facade import Storage
 from chronos_storage.models import AuditLog as AuditLogModel
 from chronos_storage.models import MemoryRecord as MemoryModel
+from chronos_storage.models import Message as MessageModel
 from chronos_storage.models import Session as SessionModel
 from chronos_storage.models import Trace as TraceModel
 from chronos_storage.records import AuditLog, Event, MemoryRecord, Message, Session, Trace
@@ -167,6 +169,33 @@ def test_an_inactive_user_is_nobody(ada: Api) -> None:
     ada.user.is_active = False
     ada.user.save()
     ada.get("sessions", 401)
+
+
+@pytest.mark.parametrize("pk", [None, ""])
+def test_who_has_no_primary_key_has_nothing(pk: str | None, site: Storage) -> None:
+    for user_id in ("", "None"):
+        site.create_session(Session(id=f"s{user_id}", user_id=user_id))
+        site.put_memory(MemoryRecord(key="k", user_id=user_id))
+    rule = AccessRule(SimpleNamespace(pk=pk, is_authenticated=True, is_active=True))
+    assert not any(rule.may("add", model) for model in (SessionModel, MemoryModel))
+    for model in (SessionModel, MemoryModel):
+        assert not rule.rows(model)
+        assert not rule.kept_rows(model).queryset
+    assert rule.missing(["s", "sNone"]) == ["s", "sNone"]
+
+
+def test_kept_statements_give_the_rule_s_rows(ada: Api, bob: Api, staff: Api, site: Storage) -> None:
+    site.create_session(Session(id="s", user_id=ada.user_id))
+    site.add_message(Message(session_id="s", role="user"))
+    site.insert_trace(Trace(session_id="s"))
+    for user_id in (ada.user_id, bob.user_id):
+        site.put_memory(MemoryRecord(key="k", session_id="s", user_id=user_id))
+        site.append_audit_log(AuditLog(session_id="s", user_id=user_id))
+    for user in (ada.user, bob.user, staff.user, AnonymousUser()):
+        rule = AccessRule(user)
+        for model in (MessageModel, TraceModel, MemoryModel, AuditLogModel):
+            rows = rule.rows(model).filter(session_id="s")
+            assert set(rule.kept_rows(model, "s").queryset) == set(rows), (user, model)
 
 
 def test_a_token_signs_in_without_csrf(ada: Api) -> None:

@@ -86,14 +86,27 @@ def _in_this_thread(chunks: Iterator[bytes | None], turns: Turns | None) -> Iter
 
 async def _in_threads(chunks: Iterator[bytes | None], turns: Turns | None) -> AsyncGenerator[bytes, None]:
     await sync_to_async(close_connections)()
-    following = partial(next, chunks, b"")
+    following = partial(_following, chunks)
     while (chunk := await reading(following)) != b"":
         if chunk is None:
             assert turns is not None
             async with turns.aturn():
                 chunk = await reading(following)
+        if isinstance(chunk, Exception):
+            raise chunk
         assert chunk is not None
         yield chunk
+
+
+def _following(chunks: Iterator[bytes | None]) -> bytes | Exception | None:
+    """The next chunk, b"" after the last; or the error, which `reading` would answer with another call: what has failed
+    once gives nothing more, and so would seem to be complete.
+    """
+    try:
+        return next(chunks, b"")
+    except Exception as error:
+        close_connections()
+        return error
 
 
 async def reading(job: Callable[[], T]) -> T:

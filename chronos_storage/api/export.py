@@ -17,6 +17,7 @@ from .. import records
 from ..ledger.mapping import AUDIT_LOGS, CHECKPOINTS, EVENTS, MEMORY, MESSAGES, TRACES, Table
 from ..ledger.pages import LITTLE, before_much, fetch_page, rows_after
 from ..sending import PART, kept, streamed
+from ..transactions import attempt
 from . import serializers
 from .access import AccessRule
 from .compat import http_request
@@ -93,7 +94,8 @@ def _array(
     write = serializer().to_representation
     following, more, comma = rows, True, ""
     while more:
-        fetch = partial(fetch_page, table, following, order, _PAGE, LITTLE)
+        # Read again by itself, so that a document whose connection is lost goes on where it is.
+        fetch = partial(attempt, rows.db, partial(fetch_page, table, following, order, _PAGE, LITTLE))
         try:
             with before_much(refuse_much):
                 page, more = fetch()

@@ -11,9 +11,10 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.core.asgi import get_asgi_application
-from django.db import connections
+from django.db import OperationalError, connections
+from django.test import AsyncClient, AsyncRequestFactory
 
 from chronos_storage import queue
 from chronos_storage.api import turns
@@ -22,8 +23,9 @@ from chronos_storage.facade import Storage
 from chronos_storage.ledger import pages
 from chronos_storage.queues import following
 from chronos_storage.records import Event, Message, Session, Trace
+from chronos_storage.sending import PART, streamed
 from tests.api.conftest import Api, signed_in
-from tests.conftest import ONLY_SQLITE
+from tests.conftest import ONLY_SQLITE, STRICTEST
 
 once = pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)
 
@@ -81,6 +83,48 @@ def test_an_export_holds_no_connection_while_its_reader_waits(large: Api, commit
     next(response.streaming_content)
     assert connections[committed_site.alias].connection is None
     response.close()
+
+
+@pytest.mark.parametrize("alias", STRICTEST, indirect=True)
+def test_an_export_goes_on_where_its_connection_is_lost(large: Api, committed_site: Storage, alias: str) -> None:
+    client = AsyncClient()
+    client.cookies = large.client.cookies
+
+    def cut() -> None:
+        with connections[alias].cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+    async def export() -> bytes:
+        parts = []
+        response: Any = await client.get("/api/sessions/s/export")
+        async for part in response:
+            parts.append(part)
+            await sync_to_async(cut)()
+        return b"".join(parts)
+
+    found = json.loads(async_to_sync(export)())
+    assert [len(found[name]) for name in ("messages", "traces")] == [10, 10]
+
+
+@once
+def test_what_fails_while_it_is_sent_is_broken_off(alias: str) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"x" * PART
+        raise OperationalError("the connection is lost")
+
+    size = 0
+
+    async def read() -> None:
+        nonlocal size
+        async for part in streamed(AsyncRequestFactory().get("/"), pieces()):
+            size += len(part)
+
+    with pytest.raises(OperationalError):
+        async_to_sync(read)()
+    assert size == PART
 
 
 @once

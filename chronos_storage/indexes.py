@@ -9,6 +9,7 @@ from django.db.migrations.operations import AddIndex, RemoveIndex
 from django.db.models import Q
 
 from .compat.connections import in_transaction
+from .compat.schema import constraint_names
 
 
 class GivenIndex(models.Index):
@@ -38,13 +39,8 @@ class _Beside:
 
     def _drop(self, schema_editor: Any, model: Any, index: models.Index) -> None:
         # By its name alone it would be another schema's, where this one's search path has several.
-        if _is_there(schema_editor.connection, model, index):
+        if index.name in constraint_names(schema_editor.connection, model._meta.db_table):
             schema_editor.remove_index(model, index, **_options(schema_editor))
-
-
-def _is_there(connection: Any, model: Any, index: models.Index) -> bool:
-    with connection.cursor() as cursor:
-        return index.name in connection.introspection.get_constraints(cursor, model._meta.db_table)
 
 
 def _options(schema_editor: Any) -> dict[str, bool]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..compat.connections import in_transaction
-from ..compat.schema import quoted
+from ..compat.schema import column_names, quoted
 from .tsvectors import KEPT_WORDS, WORDS
 
 _TABLE = "chronos_vectors_embedding"
@@ -38,6 +38,10 @@ def install(connection: BaseDatabaseWrapper) -> None:
         if cursor.fetchone() != ("m",):
             # By default a row over 2 kB moves its vector out; an exact search would fetch each from there.
             cursor.execute(f"ALTER TABLE {_TABLE} ALTER COLUMN vector SET STORAGE MAIN")
+    if "worded" not in column_names(connection, "chronos_vectors_collection"):  # the migrations go back, or no further
+        remove(connection)
+        return
+    with connection.cursor() as cursor:
         # In the schema of the embeddings: with several in a database, each has its own.
         cursor.execute("SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = %s::regclass", [_TABLE])
         (schema,) = cursor.fetchone()
@@ -84,7 +88,6 @@ def _body(schema: str) -> str:
 
 
 def remove(connection: BaseDatabaseWrapper) -> None:
-    """The triggers went with the table."""
     with connection.cursor() as cursor:
+        cursor.execute(f"DROP FUNCTION IF EXISTS {KEPT_WORDS}_keep() CASCADE")  # and the triggers that call it
         cursor.execute(f"DROP TABLE IF EXISTS {KEPT_WORDS}")
-        cursor.execute(f"DROP FUNCTION IF EXISTS {KEPT_WORDS}_keep()")

@@ -14,6 +14,7 @@ from pytest_django import DjangoDbBlocker
 
 from chronos_storage import connect
 from chronos_storage.backends.document.memory import MemoryBackend
+from chronos_storage.compat.schema import constraint_names
 from chronos_storage.facade import Storage
 from chronos_storage.models import Session
 from chronos_storage.queues.orm import OrmQueue
@@ -93,7 +94,25 @@ def test_a_migration_of_indexes_that_was_broken_off_is_run_again(
 
 def index_names(store: Storage) -> set[str]:
     """The indexes of sessions that migrations make."""
-    connection = connections[store.alias]
-    with connection.cursor() as cursor:
-        found = connection.introspection.get_constraints(cursor, Session._meta.db_table)
+    found = constraint_names(connections[store.alias], Session._meta.db_table)
     return {name for name in found if name.startswith("chronos_session_")}
+
+
+@pytest.mark.skipif("postgres" not in PLACES, reason="only PostgreSQL keeps words beside")
+def test_vectors_go_on_after_a_migration_back(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> None:
+    with django_db_blocker.unblock(), new_databases("postgres", tmp_path) as [address]:
+        storage = connect(address)
+        connection = connections[storage.alias]
+        call_command("migrate", "chronos_vectors", database=storage.alias, verbosity=0)
+        call_command("migrate", "chronos_vectors", "0002", database=storage.alias, verbosity=0)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO chronos_vectors_embedding"
+                " (collection_id, embedding_id, vector, content, metadata, user_id)"
+                " VALUES (1, 'a', '[1]', '', '{}', '')"
+            )
+            cursor.execute("DELETE FROM chronos_vectors_embedding")
+        assert not [name for name in connection.introspection.table_names() if "words" in name]
+        call_command("migrate", "chronos_vectors", database=storage.alias, verbosity=0)
+        assert "chronos_vectors_words" in connection.introspection.table_names()
+        storage.close()

@@ -84,12 +84,12 @@ class AliasHandler(PerProcess, Generic[B]):
         return cast(B, made)
 
     def reset(self) -> None:
-        """Forget what was made, after the setting has changed."""
+        """Forget what was made, after the settings have changed."""
         with self._lock:
             self._made.clear()
 
     def _setting_changed(self, *, setting: str, **kwargs: Any) -> None:
-        if setting == conf.NAME:
+        if setting in (conf.NAME, "DATABASE_ROUTERS"):  # which say what is made where no alias is named
             self.reset()
 
 

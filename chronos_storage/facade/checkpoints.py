@@ -120,6 +120,7 @@ class CheckpointMethods(SessionMethods):
             AmbiguousId: without `session_id`, when several sessions have a checkpoint of this id.
             NotFound: the session is soft-deleted.
         """
+        token_of(fence, [])  # what is none is refused before anything is read
         found = self._one_of_session(Checkpoint, id, session_id, whole=False)
         token = token_of(fence, [] if found is None else [found.session_id])
         if found is None:

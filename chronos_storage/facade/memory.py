@@ -133,6 +133,7 @@ class MemoryMethods(FacadeBase):
         """
         if fence is None:
             return self._deleted(MemoryRecord, id)
+        token_of(fence, [])  # what is none is refused before anything is read
         sessions = self._sessions_of(MemoryRecord, id)
         token = token_of(fence, sessions)
         where = [required(id=id, session_id=session_id) for session_id in sessions]

@@ -147,6 +147,7 @@ class MessageMethods(FacadeBase):
             AmbiguousId: without `session_id`, when several sessions have a message of this id.
             NotFound: the session is soft-deleted.
         """
+        token_of(fence, [])  # what is none is refused before anything is read
         found = self.get_message(id, session_id=session_id)
         token = token_of(fence, [] if found is None else [found.session_id])
         if found is None:

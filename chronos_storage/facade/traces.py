@@ -86,7 +86,9 @@ class TraceMethods(FacadeBase):
             named["status"] = end.status
         values = {name: getattr(end, name) for name in named}
         patch = Patch(values=values, first={"ended_at": end.ended_at or records.now()})
-        token = None if fence is None else token_of(fence, self._sessions_of(Trace, id))
+        token = token_of(fence, [])  # what is none is refused before anything is read
+        if token is not None:
+            token_of(fence, self._sessions_of(Trace, id))
         trace = self._run(partial(self.backend.patch, Trace, id, patch, token))
         self._written(trace)
         return trace

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from chronos_storage import storages
 from chronos_storage.backends.orm import OrmBackend
 from chronos_storage.facade import Storage
-from chronos_storage.queues.handler import queue_handler
-from chronos_storage.vectors.handler import vector_stores
 
 
 class OneDatabase:
@@ -27,19 +24,11 @@ class OneDatabase:
     db_for_write = db_for_read
 
 
-#: They look at the database when what they hold is made.
-HANDLERS = (storages, queue_handler, vector_stores)
-
-
 @pytest.fixture
-def site(alias: str, settings) -> Iterator[Storage]:
+def site(alias: str, settings) -> Storage:
     """The facade over the database that the whole site now uses."""
     settings.DATABASE_ROUTERS = [OneDatabase(alias)]
-    for handler in HANDLERS:
-        handler.reset()
-    yield Storage(OrmBackend())
-    for handler in HANDLERS:
-        handler.reset()
+    return Storage(OrmBackend())
 
 
 @pytest.fixture

@@ -23,7 +23,9 @@ from chronos_storage.testing.conformance.helpers import together
 from chronos_storage.testing.vectors.helpers import METRICS, numbers
 from chronos_storage.vectors.exact import ExactVectorStore
 from chronos_storage.vectors.orm import OrmVectorStore
+from chronos_storage.vectors.pgvector import PgVectorStore
 from chronos_storage.vectors.stores import database_store
+from tests.admin.conftest import OneDatabase
 
 ALIASES = [alias for alias in settings.DATABASES if alias != "postgres15"]
 
@@ -53,6 +55,7 @@ from chronos_storage.facade import Storage
 from chronos_storage.exceptions import ConfigurationError
 from chronos_storage.records import Embedding
 from chronos_storage.vectors.stores import database_store
+from tests.admin.conftest import OneDatabase
 import sys
 alias, name = sys.argv[1:]
 from django.db import connections
@@ -155,6 +158,15 @@ def test_a_store_refuses_another_kind_of_database(settings, store: str, alias: s
     with pytest.raises(ConfigurationError, match=f"{store.partition('.')[2]} is for .* and the database '{alias}' is "):
         vector_stores["default"]
     assert "chronos_storage.E004" in [message.id for message in run_checks(tags=["compatibility"])]
+
+
+@pytest.mark.skipif("postgres" not in settings.DATABASES, reason="there is no PostgreSQL with pgvector")
+def test_the_store_is_another_once_routers_say_so(settings) -> None:
+    """Against: a store of the database that the routers of another test had named."""
+    settings.DATABASE_ROUTERS = [OneDatabase("postgres")]
+    assert isinstance(vector_stores["default"], PgVectorStore)
+    settings.DATABASE_ROUTERS = []
+    assert isinstance(vector_stores["default"], ExactVectorStore)
 
 
 def test_the_store_of_a_database() -> None:

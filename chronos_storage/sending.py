@@ -14,6 +14,7 @@ from typing import IO, Any, Protocol, TypeVar
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.core.handlers.asgi import ASGIRequest
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 
 from . import conf
@@ -196,6 +197,9 @@ def let_go(request: HttpRequest, response: HttpResponse) -> SentResponse | None:
     size = len(response.content)
     if size <= PART or request.method == "HEAD":
         return None
+    for connection in open_connections():
+        if in_transaction(connection):  # as ATOMIC_REQUESTS makes one, which ends before the answer is sent
+            transaction.on_commit(close_connections, using=connection.alias)
     close_connections()
     if not isinstance(request, ASGIRequest):
         return None

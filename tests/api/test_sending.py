@@ -128,7 +128,11 @@ def test_what_fails_while_it_is_sent_is_broken_off(alias: str) -> None:
 
 
 @once
-def test_a_large_page_holds_no_connection_while_its_reader_waits(large: Api, committed_site: Storage) -> None:
+@pytest.mark.parametrize("atomic", [False, True])
+def test_a_large_page_holds_no_connection_while_its_reader_waits(
+    atomic: bool, large: Api, committed_site: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(connections[committed_site.alias].settings_dict, "ATOMIC_REQUESTS", atomic)
     large.ask("GET", "sessions/s/messages")
     assert connections[committed_site.alias].connection is None
 

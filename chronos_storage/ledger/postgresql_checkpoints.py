@@ -15,7 +15,7 @@ from django.db import connections
 from .. import codec
 from ..batches import SIZE
 from ..checkpoints.outlines import WHOLE, Outline
-from ..checkpoints.runs import Run, packed
+from ..checkpoints.runs import Range, Run, packed
 from ..checkpoints.skeletons import place
 from ..models import Checkpoint, CheckpointItems, Head
 from ..preparing import prepared_cursor
@@ -121,7 +121,7 @@ def save_one(using: str, new: CheckpointRecord, parts: Outline, fence: int | Non
     if parts.size > WHOLE:
         owner, namespace = new.session_id, new.namespace
         start, base_row, base = _look(using, owner, namespace, new.parent_id)
-        read = partial(digests_of, using, owner, namespace)
+        read = partial(_digests_in, using, owner, namespace)
         state: Any
         state, added = place(parts, base, start, read)
         if sum(len(item.text) for item in added) > SIZE:
@@ -138,6 +138,15 @@ def save_one(using: str, new: CheckpointRecord, parts: Outline, fence: int | Non
         return False
     new.seq_num = seq_num
     return True
+
+
+def _digests_in(using: str, session_id: str, namespace: str, ranges: list[Range]) -> dict[int, bytes]:
+    """The digests of the items in the base's ranges, by position.
+
+    What is near them, and would do too, nobody may use any more: it can be removed before the function has the lock.
+    """
+    found = digests_of(using, session_id, namespace, ranges)
+    return {at: found[at] for start, stop in ranges for at in range(start, stop) if at in found}
 
 
 def _look(using: str, session_id: str, namespace: str, parent_id: str) -> tuple[int, int | None, Any]:

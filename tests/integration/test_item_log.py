@@ -140,6 +140,31 @@ def test_a_base_that_is_made_again_between_the_look_and_the_statement_is_another
     assert storage.get_checkpoint("next").state == state
 
 
+@STRICT
+def test_what_is_near_to_the_base_and_removed_before_the_statement_is_stored_again(
+    storage_committed: Storage, alias: str
+) -> None:
+    """Items between the base's own in the log may be those of others alone, which go while the base stays."""
+    storage = storage_committed
+    storage.create_session(Session(id="s"))
+    first, other, last = ([f"{number}{600 * letter}" for number in range(5)] for letter in "xyz")
+    for id, messages in {"first": first, "gone": first + other, "base": first + last}.items():
+        storage.save_checkpoint(Checkpoint(id=id, session_id="s", state={"messages": messages}))
+
+    def meddle(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if "chronos_storage_checkpoint_append" in sql and not done:
+            done.append(storage.delete_checkpoint("gone", session_id="s"))
+            assert items(storage).count() == 2
+        return execute(sql, params, many, context)
+
+    done: list[bool] = []
+    state = {"messages": first + other + last}
+    with connections[alias].execute_wrapper(meddle):
+        storage.save_checkpoint(Checkpoint(id="next", session_id="s", state=state))
+    assert done
+    assert storage.get_checkpoint("next").state == state
+
+
 @ONCE
 def test_the_latest_of_many_is_two_statements(storage: Storage, alias: str) -> None:
     storage.create_session(Session(id="s"))

@@ -218,7 +218,8 @@ class _Work(threading.Thread):
             _drop(cursor, f"{name}_new")
             raise
         with transaction.atomic(using=self.alias):
-            cursor.execute(f"ALTER INDEX IF EXISTS {name} RENAME TO {name}_old")
+            if _is_valid(cursor, name) is not None:
+                cursor.execute(f"ALTER INDEX {name} RENAME TO {name}_old")
             cursor.execute(f"ALTER INDEX {name}_new RENAME TO {name}")
         _drop(cursor, f"{name}_old")
 
@@ -241,13 +242,20 @@ def _is_worded(cursor: Any, shape: Shape) -> bool:
     return bool(cursor.fetchone() == (2,))
 
 
-def _is_valid(cursor: Any, name: str) -> bool:
-    cursor.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [name])
-    return bool(cursor.fetchone() == (True,))
+def _is_valid(cursor: Any, name: str) -> bool | None:
+    """Whether an index is whole; None where it is not there. By its name alone it could be another schema's."""
+    cursor.execute(
+        "SELECT indisvalid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid"
+        f" WHERE indrelid IN {TABLES} AND relname = %s",
+        [name],
+    )
+    found: tuple[bool] | None = cursor.fetchone()
+    return found and found[0]
 
 
 def _drop(cursor: Any, name: str) -> None:
-    cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+    if _is_valid(cursor, name) is not None:
+        cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
 
 
 def _let_planner_know(cursor: Any, shape: Shape) -> None:
@@ -282,6 +290,18 @@ def build_if_due(alias: str, shape: Shape) -> None:
         is_due = cursor.fetchone() is not None
     if is_due:
         _start(_Work(alias, shape))
+
+
+def begin(alias: str, collection_id: int) -> None:
+    """Remove the indexes of an earlier collection of this id, which ``flush`` gives again."""
+    with connections[alias].cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid"
+            f" WHERE indrelid IN {TABLES} AND relname ~ %s",
+            [f"^chronos_vectors_{collection_id}_(hnsw|words)"],
+        )
+        for [name] in cursor.fetchall():
+            cursor.execute(f"DROP INDEX IF EXISTS {name}")
 
 
 def keep_words(alias: str) -> None:
@@ -331,7 +351,7 @@ def _progress(alias: str) -> tuple[str, float] | None:
 
 def wait(alias: str) -> None:
     """Wait until the work that this process began in a database has ended."""
-    for key in [key for key in _begun if key[0] == alias]:
-        work = _begun.pop(key, None)
+    for key in list(_begun):  # in one step, as other threads begin theirs
+        work = _begun.pop(key, None) if key[0] == alias else None
         if work and work is not threading.current_thread():
             work.join()

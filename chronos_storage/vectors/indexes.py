@@ -41,11 +41,13 @@ TABLES = f"('{TABLE}'::regclass, to_regclass('{KEPT_WORDS}'))"
 #: The key of the advisory lock that all work on the indexes takes: any number of our own, of 31 bits.
 LOCK = 0x43565354
 
-_SHAPES = """
+#: Another schema on the search path has indexes of these names too.
+_SHAPES = f"""
     SELECT c.id, c.dimension, c.metric, c.m, c.ef_construction, c.ef_search, coalesce(i.indisvalid, FALSE),
            coalesce((SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = i.indexrelid), 0), c.worded = 2
     FROM chronos_vectors_collection AS c
     LEFT JOIN pg_index AS i ON i.indexrelid = to_regclass('chronos_vectors_' || c.id || '_hnsw')
+        AND i.indrelid IN {TABLES}
 """
 #: The statement that a `Shape` is read by, and the one for those of all collections that were indexed without words.
 SHAPE, UNWORDED = f"{_SHAPES} WHERE c.name = %s", f"{_SHAPES} WHERE i.indisvalid AND c.worded < 2"

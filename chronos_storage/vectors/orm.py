@@ -68,14 +68,19 @@ class OrmVectorStore(VectorStore):
         rows = models.Collection.objects.using(self.alias)
         defaults = {"dimension": asked.dimension, "metric": asked.metric, "version": new_id()}
         with unless_unseen():
-            row, _ = rows.get_or_create(name=asked.name, defaults=defaults)
+            row, is_new = rows.get_or_create(name=asked.name, defaults=defaults)
         stored = _record(row)
+        if is_new:
+            self._begin(row.pk)
         if stored != asked:
             raise AlreadyExists(
                 f"the collection {asked.name!r} is there already, with {stored.dimension} dimensions and the metric"
                 f" {stored.metric}"
             )
         return stored
+
+    def _begin(self, collection_id: int) -> None:
+        """A collection of this id is new."""
 
     @retried
     def drop_collection(self, name: str) -> bool:

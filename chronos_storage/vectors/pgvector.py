@@ -66,6 +66,9 @@ class PgVectorStore(OrmVectorStore):
         #: By alias, collection and condition.
         self._known: dict[tuple[Any, ...], _Known] = {}
 
+    def _begin(self, collection_id: int) -> None:
+        builds.begin(self.alias, collection_id)
+
     @retried
     def drop_collection(self, name: str) -> bool:
         dropped = super().drop_collection(name)

@@ -334,6 +334,22 @@ def test_migrate_keeps_the_words_of_what_was_indexed_without(store: PgVectorStor
     assert models.Collection.objects.using("postgres").get().worded == 2
 
 
+def test_a_collection_with_the_id_of_an_earlier_one_has_no_index_of_it(store: PgVectorStore) -> None:
+    store.create_collection("c", 4)
+    store.upsert("c", embeddings(10))
+    store.reindex("c")
+    with connections["postgres"].cursor() as cursor:  # as flush does
+        cursor.execute("TRUNCATE chronos_vectors_collection, chronos_vectors_embedding")
+        (name,) = {name for name in index_names() if name.endswith("hnsw")}
+        cursor.execute(
+            "SELECT setval(pg_get_serial_sequence('chronos_vectors_collection', 'id'), %s, FALSE)", [name.split("_")[2]]
+        )
+    store.create_collection("d", 3, metric="l2")
+    assert index_names() == set()
+    store.upsert("d", embeddings(10, 3))
+    assert store.stats("d").index == "none"
+
+
 @pytest.mark.parametrize(("dimension", "kind"), [(2_000, "vector"), (2_001, "halfvec"), (4_000, "halfvec")])
 def test_many_dimensions(store: PgVectorStore, dimension: int, kind: str) -> None:
     store.create_collection("c", dimension)

@@ -163,18 +163,16 @@ def fetch_updated(
     query: Any = rows.query.chain(UpdateQuery)
     query.add_update_values(changes)
     sql, parameters = query.get_compiler(rows.db).as_sql()
-    return _fetch_written(rows, columns, sql, parameters, cursor_of)
+    returning, converted = _returning(rows, columns)
+    return fetch_statement(connections[rows.db], sql + returning, parameters, converted, cursor_of=cursor_of)
 
 
-def fetch_upserted(
-    rows: QuerySet[Any],
-    columns: Sequence[str],
-    new: Sequence[models.Model],
-    update_fields: Sequence[str],
-    key: str,
-    cursor_of: Callable[[Any], Any],
-) -> Iterator[tuple[Any, ...]]:
-    """Insert rows, or update what has their key, as `bulk_create` does, in one statement; what columns of them hold."""
+def upserting(
+    rows: QuerySet[Any], columns: Sequence[str], new: Sequence[models.Model], update_fields: Sequence[str], key: str
+) -> tuple[str, Sequence[Any], Converted]:
+    """The statement that inserts rows, or updates what has their key, as `bulk_create` does, and selects columns of
+    them; its parameters, and which of the values that it selects are converted.
+    """
     meta = rows.model._meta
     query = InsertQuery(
         rows.model,
@@ -184,16 +182,13 @@ def fetch_upserted(
     )
     query.insert_values(meta.concrete_fields, list(new))
     ((sql, parameters),) = query.get_compiler(rows.db).as_sql()
-    return _fetch_written(rows, columns, sql, parameters, cursor_of)
+    returning, converted = _returning(rows, columns)
+    return sql + returning, parameters, converted
 
 
-def _fetch_written(
-    rows: QuerySet[Any], columns: Sequence[str], sql: str, parameters: Sequence[Any], cursor_of: Callable[[Any], Any]
-) -> Iterator[tuple[Any, ...]]:
+def _returning(rows: QuerySet[Any], columns: Sequence[str]) -> tuple[str, Converted]:
     returned, _, expressions = selected(rows.order_by().values_list(*columns))
-    converted = converted_of(rows, expressions)
-    sql = f"{sql} RETURNING {returned}"
-    return fetch_statement(connections[rows.db], sql, parameters, converted, cursor_of=cursor_of)
+    return f" RETURNING {returned}", converted_of(rows, expressions)
 
 
 def for_writing(rows: QuerySet[M]) -> QuerySet[M]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
-from chronos_storage import Storage
+from chronos_storage import Storage, models
 from chronos_storage.ledger import kept
-from chronos_storage.records import AuditLog, Checkpoint, Event, MemoryRecord, Message, Session, Trace
+from chronos_storage.records import AuditLog, Checkpoint, Event, MemoryRecord, Message, Session, Trace, now
 from chronos_storage.testing.conformance.helpers import populate
 from tests.conftest import each_database
 
@@ -48,6 +49,21 @@ def test_a_call_is_so_many_statements(storage_committed: Storage, subtests: pyte
             call(storage_committed)
             sent = [query["sql"] for query in queries]
             assert len(sent) == (counts[0] if connection.vendor == "postgresql" else counts[-1]), sent
+
+
+@pytest.mark.parametrize("alias", each_database(without=["postgres15"]), indirect=True)
+def test_the_statement_that_puts_a_record_is_kept(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "KEPT", {})
+    first = storage.put_memory(MemoryRecord(agent_id="a", key="k", value={"%s": [None]}))
+    statements = dict(kept.KEPT)
+    assert statements
+    then = now() + timedelta(hours=1)
+    again = storage.put_memory(MemoryRecord(agent_id="a", key="k", value=None, schema_version=2, expires_at=then))
+    assert (again.id, again.value, again.schema_version, again.expires_at) == (first.id, None, 2, then)
+    other = storage.put_memory(MemoryRecord(agent_id="a", key="'", value=first.value))
+    assert [storage.get_memory("a", key) for key in ("k", "'")] == [again, other]
+    assert statements.items() <= kept.KEPT.items()
+    assert [shape for *_, shape in kept.KEPT].count(("put", models.MemoryRecord)) == 1
 
 
 @pytest.mark.parametrize("alias", each_database(without=["postgres15", "mariadb"]), indirect=True)

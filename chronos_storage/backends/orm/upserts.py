@@ -1,20 +1,21 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from operator import itemgetter
 from typing import Any, TypeVar
 
 from django.db import IntegrityError, connections
-from django.db.models import BigIntegerField, F, Field, Func, Value
+from django.db.models import BigIntegerField, F, Field, Func, Model, Value
 from django.db.models.functions import Coalesce, Greatest
 from django.db.models.lookups import LessThanOrEqual
 from django.db.models.query import QuerySet
 
 from ... import codec
 from ...batches import batches
-from ...compat.queries import can_return_inserted, can_return_updated, fetch_updated, fetch_upserted
+from ...compat.queries import can_return_inserted, can_return_updated, fetch_statement, fetch_updated, upserting
 from ...ledger.heads import open_to, refuse_stale
+from ...ledger.kept import Built, Place, fetch_kept
 from ...ledger.mapping import MEMORY, TABLES, Table
 from ...models.memory import natural_key
 from ...preparing import prepared_cursor
@@ -58,10 +59,28 @@ class UpsertMethods(OrmBase):
         keys = [table.values(record)[key] for record in new]
         # In one order, so that those who put the same keys at once don't lock each other out.
         rows = [table.row(record) for _, record in sorted(zip(keys, new, strict=True), key=itemgetter(0))]
-        write = partial(fetch_upserted, new=rows, update_fields=_content(table), key=key, cursor_of=prepared_cursor)
+        write = partial(self._upserted, update_fields=_content(table), key=key)
         with unless_unseen(), self._savepoint():
-            found = {table.values(record)[key]: record for record in table.fetch(self._rows(table), write)}
+            found = {table.values(record)[key]: record for record in table.fetch(rows, write)}
         return [found[each] for each in keys]
+
+    def _upserted(
+        self, new: Sequence[Model], columns: Sequence[str], update_fields: list[str], key: str
+    ) -> Iterator[tuple[Any, ...]]:
+        """Insert rows, or update what has their key; what columns of them hold."""
+        model, connection = type(new[0]), connections[self.using]
+        rows: QuerySet[Any] = model._default_manager.using(self.using)
+        if len(new) > 1:
+            statement = upserting(rows, columns, new, update_fields, key)
+            return fetch_statement(connection, *statement, cursor_of=prepared_cursor)
+        fields = model._meta.concrete_fields
+
+        def build() -> Built:
+            places = {field.attname: Place(at, field) for at, field in enumerate(fields)}
+            return upserting(rows, columns, [model(**places)], update_fields, key)
+
+        values = [getattr(new[0], field.attname) for field in fields]
+        return fetch_kept(connection, ("put", model), values, build)
 
     def _put_memories(self, given: Sequence[Any], fresh: Set[str]) -> list[Any]:
         named = {record.id for record in given}.difference(fresh)

@@ -21,12 +21,12 @@ from chronos_storage.compat.queries import (
     expression_sql,
     fetch_statement,
     fetch_updated,
-    fetch_upserted,
     fetch_values,
     for_writing,
     is_for_update,
     selected,
     statement,
+    upserting,
 )
 from chronos_storage.compat.schema import quoted
 from chronos_storage.models import Session
@@ -78,13 +78,16 @@ def test_a_statement_gives_the_rows_that_it_wrote(alias):
     connection = connections[alias]
     rows, columns = Session.objects.using(alias), ("title", "metadata", "created_at", "id")
     new = [Session(id=id, title="T", metadata={"é": [1.5, None]}, created_at=THEN) for id in ("a", "b")]
-    how = {"update_fields": ["title"], "key": "id", "cursor_of": prepared_cursor}
     assert can_return_inserted(connection)
+
+    def upserted_of(new):
+        return sorted(fetch_statement(connection, *upserting(rows, columns, new, ["title"], "id")), key=str)
+
     inserted = [("T", {"é": [1.5, None]}, THEN, id) for id in ("a", "b")]
-    assert sorted(fetch_upserted(rows, columns, new, **how), key=str) == sorted(inserted, key=str)
+    assert upserted_of(new) == sorted(inserted, key=str)
     again = [Session(id="a", title="U", created_at=now()), Session(id="c", created_at=THEN)]
     upserted = [("U", {"é": [1.5, None]}, THEN, "a"), ("", {}, THEN, "c")]
-    assert sorted(fetch_upserted(rows, columns, again, **how), key=str) == sorted(upserted, key=str)
+    assert upserted_of(again) == sorted(upserted, key=str)
     if not can_return_updated(connection):
         assert connection.vendor == "mysql"
         return

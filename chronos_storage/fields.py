@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from . import codec
 from .compat.connections import is_mariadb
 from .compat.models import Column
+from .exceptions import StoreFailure
 
 if TYPE_CHECKING:
     # For type checkers alone Django's fields are generic: in what they are set to, and in what they give.
@@ -131,6 +133,15 @@ class CostField(_DecimalField):
         return None if value is None else codec.plain_decimal(value)
 
 
+@contextmanager
+def _readable(field: models.Field[Any, Any]) -> Iterator[None]:
+    """Say whose text is no JSON, or more than Python reads: it was written behind the storage's back."""
+    try:
+        yield
+    except (ValueError, RecursionError) as error:
+        raise StoreFailure(f"{field} holds what can't be read as JSON: {error}") from error
+
+
 class JSONTextField(Column, _AnyField):
     """JSON that comes back as it was written, its keys in their order and its numbers as they were.
 
@@ -155,11 +166,13 @@ class JSONTextField(Column, _AnyField):
         return f"{sql}::text" if connection.vendor == "postgresql" else sql
 
     def from_db_value(self, value: str | None, expression: Any, connection: BaseDatabaseWrapper) -> Any:
-        return None if value is None else codec.loads(value)
+        with _readable(self):
+            return None if value is None else codec.loads(value)
 
     def from_db_column(self, values: Iterable[str | None]) -> list[Any]:
         """Many at once, as `from_db_value` gives each."""
-        return codec.loads_each(values)
+        with _readable(self):
+            return codec.loads_each(values)
 
     def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
         return value if hasattr(value, "as_sql") else codec.dumps(value, self.attname)
@@ -203,7 +216,8 @@ class MetadataField(Column, _JSONField):
 
     def from_db_column(self, values: Iterable[str | None]) -> list[Any]:
         """Many at once, as `from_db_value` gives each."""
-        return codec.loads_each(values)
+        with _readable(self):
+            return codec.loads_each(values)
 
     def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
         if isinstance(value, dict):

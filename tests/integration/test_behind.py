@@ -9,7 +9,7 @@ from chronos_storage import models
 from chronos_storage.exceptions import AlreadyExists, SequenceConflict, StaleWriter, StoreFailure
 from chronos_storage.facade import Storage
 from chronos_storage.records import Checkpoint, Event, Message, Session
-from tests.conftest import STRICTEST
+from tests.conftest import ONLY_SQLITE, STRICTEST
 
 
 def store_without_head(storage: Storage, number: int) -> None:
@@ -73,3 +73,17 @@ def test_saving_a_session_s_row_that_was_read_earlier_does_not_set_its_token_bac
     made.save(using=storage.alias)
     made.refresh_from_db()
     assert made.fence_token == 7
+
+
+@pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)
+def test_what_is_no_json_is_told_with_its_column(storage: Storage) -> None:
+    storage.create_session(Session(id="s"))
+    storage.add_message(Message(session_id="s", role="user"))
+    for name in ("content", "metadata"):
+        for text in ('{"a":', "", "{} {}", "[" * 10_000, "9" * 5_000):
+            with connections[storage.alias].cursor() as cursor:
+                cursor.execute(f"UPDATE chronos_storage_message SET {name} = %s", [text])
+            for read in (storage.list_messages, storage.iter_messages):
+                with pytest.raises(StoreFailure, match=f"Message.{name} holds what can't be read as JSON: "):
+                    list(read("s"))
+        models.Message.objects.using(storage.alias).update(**{name: {}})

@@ -24,6 +24,16 @@ _TRIGGERS = {
     f"{KEPT_WORDS}_truncate": "AFTER TRUNCATE ON {table} FOR EACH STATEMENT",
 }
 
+#: The rights on the embeddings that are missing on the words: what a migration gives nobody, of what writers had.
+_MISSING_RIGHTS = f"""
+    SELECT format('%%s ON %%s TO %%s', privilege_type, words.oid::regclass,
+                  CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END)
+    FROM pg_class AS words, pg_class AS embeddings, aclexplode(embeddings.relacl)
+    WHERE words.oid = %s::regclass AND embeddings.oid = '{_TABLE}'::regclass
+        AND grantee <> words.relowner
+        AND (grantee, privilege_type) NOT IN (SELECT grantee, privilege_type FROM aclexplode(words.relacl))
+"""
+
 
 def install(connection: BaseDatabaseWrapper) -> None:
     with connection.cursor() as cursor:
@@ -49,6 +59,9 @@ def install(connection: BaseDatabaseWrapper) -> None:
             f"CREATE TABLE IF NOT EXISTS {schema}.{KEPT_WORDS} (id bigint PRIMARY KEY, collection_id bigint NOT NULL,"
             ' embedding_id character varying(255) COLLATE "C" NOT NULL, words tsvector NOT NULL)'
         )
+        cursor.execute(_MISSING_RIGHTS, [f"{schema}.{KEPT_WORDS}"])
+        for (right,) in cursor.fetchall():
+            cursor.execute(f"GRANT {right}")
         body = _body(schema)
         cursor.execute("SELECT prosrc FROM pg_proc WHERE oid = to_regproc(%s)", [f"{schema}.{KEPT_WORDS}_keep"])
         if cursor.fetchone() != (body,):

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from django.db import connections
 from pytest_django import DjangoDbBlocker
 
@@ -84,3 +85,18 @@ def test_a_database_that_can_t_be_reached_can_t_be_migrated(django_db_blocker: D
         with django_db_blocker.unblock(), pytest.raises(StoreFailure, match="can't be migrated") as failed:
             connect(address, migrate=True)
         assert "geheim" not in str(failed.value)
+
+
+@pytest.mark.parametrize("empty", [alias for alias in ("postgres",) if alias in settings.DATABASES], indirect=True)
+def test_who_wrote_embeddings_before_their_words_were_kept_goes_on(empty: Storage) -> None:
+    call_command("migrate", "chronos_vectors", "0002", database=empty.alias, verbosity=0)
+    with limited_user(empty, "SELECT, INSERT, UPDATE, DELETE") as user:
+        for _ in range(2):
+            call_command("migrate", "chronos_vectors", database=empty.alias, verbosity=0)
+            execute(
+                user,
+                "INSERT INTO chronos_vectors_embedding"
+                " (id, collection_id, embedding_id, vector, content, metadata, user_id)"
+                " VALUES (1, 1, 'a', '[1]', '', '{}', '')",
+            )
+            execute(user, "DELETE FROM chronos_vectors_embedding")

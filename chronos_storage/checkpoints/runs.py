@@ -92,8 +92,8 @@ class Items:
         columns: list[Any] = list(zip(*sorted(runs), strict=True)) or [()] * 4
         self._starts, self._stops, self._digests, self._texts = columns
 
-    def joined(self, ranges: Iterable[Range]) -> tuple[str, bytes]:
-        """The items in these ranges with commas between them, and their digests one after the other.
+    def joined(self, ranges: Iterable[Range]) -> tuple[list[str], bytes]:
+        """The items in these ranges, those of a run with commas between them, and their digests one after the other.
 
         Raises:
             Missing: some are not there.
@@ -115,4 +115,4 @@ class Items:
             if before:
                 found[0] = found[0].split("\n", before)[-1]
             texts += found
-        return "\n".join(texts).replace("\n", ","), b"".join(digests)
+        return [text.replace("\n", ",") for text in texts], b"".join(digests)

@@ -59,9 +59,9 @@ class AccessRule:
     def signed_in(self) -> bool:
         """Whether there is a user at all, an active one, and one who has a `user_id` or is staff."""
         user = self.user
-        return bool(
-            user and user.is_authenticated and user.is_active and (getattr(user, "is_staff", False) or self.user_id)
-        )
+        if not (user and user.is_authenticated and user.is_active):
+            return False
+        return getattr(user, "is_staff", False) or self.user_id not in (None, "")
 
     @cached_property
     def staff(self) -> bool:
@@ -119,7 +119,8 @@ class AccessRule:
             session = Exists(rule.rows(Session).filter(pk=session_id))
             return model._default_manager.using(using).filter(session, session_id=session_id)
 
-        values = (self.user_id,) if session_id is None else (self.user_id, session_id)
+        user_id = str(self.user_id)  # which a project's own may not be
+        values = (user_id,) if session_id is None else (user_id, session_id)
         return Rows(using, make, values, (type(self), model, self.signed_in, self.staff, len(values)))
 
     def owned(self, model: type[Model], rows: QuerySet[Any]) -> QuerySet[Any]:

@@ -198,6 +198,20 @@ def test_kept_statements_give_the_rule_s_rows(ada: Api, bob: Api, staff: Api, si
             assert set(rule.kept_rows(model, "s").queryset) == set(rows), (user, model)
 
 
+class OfAnAccount(AccessRule):
+    def __init__(self, user: Any) -> None:
+        super().__init__(user)
+        self.user_id = user.account_id
+
+
+def test_a_rule_s_user_id_may_be_a_number(site: Storage) -> None:
+    for user_id in ("7", "0", "None"):
+        site.create_session(Session(id=user_id, user_id=user_id))
+    for account_id, there in ((7, ["7"]), ("7", ["7"]), (0, ["0"]), (8, []), ("x", []), (None, [])):
+        user = SimpleNamespace(pk=1, account_id=account_id, is_authenticated=True, is_active=True)
+        assert [id for id in ("7", "0", "None") if OfAnAccount(user).has_session(id)] == there
+
+
 def test_a_token_signs_in_without_csrf(ada: Api) -> None:
     assert ada.user is not None
     token = Token.objects.create(user=ada.user)

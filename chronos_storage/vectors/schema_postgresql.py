@@ -48,13 +48,13 @@ def install(connection: BaseDatabaseWrapper) -> None:
         if cursor.fetchone() != ("m",):
             # By default a row over 2 kB moves its vector out; an exact search would fetch each from there.
             cursor.execute(f"ALTER TABLE {_TABLE} ALTER COLUMN vector SET STORAGE MAIN")
-    if "worded" not in column_names(connection, "chronos_vectors_collection"):  # the migrations go back, or no further
-        remove(connection)
-        return
-    with connection.cursor() as cursor:
         # In the schema of the embeddings: with several in a database, each has its own.
         cursor.execute("SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = %s::regclass", [_TABLE])
         (schema,) = cursor.fetchone()
+    if "worded" not in column_names(connection, "chronos_vectors_collection"):  # the migrations go back, or no further
+        remove(connection, f"{schema}.")
+        return
+    with connection.cursor() as cursor:
         cursor.execute(
             f"CREATE TABLE IF NOT EXISTS {schema}.{KEPT_WORDS} (id bigint PRIMARY KEY, collection_id bigint NOT NULL,"
             ' embedding_id character varying(255) COLLATE "C" NOT NULL, words tsvector NOT NULL)'
@@ -100,7 +100,7 @@ def _body(schema: str) -> str:
         END """
 
 
-def remove(connection: BaseDatabaseWrapper) -> None:
+def remove(connection: BaseDatabaseWrapper, schema: str = "") -> None:
     with connection.cursor() as cursor:
-        cursor.execute(f"DROP FUNCTION IF EXISTS {KEPT_WORDS}_keep() CASCADE")  # and the triggers that call it
-        cursor.execute(f"DROP TABLE IF EXISTS {KEPT_WORDS}")
+        cursor.execute(f"DROP FUNCTION IF EXISTS {schema}{KEPT_WORDS}_keep() CASCADE")  # and the triggers that call it
+        cursor.execute(f"DROP TABLE IF EXISTS {schema}{KEPT_WORDS}")

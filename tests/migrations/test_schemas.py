@@ -108,8 +108,13 @@ def test_a_tenant_leaves_the_shared_schemas_indexes_alone(tenants: list[Storage]
         vectors.reindex("docs")
     assert {"chronos_vectors_1_hnsw", "chronos_vectors_1_words"} < index_names(one, "one")
     assert index_names(shared, "public") == before | {"chronos_vectors_1_hnsw", "chronos_vectors_1_words"}
+    kept = guards(shared, "public")
     call_command("migrate", "chronos_storage", "0002", database=one.alias, verbosity=0)
     assert "chronos_session_by_created" not in index_names(one, "one")
+    for _ in range(2):
+        call_command("migrate", "chronos_vectors", "0002", database=one.alias, verbosity=0)
+        assert "words" not in str(guards(one, "one"))
+        assert guards(shared, "public") == kept
     assert before < index_names(shared, "public")
 
 

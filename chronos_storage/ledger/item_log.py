@@ -28,6 +28,8 @@ from .heads import locked
 
 #: Ranges that a statement reads or removes, at most.
 _RANGES = 50
+#: Checkpoints that a statement names, at most.
+_KEYS = 500
 #: A log is looked through for what no checkpoint uses once one was removed for so many that are kept.
 _KEPT_PER_REMOVED = 100
 
@@ -182,19 +184,22 @@ def sweep(using: str, session_id: str, namespace: str) -> None:
     """Remove the items that no checkpoint of a series uses, or put it off; to be called outside of transactions.
 
     The skeletons of all that are kept are read before others have to wait, and so once for every hundredth of them that
-    was removed; under the lock those are read that were saved meanwhile, which alone may use what was added or what
-    their bases did, that were removed meanwhile.
+    was removed; under the lock the keys of all are, and those that were saved meanwhile, which alone may use what was
+    added or what their bases did, that were removed meanwhile.
     """
     heads = Head.objects.using(using).filter(kind=Head.Kind.CHECKPOINT, owner=session_id, namespace=namespace)
     kept = Checkpoint.objects.using(using).filter(session_id=session_id, namespace=namespace, state_size__gt=0)
     removed = heads.values_list("removed", flat=True).first()
     if not removed or removed * _KEPT_PER_REMOVED < kept.count():
         return
-    used, last = _used(kept)
+    used, seen = _used(kept)
     with transaction.atomic(using=using):
         for head in locked(heads):
-            added, _ = _used(current(kept.filter(pk__gt=last)))
-            bounds = pairwise([(0, 0), *merged([*used, *added], near=0), (head.log_end, head.log_end)])
+            # Not those of higher keys: a sequence may have each connection give out a stock of its own.
+            added = sorted(set(current(kept).values_list("pk", flat=True)) - seen)
+            for at in range(0, len(added), _KEYS):
+                used += _used(current(kept.filter(pk__in=added[at : at + _KEYS])))[0]
+            bounds = pairwise([(0, 0), *merged(used, near=0), (head.log_end, head.log_end)])
             unused = [(stop, start) for (_, stop), (start, _) in bounds if start > stop]
             rows = _items(using, session_id, namespace)
             for at in range(0, len(unused), _RANGES):
@@ -204,16 +209,16 @@ def sweep(using: str, session_id: str, namespace: str) -> None:
             head.save(using=using, update_fields=["removed"])
 
 
-def _used(kept: QuerySet[Checkpoint]) -> tuple[list[Range], int]:
-    """What the states of checkpoints are made of, and the last primary key among them, or 0."""
+def _used(kept: QuerySet[Checkpoint]) -> tuple[list[Range], set[int]]:
+    """What the states of checkpoints are made of, and their primary keys."""
     used: list[Range] = []
-    last = 0
-    for pk, skeleton in kept.order_by("pk").values_list("pk", "state").iterator():
-        last = pk
+    seen: set[int] = set()
+    for pk, skeleton in kept.values_list("pk", "state").iterator():
+        seen.add(pk)
         used += ranges_of(skeleton)
         if len(used) > 10_000:
             used = merged(used, near=0)
-    return used, last
+    return used, seen
 
 
 def _items(using: str, session_id: str, namespace: str) -> QuerySet[CheckpointItems]:

@@ -215,9 +215,15 @@ def test_what_is_saved_while_the_log_is_looked_through_stays_whole(storage_commi
     saved: list[Checkpoint] = []
     sent = [""]
 
+    def save() -> Checkpoint:
+        new = storage.save_checkpoint(Checkpoint(session_id="s", state=state))
+        # A key below those that are there, as of a sequence that has each connection give out a stock of its own.
+        checkpoints(storage).filter(checkpoint_id=new.id).update(id=0)
+        return new
+
     def save_before(execute: Any, sql: str, *arguments: Any) -> Any:
         if "FOR NO KEY UPDATE" in sql and '"state"' in sent[-1]:
-            saved.extend(together(storage, lambda: storage.save_checkpoint(Checkpoint(session_id="s", state=state))))
+            saved.extend(together(storage, save))
         sent.append(sql)
         return execute(sql, *arguments)
 

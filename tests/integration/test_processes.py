@@ -35,8 +35,9 @@ from chronos_storage.records import (
     Session,
     Trace,
 )
+from chronos_storage.testing.conformance.helpers import PATIENCE
 from tests.appenders import digest_of
-from tests.conftest import STRICTEST
+from tests.conftest import STRICTEST, each_database
 
 ROOT = Path(__file__).resolve().parents[2]
 PROCESSES, EVENTS, VICTIMS = 16, 40, (3, 11)
@@ -319,7 +320,7 @@ def test_writers_of_one_session_lock_in_one_order(storage_committed: Storage, la
     assert all(verdict.intact for verdict in storage.verify_all())
 
 
-@on_servers
+@pytest.mark.parametrize("alias", each_database(without=["default", "postgres", "postgres15"]), indirect=True)
 def test_a_late_audit_entry_and_the_removal_of_its_session_leave_a_whole_chain(storage_committed: Storage) -> None:
     """The entry was under way before there was such a session, and is stored while the session is removed."""
     storage = storage_committed
@@ -329,7 +330,7 @@ def test_a_late_audit_entry_and_the_removal_of_its_session_leave_a_whole_chain(s
         def wait(execute: Any, sql: str, *arguments: Any) -> Any:
             if sql.startswith(statement):
                 reached.set()
-                other.wait(10)
+                assert other.wait(PATIENCE)
             return execute(sql, *arguments)
 
         return connections[storage.alias].execute_wrapper(wait)
@@ -340,7 +341,7 @@ def test_a_late_audit_entry_and_the_removal_of_its_session_leave_a_whole_chain(s
         appended.set()
 
     def remove() -> bool:
-        looked.wait(10)
+        assert looked.wait(PATIENCE)
         storage.create_session(Session(id="new"))
         with before(f"DELETE FROM {quoted(models.Trace)}", purged, appended):
             return storage.delete_session("new", hard=True)
@@ -350,6 +351,46 @@ def test_a_late_audit_entry_and_the_removal_of_its_session_leave_a_whole_chain(s
         return name
 
     assert together(storage, append, remove) == [None, True]
+    assert [verdict for verdict in storage.verify_all() if not verdict.intact] == []
+
+
+@pytest.mark.parametrize("alias", each_database(without=["default", "mariadb"]), indirect=True)
+def test_an_audit_entry_that_waits_while_its_session_is_made_and_removed(storage_committed: Storage) -> None:
+    """On PostgreSQL it is one statement, in which it first looks for the session and then waits for the chain."""
+    storage, held = storage_committed, threading.Event()
+    storage.append_audit_log(AuditLog(session_id="new"))
+    head = models.Head.objects.using(storage.alias).filter(kind="audit_log", owner="session:new")
+
+    def until_waiting(count: int) -> None:
+        until = time.monotonic() + PATIENCE
+        waiting = 0
+        while waiting < count and time.monotonic() < until:
+            with connections[storage.alias].cursor() as cursor:
+                cursor.execute("SELECT pg_stat_clear_snapshot()")
+                cursor.execute(
+                    "SELECT count(*) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+                )
+                [waiting] = cursor.fetchone()
+        assert waiting == count
+
+    def hold() -> None:
+        with transaction.atomic(using=storage.alias):
+            head.select_for_update().get()
+            held.set()
+            until_waiting(2)
+
+    def append() -> None:
+        assert held.wait(PATIENCE)
+        storage.append_audit_log(AuditLog(session_id="new"))
+
+    def remove() -> bool:
+        assert held.wait(PATIENCE)
+        until_waiting(1)
+        storage.create_session(Session(id="new"))
+        return storage.delete_session("new", hard=True)
+
+    assert together(storage, hold, append, remove) == [None, None, True]
     assert [verdict for verdict in storage.verify_all() if not verdict.intact] == []
 
 

@@ -83,9 +83,9 @@ class Site:
         """Serve the site, or serve it again; returns when it answers."""
         command = ["-m", "uvicorn", "project.asgi:application", f"--port={self.port}", f"--workers={workers}"]
         command += ["--lifespan=off", "--log-level=warning"]
-        self.process = subprocess.Popen(
-            [sys.executable, *command], cwd=ROOT, env=self.environment, start_new_session=True
-        )
+        # By which PostgreSQL's connections of the site are told from those of who appends.
+        environment = self.environment | {"PGAPPNAME": "site"}
+        self.process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment, start_new_session=True)
         until = time.monotonic() + SECONDS
         while True:
             try:

@@ -11,13 +11,30 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+from io import BufferedReader
+from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
+from ..chains.hashing import ZERO
 from ..chains.permit import PurgePermit
-from ..records import AuditLog, Checkpoint, Fence, Health, Record, Session, TokenUsage, Verdict
+from ..exceptions import NotSupported
+from ..records import (
+    Artifact,
+    AuditLog,
+    Blob,
+    ChainHead,
+    Checkpoint,
+    Event,
+    Fence,
+    Health,
+    Message,
+    Record,
+    Session,
+    TokenUsage,
+    Verdict,
+)
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
@@ -31,7 +48,8 @@ class Condition(NamedTuple):
     """What a record must fulfil to be selected.
 
     Attributes:
-        field: the record's field, or ``session.`` and a field of the session it belongs to.
+        field: the record's field, or ``session.`` and a field of the session it belongs to; ``chain``, of an audit
+            entry, is the name of its chain.
         value: of the field's type, checked; for "in" a list of them.
     """
 
@@ -54,7 +72,9 @@ class Query(Generic[R]):
         offset: how many are passed over first.
         current: whether it is worth a look past the caller's transaction, before there is said to be nothing: then what
             was committed since it began, and it can't see, is for `run` a reason to call again.
-        whole: whether the states of checkpoints are of interest; if not, they may be anything.
+        whole: whether checkpoints are wanted with their states; if not, as they are kept: a state, or in its place the
+            skeleton (see `checkpoints`) of what is kept apart from it.
+        fields: those that are looked at, where not all are: the others may come empty, if that is less work.
     """
 
     record: type[R]
@@ -66,6 +86,28 @@ class Query(Generic[R]):
     offset: int = 0
     current: bool = False
     whole: bool = True
+    fields: tuple[str, ...] = ()
+
+
+class SeriesHead(NamedTuple):
+    """Where a numbered series ends, and a hash chain begins.
+
+    Attributes:
+        series: the session's id, or the name of a chain of audit entries.
+        namespace: of a series of checkpoints.
+        seq_num: the last number that was given.
+        base_seq: the last that a purge removed, and its hash.
+    """
+
+    series: str
+    namespace: str
+    seq_num: int
+    base_seq: int = 0
+    base_hash: str = ZERO
+
+
+#: A record as a line: the values that it is ordered by, and last the JSON object with the record under its kind's name.
+Line = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +134,9 @@ class Backend(ABC):
     """A store of records, as `Storage` needs it."""
 
     #: Whether `transaction` works: several calls as one.
-    supports_transactions: ClassVar[bool] = False
+    supports_transactions: bool = False
     #: Whether what was written can be found again.
-    keeps: ClassVar[bool] = True
+    keeps: bool = True
 
     @property
     def using(self) -> str | None:
@@ -123,9 +165,38 @@ class Backend(ABC):
             NotSupported: the backend has none.
         """
 
+    def snapshot(self) -> AbstractContextManager[bool]:
+        """Within the block everything is read as it was at one moment, if the backend can: that is what it gives."""
+        return nullcontext(False)
+
     @abstractmethod
     def after_commit(self, call: Callable[[], object]) -> None:
         """Call this once what was written is committed: at once, but in a transaction."""
+
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open around what this thread writes, with which it may be taken back."""
+        if not (self.supports_transactions and self.keeps):
+            return False
+        called: list[bool] = []
+        self.after_commit(lambda: called.append(True))
+        return not called
+
+    def exclusively(self, record: type[Record], ids: Sequence[str], call: Callable[[], T], session_id: str = "") -> T:
+        """What `call` returns, which looks at some records and then writes to them, and nobody else does in between.
+
+        It is made in one transaction, or is called again where another was faster. A backend that can do neither calls
+        it once, and trusts that nobody is.
+
+        Args:
+            ids: of the records, whether they are there or not.
+            session_id: of what is unique within its session only, the session's.
+        """
+
+        def alone() -> T:
+            with self.transaction() if self.supports_transactions else nullcontext():
+                return call()
+
+        return self.run(alone)
 
     # Reading
 
@@ -135,7 +206,10 @@ class Backend(ABC):
 
     @abstractmethod
     def iterate(self, query: Query[R]) -> Iterator[R]:
-        """The same, without limit and offset, in pages of its own; a walk goes on where it was after a failure."""
+        """The same, in pages of its own and without an offset; a walk goes on where it was after a failure.
+
+        A limit is how many the caller is likely to take, and ends nothing.
+        """
 
     @abstractmethod
     def count(self, query: Query[Any]) -> int:
@@ -152,6 +226,14 @@ class Backend(ABC):
     @abstractmethod
     def namespaces(self, session_id: str) -> Iterable[str]:
         """The namespaces in which a session has checkpoints, each once."""
+
+    def content(self, artifact: Artifact, read: Callable[[], BufferedReader]) -> BufferedReader:
+        """A file object with an artifact's bytes.
+
+        Args:
+            read: opens the file that has them.
+        """
+        return read()
 
     # Writing
 
@@ -199,10 +281,11 @@ class Backend(ABC):
     def append(
         self, record: type[R], given: Sequence[R], expected_seq: int | None = None, fence: int | None = None
     ) -> tuple[list[R], list[R]]:
-        """Store what is appended: messages, events, audit entries or spans, all with ids; all or none.
+        """Store what is appended: messages, events, audit entries, spans or one artifact, all with ids; all or none.
 
         All but spans are put at the end of their series, and get its next numbers. Messages move their sessions'
-        last_activity_at forward. New spans without a trace_id get one by `spans.complete_trace_ids`.
+        last_activity_at forward. New spans without a trace_id get one by `spans.complete_trace_ids`. Artifacts are
+        numbered, by version, within their `scope`; the blob of a new one's bytes is marked as used now.
 
         Args:
             expected_seq: the last number of the (one) series, if something new is to be appended.
@@ -213,7 +296,7 @@ class Backend(ABC):
             The records as they are stored, in the order given, and those of them that are new.
 
         Raises:
-            Refused: MISSING, DELETED or else STALE, naming a session.
+            Refused: MISSING, DELETED or else STALE, naming a session; MISSING, a blob of which no file is kept.
             AlreadyExists, SequenceConflict: as `chains.numbering` says.
         """
 
@@ -235,15 +318,19 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def delete(self, query: Query[Any], fence: int | None = None) -> int:
-        """Remove what a query finds; returns how many. Messages and checkpoints are all of one session.
+    def delete(self, query: Query[Any], fence: int | None = None, *, deleted_too: bool = False) -> int:
+        """Remove what a query finds; returns how many. Messages, checkpoints and artifacts are all of one session.
+
+        Of a session under a legal hold, looked at under the lock that its writers take, nothing is removed.
 
         Args:
-            fence: as of `append`, for messages and checkpoints; for memories, which then are all of one session too,
-                as of `put`.
+            fence: as of `append`, for messages, checkpoints and artifacts; for memories, which then are all of one
+                session too, as of `put`.
+            deleted_too: for who looks after the store: neither a deletion nor a fence keeps them out.
 
         Raises:
             Refused: DELETED or STALE, where they belong to a session; of memories MISSING or STALE.
+            LegalHold: their session is under one.
         """
 
     @abstractmethod
@@ -255,6 +342,7 @@ class Backend(ABC):
 
         Raises:
             Refused: MISSING, where the session has no such message, or DELETED, or STALE.
+            LegalHold: the session is under one.
         """
 
     @abstractmethod
@@ -269,6 +357,19 @@ class Backend(ABC):
 
         Raises:
             Refused: DELETED or STALE.
+            LegalHold: the session is under one.
+        """
+
+    @abstractmethod
+    def change_blob(self, sha256: str, change: Callable[[Blob, Callable[[], bool]], T]) -> T:
+        """Change what is known of some bytes, a new blob where that is nothing, and no one else can meanwhile.
+
+        Args:
+            change: changes the blob in place, of which nothing is stored any more where no file is left in it. It is
+                given a function that tells whether an artifact has these bytes, and may be called again.
+
+        Returns:
+            What `change` returns.
         """
 
     # Sessions; `fence` is as of `patch`
@@ -290,16 +391,35 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def remove_session(self, id: str, fence: int | None = None) -> AuditLog | None:
+    def remove_session(self, id: str, fence: int | None = None, *, erasing: bool = False) -> AuditLog | None:
         """Remove a session and all that belongs to it, and append the audit entry that says so.
 
         Of its fence the last token stays, from which a session made later under its id goes on.
+
+        Args:
+            erasing: whether no trace of its id is to stay, neither in the entry nor of its fence, which is not asked
+                for then.
 
         Returns:
             The entry; None where there was no such session.
 
         Raises:
             Refused: STALE.
+            LegalHold: the session is under one; it is as it was.
+        """
+
+    @abstractmethod
+    def hold(self, id: str, held: bool, at: datetime, log: AuditLog) -> tuple[Session, AuditLog]:
+        """Put a session, soft-deleted or not, under a legal hold or lift it, and append the entry that says so.
+
+        Args:
+            log: checked, with an id and of no session; stored already where the call is made again.
+
+        Returns:
+            Both, as they are stored.
+
+        Raises:
+            Refused: MISSING.
         """
 
     # Fences: a session's token is 0 until the first is acquired, also where an earlier session of its id had some
@@ -338,8 +458,38 @@ class Backend(ABC):
         """Walk a chain of events or audit entries to its first row that is not as it was appended."""
 
     @abstractmethod
-    def chains(self, record: type[Record]) -> Iterator[str]:
-        """The name of every chain of events or of audit entries."""
+    def chains(self, record: type[Record]) -> Iterator[ChainHead]:
+        """The head of every chain of events or of audit entries."""
+
+    def heads(self, record: type[Record], series: str | None = None) -> Iterator[SeriesHead]:
+        """Where every series of messages, events, audit entries or checkpoints ends, or one alone.
+
+        A backend that keeps heads of its own has them at once.
+        """
+        if record in (Event, AuditLog):
+            for head in self.chains(record):
+                if head.seq_num and series in (None, head.chain):
+                    yield SeriesHead(head.chain, "", head.seq_num, head.base_seq, head.base_hash)
+            return
+        for id in (each.id for each in self.scan(Session, None, None)) if series is None else (series,):
+            if record is Message:
+                if number := self.last_number(record, id):
+                    yield SeriesHead(id, "", number)
+                continue
+            for namespace in sorted(self.namespaces(id)):
+                where = (Condition("session_id", "=", id), Condition("namespace", "=", namespace))
+                order = ("-seq_num",)
+                for last in self.select(Query(record=Checkpoint, where=where, order=order, limit=1, whole=False)):
+                    yield SeriesHead(id, namespace, last.seq_num)
+
+    def set_base(self, record: type[Record], chain: str, base_seq: int, base_hash: str) -> None:
+        """Have a chain of events or audit entries begin after a number and its hash, unless it has begun.
+
+        Raises:
+            Refused: MISSING, its session.
+            NotSupported: the backend can't: it takes chains from their beginning alone.
+        """
+        raise NotSupported
 
     @abstractmethod
     def purging(self, reason: str) -> AbstractContextManager[PurgePermit]:
@@ -347,6 +497,9 @@ class Backend(ABC):
 
         The entry is the permit's `audit_log` once the block is over; what is left of a chain verifies, from where it
         now begins, and goes on with the next number.
+
+        Raises:
+            LegalHold: of a session whose chain would lose rows.
         """
 
     # Everything
@@ -354,6 +507,10 @@ class Backend(ABC):
     @abstractmethod
     def scan(self, record: type[R], user_id: str | None, after: R | None) -> Iterator[R]:
         """All records of a type, by id, or by series and number where they have one; see `Storage.scan`."""
+
+    def lines(self, record: type[Record], after: Record | None) -> Iterator[list[Line]] | None:
+        """All records of a type in `scan`'s order as lines of an export, by pages; None where `scan` gives them."""
+        return None
 
     @abstractmethod
     def load(self, records: Iterable[Record]) -> int:
@@ -370,3 +527,13 @@ class Backend(ABC):
     @abstractmethod
     def health(self) -> Health:
         """Whether the store can be reached and is ready for use; does not raise."""
+
+    def apart(self) -> AbstractContextManager[Backend]:
+        """An empty backend like this one, over the same store, but apart from what that keeps: for the tests of it.
+
+        What it has kept is removed at the end of the block.
+
+        Raises:
+            NotSupported: the backend has none to give.
+        """
+        raise NotSupported

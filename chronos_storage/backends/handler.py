@@ -62,21 +62,7 @@ class AliasHandler(PerProcess, Generic[B]):
             configured = self._configured()[alias]
         except KeyError:
             raise ConfigurationError(f"{where} is not configured") from None
-        if not isinstance(configured, dict):
-            raise ConfigurationError(f"{where} must be a dict")
-        if "BACKEND" not in configured:
-            raise ConfigurationError(f'{where} has no "BACKEND"')
-        try:
-            backend = import_string(str(configured["BACKEND"]))
-        except ImportError as error:
-            raise _not_imported(where, configured["BACKEND"], error) from error
-        options = {name.lower(): value for name, value in configured.get("OPTIONS", {}).items()}
-        try:
-            made = backend(**options)
-        except TypeError as error:
-            raise ConfigurationError(f'{where}: its "OPTIONS" don\'t fit: {error}') from error
-        except ImportError as error:
-            raise _not_imported(where, configured["BACKEND"], error) from error
+        made = make(where, configured)
         return self.finish(made, f'{where}: its "BACKEND" {configured["BACKEND"]!r}')
 
     def finish(self, made: Any, where: str) -> B:
@@ -91,6 +77,32 @@ class AliasHandler(PerProcess, Generic[B]):
     def _setting_changed(self, *, setting: str, **kwargs: Any) -> None:
         if setting in (conf.NAME, "DATABASE_ROUTERS"):  # which say what is made where no alias is named
             self.reset()
+
+
+def make(where: str, configured: Any) -> Any:
+    """What the class or function gives that an entry of the settings names, called with its options.
+
+    Args:
+        where: the entry, for errors.
+
+    Raises:
+        ConfigurationError: it can't be imported, or its options don't fit.
+    """
+    if not isinstance(configured, dict):
+        raise ConfigurationError(f"{where} must be a dict")
+    if "BACKEND" not in configured:
+        raise ConfigurationError(f'{where} has no "BACKEND"')
+    try:
+        backend = import_string(str(configured["BACKEND"]))
+    except ImportError as error:
+        raise _not_imported(where, configured["BACKEND"], error) from error
+    options = {name.lower(): value for name, value in configured.get("OPTIONS", {}).items()}
+    try:
+        return backend(**options)
+    except TypeError as error:
+        raise ConfigurationError(f'{where}: its "OPTIONS" don\'t fit: {error}') from error
+    except ImportError as error:
+        raise _not_imported(where, configured["BACKEND"], error) from error
 
 
 def _not_imported(where: str, name: Any, error: ImportError) -> ConfigurationError:

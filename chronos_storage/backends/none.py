@@ -12,7 +12,22 @@ from typing import Any, TypeVar
 from ..chains.numbering import following
 from ..chains.permit import PurgePermit
 from ..checkpoints.outlines import outline
-from ..records import AuditLog, Checkpoint, Event, Fence, Health, Record, Session, TokenUsage, Trace, Verdict, now
+from ..records import (
+    Artifact,
+    AuditLog,
+    Blob,
+    ChainHead,
+    Checkpoint,
+    Event,
+    Fence,
+    Health,
+    Record,
+    Session,
+    TokenUsage,
+    Trace,
+    Verdict,
+    now,
+)
 from ..spans import complete_trace_ids
 from .base import Backend, Patch, Query
 
@@ -24,6 +39,9 @@ logger = logging.getLogger("chronos_storage")
 
 class _NothingToPurge(PurgePermit):
     def _purge(self, record: type[Record], chain: str, through_seq: int | None) -> int:
+        return 0
+
+    def _erase(self, record: type[Record], chain: str, seq_nums: list[int]) -> int:
         return 0
 
 
@@ -87,8 +105,11 @@ class NoBackend(Backend):
     def verify(self, record: type[Record], chain: str) -> Verdict:
         return Verdict(kind="event" if record is Event else "audit_log", chain=chain)
 
-    def chains(self, record: type[Record]) -> Iterator[str]:
+    def chains(self, record: type[Record]) -> Iterator[ChainHead]:
         return iter(())
+
+    def set_base(self, record: type[Record], chain: str, base_seq: int, base_hash: str) -> None:
+        """No chain is kept."""
 
     # What is written, or named by what is written, seems to be there
 
@@ -115,6 +136,11 @@ class NoBackend(Backend):
         """The records, numbered on from what the caller takes for the last number."""
         self._accept(*given)
         new: list[Any] = list(map(copy, given))
+        if record is Artifact:
+            for each in new:
+                each.complete()
+                each.version = each.version or 1
+            return new, new
         first = new[0].seq_num if record is not Trace else 0
         last = first - 1 if first else expected_seq or 0
         for each in new:
@@ -134,8 +160,15 @@ class NoBackend(Backend):
         new.seq_num = new.seq_num or 1
         return new, True
 
+    def change_blob(self, sha256: str, change: Callable[[Blob, Callable[[], bool]], T]) -> T:
+        return change(Blob(id=sha256), lambda: False)
+
     def open_session(self, id: str, at: datetime, fence: int | None = None) -> Session:
         return self.patch(Session, id, Patch(values={"updated_at": at}))
+
+    def hold(self, id: str, held: bool, at: datetime, log: AuditLog) -> tuple[Session, AuditLog]:
+        session = self.patch(Session, id, Patch(values={"legal_hold": held, "updated_at": at}))
+        return session, self.append(AuditLog, [log])[0][0]
 
     def acquire(self, session_id: str, holder: str, ttl: timedelta | None, force: bool, key: str) -> Fence:
         return Fence(session_id=session_id, holder=holder, token=1, expires_at=_after(ttl))
@@ -155,7 +188,7 @@ class NoBackend(Backend):
 
     # There is nothing to remove
 
-    def delete(self, query: Query[Any], fence: int | None = None) -> int:
+    def delete(self, query: Query[Any], fence: int | None = None, *, deleted_too: bool = False) -> int:
         return 0
 
     def truncate(self, session_id: str, after_id: str, fence: int | None = None) -> int:
@@ -169,7 +202,7 @@ class NoBackend(Backend):
     def close_session(self, id: str, at: datetime, fence: int | None = None) -> bool:
         return False
 
-    def remove_session(self, id: str, fence: int | None = None) -> AuditLog | None:
+    def remove_session(self, id: str, fence: int | None = None, *, erasing: bool = False) -> AuditLog | None:
         return None
 
     @contextmanager

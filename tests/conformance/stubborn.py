@@ -1,10 +1,13 @@
-"""A driver as simple as can be, which refuses every other commit at random, and never reads two keys at one moment."""
+"""A driver as simple as can be, which refuses every other commit at random, never reads two keys at one moment, and
+whose memory is bad.
+"""
 
 from __future__ import annotations
 
 import random
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -19,6 +22,11 @@ class StubbornDriver(Driver):
         self._lock = threading.Lock()
         self._random = random.Random(0)
         self._version = 0
+        self._past: dict[Key, list[Document]] = defaultdict(list)
+
+    def recall(self, keys: Iterable[Key]) -> dict[Key, Document]:
+        with self._lock:
+            return {key: self._random.choice(past[-2:]) for key in keys if (past := self._past.get(key))}
 
     def read(self, keys: Iterable[Key]) -> dict[Key, Document]:
         found = {}
@@ -68,6 +76,7 @@ class StubbornDriver(Driver):
                     self._documents.pop(key, None)
                 elif now is not was:
                     self._documents[key] = replace(now, version=self._version)
+                    self._past[key].append(self._documents[key])
         return True
 
     def describe(self) -> str:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import sqlite3
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from chronos_storage import Backend, Storage, config, connect, storages
 from chronos_storage.exceptions import ConfigurationError
@@ -71,7 +77,65 @@ def test_what_is_no_backend_is_refused_by_name(settings: Any) -> None:
 
 
 def test_the_page_names_every_primitive() -> None:
-    page = (DOCS / "backends.md").read_text(encoding="utf-8")
+    page = (DOCS / "own-backend.md").read_text(encoding="utf-8")
     for name in (*Backend.__abstractmethods__, "supports_transactions", "keeps", "using"):
         assert f"`{name}" in page, name
-    assert len(Backend.__abstractmethods__) <= 31
+    assert len(Backend.__abstractmethods__) <= 33
+
+
+def test_the_command_reports_what_a_configured_storage_keeps(tmp_path: Path, settings: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-k 'several_calls or last_n or purged'")
+    options = {"PATH": str(tmp_path / "agents.db")}
+    settings.CHRONOS_STORAGE = {"STORAGES": {"mine": {"BACKEND": "one_table.OneTable", "OPTIONS": options}}}
+    with closing(storages["mine"]) as storage:
+        storage.migrate()
+        storage.create_session(Session(id="s"))
+        out = StringIO()
+        call_command("chronos_conformance", storage="mine", stdout=out)
+        lines = out.getvalue().splitlines()
+        assert [session.id for session in storage.list_sessions()] == ["s"]
+    assert str(tmp_path) in lines[0]
+    assert re.fullmatch(r"Purge +[1-9][0-9]* passed", next(line for line in lines if line.startswith("Purge")))
+    assert "Skipped: this backend has no transactions" in lines
+    assert re.fullmatch(r"[1-9][0-9]* passed, 0 failed, [1-9][0-9]* skipped", lines[-1])
+    with closing(sqlite3.connect(options["PATH"])) as database:
+        keys = {json.loads(key)[0] for (key,) in database.execute("SELECT key FROM document")}
+    assert keys <= {"session", "guard", "head"}
+
+
+def test_the_command_names_what_is_not_kept(tmp_path: Path, settings: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-k 'patch_writes_only'")
+    (tmp_path / "forgetful.py").write_text(
+        "from chronos_storage.backends.document import MemoryBackend\n\n\n"
+        "class Forgetful(MemoryBackend):\n"
+        "    def patch(self, record, id, patch, fence=None):\n"
+        "        return super().patch(record, id, type(patch)(), fence)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    settings.CHRONOS_STORAGE = {"STORAGES": {"mine": {"BACKEND": "forgetful.Forgetful"}}}
+    out = StringIO()
+    with pytest.raises(CommandError, match="The contract is not kept"):
+        call_command("chronos_conformance", storage="mine", stdout=out)
+    assert "failed" in out.getvalue().splitlines()[-1]
+    assert " 0 failed" not in out.getvalue().splitlines()[-1]
+
+
+def test_the_command_makes_the_test_database_of_another_alias_alone(tmp_path: Path) -> None:
+    (tmp_path / "two.py").write_text(
+        "INSTALLED_APPS = ['django.contrib.contenttypes', 'django.contrib.auth', 'chronos_storage']\n"
+        "SECRET_KEY = 'x'\nUSE_TZ = True\n"
+        "DATABASES = {n: {'ENGINE': 'django.db.backends.sqlite3', 'NAME': n} for n in ('default', 'second')}\n"
+        "BACKEND = {'BACKEND': 'chronos_storage.backends.orm.OrmBackend', 'OPTIONS': {'USING': 'second'}}\n"
+        "CHRONOS_STORAGE = {'STORAGES': {'mine': BACKEND}}\n"
+    )
+    root = str(Path(__file__).resolve().parents[2])
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "two",
+        "PYTEST_ADDOPTS": "-k last_n",
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), root]),
+    }
+    command = [sys.executable, "-m", "django", "chronos_conformance", "--storage", "mine"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert re.search(r"[1-9][0-9]* passed, 0 failed", done.stdout), done.stderr
+    left = {path.name for path in tmp_path.iterdir() if path.is_dir() or path.stat().st_size}
+    assert left <= {"two.py", "__pycache__", "second"}  # Django 6.1's own checks open "default", and write nothing

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from .backend import DocumentBackend
-from .driver import Document, Driver, Entry, Key, Write, up_to_size
+from .driver import Document, Driver, Entry, Key, Unavailable, Write, up_to_size
 from .memory import MemoryBackend
 
-__all__ = ["Document", "DocumentBackend", "Driver", "Entry", "Key", "MemoryBackend", "Write", "up_to_size"]
+__all__ = [
+    "Document",
+    "DocumentBackend",
+    "Driver",
+    "Entry",
+    "Key",
+    "MemoryBackend",
+    "Unavailable",
+    "Write",
+    "up_to_size",
+]

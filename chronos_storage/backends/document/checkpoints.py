@@ -8,7 +8,7 @@ from ...checkpoints.outlines import outline
 from ...records import Checkpoint
 from ...refusals import Reason, Refused
 from .driver import Key
-from .indexes import place_of, series_of
+from .indexes import key_of, place_of, series_of
 from .item_log import ItemLogMethods
 from .unit_of_work import Head, UnitOfWork, guard_key, head_key, head_of
 
@@ -24,7 +24,10 @@ class CheckpointMethods(ItemLogMethods):
         new = copy(given)
         new.complete()
         parts = outline(new.state)
-        work.fetch([guard_key(new.session_id), head_key("checkpoint", new.session_id, new.namespace)])
+        needed = [guard_key(new.session_id), head_key("checkpoint", new.session_id, new.namespace)]
+        named = [] if fresh else [key_of(new)]
+        if not work.recall(needed, named):
+            work.fetch([*needed, *named])
         work.require_open(new.session_id)
         work.require_fences([new.session_id], fence)
         stored = None if fresh else work.get(Checkpoint, "checkpoint", new.session_id, new.id)

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ..base import Condition
+from .indexes import value_of
 
 
 def fulfils(conditions: list[Condition]) -> Callable[[Any], bool]:
     """Whether a record fulfils all of these conditions, none of which is on its session."""
     tests = [(field, _TESTS[operator](value)) for field, operator, value in conditions]
-    return lambda record: all(test(getattr(record, field)) for field, test in tests)
+    return lambda record: all(test(value_of(record, field)) for field, test in tests)
 
 
 #: By operator: what makes a test of a condition's value.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from ...records import Checkpoint, MemoryRecord, Message
+from ...records import Artifact, Checkpoint, MemoryRecord, Message
 from ...refusals import Reason, Refused
 from ..base import Query
 from .indexes import key_of, memory_place, place_of, series_of
@@ -14,11 +14,11 @@ from .unit_of_work import UnitOfWork
 
 
 class DeletionMethods(ReadingMethods):
-    def delete(self, query: Query[Any], fence: int | None = None) -> int:
+    def delete(self, query: Query[Any], fence: int | None = None, *, deleted_too: bool = False) -> int:
         same = {field: value for field, operator, value in query.where if operator == "="}
         with self.work() as work:
-            if query.record in (Message, Checkpoint):
-                if not self._takes_more(work, same["session_id"], fence):
+            if query.record in (Message, Checkpoint) or (query.record is Artifact and same["session_id"]):
+                if not self._may_remove(work, same["session_id"], fence, deleted_too=deleted_too):
                     return 0
             elif fence is not None:
                 work.require_fences([same["session_id"]], fence)
@@ -47,7 +47,7 @@ class DeletionMethods(ReadingMethods):
 
     def truncate(self, session_id: str, after_id: str, fence: int | None = None) -> int:
         with self.work() as work:
-            is_there = self._takes_more(work, session_id, fence)
+            is_there = self._may_remove(work, session_id, fence)
             last = work.get(Message, "message", session_id, after_id) if is_there else None
             if last is None:
                 raise Refused(Reason.MISSING, Message, after_id)
@@ -60,7 +60,7 @@ class DeletionMethods(ReadingMethods):
     ) -> int:
         count = 0
         with self.work() as work:
-            if not self._takes_more(work, session_id, fence):
+            if not self._may_remove(work, session_id, fence):
                 return 0
             for namespace in [head.key[-1] for head in self.walk(("head", "checkpoint", session_id))]:
                 head = work.head("checkpoint", session_id, namespace)
@@ -74,14 +74,17 @@ class DeletionMethods(ReadingMethods):
                 count += len(gone)
         return count
 
-    def _takes_more(self, work: UnitOfWork, session_id: str, fence: int | None) -> bool:
-        """Whether a session is there.
+    def _may_remove(self, work: UnitOfWork, session_id: str, fence: int | None, *, deleted_too: bool = False) -> bool:
+        """Whether a session is there, of which something is to be removed.
 
         Raises:
             Refused: DELETED or STALE.
+            LegalHold: it is under one.
         """
         if work.guard(session_id) is None:
             return False
-        work.require_open(session_id)
-        work.require_fences([session_id], fence)
+        if not deleted_too:
+            work.require_open(session_id)
+            work.require_fences([session_id], fence)
+        work.refuse_held(session_id)
         return True

@@ -7,9 +7,14 @@ text is opaque to a driver, which must give it back to the letter. What is looke
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple, TypeAlias
+
+from ... import records
+from ...exceptions import RetryTransaction
 
 #: Strings, none with a NUL, compared for equality only.
 Key: TypeAlias = tuple[str, ...]
@@ -33,12 +38,15 @@ class Document:
 
     Attributes:
         version: the driver's: another for every write to the key. The storage only hands it back.
+        expires_at: from then on nobody asks for it: a driver may remove it by itself, with its places, an hour later or
+            at any time after, or never. None for what stays. It need not be given back.
     """
 
     key: Key
     body: str
-    entries: tuple[Entry, ...] = ()
+    entries: Sequence[Entry] = ()
     version: int = 0
+    expires_at: datetime | None = None
 
 
 class Write(NamedTuple):
@@ -54,10 +62,18 @@ class Write(NamedTuple):
     now: Document | None
 
 
+class Unavailable(RetryTransaction):
+    """The store can't be asked now: it is away or busy, or the connection was lost."""
+
+
 class Driver(ABC):
     """A store of documents. All of it may be called by several threads at once.
 
     A commit is seen by every reader from the moment that `commit` returns at the latest, and by a scan as a whole.
+
+    Any method raises `Unavailable` where the store is away or busy, or a connection was lost, even if what was sent may
+    have been done: the storage asks again, a few times, and finds what it has written. It raises `StoreFailure` where
+    asking again is of no use. A driver itself makes no attempt more than once.
     """
 
     @abstractmethod
@@ -91,6 +107,42 @@ class Driver(ABC):
 
         It may be false for other reasons too, when another attempt may succeed.
         """
+
+    def commit_with(self, writes: Sequence[Write], last: Callable[[], Sequence[Write]]) -> bool:
+        """`commit` these writes and those that `last` returns, to other keys, which many may want to change.
+
+        A driver that takes long for a commit asks for the latter at its end, and again where they came too late.
+        """
+        return self.commit([*writes, *last()])
+
+    def recall(self, keys: Iterable[Key]) -> dict[Key, Document]:
+        """What this process last knew of documents, where a driver remembers it; it may be out of date.
+
+        Nobody is asked: that is what it is for. The conditions of the commit that follows refuse what is out of date,
+        which is then not to be recalled again. A driver whose store is far away leaves it to `Recent`.
+        """
+        return {}
+
+    def turn(self, keys: Set[Key], patience: float) -> AbstractContextManager[None]:
+        """Wait one's turn at keys, among the processes that share the store; the block is the turn.
+
+        Whoever's commit was false for keys that were there before takes a turn at them, and tries again within it; if
+        that fails too, in another turn. The threads of a process come one after the other already, each with its turn
+        at all its keys at once; this is for engines that are shared by processes, some of which are nearer than
+        others and would always be faster. Those who wait should be served as they came, whatever keys they have in
+        common: it is their turn once none who came earlier wants one of their keys. A commit of somebody who has no
+        turn, at a key for which others wait, may be false: so he comes to wait too. Nothing but fairness may depend
+        on it, and whoever is killed while he waits, or has his turn, holds up nobody for more than a few seconds.
+
+        Args:
+            keys: one at least; the first of many, where a commit has many.
+            patience: seconds after which the block begins anyway.
+        """
+        return nullcontext()
+
+    def now(self) -> datetime:
+        """The time by which fences are held: the store's own, which all hosts share; or this host's, without one."""
+        return records.now()
 
     @abstractmethod
     def describe(self) -> str:

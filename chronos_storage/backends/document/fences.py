@@ -3,12 +3,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from ... import codec, records
+from ... import codec
 from ...chains.hashing import time_text
 from ...records import Fence, Session
 from ...refusals import Reason, Refused
 from .base import DocumentBase
-from .driver import Document, Key
+from .driver import Document, Driver, Key
 from .unit_of_work import UnitOfWork
 
 
@@ -28,11 +28,11 @@ class _Held:
     ttl: int | None = None
     key: str = ""
 
-    def until(self, ttl: timedelta | None) -> _Held:
-        """The same, for so long from now on by the host's clock."""
+    def until(self, ttl: timedelta | None, driver: Driver) -> _Held:
+        """The same, for so long from now on by the store's clock."""
         if not ttl:
             return replace(self, expires_at=None)
-        return replace(self, expires_at=time_text(records.now() + ttl), ttl=ttl // timedelta(microseconds=1))
+        return replace(self, expires_at=time_text(driver.now() + ttl), ttl=ttl // timedelta(microseconds=1))
 
     def record(self, session_id: str) -> Fence:
         expires_at = None if self.expires_at is None else datetime.fromisoformat(self.expires_at)
@@ -47,9 +47,9 @@ class FenceMethods(DocumentBase):
             if last.key == key:
                 return last.record(session_id)
             known = last.record(session_id)
-            if last.holder != holder and not force and known.expires_at and known.expires_at > records.now():
+            if last.holder != holder and not force and known.expires_at and known.expires_at > self.driver.now():
                 raise Refused(Reason.HELD, Session, session_id, known)
-            held = _Held(last.token + 1, holder, key=key).until(ttl)
+            held = _Held(last.token + 1, holder, key=key).until(ttl, self.driver)
             _hold(work, session_id, held)
             work.set_guard(session_id, token=held.token)
         return held.record(session_id)
@@ -58,18 +58,24 @@ class FenceMethods(DocumentBase):
         with self.work() as work:
             held = _last_of(work, session_id, token)
             before = None if held.ttl is None else timedelta(microseconds=held.ttl)
-            held = held.until(before if ttl is None else ttl)
+            held = held.until(before if ttl is None else ttl, self.driver)
             _hold(work, session_id, held)
         return held.record(session_id)
 
     def fence(self, session_id: str) -> Fence | None:
-        held = _of(self.driver.read([_key(session_id)]).get(_key(session_id)))
+        held = _of(self.read_one(_key(session_id)))
         return held.record(session_id) if held.holder else None
 
 
-def forget_holder(work: UnitOfWork, session_id: str) -> None:
-    """Keep no more of a session that is removed than its last token, above which another of its id goes on."""
-    if work.document(_key(session_id)) is not None:
+def forget_holder(work: UnitOfWork, session_id: str, *, whole: bool) -> None:
+    """Keep no more of a session that is removed than its last token, above which another of its id goes on.
+
+    Args:
+        whole: whether not even that is kept.
+    """
+    if whole:
+        work.remove(_key(session_id))
+    elif work.document(_key(session_id)) is not None:
         _hold(work, session_id, _Held(_held(work, session_id).token))
 
 

@@ -15,7 +15,9 @@ from ...chains.hashing import time_text
 from ...chains.numbering import audit_chain
 from ...records import (
     KINDS,
+    Artifact,
     AuditLog,
+    Blob,
     Checkpoint,
     Event,
     Image,
@@ -27,7 +29,8 @@ from ...records import (
 )
 from .driver import Entry, Key
 
-KIND_OF = {record: kind for kind, record in KINDS.items()}
+SHORT_TERM = "short_term"
+KIND_OF: dict[type[Record], str] = {record: kind for kind, record in KINDS.items()} | {Blob: "blob"}
 #: What belongs to a session, and has an id that is unique within it.
 OF_SESSION = (Message, Event, Checkpoint)
 
@@ -80,6 +83,7 @@ INDEXES: dict[type[Record], tuple[Index, ...]] = {
     MemoryRecord: (
         Index(("updated_at", "id"), ("agent_id",)),
         Index(("updated_at", "id"), ("agent_id", "key")),
+        Index(("updated_at", "id"), ("user_id",)),
         *_filtered(("id",), "user_id", "session_id"),
     ),
     AuditLog: (
@@ -92,12 +96,27 @@ INDEXES: dict[type[Record], tuple[Index, ...]] = {
         Index(("started_at", "id"), ("trace_id",)),
         *_filtered(("id",), "session_id"),
     ),
+    Artifact: (
+        Index(("version",), ("scope",)),
+        *_filtered(("created_at", "id"), "session_id", "user_id", "name"),
+        *_filtered(("id",), "session_id", "user_id", "sha256"),
+    ),
+    Blob: (BY_ID,),
     Image: (*_filtered(("created_at", "id"), "name", "container_id"), BY_ID),
 }
 # Those of others are of a list of all, and of walks through all, and through a user's.
 for _record in set(KINDS.values()).difference(INDEXES):
     _owners = (name for name in ("user_id", "session_id") if hasattr(_record, name))
     INDEXES[_record] = (Index(("created_at", "id")), *_filtered(("id",), *_owners))
+
+
+#: The orders, as partitions name them, in which a record stays where it is as long as it is there.
+STEADY = frozenset(
+    "/".join(index.order)
+    for indexes in INDEXES.values()
+    for index in indexes
+    if not {"last_activity_at", "updated_at"}.intersection(index.order)
+)
 
 
 def value_of(record: Any, name: str) -> Any:
@@ -133,6 +152,11 @@ def memory_place(record: MemoryRecord) -> Key:
     return "place", record.agent_id, record.user_id, record.session_id, record.kind, record.key
 
 
+def expiry_of(record: Any) -> datetime | None:
+    """From when on a record is of no use to anybody; None for what is kept."""
+    return record.expires_at if isinstance(record, MemoryRecord) and record.kind == SHORT_TERM else None
+
+
 def entries_of(record: Any) -> tuple[Entry, ...]:
     """A record's places in the indexes."""
     kind = KIND_OF[type(record)]
@@ -148,6 +172,8 @@ def series_of(kind: str, owner: str, namespace: str = "") -> Key:
     match kind:
         case "audit_log":
             return _CHAIN.partition(kind, {"chain": owner})
+        case "artifact":
+            return INDEXES[Artifact][0].partition(kind, {"scope": namespace})
         case "checkpoint":
             return INDEXES[Checkpoint][0].partition(kind, {"session_id": owner, "namespace": namespace})
         case _:

@@ -66,7 +66,7 @@ class ItemLogMethods(DocumentBase):
                 found.state = codec.loads(assembled(found.state, Items(runs)))
             except Missing:
                 key = ("checkpoint", record.session_id, record.id)
-                document = self.driver.read([key]).get(key)
+                document = self.read_one(key)
                 found = None if document is None else decode(Checkpoint, document.body)
         raise StoreFailure("items that a checkpoint's state is made of are not there, or are others")
 

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from operator import itemgetter
+from uuid import uuid4
 
 from ...exceptions import RetryTransaction
 from ...forks import PerProcess
@@ -41,6 +42,8 @@ class MemoryDriver(Driver, PerProcess):
         super().__init__()
 
     def begin(self) -> None:
+        #: Another one in each process, as what is kept is.
+        self.token = uuid4().hex  # not of `new_id`, whose lock may not have begun anew yet
         self._lock = threading.RLock()
         # A forked child begins without the transaction, or the half of a commit, that was under way.
         while self._undo:
@@ -187,7 +190,7 @@ class MemoryBackend(DocumentBackend):
         super().__init__(self._memory)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name!r}>"
+        return f"<{type(self).__name__} {self.name!r}, {self._memory.token}>"
 
     def transaction(self) -> AbstractContextManager[None]:
         return self._memory.transaction()

@@ -6,14 +6,15 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from ...batches import batches
-from ...records import Record, Session, TokenUsage
+from ...chains.numbering import audit_chain
+from ...records import AuditLog, Event, Message, Record, Session, TokenUsage
 from ..base import Condition, Query
 from .conditions import fulfils
 from .driver import Document
 from .indexes import INDEXES, KIND_OF, OF_SESSION, Index, place_of, value_of
 from .item_log import ItemLogMethods
 from .serialization import decode
-from .series import SERIES
+from .unit_of_work import base_key, base_of, head_key, head_of
 
 R = TypeVar("R", bound=Record)
 
@@ -24,18 +25,23 @@ _CHUNK = 100
 class ReadingMethods(ItemLogMethods):
     def select(self, query: Query[R]) -> list[R]:
         end = None if query.limit is None else query.offset + query.limit
-        found = islice(self._found(query, end), query.offset, end)
-        return list(self.whole(found) if query.whole else found)
+        while True:
+            found = list(islice(self._found(query, end), query.offset, end))
+            whole = list(self.whole(found)) if query.whole else found
+            # Where some were removed in between, others have come into the limit.
+            if query.limit is None or len(whole) == len(found):
+                return whole
 
     def iterate(self, query: Query[R]) -> Iterator[R]:
-        return self.whole(self._found(query))
+        found = self._found(query, query.limit)
+        return self.whole(found) if query.whole else found
 
     def count(self, query: Query[Any]) -> int:
-        series = SERIES.get(query.record)
         match query.where:
-            case (Condition("session_id", "=", session_id),) if series is not None and query.deleted:
-                base = self.base(series.kind, session_id)
-                return self.head(series.kind, session_id).count - base.seq_num
+            case (Condition("session_id", "=", session_id),) if query.record in (Message, Event) and query.deleted:
+                head, base = (key(KIND_OF[query.record], session_id) for key in (head_key, base_key))
+                found = self.read([head, base])
+                return head_of(found.get(head)).count - base_of(found.get(base)).seq_num
         return sum(1 for _ in self._found(query))
 
     def token_usage(self, query: Query[Any]) -> TokenUsage:
@@ -80,17 +86,20 @@ class ReadingMethods(ItemLogMethods):
         """What may fulfil a query, in its order: by key, or along the index that its equalities narrow down most."""
         kind = KIND_OF[query.record]
         same = {condition.field: condition.value for condition in query.where if condition.operator == "="}
+        if query.record is AuditLog and same.get("session_id"):
+            same["chain"] = audit_chain(same["session_id"], None)
         for field, operator, values in query.where:
             if field == "id" and operator == "in":
+                within = tuple(each for each in query.where if each.field == "session_id")
                 for id in dict.fromkeys(values):
                     one = Condition("id", "=", id)
-                    yield from self._documents(replace(query, where=(one,)), enough)
+                    yield from self._documents(replace(query, where=(one, *within)), enough)
                 return
         key: tuple[Any, ...] = (
             (kind, same.get("session_id"), same.get("id")) if query.record in OF_SESSION else (kind, same.get("id"))
         )
         if None not in key:
-            yield from self.driver.read([key]).values()
+            yield from self.read([key]).values()
             return
         index = _index_of(query, same)
         bounds = _bounds(index, query)

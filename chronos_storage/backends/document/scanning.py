@@ -50,7 +50,7 @@ class ScanMethods(ItemLogMethods):
         partition = BY_ID.partition("session", {}) if user_id is None else _by("user_id", "session", user_id)
         if after is not None:
             above = after.session_id
-            session = self.driver.read([("session", above)]).get(("session", above))
+            session = self.read_one(("session", above))
             if session is not None and any(entry.partition == partition for entry in session.entries):
                 yield above
         for document in self.walk(partition, above=above):

@@ -11,9 +11,9 @@ from typing import Any, Generic, TypeVar
 from ... import records
 from ...chains import numbering
 from ...chains.numbering import Numbered, assign_numbers, not_stored
-from ...records import Message, Record, Session, Trace
+from ...records import Artifact, Message, Record, Session, Trace
 from ...spans import complete_trace_ids
-from .base import DocumentBase
+from .artifacts import ArtifactMethods, store_artifact
 from .driver import Key
 from .indexes import key_of
 from .unit_of_work import UnitOfWork, guard_key, head_key
@@ -47,7 +47,9 @@ class Series(Numbered[R], Generic[R]):
         owners = dict.fromkeys(map(self.owner, given))
         keys = [key for owner in owners for key in self.needs(owner)]
         named = {key_of(record): self.key(record) for record in given}
-        work.fetch([*keys, *named])
+        # One that is written again was there before; it is read when the commit says so.
+        if len(named) > 1 or not work.recall(keys, named):
+            work.fetch([*keys, *named])
         found = {key: work.get(self.record, *place) for place, key in named.items()}
         return {key: record for key, record in found.items() if record is not None}
 
@@ -74,13 +76,15 @@ class _AuditLogs(numbering.AuditLogs, Series[records.AuditLog]):
 SERIES: dict[type[Record], Series[Any]] = {series.record: series for series in (_Messages(), _Events(), _AuditLogs())}
 
 
-class SeriesMethods(DocumentBase):
+class SeriesMethods(ArtifactMethods):
     def append(
         self, record: type[R], given: Sequence[R], expected_seq: int | None = None, fence: int | None = None
     ) -> tuple[list[R], list[R]]:
         with self.work() as work:
             if record is Trace:
                 return _store_spans(work, given, fence)
+            if record is Artifact:
+                return store_artifact(work, given[0], fence)
             stored, new = append(work, SERIES[record], given, expected_seq, fence)
             if record is Message:
                 _move_activity(work, new)
@@ -139,7 +143,8 @@ def _store_spans(work: UnitOfWork, given: Sequence[Any], fence: int | None) -> t
         work.require_fences([given[0].session_id], fence)
     work.fetch(map(key_of, given))
     known = {trace.id: work.get(Trace, "trace", trace.id) for trace in given}
-    stored, new = not_stored(given, {id: trace for id, trace in known.items() if trace is not None}, _id)
+    there = {id: trace for id, trace in known.items() if trace is not None}
+    stored, new = not_stored(map(copy, given), there, _id)
     complete_trace_ids(new, partial(stored_trace_ids, work))
     for trace in new:
         work.put(trace)

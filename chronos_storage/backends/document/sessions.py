@@ -3,8 +3,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from datetime import datetime
+from functools import partial
 
 from ... import records
+from ...chains.erasing import removal_entry
+from ...chains.numbering import audit_chain
+from ...exceptions import LegalHold
 from ...records import AuditLog, Checkpoint, Session
 from ...refusals import Reason, Refused
 from .checkpoints import CheckpointMethods
@@ -13,7 +17,7 @@ from .driver import Key
 from .fences import forget_holder
 from .indexes import INDEXES, KIND_OF, memory_place, series_of
 from .item_log import log_of
-from .purging import PurgeMethods, note_purge
+from .purging import PurgeMethods, note, note_purge
 from .unit_of_work import UnitOfWork, base_key, guard_key, head_key
 
 
@@ -26,6 +30,7 @@ class SessionMethods(CheckpointMethods, DeletionMethods, PurgeMethods):
 
     def _insert(self, work: UnitOfWork, session: Session) -> None:
         """Store a new session and its guard."""
+        work.fetch([("session", session.id), guard_key(session.id)])
         known = work.get(Session, "session", session.id)
         work.put(session)  # what it refuses is said first, as everywhere
         if known is not None:
@@ -33,11 +38,21 @@ class SessionMethods(CheckpointMethods, DeletionMethods, PurgeMethods):
         work.set_guard(session.id, require_fence=session.require_fence)
 
     def close_session(self, id: str, at: datetime, fence: int | None = None) -> bool:
+        return self._close(id, at, fence)
+
+    def _close(
+        self, id: str, at: datetime, fence: int | None, *, removing: bool = False, erasing: bool = False
+    ) -> bool:
+        """Soft-delete a session, also where that is the first step of its removal."""
         with self.work() as work:
+            work.fetch([("session", id), guard_key(id)])
             session = work.get(Session, "session", id)
             if session is None or session.deleted_at is not None:
                 return False
-            work.require_fences([id], fence)
+            if not erasing:
+                work.require_fences([id], fence)
+            if removing:
+                work.refuse_held(id)
             session.deleted_at = at
             work.put(session)
             work.set_guard(id, is_open=False)
@@ -45,6 +60,7 @@ class SessionMethods(CheckpointMethods, DeletionMethods, PurgeMethods):
 
     def open_session(self, id: str, at: datetime, fence: int | None = None) -> Session:
         with self.work() as work:
+            work.fetch([("session", id), guard_key(id)])
             session = work.get(Session, "session", id)
             if session is None or session.deleted_at is None:
                 raise Refused(Reason.MISSING, Session, id)
@@ -54,20 +70,41 @@ class SessionMethods(CheckpointMethods, DeletionMethods, PurgeMethods):
             work.set_guard(id, is_open=True)
         return session
 
-    def remove_session(self, id: str, fence: int | None = None) -> AuditLog | None:
+    def remove_session(self, id: str, fence: int | None = None, *, erasing: bool = False) -> AuditLog | None:
         # Closed first, so that its writers stop: the removal reads much, and whoever is faster makes it begin again.
         with self.transaction() if self.supports_transactions else nullcontext():
-            self.run(lambda: self.close_session(id, records.now(), fence))
-            return self.run(lambda: self._remove(id, fence))
+            # Who has looked at the session looks at it again if he must begin again, and is to find it as it was.
+            close = partial(self._close, id, records.now(), fence, removing=True, erasing=erasing)
+            closed = self._seen is None and self.run(close)
+            try:
+                return self.run(lambda: self._remove(id, fence, erasing=erasing))
+            except LegalHold:  # which came in between
+                if closed:
+                    self.run(lambda: self.open_session(id, records.now(), fence))
+                raise
 
-    def _remove(self, id: str, fence: int | None) -> AuditLog | None:
+    def hold(self, id: str, held: bool, at: datetime, log: AuditLog) -> tuple[Session, AuditLog]:
         with self.work() as work:
+            session = work.get(Session, "session", id)
+            if session is None:
+                raise Refused(Reason.MISSING, Session, id)
+            session.legal_hold, session.updated_at = held, at
+            work.put(session)
+            work.set_guard(id, legal_hold=held)  # which whoever removes something of it has read
+            logs = note(work, log)
+        return session, logs[-1]
+
+    def _remove(self, id: str, fence: int | None, *, erasing: bool) -> AuditLog | None:
+        with self.work() as work:
+            # Read before all that is found by index: what comes to the session later changes one of them.
+            chains = {"event": id, "audit_log": audit_chain(id, None)}
+            heads = [head_key(*chain) for chain in chains.items()]
+            work.fetch([("session", id), guard_key(id), head_key("message", id), *heads])
             if work.get(Session, "session", id) is None:
                 return None
-            work.require_fences([id], fence)
-            # Read before all that is found by index: what comes to the session later changes one of them.
-            chains = {"event": id, "audit_log": f"session:{id}"}
-            work.fetch([guard_key(id), head_key("message", id), *[head_key(*chain) for chain in chains.items()]])
+            if not erasing:
+                work.require_fences([id], fence)
+            work.refuse_held(id)
             lasts = {(kind, owner): work.head(kind, owner).seq_num for kind, owner in chains.items()}
             purged = [gone for chain, last in lasts.items() if (gone := self.purge(work, *chain, last))]
             removed = {
@@ -77,10 +114,11 @@ class SessionMethods(CheckpointMethods, DeletionMethods, PurgeMethods):
                 work.remove_head(kind, owner)
                 work.remove(base_key(kind, owner))
             work.remove(guard_key(id))
-            forget_holder(work, id)
+            forget_holder(work, id, whole=erasing)
+            work.remove_found(self.walk(("head", "artifact", id)))
             work.remove(("session", id))
-            detail = {"reason": "the session was deleted", "chains": purged, "removed": removed}
-            return note_purge(work, action="session.delete", resource=id, detail=detail)
+            logs = note_purge(work, **removal_entry(id, purged, removed, erasing=erasing))
+        return logs[-1]
 
     def _remove_all(self, work: UnitOfWork, record: type[records.Record], id: str) -> int:
         """Remove a session's records of a type; returns how many."""

@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from ... import codec
 from ...chains.hashing import ZERO
+from ...exceptions import LegalHold
 from ...records import Record, Session
 from ...refusals import Reason, Refused
 from .driver import Document, Driver, Entry, Key, Write
-from .indexes import entries_of, key_of
+from .indexes import entries_of, expiry_of, key_of
 from .serialization import decode, encode
 
 R = TypeVar("R", bound=Record)
 
 
+#: So many keys of a commit are waited for, at most.
+_CONTESTED = 16
+
+
 class Conflict(Exception):
-    """Another writer was faster."""
+    """Another writer was faster.
+
+    Attributes:
+        keys: where: what was to be changed, and was there.
+        was_recalled: whether it may as well be that something was out of date from the beginning.
+    """
+
+    def __init__(self, keys: Iterable[Key] = (), *, was_recalled: bool = False) -> None:
+        super().__init__()
+        self.keys: frozenset[Key] = frozenset(keys)
+        self.was_recalled = was_recalled
 
 
 @dataclass(slots=True)
@@ -78,8 +93,9 @@ def head_of(document: Document | None) -> Head:
 
 
 def _head_entries(kind: str, owner: str, namespace: str) -> tuple[Entry, ...]:
-    partition, sort = (("head", kind, owner), namespace) if kind == "checkpoint" else (("head", kind), owner)
-    return (Entry(partition, sort),)
+    if kind in ("checkpoint", "artifact"):
+        return (Entry(("head", kind, owner), namespace),)
+    return (Entry(("head", kind), owner),)
 
 
 def guard_key(session_id: str) -> Key:
@@ -99,15 +115,19 @@ class Guard:
         is_open: whether it takes more: it isn't soft-deleted.
         require_fence: whether only who has its fence may write.
         token: the last that it has given; 0 for none.
+        legal_hold: whether nothing of it may be removed.
     """
 
     is_open: bool = True
     require_fence: bool = False
     token: int = 0
+    legal_hold: bool = False
 
     def body(self) -> str:
         """The text of its document."""
         of_fence = [self.require_fence, self.token]
+        if self.legal_hold:
+            return codec.dumps([self.is_open, *of_fence, True])
         return codec.dumps([self.is_open, *of_fence] if any(of_fence) else self.is_open)
 
 
@@ -119,14 +139,40 @@ def guard_of(document: Document) -> Guard:
 
 @dataclass(slots=True)
 class UnitOfWork:
-    """What is read and to be written, until `commit`."""
+    """What is read and to be written, until `commit`.
+
+    Attributes:
+        must_ask: whether nothing is taken from memory, which was out of date before.
+        at_last: what is to be done with it besides, in a unit of its own, as it changes what many do and may be called
+            again.
+        last: what is kept of the state of the last checkpoint that is to be written, by the log that it uses.
+    """
 
     driver: Driver
+    must_ask: bool = False
     _was: dict[Key, Document | None] = field(default_factory=dict)
     _now: dict[Key, Document | None] = field(default_factory=dict)
     _heads: dict[Key, Head] = field(default_factory=dict)
-    #: What is kept of the state of the last checkpoint that is to be written, by the log that it uses.
     last: dict[Key, Any] = field(default_factory=dict)
+    at_last: Callable[[UnitOfWork], object] | None = None
+    _recalled: bool = False
+
+    def recall(self, keys: Sequence[Key], new: Iterable[Key]) -> bool:
+        """Take documents as this process last knew them, if it knows them all, and others for new; asks nobody.
+
+        What is not so the commit's conditions refuse, and the call is made again. Nothing is taken where something was
+        read already, which would have to be read again.
+
+        Returns:
+            Whether it was done.
+        """
+        if self.must_ask or self._was:
+            return False
+        known = self.driver.recall(keys)
+        if len(known) == len(keys):
+            self._was |= {**known, **dict.fromkeys(new)}
+            self._recalled = True
+        return self._recalled
 
     def fetch(self, keys: Iterable[Key]) -> None:
         """Read several documents at once, each the first time."""
@@ -152,7 +198,7 @@ class UnitOfWork:
             fresh: the id was made just now, so there is no need to look.
         """
         key = key_of(record)
-        self.write(Document(key, encode(record), entries_of(record)), fresh=fresh)
+        self.write(Document(key, encode(record), entries_of(record), expires_at=expiry_of(record)), fresh=fresh)
 
     def write(self, document: Document, *, fresh: bool = False) -> None:
         """Write a document over what is under its key."""
@@ -168,12 +214,13 @@ class UnitOfWork:
         self._now[key] = None
 
     def remove_found(self, documents: Iterable[Document]) -> int:
-        """Remove documents that a scan gave; returns how many."""
-        found = list(documents)
-        for document in found:
-            self.found(document)
+        """Remove documents that a scan gave; returns how many. Their texts, which may be large, are not kept."""
+        count = 0
+        for document in documents:
+            self.found(replace(document, body=""))
             self._now[document.key] = None
-        return len(found)
+            count += 1
+        return count
 
     def found(self, document: Document) -> None:
         """Count a document that a scan gave among those that were read."""
@@ -239,6 +286,16 @@ class UnitOfWork:
             elif fence != guard.token and (fence is not None or guard.require_fence):
                 raise Refused(Reason.STALE, Session, session_id, (fence, guard.token))
 
+    def refuse_held(self, session_id: str) -> None:
+        """See that what belongs to a session may be removed, until the commit.
+
+        Raises:
+            LegalHold: it is under one.
+        """
+        guard = self.guard(session_id)
+        if guard is not None and guard.legal_hold:
+            raise LegalHold(session_id)
+
     def guard(self, session_id: str) -> Guard | None:
         """A session's guard; None if the session isn't there."""
         document = self.document(guard_key(session_id))
@@ -262,20 +319,37 @@ class UnitOfWork:
             Conflict: it is not.
         """
         if not self.driver.commit([Write(key, was, was) for key, was in self._was.items()]):
-            raise Conflict
+            raise Conflict(was_recalled=self._recalled)
 
-    def commit(self) -> None:
-        """Do it.
+    def commit(self) -> bool:
+        """Do it; whether there was anything to do.
 
         Raises:
             Conflict: another writer was faster; nothing was written.
         """
+        writes = self._writes()
+        if not self._now:
+            return False
+        last: list[Write] = []
+
+        def at_last() -> list[Write]:
+            work = UnitOfWork(self.driver, must_ask=True)
+            assert self.at_last is not None
+            self.at_last(work)
+            last[:] = work._writes()
+            return last
+
+        if not (self.driver.commit_with(writes, at_last) if self.at_last else self.driver.commit(writes)):
+            changed = [write for write in [*last, *writes] if write.was is not None and write.now is not write.was]
+            # What many change is hardly what is removed.
+            changed.sort(key=lambda write: (write.now is None, write.key))
+            raise Conflict([write.key for write in changed[:_CONTESTED]], was_recalled=self._recalled)
+        return True
+
+    def _writes(self) -> list[Write]:
         for key, head in self._heads.items():
             body, document = head.body(), self.document(key)
             if body != (_NEW_HEAD if document is None else document.body):
                 _, kind, owner, namespace = key
                 self._now[key] = Document(key, body, _head_entries(kind, owner, namespace))
-        if self._now:
-            writes = [Write(key, was, self._now.get(key, was)) for key, was in self._was.items()]
-            if not self.driver.commit(writes):
-                raise Conflict
+        return [Write(key, was, self._now.get(key, was)) for key, was in self._was.items()]

@@ -10,8 +10,8 @@ from ...refusals import Reason, Refused
 from ..base import Patch
 from .base import DocumentBase
 from .driver import Document, Key
-from .indexes import KIND_OF, key_of, memory_place
-from .unit_of_work import UnitOfWork
+from .indexes import KIND_OF, SHORT_TERM, expiry_of, key_of, memory_place
+from .unit_of_work import UnitOfWork, guard_key
 
 R = TypeVar("R", bound=Record)
 
@@ -49,6 +49,8 @@ class UpsertMethods(DocumentBase):
 
     def patch(self, record: type[R], id: str, patch: Patch, fence: int | None = None) -> R:
         with self.work() as work:
+            if record is Session:
+                work.fetch([("session", id), guard_key(id)])
             stored: Any = work.get(record, KIND_OF[record], id)
             if stored is None or (record is Session and stored.deleted_at is not None):
                 raise Refused(Reason.MISSING, record, id)
@@ -67,8 +69,10 @@ class UpsertMethods(DocumentBase):
             patched: R = replace(stored, **changes)
             patched.check_size()  # which the changes may have made too large
             work.put(patched)
-            if record is Session and patched.require_fence != stored.require_fence:  # type: ignore[attr-defined]
-                work.set_guard(id, require_fence=patched.require_fence)  # type: ignore[attr-defined]
+            if isinstance(patched, Session):
+                of_guard = {name: getattr(patched, name) for name in ("require_fence", "legal_hold")}
+                if any(value != getattr(stored, name) for name, value in of_guard.items()):
+                    work.set_guard(id, **of_guard)
         return patched
 
 
@@ -86,8 +90,8 @@ def put_in_place(work: UnitOfWork, record: MemoryRecord) -> None:
     """
     place, id = memory_place(record), codec.dumps(record.id)
     holder = work.document(place)
-    if holder is None:
-        work.write(Document(place, id))
-    elif holder.body != id:
+    if holder is not None and holder.body != id:
         raise Refused(Reason.TAKEN, MemoryRecord, record.id)
+    if holder is None or record.kind == SHORT_TERM:  # which may last longer now, or for good
+        work.write(Document(place, id, expires_at=expiry_of(record)))
     work.put(record)

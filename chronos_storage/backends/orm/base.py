@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
@@ -12,12 +12,12 @@ from django.db.models.query import QuerySet
 from ... import records
 from ...aliases import known_alias
 from ...compat.connections import in_transaction, settings_of
-from ...ledger.heads import lock_sessions, require_fence
-from ...ledger.mapping import SESSIONS, Table
+from ...ledger.heads import lock_sessions, locked, require_fence
+from ...ledger.mapping import SESSIONS, TABLES, Table
 from ...models import Session
 from ...refusals import Reason, Refused
-from ...snapshots import refuse_unseen
-from ...transactions import attempt, nothing_under_way, translated
+from ...snapshots import refuse_unseen, snapshot
+from ...transactions import attempt, in_callers_transaction, nothing_under_way, translated
 from ..base import Backend
 
 R = TypeVar("R", bound=records.Record)
@@ -50,12 +50,31 @@ class OrmBase(Backend):
     def transaction(self) -> AbstractContextManager[None]:
         return translated(self.using, self._atomic)
 
+    def snapshot(self) -> AbstractContextManager[bool]:
+        return snapshot(self.using)
+
     def after_commit(self, call: Callable[[], object]) -> None:
         def call_by_itself() -> None:
             with nothing_under_way():  # what is called is no part of the call that wrote
                 call()
 
         transaction.on_commit(call_by_itself, using=self.using, robust=True)
+
+    def in_transaction(self) -> bool:
+        return in_callers_transaction(self.using)
+
+    def exclusively(
+        self, record: type[records.Record], ids: Sequence[str], call: Callable[[], T], session_id: str = ""
+    ) -> T:
+        def alone() -> T:
+            with self._atomic():
+                if session_id:
+                    lock_sessions(self.using, [session_id])
+                else:
+                    locked(self._rows(TABLES[record]).filter(pk__in=ids).only("pk").order_by("pk"))
+                return call()
+
+        return self.run(alone)
 
     def _atomic(self) -> AbstractContextManager[None]:
         """A transaction with the database's own errors."""
@@ -104,6 +123,17 @@ class OrmBase(Backend):
         if session is None:
             self._refuse_unseen(SESSIONS, session_id)
             raise Refused(Reason.MISSING, records.Session, session_id)
+        return session
+
+    def _lock_open(self, session_id: str) -> Session:
+        """A session that takes more, locked.
+
+        Raises:
+            Refused: MISSING or DELETED.
+        """
+        session = self._lock_session(session_id)
+        if session.deleted_at is not None:
+            raise Refused(Reason.DELETED, records.Session, session_id)
         return session
 
     def _conflict_target(self, *fields: str) -> dict[str, Any]:

@@ -5,14 +5,16 @@ from collections.abc import Iterable, Sequence
 from copy import copy
 
 from django.db import IntegrityError, connections
-from django.db.models import Exists, F, OuterRef, Window
+from django.db.models import CharField, Exists, F, OuterRef, Window
 from django.db.models.functions import RowNumber
 
 from ...chains.numbering import following
 from ...checkpoints.outlines import Outline, outline
+from ...compat.queries import selecting
 from ...ledger import postgresql_checkpoints
-from ...ledger.heads import lock_heads
+from ...ledger.heads import lock_heads, move
 from ...ledger.item_log import ItemLog
+from ...ledger.kept import Built, Place, fetch_kept
 from ...ledger.mapping import CHECKPOINTS
 from ...models import Head
 from ...records import Checkpoint
@@ -64,14 +66,18 @@ class CheckpointMethods(DeletionMethods):
             # Whoever uses the log moves its head, so that nobody looks through it who doesn't see this checkpoint.
             if head.log_end or new.seq_num > head.seq_num:
                 head.seq_num = max(head.seq_num, new.seq_num)
-                head.save(using=self.using, update_fields=["seq_num", "log_end"])
+                move(self.using, head, "seq_num", "log_end")
         return new, True
 
     def namespaces(self, session_id: str) -> Iterable[str]:
         # By the heads, of which there is one each; of checkpoints there may be thousands.
-        heads = Head.objects.using(self.using).filter(kind=Head.Kind.CHECKPOINT, owner=session_id)
-        rows = self._rows(CHECKPOINTS).filter(session_id=session_id, namespace=OuterRef("namespace"))
-        return heads.filter(Exists(rows)).values_list("namespace", flat=True)
+        def build() -> Built:
+            owner = Place(0, CharField())
+            heads = Head.objects.using(self.using).filter(kind=Head.Kind.CHECKPOINT, owner=owner, series=owner)
+            rows = self._rows(CHECKPOINTS).filter(session_id=owner, namespace=OuterRef("namespace"))
+            return selecting(heads.filter(Exists(rows)), ["namespace"])
+
+        return [name for (name,) in fetch_kept(connections[self.using], "namespaces", [session_id], build)]
 
     def prune(
         self, session_id: str, keep_last: int, run_ids: Sequence[str] | None = None, fence: int | None = None
@@ -87,6 +93,8 @@ class CheckpointMethods(DeletionMethods):
             old = dict(found.order_by("namespace"))
             count: int = rows.filter(pk__in=list(old)).delete()[0]
             for namespace, removed in sorted(Counter(old.values()).items()):
-                heads = lock_heads(self.using, Head.Kind.CHECKPOINT, [session_id], namespace, fence=fence)
-                self._removed(heads[session_id], removed)
+                if namespace != head.namespace:
+                    others = lock_heads(self.using, Head.Kind.CHECKPOINT, [session_id], namespace, fence=fence)
+                    head = others[session_id]
+                self._removed(head, removed)
         return count

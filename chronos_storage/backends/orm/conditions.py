@@ -10,7 +10,7 @@ from django.db.models import BooleanField, F, Field, Func, Model, Q
 from django.db.models.query import QuerySet
 
 from ...indexes import GivenIndex
-from ...ledger.mapping import TABLES, Table
+from ...ledger.mapping import AUDIT_LOGS, TABLES, Table
 from ...records import Session
 from ..base import Condition, Query
 from .having import MetadataMatches
@@ -44,6 +44,8 @@ def _condition(table: Table[Any], condition: Condition) -> Any:
         # In the words of the index, as the value is not known where a statement is planned once for all values.
         given = Func(F(column), template="%(expressions)s <> ''", output_field=BooleanField())
         return Q(Q(given), **{column: condition.value})
+    if table is AUDIT_LOGS and condition.operator == "=" and column == "session_id" and condition.value != "":
+        return Q(session_id=condition.value, owner=condition.value)
     if lookup := _LOOKUPS.get(condition.operator):
         return f"{column}__{lookup}", condition.value
     return _SPECIAL[condition.operator](column, condition.value)

@@ -51,17 +51,6 @@ class FenceMethods(OrmBase):
     def _fences(self, session_id: str) -> QuerySet[Fence]:
         return Fence.objects.using(self.using).filter(pk=session_id)
 
-    def _lock_open(self, session_id: str) -> Session:
-        """A session that takes more, locked.
-
-        Raises:
-            Refused: MISSING or DELETED.
-        """
-        session = self._lock_session(session_id)
-        if session.deleted_at is not None:
-            raise Refused(Reason.DELETED, records.Session, session_id)
-        return session
-
     def _held(self, session_id: str, token: int) -> Fence:
         """A session's fence, locked, for who has this token.
 

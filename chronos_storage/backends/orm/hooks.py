@@ -39,7 +39,10 @@ def register(outbox: Outbox) -> None:
 
 def outbox() -> Outbox | None:
     """The outbox, where it has something to store."""
-    return next((each for each in _outboxes if each.is_on()), None)
+    for each in _outboxes:
+        if each.is_on():
+            return each
+    return None
 
 
 def removed(using: str, session_id: str) -> None:

@@ -18,8 +18,9 @@ from ...compat.connections import connect, server
 from ...compat.schema import unapplied
 from ...exceptions import ConfigurationError, StoreFailure
 from ...ledger import triggers
+from ...ledger.lines import Line, Lines
 from ...ledger.mapping import TABLES, Table
-from ...ledger.pages import MAX_PAGE, iterate
+from ...ledger.pages import MAX_PAGE, iterate, pages
 from ...migrated import remedy
 from ...models import Session
 from ...records import Health, Record
@@ -38,6 +39,14 @@ _WALKS: dict[type[Record], tuple[str, ...]] = {
     records.Checkpoint: ("session_id", "namespace", "seq_num"),
     records.AuditLog: ("chain", "seq_num"),
 }
+#: Rows of a page of lines, at most: making the statement takes as long as reading some hundred.
+_PAGE = 5000
+#: Of what there is much, and which is kept as it is, its lines.
+_LINES: dict[type[Record], Lines] = {
+    record: Lines(TABLES[record], kind, _WALKS.get(record, ("id",)))
+    for kind, record in records.KINDS.items()
+    if kind in ("message", "event", "audit_log", "trace", "memory")
+}
 
 
 class LifecycleMethods(OrmBase):
@@ -46,6 +55,14 @@ class LifecycleMethods(OrmBase):
         if user_id is None:
             return iterate(table, self._rows(table), *order, after=after)
         return self._scan_owned(table, order, user_id, after)
+
+    def lines(self, record: type[Record], after: Record | None) -> Iterator[list[Line]] | None:
+        connection, lines = connections[self.using], _LINES.get(record)
+        if lines is None or (connection.vendor != "postgresql" and connection.timezone_name != "UTC"):
+            return None  # SQLite and MariaDB have their times without a zone
+        values = None if after is None else TABLES[record].values(after)
+        begin = None if values is None else tuple(values[name] for name in lines.order)
+        return pages(lines, self._rows(TABLES[record]), *lines.order, after=begin, size=_PAGE)
 
     def _scan_owned(
         self, table: Table[Any], order: tuple[str, ...], user_id: str, after: Record | None

@@ -7,11 +7,14 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from django.db import connections
-from django.db.models import BigIntegerField, Sum, Value
+from django.db.models import BigIntegerField, CharField, Sum, Value
 from django.db.models.functions import Coalesce
 from django.db.models.query import QuerySet
 
+from ...compat.queries import selecting
 from ...filters import Node
+from ...ledger.heads import heads_of
+from ...ledger.kept import Built, Place, fetch_kept
 from ...ledger.mapping import TABLES
 from ...ledger.pages import Columns, iterate
 from ...models import Head
@@ -20,7 +23,7 @@ from ...snapshots import refuse_unseen_rows
 from ..base import Query
 from .base import OrmBase
 from .conditions import rows_of
-from .statements import fetch_selected, selected
+from .statements import count_selected, fetch_selected, selected
 
 R = TypeVar("R", bound=Record)
 
@@ -34,6 +37,7 @@ class ReadingMethods(OrmBase):
         query, trees = self._without_trees(query)
         table = TABLES[query.record]
         if not trees:
+            table = table.narrowed(query.fields) if query.fields else table
             fetch = table.fetch if query.whole else table.fetch_as_kept
             records = fetch(query, partial(fetch_selected, self.using), self.using)
             if query.current and not records:
@@ -72,14 +76,17 @@ class ReadingMethods(OrmBase):
                 yield pk
 
     def count(self, query: Query[Any]) -> int:
-        return rows_of(query, self.using).count()
+        return count_selected(self.using, query)
 
     def token_usage(self, query: Query[Any]) -> TokenUsage:
         return usage_of(rows_of(query, self.using))
 
     def last_number(self, record: type[Record], owner: str) -> int:
-        heads = Head.objects.using(self.using).filter(kind=_HEADS[record], owner=owner, namespace="")
-        return heads.values_list("seq_num", flat=True).first() or 0
+        def build() -> Built:
+            return selecting(heads_of(self.using, _HEADS[record], [Place(0, CharField())]), ["seq_num"])
+
+        found = list(fetch_kept(connections[self.using], ("last number", record), [owner], build))
+        return found[0][0] if found else 0
 
 
 def usage_of(rows: QuerySet[Any]) -> TokenUsage:

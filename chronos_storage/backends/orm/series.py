@@ -1,25 +1,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from functools import partial
 from typing import Any, TypeVar
 
-from django.db import IntegrityError, connections
+from django.db import IntegrityError
 
 from ...chains.numbering import not_stored
 from ...exceptions import AlreadyExists
 from ...ledger import postgresql, postgresql_spans
 from ...ledger.mapping import TRACES
-from ...ledger.series import AUDIT_CHAIN, EVENT_CHAIN, MESSAGE_SERIES, ChainSeries, Series, append
-from ...records import AuditLog, Event, Message, Record, Trace
+from ...ledger.series import AUDIT_CHAIN, EVENT_CHAIN, MESSAGE_SERIES, Series, append
+from ...records import Artifact, AuditLog, Event, Message, Record, Trace
 from ...snapshots import Unseen, current
 from ...spans import complete_trace_ids
+from ...transactions import connection_of
 from . import hooks
-from .base import OrmBase
+from .artifacts import ArtifactMethods
 from .loading import stored_trace_ids
 
 R = TypeVar("R", bound=Record)
-C = TypeVar("C", Event, AuditLog)
 Appended = tuple[list[R], list[R]]
 
 #: By the record, the method that appends it.
@@ -28,10 +29,19 @@ _HOW: dict[type[Record], str] = {
     Event: "_append_events",
     AuditLog: "_append_audit_logs",
     Trace: "_append_spans",
+    Artifact: "_append_artifacts",
 }
 
 
-class SeriesMethods(OrmBase):
+#: Up to so many messages are appended one by one, in one transaction.
+_FEW = 8
+
+
+class _InTheWay(Exception):
+    """A message can't be appended in one statement."""
+
+
+class SeriesMethods(ArtifactMethods):
     def append(
         self, record: type[R], given: Sequence[R], expected_seq: int | None = None, fence: int | None = None
     ) -> Appended[R]:
@@ -41,19 +51,19 @@ class SeriesMethods(OrmBase):
     def _append_messages(
         self, given: Sequence[Message], expected_seq: int | None, fence: int | None
     ) -> Appended[Message]:
-        if stored := self._append_one(MESSAGE_SERIES, given, expected_seq, fence):
+        if stored := self._append_few(given, expected_seq, fence):
             return stored, stored
-        return append(self.using, MESSAGE_SERIES, given, expected_seq, fence, look_up=self._in_one_statement(given))
+        return self._in_series(MESSAGE_SERIES, given, expected_seq, fence)
 
     def _append_events(self, given: Sequence[Event], expected_seq: int | None, fence: int | None) -> Appended[Event]:
         if (outbox := hooks.outbox()) is None:
-            return self._chained(EVENT_CHAIN, given, expected_seq, fence)
+            return self._in_series(EVENT_CHAIN, given, expected_seq, fence)
         if channel := outbox.channel(self.using):
             published = self._append_one(EVENT_CHAIN, given, expected_seq, fence, channel)
             if published:
                 return published, published
         with self._atomic():
-            stored, new = self._chained(EVENT_CHAIN, given, expected_seq, fence)
+            stored, new = self._in_series(EVENT_CHAIN, given, expected_seq, fence)
             if new:
                 outbox.store(self.using, new)
         return stored, new
@@ -62,17 +72,17 @@ class SeriesMethods(OrmBase):
         self, given: Sequence[AuditLog], expected_seq: int | None, fence: int | None
     ) -> Appended[AuditLog]:
         try:
-            return self._chained(AUDIT_CHAIN, given, expected_seq, fence)
+            return self._in_series(AUDIT_CHAIN, given, expected_seq, fence)
         except Unseen:  # another writer stored an id in another chain in between
-            return self._chained(AUDIT_CHAIN, given, expected_seq, fence)
+            return self._in_series(AUDIT_CHAIN, given, expected_seq, fence)
 
-    def _chained(
-        self, series: ChainSeries[C], given: Sequence[C], expected_seq: int | None, fence: int | None
-    ) -> Appended[C]:
-        """Append to hash chains."""
+    def _in_series(
+        self, series: Series[R], given: Sequence[R], expected_seq: int | None, fence: int | None
+    ) -> Appended[R]:
         if stored := self._append_one(series, given, expected_seq, fence):
             return stored, stored
-        return append(self.using, series, given, expected_seq, fence, look_up=self._in_one_statement(given))
+        look_up = _in_one_statement(connection_of(self.using), given)
+        return append(self.using, series, given, expected_seq, fence, look_up=look_up)
 
     def _append_one(
         self,
@@ -83,13 +93,34 @@ class SeriesMethods(OrmBase):
         channel: str | None = None,
     ) -> list[R]:
         """One record, stored in one statement where the database can and nothing is in the way; else nothing."""
-        if not self._in_one_statement(given):
+        connection = connection_of(self.using)
+        if not _in_one_statement(connection, given):
             return []
-        stored = postgresql.append_one(self.using, series, given[0], expected_seq, fence, channel)
+        stored = postgresql.append_one(connection, series, given[0], expected_seq, fence, channel)
         return [] if stored is None else [stored]
 
-    def _in_one_statement(self, given: Sequence[Any]) -> bool:
-        return len(given) == 1 and connections[self.using].vendor == "postgresql"
+    def _append_few(self, given: Sequence[Message], expected_seq: int | None, fence: int | None) -> list[Message]:
+        """A few messages of one session, each stored in one statement where that can be for all; else nothing.
+
+        A turn of two messages takes four round trips so, and ten as a batch.
+        """
+        connection = connection_of(self.using)
+        sessions = {message.session_id for message in given}
+        if connection.vendor != "postgresql" or not 1 < len(given) <= _FEW or len(sessions) > 1:
+            return []
+        stored: list[Message] = []
+        try:
+            with self._atomic():
+                for message in given:
+                    # The first one locks the session's numbers: nobody gets between it and the others.
+                    expected = None if stored else expected_seq
+                    one = postgresql.append_one(connection, MESSAGE_SERIES, message, expected, fence)
+                    if one is None:
+                        raise _InTheWay
+                    stored.append(one)
+        except _InTheWay:
+            return []
+        return stored
 
     def _append_spans(self, given: Sequence[Trace], expected_seq: int | None, fence: int | None) -> Appended[Trace]:
         if fence is None:
@@ -99,7 +130,8 @@ class SeriesMethods(OrmBase):
             return self._store_spans(given)
 
     def _store_spans(self, given: Sequence[Trace]) -> Appended[Trace]:
-        if self._in_one_statement(given) and (span := postgresql_spans.insert_one(self.using, given[0])):
+        connection = connection_of(self.using)
+        if _in_one_statement(connection, given) and (span := postgresql_spans.insert_one(connection, given[0])):
             return [span], [span]
         try:
             return self._insert_spans(given, {})
@@ -114,7 +146,7 @@ class SeriesMethods(OrmBase):
             raise Unseen from error
 
     def _insert_spans(self, given: Sequence[Trace], known: dict[str, Trace]) -> Appended[Trace]:
-        stored, new = not_stored(given, known, lambda trace: trace.id)
+        stored, new = not_stored(map(copy, given), known, lambda trace: trace.id)
         complete_trace_ids(new, partial(stored_trace_ids, self.using))
         if len(new) == 1:  # without the transaction that many are stored in
             with self._savepoint():
@@ -123,3 +155,7 @@ class SeriesMethods(OrmBase):
             with self._atomic():
                 TRACES.insert(self.using, new)
         return stored, new
+
+
+def _in_one_statement(connection: Any, given: Sequence[Any]) -> bool:
+    return len(given) == 1 and connection.vendor == "postgresql"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any, TypeVar
 
 from django.db import connections
@@ -26,10 +27,11 @@ _PLAIN = frozenset({"=", "in", "<", "<=", ">", ">=", "unless past"})
 
 def selected(query: Query[R], using: str) -> QuerySet[Any]:
     """The rows that a query selects, whatever its limit and offset."""
-    rows = rows_of(query, using)
+    table, rows = TABLES[query.record], rows_of(query, using)
     if query.after is not None:
-        rows = rows_after(TABLES[query.record], rows, query.order, query.after)
-    return rows.order_by(*query.order)
+        rows = rows_after(table, rows, query.order, query.after)
+    ids = {"id": table.id, "-id": f"-{table.id}"}  # where ids are unique within a session, a row's own `id` is another
+    return rows.order_by(*(ids.get(each, each) for each in query.order))
 
 
 def fetch_selected(using: str, query: Query[Any], columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
@@ -43,6 +45,20 @@ def fetch_selected(using: str, query: Query[Any], columns: Sequence[str]) -> Ite
     return fetch_kept(connection, shape, values, lambda: _build(query, using, columns))
 
 
+def count_selected(using: str, query: Query[Any]) -> int:
+    """How many rows fulfil a query's conditions."""
+    shape = _shape(query)
+    if shape is None:
+        return rows_of(query, using).count()
+
+    def build() -> Built:
+        sql, parameters, _ = selecting(rows_of(_placed(query), using).order_by(), ["pk"])
+        return f"SELECT COUNT(*) FROM ({sql}) AS counted", parameters, ()
+
+    found = list(fetch_kept(connections[using], ("count", shape), list(_values(query)), build))
+    return int(found[0][0]) if found else 0
+
+
 def _shape(query: Query[Any]) -> Any:
     """What the text of a query's statement depends on; None where there are too many to keep them."""
     conditions = []
@@ -52,7 +68,7 @@ def _shape(query: Query[Any]) -> Any:
             return None
         conditions.append((field, operator, count, value == ""))
     page = (query.after is None, query.limit is None, not query.offset)
-    return query.record, query.deleted, *conditions, query.order, *page
+    return query.record, query.fields, query.deleted, *conditions, query.order, *page
 
 
 def _values(query: Query[Any]) -> Iterator[Any]:
@@ -68,13 +84,19 @@ def _values(query: Query[Any]) -> Iterator[Any]:
 
 
 def _build(query: Query[Any], using: str, columns: Sequence[str]) -> Built:
-    table = TABLES[query.record]
-    number = 0
+    sql, parameters, converted = selecting(selected(_placed(query), using), columns)
+    number = sum(1 for _ in _values(query))
+    given = range(number, number + len(_slice(query, connections[using])))
+    ends = [Place(at, BigIntegerField()) for at in given]
+    return sql + _slice_sql(query, connections[using]), [*parameters, *ends], converted
+
+
+def _placed(query: Query[Any]) -> Query[Any]:
+    """The query with places for its values."""
+    table, numbers = TABLES[query.record], count()
 
     def place(name: str) -> Place:
-        nonlocal number
-        number += 1
-        return Place(number - 1, field_of(table, name))
+        return Place(next(numbers), field_of(table, name))
 
     where = []
     for condition in query.where:
@@ -87,11 +109,7 @@ def _build(query: Query[Any], using: str, columns: Sequence[str]) -> Built:
     after: Any = query.after
     if after is not None:
         after = replace(after, **{name: place(name) for name in (each.removeprefix("-") for each in query.order)})
-    placed: Query[Any] = replace(query, where=tuple(where), after=after)
-    sql, parameters, converted = selecting(selected(placed, using), columns)
-    given = range(number, number + len(_slice(query, connections[using])))
-    ends = [Place(at, BigIntegerField()) for at in given]
-    return sql + _slice_sql(query, connections[using]), [*parameters, *ends], converted
+    return replace(query, where=tuple(where), after=after)
 
 
 def _slice_sql(query: Query[Any], connection: Any) -> str:

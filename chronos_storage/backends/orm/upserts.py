@@ -1,7 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from functools import partial
+from itertools import count
 from operator import itemgetter
 from typing import Any, TypeVar
 
@@ -13,10 +15,11 @@ from django.db.models.query import QuerySet
 
 from ... import codec
 from ...batches import batches
-from ...compat.queries import can_return_inserted, can_return_updated, fetch_statement, fetch_updated, upserting
+from ...compat.queries import can_return_inserted, can_return_updated, fetch_statement, updating, upserting
+from ...fields import MetadataField
 from ...ledger.heads import open_to, refuse_stale
 from ...ledger.kept import Built, Place, fetch_kept
-from ...ledger.mapping import MEMORY, TABLES, Table
+from ...ledger.mapping import MEMORY, SESSIONS, TABLES, Table
 from ...models.memory import natural_key
 from ...preparing import prepared_cursor
 from ...records import MemoryRecord, Record, Session, measured
@@ -24,7 +27,7 @@ from ...refusals import Reason, Refused
 from ...snapshots import Unseen, current, unless_unseen
 from ..base import Patch
 from .base import OrmBase
-from .metadata import can_merge, merge_metadata, merged
+from .metadata import IsObject, can_merge, merge_metadata, merged
 
 R = TypeVar("R", bound=Record)
 
@@ -126,19 +129,11 @@ class UpsertMethods(OrmBase):
 
     def patch(self, record: type[R], id: str, patch: Patch, fence: int | None = None) -> R:
         table: Table[R] = TABLES[record]
-        row = self._rows(table).filter(pk=id)
-        if record is Session:
-            row = row.filter(deleted_at=None)
-        changes = {
-            **table.columns_of(patch.values),
-            **patch.once,
-            **{name: Greatest(F(name), Value(value)) for name, value in patch.forward.items()},
-            **{name: Coalesce(F(name), Value(value)) for name, value in patch.first.items()},
-        }
-        writable = open_to(row, fence) if record is Session else row
-        writable = writable.filter(**{f"{name}__in": ("", value) for name, value in patch.once.items()})
-        if (fence is None or record is Session) and (changed := self._patched_at_once(table, writable, changes, patch)):
+        patch = replace(patch, values=table.columns_of(patch.values))
+        if (fence is None or record is Session) and (changed := self._patched_at_once(table, id, patch, fence)):
             return changed
+        row = self._patched(table, id)
+        writable, changes = _writable(row, patch, fence), _changes(patch)
         with self._atomic():
             if fence is not None and record is not Session:
                 for session_id in row.values_list("session_id", flat=True):
@@ -160,19 +155,70 @@ class UpsertMethods(OrmBase):
             stored.check_size()  # which the changes may have made too large
         return stored
 
-    def _patched_at_once(self, table: Table[R], row: QuerySet[Any], changes: dict[str, Any], patch: Patch) -> R | None:
+    def _patched(self, table: Table[Any], id: Any) -> QuerySet[Any]:
+        """The row that a patch is of."""
+        row = self._rows(table).filter(pk=id)
+        return row.filter(deleted_at=None) if table.record is Session else row
+
+    def _patched_at_once(self, table: Table[R], id: str, patch: Patch, fence: int | None) -> R | None:
         """The record, changed in one statement; None where the database can't, there is none or it may be too large."""
-        if not can_return_updated(connections[self.using]) or (patch.merge is not None and not can_merge(self.using)):
+        connection = connections[self.using]
+        if not can_return_updated(connection) or (patch.merge is not None and not can_merge(self.using)):
             return None
-        if patch.merge is not None:
-            changes = {**changes, "metadata": merged(patch.merge)}
         parts = measured(table.record)
-        if len(parts) > 1 or patch.merge is not None:
-            total: Any = sum((_bytes(name, changes) for name in parts), Value(0))
-            row = row.filter(LessThanOrEqual(total, codec.MAX_JSON_BYTES))
-        write = partial(fetch_updated, changes=changes, cursor_of=prepared_cursor)
-        found = table.fetch(row, write)
+        if len(parts) == 1 and patch.merge is None:
+            parts = ()  # which was measured as it was given
+        sizes = [codec.bytes_of(codec.encode(patch.values[name])) for name in parts if name in patch.values]
+        named = [patch.values, patch.forward, patch.first, patch.once]
+        others = [each for each in (patch.merge, fence) if each is not None]
+        values = [id, *(value for each in named for value in each.values()), *others, *sizes]
+
+        def build(columns: Sequence[str]) -> Built:
+            numbers, meta = count(), table.model._meta
+
+            def place(field: Any) -> Place:
+                return Place(next(numbers), field)
+
+            row = self._patched(table, place(meta.pk))
+            places: list[Any] = [{name: place(meta.get_field(name)) for name in each} for each in named]
+            merge: Any = None if patch.merge is None else place(MetadataField())
+            token: Any = None if fence is None else place(BigIntegerField())
+            of_places = Patch(**dict(zip(("values", "forward", "first", "once"), places, strict=True)), merge=merge)
+            changes, row = _changes(of_places), _writable(row, of_places, token)
+            if merge is not None:
+                changes["metadata"], row = merged(merge), row.filter(IsObject("metadata"))
+            if parts:
+                total = sum((_bytes(name, changes, of_places, place) for name in parts), Value(0))
+                row = row.filter(LessThanOrEqual(total, codec.MAX_JSON_BYTES))
+            return updating(row, columns, changes)
+
+        shape = ("patch", table.model, *map(tuple, named), patch.merge is None, fence is None)
+
+        def write(rows: None, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+            return fetch_kept(connection, shape, values, partial(build, columns))
+
+        found = table.fetch(None, write, self.using)
         return found[0] if found else None
+
+
+def _writable(row: QuerySet[Any], patch: Patch, fence: int | None) -> QuerySet[Any]:
+    """The row of a patch, where its writer may write it and what is set once is not set to something else."""
+    row = open_to(row, fence) if row.model is SESSIONS.model else row
+    return row.filter(**{f"{name}__in": ("", value) for name, value in patch.once.items()})
+
+
+def _changes(patch: Patch) -> dict[str, Any]:
+    """What the columns of a patched row become, but for what is merged."""
+    return {
+        **patch.values,
+        **patch.once,
+        **{name: Greatest(F(name), _value(value)) for name, value in patch.forward.items()},
+        **{name: Coalesce(F(name), _value(value)) for name, value in patch.first.items()},
+    }
+
+
+def _value(value: Any) -> Any:
+    return value if hasattr(value, "resolve_expression") else Value(value)
 
 
 def _content(table: Table[Any]) -> list[str]:
@@ -182,10 +228,13 @@ def _content(table: Table[Any]) -> list[str]:
     return [column for column in table.columns if column not in (table.id, "created_at")]
 
 
-def _bytes(name: str, changes: Mapping[str, Any]) -> Any:
-    """How many bytes the text of a field has after the changes, at most."""
-    value = changes.get(name, F(name))
-    return _Bytes(value) if hasattr(value, "resolve_expression") else Value(codec.bytes_of(codec.encode(value)))
+def _bytes(name: str, changes: Mapping[str, Any], patch: Patch, place: Callable[[Any], Any]) -> Any:
+    """How many bytes the text of a field has after the changes, at most.
+
+    Args:
+        place: stands for those of what the patch sets, which are known.
+    """
+    return place(BigIntegerField()) if name in patch.values else _Bytes(changes.get(name, F(name)))
 
 
 class _Bytes(Func):

@@ -12,16 +12,35 @@ consumer, cursor or event, or a cursor that the topic has not given yet, is refu
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable
-from datetime import timedelta
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Collection
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import codec
 from ..async_variants import async_variant
-from ..exceptions import InvalidRecord
+from ..exceptions import InvalidRecord, NotSupported
 from ..records import QueueEntry
 
+if TYPE_CHECKING:
+    from .entries import KeptTopic
+
 Handler = Callable[[QueueEntry], object]
+
+
+class Lag(NamedTuple):
+    """How far behind a consumer is.
+
+    Attributes:
+        unread: how many of the topic's entries it has not acknowledged, of those that are kept.
+        seen_at: when it was last heard of.
+    """
+
+    topic: str
+    consumer: str
+    unread: int
+    seen_at: datetime
+
+
 #: How long entries are kept.
 RETENTION = timedelta(hours=24)
 #: How long entries are kept that a live consumer has not acknowledged.
@@ -150,6 +169,17 @@ class EventQueue(ABC):
     @async_variant(unread_count)
     def aunread_count(self) -> Any: ...
 
+    def lags(self) -> list[Lag]:
+        """How far behind each consumer of a topic that something was published on is, by topic and name.
+
+        Raises:
+            NotSupported: this queue can't tell who its consumers are.
+        """
+        raise NotSupported(f"{type(self).__name__} can't tell who its consumers are")
+
+    @async_variant(lags)
+    def alags(self) -> Any: ...
+
     @abstractmethod
     def cleanup(self, *, older_than: timedelta = RETENTION) -> int:
         """Remove entries that are older; returns how many.
@@ -160,6 +190,67 @@ class EventQueue(ABC):
 
     @async_variant(cleanup)
     def acleanup(self) -> Any: ...
+
+    def list_user_entries(self, user_id: str) -> list[QueueEntry]:
+        """The entries that name a user, which it reads all entries for; by topic, ascending."""
+        raise NotSupported("this queue doesn't find what names a user")
+
+    @async_variant(list_user_entries)
+    def alist_user_entries(self) -> Any: ...
+
+    def erase_user(self, user_id: str, *, but: Collection[str] = ()) -> int:
+        """Empty the entries that name a user: of each the cursor and the time stay; returns how many.
+
+        Their event is null from now on, and their keys are forgotten.
+
+        Args:
+            but: topics whose entries stay as they are.
+        """
+        raise NotSupported("this queue doesn't find what names a user")
+
+    @async_variant(erase_user)
+    def aerase_user(self) -> Any: ...
+
+    def erase_topic(self, topic: str) -> int:
+        """Remove a topic, with its consumers; returns how many entries it had.
+
+        Cursors that it gave are none any more, and one of the name that is made later begins anew.
+        """
+        raise NotSupported("this queue can't remove a topic")
+
+    @async_variant(erase_topic)
+    def aerase_topic(self) -> Any: ...
+
+    # Copying
+
+    def topics(self) -> list[str]:
+        """All topics on which something was published, by name."""
+        raise NotSupported(f"{type(self).__name__} can't tell its topics")
+
+    @async_variant(topics)
+    def atopics(self) -> Any: ...
+
+    def kept(self, topic: str, after: str | None = None, limit: int = 500) -> KeptTopic:
+        """A topic with the first of its entries after a cursor: fewer where they are large."""
+        raise NotSupported(f"{type(self).__name__} can't tell what it keeps")
+
+    @async_variant(kept)
+    def akept(self) -> Any: ...
+
+    def load(self, kept: KeptTopic) -> int:
+        """Store entries as they are, cursors, keys and times included; returns how many were new.
+
+        What comes before the topic's end is passed over. Where the part begins after that, what was there is removed,
+        as retention did elsewhere. Consumers never move back.
+
+        Raises:
+            InvalidRecord: the first that is new is not the next one.
+            AlreadyExists: a key that an earlier entry has.
+        """
+        raise NotSupported(f"{type(self).__name__} can't load what another kept")
+
+    @async_variant(load)
+    def aload(self) -> Any: ...
 
     @abstractmethod
     def close(self) -> None:

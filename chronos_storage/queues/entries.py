@@ -7,18 +7,25 @@ committed later and has a higher number.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.db import connections, transaction
 from django.db.models import F, Value
+from django.db.models.query import QuerySet
 
 from .. import codec, models, records
+from ..chains.numbering import owner_of
 from ..compat.queries import Fetch, fetch_values
 from ..exceptions import AlreadyExists, InvalidRecord
 from ..ledger.mapping import Table
+from ..ledger.postgresql_entries import entry_statement
+from ..ledger.rows import insert_models
+from ..preparing import prepared_cursor
 from ..records import QueueEntry
+from ..redaction import redacted
 from ..snapshots import current
 from .cursors import cursor_of, number_of
 
@@ -44,11 +51,38 @@ class NewEntry(QueueEntry):
     key: str | None = field(default=None, metadata={"check": named})
 
 
+@dataclass(frozen=True, slots=True)
+class KeptTopic:
+    """A part of a topic as it is kept.
+
+    Attributes:
+        base: the cursor of the last entry that retention has removed; of none, one that all entries come after.
+        entries: in order, with their keys.
+        consumers: by name, what each has acknowledged, and when it was last heard of.
+    """
+
+    topic: str
+    base: str
+    entries: list[NewEntry]
+    consumers: dict[str, tuple[str, datetime]]
+
+    def after(self, last: int) -> list[NewEntry]:
+        """The entries after a number.
+
+        Raises:
+            InvalidRecord: the first of them is not the next one.
+        """
+        new = [entry for entry in self.entries if number_of(entry.cursor, "cursor") > last]
+        if new and number_of(new[0].cursor, "cursor") != last + 1:
+            raise InvalidRecord("entries", f"go on with {new[0].cursor}; {self.topic!r} with {cursor_of(last + 1)}")
+        return new
+
+
 class _EntryTable(Table[QueueEntry]):
     """Cursors are kept as numbers."""
 
-    def __init__(self) -> None:
-        super().__init__(QueueEntry, models.QueueEntry)
+    def __init__(self, record: type[QueueEntry]) -> None:
+        super().__init__(record, models.QueueEntry)
         self.columns: tuple[str, ...] = tuple("seq_num" if name == "cursor" else name for name in self.names)
         self._at = self.columns.index("seq_num")
 
@@ -62,18 +96,32 @@ class _EntryTable(Table[QueueEntry]):
             "key": getattr(record, "key", None),
         }
 
+    def insert(self, using: str, new: Iterable[QueueEntry]) -> None:
+        insert_models(self, using, new)
+
     def fetch(self, rows: Any, fetch: Fetch = fetch_values, using: str = "") -> list[QueueEntry]:
         at = self._at
         found = fetch(rows, self.columns)
         return [self._build(*row[:at], cursor_of(row[at]), *row[at + 1 :]) for row in found]
 
 
-ENTRIES = _EntryTable()
+ENTRIES = _EntryTable(QueueEntry)
+KEYED_ENTRIES: Table[Any] = _EntryTable(NewEntry)
+
+
+def entries_of(using: str, topic: str) -> QuerySet[models.QueueEntry]:
+    """A topic's entries."""
+    return models.QueueEntry.objects.using(using).filter(owner=owner_of(topic), topic=topic)
+
+
+def head_of(using: str, topic: str) -> QuerySet[models.Topic]:
+    """A topic's row."""
+    return models.Topic.objects.using(using).filter(owner=owner_of(topic), name=topic)
 
 
 def new_entry(topic: str, event: Any, user_id: str, key: str | None) -> NewEntry:
     """An entry to be stored, checked."""
-    entry = NewEntry(topic=topic_name(topic), event=event, user_id=user_id, key=key).cleaned()
+    entry = redacted(NewEntry(topic=topic_name(topic), event=event, user_id=user_id, key=key))
     codec.dumps(entry.event, "event")
     return entry
 
@@ -96,7 +144,7 @@ def append(using: str, new: Sequence[NewEntry]) -> None:
     with transaction.atomic(using=using):
         for topic in sorted(by_topic):
             entries = by_topic[topic]
-            first = _advance(using, topic, len(entries)) - len(entries) + 1
+            first = advance(using, topic, len(entries)) - len(entries) + 1
             for number, entry in enumerate(entries, first):
                 entry.cursor = cursor_of(number)
         now = records.now()
@@ -107,7 +155,7 @@ def append(using: str, new: Sequence[NewEntry]) -> None:
 
 def find(using: str, entry: NewEntry) -> QueueEntry | None:
     """What the entry's topic has under its key, whatever the caller's transaction sees of it."""
-    rows = models.QueueEntry.objects.using(using).filter(topic=entry.topic, key=entry.key)
+    rows = entries_of(using, entry.topic).filter(key=entry.key)
     with transaction.atomic(using=using):
         return next(iter(ENTRIES.fetch(current(rows))), None)
 
@@ -124,9 +172,9 @@ def cursor_of_repeat(entry: NewEntry, stored: QueueEntry) -> str:
     return stored.cursor
 
 
-def _advance(using: str, topic: str, count: int) -> int:
+def advance(using: str, topic: str, count: int) -> int:
     """Move the topic's last number, in the caller's transaction; returns what it is then."""
-    row = models.Topic.objects.using(using).filter(name=topic)
+    row = head_of(using, topic)
     if not row.update(seq_num=F("seq_num") + count):
         models.Topic.objects.using(using).bulk_create([models.Topic(name=topic)], ignore_conflicts=True)
         row.update(seq_num=F("seq_num") + count)
@@ -136,21 +184,8 @@ def _advance(using: str, topic: str, count: int) -> int:
 def append_one(using: str, entry: NewEntry, channel: str) -> None:
     """`append` of one entry on PostgreSQL: in one statement, which tells the channel of it."""
     entry.created_at = entry.created_at or records.now()
-    parameters = [entry.topic, document(entry), entry.user_id, str(entry.created_at), entry.key, channel]
-    with connections[using].cursor() as cursor:
-        cursor.execute(_APPEND_ONE, parameters)
-        entry.cursor = cursor_of(cursor.fetchone()[0])
-
-
-_TOPIC, _ENTRY = models.Topic._meta.db_table, models.QueueEntry._meta.db_table
-_APPEND_ONE = f"""
-    WITH head AS (
-        INSERT INTO {_TOPIC} AS topic (name, seq_num, base_seq) VALUES (%s, 1, 0)
-        ON CONFLICT (name) DO UPDATE SET seq_num = topic.seq_num + 1
-        RETURNING name, seq_num
-    ), entry AS (
-        INSERT INTO {_ENTRY} (topic, seq_num, event, user_id, created_at, key)
-        SELECT name, seq_num, %s::json, %s::text, %s::timestamptz, %s::text FROM head
-        RETURNING topic, seq_num
-    )
-    SELECT seq_num, pg_notify(%s::text, topic) FROM entry"""
+    given = [document(entry), entry.user_id, str(entry.created_at), entry.key, channel]
+    with prepared_cursor(connections[using]) as cursor:
+        cursor.execute(entry_statement(), [owner_of(entry.topic), entry.topic, *given])
+        (number,) = cursor.fetchone()
+    entry.cursor = cursor_of(number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -14,12 +14,12 @@ from itertools import islice
 from typing import Any
 
 from .. import codec, records
-from ..exceptions import CursorExpired, InvalidRecord
+from ..exceptions import AlreadyExists, CursorExpired, InvalidRecord
 from ..forks import PerProcess
 from ..records import QueueEntry
-from .base import HARD_LIMIT, RETENTION, SILENCE, EventQueue, Handler, age_of
+from .base import HARD_LIMIT, RETENTION, SILENCE, EventQueue, Handler, Lag, age_of, page_size
 from .cursors import cursor_of, number_of
-from .entries import NewEntry, cursor_of_repeat, named, new_entry, topic_name
+from .entries import KeptTopic, NewEntry, cursor_of_repeat, named, new_entry, topic_name
 from .subscriptions import Subscription
 
 _PAGE = 100
@@ -214,11 +214,77 @@ class MemoryQueue(EventQueue):
             acknowledged, _ = kept.consumers.get(consumer, (0, None))
             return kept.last - max(acknowledged, kept.base)
 
+    def lags(self) -> list[Lag]:
+        with self._topics.lock:
+            return sorted(
+                Lag(topic, consumer, kept.last - max(number, kept.base), seen)
+                for topic, kept in self._topics.named.items()
+                for consumer, (number, seen) in kept.consumers.items()
+                if kept.last
+            )
+
+    def topics(self) -> list[str]:
+        with self._topics.lock:
+            return sorted(name for name, kept in self._topics.named.items() if kept.last)
+
+    def kept(self, topic: str, after: str | None = None, limit: int = 500) -> KeptTopic:
+        number = 0 if after is None else number_of(after, "after")
+        with self._topics.lock:
+            kept = self._topics.get(topic_name(topic))
+            start = max(number - kept.base, 0)
+            found = list(islice(kept.entries, start, start + page_size(limit)))
+            consumers = {name: (cursor_of(last), seen) for name, (last, seen) in kept.consumers.items()}
+            copies = [replace(entry, event=codec.json_value(entry.event, "event")) for entry in found]
+            return KeptTopic(topic, cursor_of(kept.base), copies, consumers)
+
+    def load(self, kept: KeptTopic) -> int:
+        base = number_of(kept.base, "base")
+        with self._topics.lock:
+            topic = self._topics.named.setdefault(kept.topic, _Topic())
+            if base > topic.last:
+                topic.remove(topic.last)
+                topic.last = topic.base = base
+            new = [entry.cleaned() for entry in kept.after(topic.last)]
+            if any(entry.key in topic.entries_by_key for entry in new):
+                raise AlreadyExists(f"a key of an entry to load is another entry's on {kept.topic!r}")
+            for entry in new:
+                if entry.key is not None:
+                    topic.entries_by_key[entry.key] = entry
+                topic.entries.append(entry)
+                topic.last = number_of(entry.cursor, "cursor")
+            for name, (cursor, seen) in kept.consumers.items():
+                before, heard = topic.consumers.get(name, (0, seen))
+                topic.consumers[name] = max(before, number_of(cursor, "cursor")), max(heard, seen)
+            self._topics.wake(kept.topic)
+        return len(new)
+
     def cleanup(self, *, older_than: timedelta = RETENTION) -> int:
         older_than = age_of(older_than)
         now = records.now()
         with self._topics.lock:
             return sum(_clean(topic, now, older_than) for topic in self._topics.named.values())
+
+    def list_user_entries(self, user_id: str) -> list[QueueEntry]:
+        user_id = named(user_id, "user_id")
+        with self._topics.lock:
+            found = [each for _, kept in sorted(self._topics.named.items()) for each in kept.entries]
+        mine = (QueueEntry.of(each, "entry") for each in found if each.user_id == user_id)
+        return [replace(each, event=codec.json_value(each.event, "event")) for each in mine]
+
+    def erase_user(self, user_id: str, *, but: Collection[str] = ()) -> int:
+        user_id, count = named(user_id, "user_id"), 0
+        with self._topics.lock:
+            for topic, kept in self._topics.named.items():
+                for entry in kept.entries if topic not in but else ():
+                    if entry.user_id == user_id:
+                        kept.entries_by_key.pop(entry.key or "", None)
+                        entry.event, entry.user_id, entry.key = None, "", None
+                        count += 1
+        return count
+
+    def erase_topic(self, topic: str) -> int:
+        with self._topics.lock:
+            return len(self._topics.named.pop(topic_name(topic), _Topic()).entries)
 
     def close(self) -> None:
         self._era = object()

@@ -8,25 +8,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import cache
 from typing import Any, cast
 
+from django.core.signals import setting_changed
 from django.db.models import F
 
-from .. import conf, models
+from .. import conf
+from ..chains.numbering import session_topic
 from ..exceptions import ConfigurationError
-from ..ledger.outbox import session_topic
 from ..records import Event
 from .base import EventQueue
-from .entries import NewEntry
+from .entries import NewEntry, entries_of, head_of
 from .handler import queue_handler
 from .orm import OrmQueue
 
-_FIELDS = tuple(field.name for field in fields(Event))
+#: What is appended was never emptied.
+_FIELDS = tuple(field.name for field in fields(Event) if field.name != "erased")
 
 
+@cache
 def is_on() -> bool:
     """Whether appended events are published."""
     return bool(conf.section("QUEUE").get("PUBLISH_EVENTS"))
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting == conf.NAME:
+        is_on.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid=__name__)
 
 
 def channel(using: str) -> str | None:
@@ -63,8 +75,8 @@ def as_json(event: Event) -> dict[str, Any]:
 def forget(using: str, session_id: str) -> None:
     """Remove what was published of a session that is being removed itself; its topic's numbers go on."""
     topic = session_topic(session_id)
-    models.Topic.objects.using(using).filter(name=topic).update(base_seq=F("seq_num"))
-    models.QueueEntry.objects.using(using).filter(topic=topic).delete()
+    head_of(using, topic).update(base_seq=F("seq_num"))
+    entries_of(using, topic).delete()
 
 
 def shares_transactions(queue: EventQueue, using: str) -> bool:

@@ -9,9 +9,10 @@ from django.db.models import F, Min, Value
 from django.db.models.functions import Least
 
 from .. import records
-from ..models import Consumer, QueueEntry, Topic
+from ..models import Consumer, QueueEntry
 from ..transactions import retried
 from .base import HARD_LIMIT, SILENCE
+from .entries import entries_of, head_of
 
 #: Entries removed in one transaction, for which publishers of the topic wait.
 _BATCH = 1000
@@ -59,18 +60,18 @@ class Retention:
     def _last_before(self, topic: str, timestamp: datetime) -> int:
         """The number of the last entry before the first that is not older."""
         # Asked first, so that what is published meanwhile has a higher number.
-        last = Topic.objects.using(self.alias).values_list("seq_num", flat=True).get(name=topic)
-        kept = QueueEntry.objects.using(self.alias).filter(topic=topic, created_at__gte=timestamp)
+        last = head_of(self.alias, topic).values_list("seq_num", flat=True).get()
+        kept = entries_of(self.alias, topic).filter(created_at__gte=timestamp)
         first = kept.order_by("seq_num").values_list("seq_num", flat=True).first()
         return last if first is None else first - 1
 
     @retried
     def _remove_some(self, topic: str, through: int) -> int | None:
         """Remove a batch of the entries up to and including a number; returns how many, or None if all are gone."""
-        head = Topic.objects.using(self.alias).filter(name=topic)
+        head = head_of(self.alias, topic)
         with transaction.atomic(using=self.alias):
             if not head.filter(base_seq__lt=through).update(base_seq=Least(F("base_seq") + _BATCH, Value(through))):
                 return None
             base = head.values_list("base_seq", flat=True).get()
-            removed: int = QueueEntry.objects.using(self.alias).filter(topic=topic, seq_num__lte=base).delete()[0]
+            removed: int = entries_of(self.alias, topic).filter(seq_num__lte=base).delete()[0]
         return removed

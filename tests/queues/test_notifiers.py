@@ -16,7 +16,7 @@ from django.db import connections
 
 from chronos_storage.exceptions import ConfigurationError
 from chronos_storage.queues import readers
-from chronos_storage.queues.notifiers.base import Notifier
+from chronos_storage.queues.notifiers.base import Notifier, StopEvent
 from chronos_storage.queues.orm import OrmQueue
 from chronos_storage.testing.queues.helpers import PATIENCE, Collector, events, publish, read, take
 from tests import servers
@@ -188,3 +188,17 @@ def test_nothing_is_left_running(event_queue_committed: OrmQueue) -> None:
     queue.close()
     queue.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("chronos-queue")]
+
+
+def test_a_thread_that_sees_the_stop_may_close_it_at_once() -> None:
+    class Seen(StopEvent):
+        """A thread sees at once that it is set."""
+
+        def __setattr__(self, name: str, value: object) -> None:
+            super().__setattr__(name, value)
+            if name == "is_set" and value:
+                self.close()
+
+    stop = Seen()
+    stop.set()
+    assert stop.is_set

@@ -143,6 +143,13 @@ def test_without_the_setting_nothing_is_published(event_queue: OrmQueue, storage
 OTHERS = [alias for alias in django_settings.DATABASES if alias != "default"][:1]
 
 
+def test_a_storage_that_is_no_database_publishes_nothing_and_a_check_says_so(settings) -> None:
+    memory = {"BACKEND": "chronos_storage.backends.document.MemoryBackend"}
+    settings.CHRONOS_STORAGE = {**configured("default", "default"), "STORAGES": {"default": memory}}
+    [warning] = [message for message in run_checks(tags=["compatibility"]) if message.id == "chronos_storage.W007"]
+    assert 'CHRONOS_STORAGE["STORAGES"]["default"] is no Django database' in warning.msg
+
+
 @pytest.mark.skipif(not OTHERS, reason="there is one database only")
 @pytest.mark.django_db(databases=["default"])
 def test_a_queue_in_another_database_is_refused(settings) -> None:

@@ -104,5 +104,5 @@ def test_cleanup(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 
     queue.publish("t", 1)
     Clock(monkeypatch).move(hours=25)
-    call_command("chronos_queue_cleanup")
-    assert capsys.readouterr().out == "Entries: 1 removed.\n"
+    call_command("chronos_prune")
+    assert capsys.readouterr().out.splitlines()[1].split() == ["0", "queue", "1", "0"]

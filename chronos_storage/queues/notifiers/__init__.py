@@ -15,9 +15,9 @@ def notifier_for(
 ) -> Notifier:
     """The notifier that suits a queue: Redis where it is configured, else what its database has."""
     if redis_cache is not None:
-        from .redis import RedisNotifier
+        from .redis import RedisNotifier, of_cache
 
-        return RedisNotifier(numbers, redis_cache)
+        return RedisNotifier(numbers, of_cache(redis_cache))
     if connections[using].vendor == "postgresql":
         from .postgresql import PostgresNotifier
 

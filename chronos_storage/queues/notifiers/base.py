@@ -38,8 +38,8 @@ class StopEvent:
 
     def set(self) -> None:
         """End the wait, and every later one."""
-        self.is_set = True
         self._outside.send(b"!")
+        self.is_set = True  # last, as whoever sees it may close the sockets
 
     def wait(self, seconds: float, *others: Any) -> None:
         """Wait until the event is set or one of the others, which are sockets, has something to read."""

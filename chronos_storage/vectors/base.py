@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
 from typing import Any, Literal
 
 from ..async_variants import async_variant
@@ -18,6 +19,21 @@ from ..records import Collection, CollectionStats, Embedding, SearchResult
 Metric = Literal["cosine", "l2", "inner_product"]
 #: Told how far a build is: what it is doing, and which part of that is done, 0.0 to 1.0.
 Progress = Callable[[str, float], None]
+# Named here, as inside the class `list` is its method.
+Embeddings = list[Embedding]
+Results = list[SearchResult]
+Collections = list[Collection]
+
+
+class Capability(Enum):
+    """What not every engine can do: where a store lacks it, it raises `NotSupported` before anything is sent."""
+
+    #: `stats`, `recall` and `reindex`.
+    STATS = "stats"
+    RECALL = "recall"
+    REINDEX = "reindex"
+    #: Contents and metadata of any size that a record may have.
+    LARGE_RECORDS = "large records"
 
 
 class VectorStore(ABC):
@@ -25,6 +41,9 @@ class VectorStore(ABC):
 
     Every method that takes a collection's name raises `NotFound` if there is no such collection.
     """
+
+    #: What this store can't do. The tests of `VectorStoreConformance` hold a store to all that it doesn't lack.
+    lacks: frozenset[Capability] = frozenset()
 
     @abstractmethod
     def create_collection(self, name: str, dimension: int, *, metric: Metric = "cosine") -> Collection:
@@ -50,14 +69,14 @@ class VectorStore(ABC):
     def adrop_collection(self) -> Any: ...
 
     @abstractmethod
-    def list_collections(self) -> list[Collection]:
+    def list_collections(self) -> Collections:
         """All collections, by name."""
 
     @async_variant(list_collections)
     def alist_collections(self) -> Any: ...
 
     @abstractmethod
-    def upsert(self, collection: str, embeddings: Iterable[Embedding]) -> list[Embedding]:
+    def upsert(self, collection: str, embeddings: Iterable[Embedding]) -> Embeddings:
         """Store embeddings, all or none, each over what its id had; of several with one id the last counts.
 
         Returns:
@@ -80,14 +99,23 @@ class VectorStore(ABC):
         *,
         filter: dict[str, Any] | None = None,  # noqa: A002  (the field's own word)
         text: str | None = None,
-    ) -> list[SearchResult]:
+        offset: int = 0,
+        group_by: str | None = None,
+        include_vectors: bool = False,
+    ) -> Results:
         """The embeddings nearest to a vector, best first, ties by id.
 
         Args:
-            query: a list of numbers or a NumPy array of the collection's dimension.
+            query: a list of numbers or a NumPy array of the collection's dimension; None to search by `text` alone,
+                for what has some of its words.
             top_k: how many; fewer come only where fewer are stored, or match the filter.
             filter: which embeddings count, by their metadata; `chronos_storage.filters` has the grammar.
             text: search the contents for these words too, at most 4,000, and fuse both ranks by reciprocal rank.
+            offset: how many of the best to leave out, as on the pages before. Of ranks that are fused the first 64
+                count, or twice as many as are asked for with the offset: a deeper page may rank anew.
+            group_by: a field of the metadata, dotted as in a filter: of those that have the same value there, only the
+                best counts, and none that lacks the field.
+            include_vectors: whether the results carry their vectors; otherwise those are empty.
 
         Raises:
             InvalidRecord: a query that couldn't be stored as a vector, an unknown operator in the filter, or more
@@ -105,6 +133,33 @@ class VectorStore(ABC):
     def aget(self) -> Any: ...
 
     @abstractmethod
+    def get_many(self, collection: str, ids: Sequence[str]) -> Embeddings:
+        """The embeddings with these ids, by id; what isn't there is left out."""
+
+    @async_variant(get_many)
+    def aget_many(self) -> Any: ...
+
+    @abstractmethod
+    def list(
+        self,
+        collection: str,
+        *,
+        filter: dict[str, Any] | None = None,  # noqa: A002  (the field's own word)
+        after: Embedding | str | None = None,
+        limit: int | None = None,
+    ) -> Embeddings:
+        """The embeddings of a collection, by id.
+
+        Args:
+            filter: which of them, by their metadata, as in `search`.
+            after: the last embedding of the page before, or its id.
+            limit: how many, at most; all if None.
+        """
+
+    @async_variant(list)  # noqa: A003  (which is meant)
+    def alist(self) -> Any: ...
+
+    @abstractmethod
     def delete(self, collection: str, ids: Sequence[str]) -> int:
         """Remove the embeddings with these ids; returns how many were there."""
 
@@ -112,8 +167,15 @@ class VectorStore(ABC):
     def adelete(self) -> Any: ...
 
     @abstractmethod
-    def count(self, collection: str) -> int:
-        """How many embeddings a collection has."""
+    def delete_where(self, collection: str, filter: dict[str, Any]) -> int:  # noqa: A002
+        """Remove the embeddings that a filter matches, `{}` all of them; returns how many."""
+
+    @async_variant(delete_where)
+    def adelete_where(self) -> Any: ...
+
+    @abstractmethod
+    def count(self, collection: str, *, filter: dict[str, Any] | None = None) -> int:  # noqa: A002
+        """How many embeddings a collection has, or how many of them match a filter."""
 
     @async_variant(count)
     def acount(self) -> Any: ...

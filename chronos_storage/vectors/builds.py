@@ -23,7 +23,7 @@ from ..database_errors import sqlstate
 from . import indexes
 from .base import Progress
 from .indexes import INDEXED_FROM, LOCK, TABLE, TABLES, Shape
-from .tsvectors import KEPT_WORDS, WORDS
+from .tsvectors import ALL_WORDS, KEPT_WORDS, WORDS_TO_KEEP
 
 logger = logging.getLogger(__name__)
 
@@ -52,12 +52,15 @@ _PATIENCE = "300ms"
 _IN_THE_WAY = frozenset({"55P03", "40P01"})
 #: Embeddings whose words are worked out at once, which those wait for who change them meanwhile.
 _FILLED = 1_000
-#: Fills in the words of some of a collection's embeddings, from an id on; gives the last of these.
+#: Fills in the words of some of a collection's embeddings, from an id on; gives the last of these. They are locked, so
+#: that words are not written over by those of a content that was there before.
 _FILL = f"""
     WITH part AS MATERIALIZED (
-        SELECT id, collection_id, embedding_id, {WORDS} AS words FROM {TABLE}
-        WHERE collection_id = %s AND embedding_id > %s ORDER BY embedding_id LIMIT {_FILLED}
-    ), filled AS (INSERT INTO {KEPT_WORDS} SELECT * FROM part ORDER BY embedding_id ON CONFLICT (id) DO NOTHING)
+        SELECT id, collection_id, embedding_id, {WORDS_TO_KEEP} AS words FROM {TABLE}
+        WHERE collection_id = %s AND embedding_id > %s ORDER BY embedding_id LIMIT {_FILLED} FOR SHARE
+    ), filled AS (
+        INSERT INTO {KEPT_WORDS} AS kept SELECT * FROM part ORDER BY embedding_id
+        ON CONFLICT (id) DO UPDATE SET words = excluded.words WHERE kept.words IS DISTINCT FROM excluded.words)
     SELECT max(embedding_id) FROM part
 """
 
@@ -190,13 +193,15 @@ class _Work(threading.Thread):
         if self._cancelled.is_set():
             return
         cursor.execute(f"ANALYZE {KEPT_WORDS}")
-        cursor.execute(f"UPDATE chronos_vectors_collection SET worded = 2 WHERE id = {shape.id}")
+        cursor.execute(f"UPDATE chronos_vectors_collection SET worded = {ALL_WORDS} WHERE id = {shape.id}")
 
     def _patiently(self, cursor: Any, *statements: str, parameters: Sequence[Any] = ()) -> None:
         """Execute statements in a transaction, again where others hold what they need: these shall not wait for it."""
         while not self._cancelled.is_set():
             try:
                 with transaction.atomic(using=self.alias):
+                    # At the host's level it might end with what others have changed since it began.
+                    cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
                     cursor.execute(f"SET LOCAL lock_timeout = '{_PATIENCE}'")
                     for statement in statements:
                         cursor.execute(statement, parameters)
@@ -239,7 +244,7 @@ def _exists(cursor: Any, shape: Shape) -> bool:
 
 def _is_worded(cursor: Any, shape: Shape) -> bool:
     cursor.execute("SELECT worded FROM chronos_vectors_collection WHERE id = %s", [shape.id])
-    return bool(cursor.fetchone() == (2,))
+    return bool(cursor.fetchone() == (ALL_WORDS,))
 
 
 def _is_valid(cursor: Any, name: str) -> bool | None:

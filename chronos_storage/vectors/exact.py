@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -14,11 +15,14 @@ from ..exceptions import NotFound
 from ..ids import new_id
 from ..transactions import retried
 from . import fusion, matrices, models, words
+from .base import Capability
 from .fields import unpack
-from .orm import Checked, OrmVectorStore, Question, by_score, checked
+from .given import Checked, checked
+from .orm import Asked, OrmVectorStore, some_at_a_time
+from .questions import Question, conditions
 
-#: Parameters of one statement: SQLite may be built for 32,766 only.
-_PARAMETERS = 10_000
+#: Embeddings of one statement.
+_BATCH = 10_000
 #: How often a search begins anew because rows it had found were deleted before it could read them.
 _ATTEMPTS = 3
 #: What a search reads of a collection, and of the rows it found: without the ORM, which takes longer than a product.
@@ -49,6 +53,7 @@ class ExactVectorStore(OrmVectorStore):
     """
 
     vendors: frozenset[str] = frozenset({"sqlite", "mysql"})
+    lacks: frozenset[Capability] = frozenset({Capability.REINDEX})
 
     def __init__(self, using: str | None = None, *, cache_bytes: int = 512 * 1024 * 1024) -> None:
         super().__init__(using)
@@ -69,7 +74,7 @@ class ExactVectorStore(OrmVectorStore):
         names_target = connections[self.alias].vendor != "mysql"
         with transaction.atomic(using=self.alias):
             self._change(row)
-            for batch in stored.batches(_PARAMETERS):
+            for batch in stored.batches(_BATCH):
                 models.Embedding.objects.using(self.alias).bulk_create(
                     [_row(stored.embeddings[place], row) for place in batch],
                     update_conflicts=True,
@@ -84,7 +89,7 @@ class ExactVectorStore(OrmVectorStore):
         deleted = 0
         with transaction.atomic(using=self.alias):
             self._change(row)
-            for some in _some_at_a_time(wanted):
+            for some in some_at_a_time(wanted):
                 deleted += delete_unseen(self._embeddings(row).filter(embedding_id__in=some), self.alias)
         return deleted
 
@@ -98,23 +103,28 @@ class ExactVectorStore(OrmVectorStore):
         transaction.on_commit(lambda: own.pop(row.pk, None), using=self.alias, robust=True)
 
     @retried
-    def search(
-        self,
-        collection: str,
-        query: Any,
-        top_k: int = 10,
-        *,
-        filter: dict[str, Any] | None = None,  # noqa: A002  (the interface's name)
-        text: str | None = None,
-    ) -> list[records.SearchResult]:
+    def delete_where(self, collection: str, filter: dict[str, Any]) -> int:  # noqa: A002  (the interface's name)
+        row, tree = self._collection(collection), conditions(filter)
+        with transaction.atomic(using=self.alias):
+            self._change(row)
+            rows = self._embeddings(row)
+            if not tree.parts:
+                return delete_unseen(rows, self.alias)
+            keys = [key for (key,) in self._matching(rows, tree, "pk")]
+            return sum(delete_unseen(rows.filter(pk__in=some), self.alias) for some in some_at_a_time(keys))
+
+    def _search(self, collection: str, asked: Asked) -> list[records.SearchResult]:
+        state = self._state(collection)
+        return asked(state.dimension, state.metric).answer(partial(self._answer, collection))
+
+    def _answer(self, collection: str, question: Question) -> list[records.SearchResult]:
         for _ in range(_ATTEMPTS):
             state = self._state(collection)
-            question = Question(state.dimension, state.metric, query, top_k, filter, text)
-            scores = self._fused(state, question) if question.text is not None else self._nearest(state, question)
-            found = self._read([*scores])
+            scores = self._scores(state, question)
+            found = self._read([*scores], question)
             if len(found) == len(scores):
                 break
-        return by_score(found, scores)[: question.top_k]
+        return _by_score(found, scores)[: question.top_k]
 
     def _state(self, name: str) -> _State:
         name = codec.string(name, "collection")
@@ -125,34 +135,40 @@ class ExactVectorStore(OrmVectorStore):
             raise NotFound(f"there is no collection {name!r}")
         return _State(*row)
 
+    def _scores(self, state: _State, question: Question) -> dict[int, float]:
+        if question.text is None:
+            return self._nearest(state, question)
+        return self._fused(state, question, question.text)
+
     def _nearest(self, state: _State, question: Question, count: int | None = None) -> dict[int, float]:
         return matrices.nearest(
             self._blocks(state), state.metric, question.vector, count or question.top_k, question.filter
         )
 
-    def _fused(self, state: _State, question: Question) -> dict[int, float]:
+    def _fused(self, state: _State, question: Question, text: str) -> dict[int, float]:
         depth = fusion.depth(question.top_k)
-        texts = words.ranked(self.alias, state.id, question.text or "")
+        texts = words.ranked(self.alias, state.id, text)
         if question.filter.parts:
             matching = {key for block in self._blocks(state) for key in block.matching(question.filter)}
             texts = [key for key in texts if key in matching]
-        return fusion.fuse([*self._nearest(state, question, depth)], texts[:depth])
+        nearest = [] if question.vector is None else [*self._nearest(state, question, depth)]
+        return fusion.fuse(nearest, texts[:depth])
 
     def _blocks(self, state: _State) -> Iterator[matrices.Block]:
         # A transaction may see its own rows beside a snapshot that lacks others': it reads for itself.
         is_own = self._own.get(connections[self.alias], {}).get(state.id) == state.version
         return self._cache.blocks(self.alias, state.id, state.dimension, state.version, keep=not is_own)
 
-    def _read(self, keys: Sequence[int]) -> dict[int, records.SearchResult]:
+    def _read(self, keys: Sequence[int], question: Question) -> dict[int, records.SearchResult]:
         """By primary key: the rows that are still there, without a score."""
         found = {}
         with connections[self.alias].cursor() as cursor:
-            for some in _some_at_a_time(keys):
+            for some in some_at_a_time(keys):
                 cursor.execute(_ROWS.format(", ".join(["%s"] * len(some))), some)
                 for key, id, vector, content, metadata, user_id in cursor.fetchall():
                     found[key] = records.SearchResult(
                         id=id,
-                        vector=unpack(vector),
+                        vector=unpack(vector if question.include_vectors else b""),
                         content=content,
                         metadata=codec.loads(metadata),
                         user_id=user_id,
@@ -168,6 +184,13 @@ class ExactVectorStore(OrmVectorStore):
         super().close()
 
 
+def _by_score(results: dict[int, records.SearchResult], scores: dict[int, float]) -> list[records.SearchResult]:
+    """The results with scores that are known, best first, ties by id."""
+    for key, result in results.items():
+        result.score = scores[key]
+    return sorted(results.values(), key=lambda result: (-result.score, result.id))
+
+
 def _row(embedding: records.Embedding, row: models.Collection) -> models.Embedding:
     return models.Embedding(
         collection_id=row.pk,
@@ -177,8 +200,3 @@ def _row(embedding: records.Embedding, row: models.Collection) -> models.Embeddi
         metadata=embedding.metadata,
         user_id=embedding.user_id,
     )
-
-
-def _some_at_a_time(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """The items in parts that SQLite takes as parameters of one statement."""
-    return (items[start : start + _PARAMETERS] for start in range(0, len(items), _PARAMETERS))

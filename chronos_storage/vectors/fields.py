@@ -60,8 +60,9 @@ class VectorField(_VectorField):
         if value is None:
             return None
         if connection.vendor == "postgresql":
-            parent: Any = super()
-            return float32.vector(parent.from_db_value(value, expression, connection), self.name)
+            # Text, unless the host has pgvector's class registered for it.
+            given = value.to_list() if hasattr(value, "to_list") else value
+            return float32.vector(codec.loads(given) if isinstance(given, str) else given, self.name)
         return unpack(value)
 
     def to_python(self, value: Any) -> Any:
@@ -74,7 +75,7 @@ class VectorField(_VectorField):
         if value is None or hasattr(value, "as_sql"):
             return value
         vector = float32.vector(value, self.name)
-        return super().get_prep_value(vector.tolist()) if connection.vendor == "postgresql" else pack(vector)
+        return codec.dumps(vector.tolist()) if connection.vendor == "postgresql" else pack(vector)
 
     def value_to_string(self, obj: models.Model) -> str:
         return codec.dumps(list(self.value_from_object(obj)))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 from .. import codec, records
 from . import wire
 from .metrics import beyond, scores
-from .orm import Question
+from .questions import Question
 
 
 class Found:
@@ -28,7 +29,10 @@ class Found:
         elif rows:
             self._vectors: Any = wire.unpack([row[1] for row in rows])
             self._scores = scores(question.metric, question.vector, self._vectors)
-            self._order = sorted(range(len(rows)), key=lambda place: (-self._scores[place], rows[place][0]))
+            ranked = sorted(
+                (-score, row[0], place) for place, (score, row) in enumerate(zip(self._scores, rows, strict=True))
+            )
+            self._order = [place for _, _, place in ranked]
 
     def ends_clearly(self) -> bool:
         """Whether the last are so far off that none which is missing can be among the nearest."""
@@ -42,11 +46,12 @@ class Found:
         return [
             records.SearchResult(
                 id=row[0],
-                vector=wire.unpack_one(row[1]),
+                vector=wire.unpack_one(row[1]) if self._question.include_vectors else array("f"),
                 content=row[2],
                 metadata=codec.loads(row[3]),
                 user_id=row[4],
                 score=self._scores[place],
             )
-            for place, row in ((place, self.rows[place]) for place in self._order[: self._question.top_k])
+            for place in self._order[: self._question.top_k]
+            for row in (self.rows[place],)
         ]

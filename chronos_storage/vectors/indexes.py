@@ -20,7 +20,7 @@ from pgvector.django import CosineDistance, HalfVectorField, HnswIndex, L2Distan
 from ..compat.queries import expression_sql
 from ..compat.schema import index_statement
 from .models import Embedding
-from .tsvectors import KEPT_WORDS
+from .tsvectors import ALL_WORDS, KEPT_WORDS
 
 #: From so many embeddings on a collection has its indexes.
 INDEXED_FROM = 10_000
@@ -44,13 +44,15 @@ LOCK = 0x43565354
 #: Another schema on the search path has indexes of these names too.
 _SHAPES = f"""
     SELECT c.id, c.dimension, c.metric, c.m, c.ef_construction, c.ef_search, coalesce(i.indisvalid, FALSE),
-           coalesce((SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = i.indexrelid), 0), c.worded = 2
+           coalesce((SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = i.indexrelid), 0),
+           c.worded = {ALL_WORDS}
     FROM chronos_vectors_collection AS c
     LEFT JOIN pg_index AS i ON i.indexrelid = to_regclass('chronos_vectors_' || c.id || '_hnsw')
         AND i.indrelid IN {TABLES}
 """
-#: The statement that a `Shape` is read by, and the one for those of all collections that were indexed without words.
-SHAPE, UNWORDED = f"{_SHAPES} WHERE c.name = %s", f"{_SHAPES} WHERE i.indisvalid AND c.worded < 2"
+#: The statement that a `Shape` is read by, and the one for those of all collections that were indexed without words, or
+#: with what was kept of them before.
+SHAPE, UNWORDED = f"{_SHAPES} WHERE c.name = %s", f"{_SHAPES} WHERE i.indisvalid AND c.worded < {ALL_WORDS}"
 
 
 @dataclass(frozen=True, slots=True)

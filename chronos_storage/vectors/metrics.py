@@ -34,6 +34,11 @@ def as_matrix(vectors: Sequence[array[float]], dimension: int, metric: str, fiel
     return matrix
 
 
+def matrix_of(vectors: Sequence[bytes], dimension: int) -> Any:
+    """Vectors that are kept as little-endian float32, a row each, in an array of float32."""
+    return np.frombuffer(b"".join(vectors), dtype="<f4").reshape(len(vectors), dimension).astype(np.float32, copy=False)
+
+
 def as_row(vector: array[float], dimension: int, metric: str, field: str) -> Any:
     """As `as_matrix`, of one vector; an array of float32."""
     _refuse_other_dimension(vector, dimension, field)
@@ -76,11 +81,9 @@ def scores(metric: str, query: Any, vectors: Any) -> list[float]:
     if metric == "inner_product":
         return products
     square = float(np.vecdot(wanted, wanted))
+    cosines = [product / math.sqrt(own * square) for product, own in zip(products, _products(rows, rows), strict=True)]
     # Rounding may take it beyond.
-    return [
-        max(-1.0, min(1.0, product / math.sqrt(own * square)))
-        for product, own in zip(products, _products(rows, rows), strict=True)
-    ]
+    return [cosine if -1.0 <= cosine <= 1.0 else math.copysign(1.0, cosine) for cosine in cosines]
 
 
 def _products(rows: Any, others: Any) -> list[float]:
@@ -131,6 +134,12 @@ def beyond(metric: str, query: Any, vectors: Any, similar: list[float]) -> float
         return float((similar + off).min()) + _NOTHING
     lowest = min(similar)
     return lowest + error * (lowest if metric == "l2" else 1)
+
+
+def prolonged(query: Any) -> Any:
+    """A query as long as one may be, an array of float32: the order of its inner products stays the same."""
+    length = float(lengths(query[np.newaxis])[0])
+    return np.ldexp(query, math.floor(math.log2(_LONGEST / length))) if length else query
 
 
 def relative_error(dimension: int) -> float:

@@ -31,7 +31,8 @@ class Collection(models.Model):
     ef_construction: models.PositiveSmallIntegerField[int, int] = models.PositiveSmallIntegerField(default=64)
     ef_search: models.PositiveSmallIntegerField[int, int] = models.PositiveSmallIntegerField(default=64)
 
-    #: Whether the words of its contents are kept, on PostgreSQL: 0 no, 1 those that are written, 2 all of them.
+    #: Whether the words of its contents are kept, on PostgreSQL: 0 no, 1 those that are written, 2 all of
+    #: them as they were kept before, 3 all.
     worded: models.PositiveSmallIntegerField[int, int] = models.PositiveSmallIntegerField(
         default=0, db_default=0, editable=False
     )

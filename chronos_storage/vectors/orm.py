@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from itertools import islice
+from typing import Any, TypeAlias
 
 from django.db import connections, router, transaction
+from django.db.models import QuerySet
 
-from .. import codec, filters, float32, records
+from .. import codec, filters, records
 from ..aliases import known_alias
 from ..async_threads import release
 from ..compat.queries import delete_unseen
-from ..exceptions import AlreadyExists, ConfigurationError, InvalidRecord, NotFound
+from ..exceptions import ConfigurationError, NotFound
 from ..filters import And
 from ..ids import new_id
+from ..ledger.pages import Columns, iterate
 from ..snapshots import unless_unseen
 from ..transactions import retried
 from . import models
-from .base import Metric, VectorStore
-from .metrics import METRICS, as_matrix, as_row
+from .base import Collections, Embeddings, Metric, Results, VectorStore
+from .given import checked_collection, same_collection
+from .questions import Question, last_id
 
-#: Bytes of one statement, below MariaDB's default limit of 16 MiB even where each byte takes two.
-_STATEMENT_BYTES = 4 * 1024 * 1024
-#: More results than any collection has.
-_ALL = 2**40
-#: A word as the databases that split most count them.
-_WORD = re.compile(r"[^\W_]+")
+#: Parameters of one statement: SQLite may be built for 32,766 only.
+_PARAMETERS = 10_000
+#: What an embedding is made of.
+_FIELDS = ("embedding_id", "vector", "content", "metadata", "user_id")
+
+#: A search's arguments, that wait for the dimension and the metric of its collection.
+Asked: TypeAlias = Callable[[int, str], Question]
+_Rows: TypeAlias = "QuerySet[models.Embedding]"
 
 
 class OrmVectorStore(VectorStore):
@@ -58,13 +63,7 @@ class OrmVectorStore(VectorStore):
 
     @retried
     def create_collection(self, name: str, dimension: int, *, metric: Metric = "cosine") -> records.Collection:
-        asked = records.Collection(name=name, dimension=dimension, metric=metric).cleaned()
-        if not asked.name:
-            raise InvalidRecord("name", "is empty")
-        if not 1 <= asked.dimension <= self.max_dimension:
-            raise InvalidRecord("dimension", f"must be between 1 and {self.max_dimension:,}, not {asked.dimension}")
-        if asked.metric not in METRICS:
-            raise InvalidRecord("metric", f"must be one of {', '.join(METRICS)}, not {asked.metric!r}")
+        asked = checked_collection(name, dimension, metric, self.max_dimension)
         rows = models.Collection.objects.using(self.alias)
         defaults = {"dimension": asked.dimension, "metric": asked.metric, "version": new_id()}
         with unless_unseen():
@@ -72,12 +71,7 @@ class OrmVectorStore(VectorStore):
         stored = _record(row)
         if is_new:
             self._begin(row.pk)
-        if stored != asked:
-            raise AlreadyExists(
-                f"the collection {asked.name!r} is there already, with {stored.dimension} dimensions and the metric"
-                f" {stored.metric}"
-            )
-        return stored
+        return same_collection(asked, stored)
 
     def _begin(self, collection_id: int) -> None:
         """A collection of this id is new."""
@@ -97,7 +91,7 @@ class OrmVectorStore(VectorStore):
         return True
 
     @retried
-    def list_collections(self) -> list[records.Collection]:
+    def list_collections(self) -> Collections:
         return [_record(row) for row in self._collections().order_by("name")]
 
     @retried
@@ -107,8 +101,57 @@ class OrmVectorStore(VectorStore):
         return None if row is None else embedding_of(row)
 
     @retried
-    def count(self, collection: str) -> int:
-        counted: int = self._embeddings(self._collection(collection)).count()
+    def search(
+        self,
+        collection: str,
+        query: Any,
+        top_k: int = 10,
+        *,
+        filter: dict[str, Any] | None = None,  # noqa: A002  (the interface's name)
+        text: str | None = None,
+        offset: int = 0,
+        group_by: str | None = None,
+        include_vectors: bool = False,
+    ) -> Results:
+        def asked(dimension: int, metric: str) -> Question:
+            page = partial(Question, offset=offset, group_by=group_by, include_vectors=include_vectors)
+            return page(dimension, metric, query, top_k, filter, text)
+
+        return self._search(codec.string(collection, "collection"), asked)
+
+    @abstractmethod
+    def _search(self, collection: str, asked: Asked) -> Results:
+        """What answers a question."""
+
+    @retried
+    def get_many(self, collection: str, ids: Sequence[str]) -> Embeddings:
+        rows = self._embeddings(self._collection(collection))
+        wanted = [*set(codec.strings(ids, "ids"))]
+        found = [row for some in some_at_a_time(wanted) for row in rows.filter(embedding_id__in=some)]
+        return [embedding_of(row) for row in sorted(found, key=lambda row: row.embedding_id)]
+
+    @retried
+    def list(
+        self,
+        collection: str,
+        *,
+        filter: dict[str, Any] | None = None,  # noqa: A002  (the interface's name)
+        after: records.Embedding | str | None = None,
+        limit: int | None = None,
+    ) -> Embeddings:
+        rows, tree = self._embeddings(self._collection(collection)), filters.parse(filter)
+        if limit is not None and codec.integer(limit, "limit") == 0:
+            return []
+        if begin := last_id(after):
+            rows = rows.filter(embedding_id__gt=begin)
+        rows, left = self._narrowed(rows, tree)
+        found = islice(self._matching(rows, left, *_FIELDS, first=limit), limit)
+        return [_embedding(*fields) for fields in found]
+
+    @retried
+    def count(self, collection: str, *, filter: dict[str, Any] | None = None) -> int:  # noqa: A002
+        rows, left = self._narrowed(self._embeddings(self._collection(collection)), filters.parse(filter))
+        counted: int = sum(1 for _ in self._matching(rows, left, "pk")) if left.parts else rows.count()
         return counted
 
     @retried
@@ -123,6 +166,18 @@ class OrmVectorStore(VectorStore):
         release(self.alias)
 
     # For the stores
+
+    def _narrowed(self, rows: _Rows, tree: And) -> tuple[_Rows, And]:
+        """The rows as far as the database can tell that they match, and what is left to look for in them."""
+        return rows, tree
+
+    def _matching(self, rows: _Rows, tree: And, *columns: str, first: int | None = None) -> Iterator[tuple[Any, ...]]:
+        """What columns hold of the rows that match, by id."""
+        # The ids, which tell where the next page begins, and the metadata stand before what is asked for.
+        table = Columns(models.Embedding, "embedding_id", "metadata", *columns)
+        for _, metadata, *asked in iterate(table, rows, "embedding_id", first=first):
+            if tree.matches(metadata):
+                yield tuple(asked)
 
     def _collections(self) -> Any:
         return models.Collection.objects.using(self.alias)
@@ -145,101 +200,13 @@ def _record(row: models.Collection) -> records.Collection:
 
 def embedding_of(row: models.Embedding) -> records.Embedding:
     """The record of a row."""
-    return records.Embedding(
-        id=row.embedding_id, vector=row.vector, content=row.content, metadata=row.metadata, user_id=row.user_id
-    )
+    return _embedding(row.embedding_id, row.vector, row.content, row.metadata, row.user_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """Embeddings that a collection can keep.
-
-    Attributes:
-        embeddings: copies of those given, empty ids filled in.
-        sizes: about how many bytes each takes in a statement.
-        matrix: their vectors, a row each.
-    """
-
-    embeddings: list[records.Embedding]
-    sizes: list[int]
-    matrix: Any
-
-    def batches(self, most: int, most_bytes: int = _STATEMENT_BYTES) -> Iterator[list[int]]:
-        """The places of what is written, in parts of so many embeddings and bytes at most, or of one."""
-        batch: list[int] = []
-        size = 0
-        for place in last_of_each(self.embeddings):
-            if batch and (len(batch) == most or size + self.sizes[place] > most_bytes):
-                yield batch
-                batch, size = [], 0
-            batch.append(place)
-            size += self.sizes[place]
-        if batch:
-            yield batch
+def _embedding(id: str, vector: Any, content: str, metadata: dict[str, Any], user_id: str) -> records.Embedding:
+    return records.Embedding(id=id, vector=vector, content=content, metadata=metadata, user_id=user_id)
 
 
-def checked(given: Iterable[records.Embedding], dimension: int, metric: str) -> Checked:
-    """Embeddings for a collection of this shape.
-
-    Raises:
-        InvalidRecord: naming the field and the embedding that can't be kept.
-    """
-    if not isinstance(given, Iterable):
-        raise InvalidRecord("embeddings", f"must be a list of Embedding records, not {type(given).__name__}")
-    cleaned: list[records.Embedding] = []
-    sizes = []
-    for embedding in given:
-        # Of a search's result, the embedding: a score is the question's, and no field of what is kept.
-        plain = records.Embedding.of(embedding, "embeddings")
-        try:
-            copy = plain.cleaned()
-            metadata = codec.dumps(copy.metadata, "metadata")
-        except InvalidRecord as error:
-            raise _named(error, len(cleaned), embedding) from None
-        sizes.append(4 * dimension + len(copy.content.encode()) + len(metadata.encode()))
-        copy.complete()
-        cleaned.append(copy)
-    if not cleaned:
-        return Checked([], [], None)
-    try:
-        matrix = as_matrix([copy.vector for copy in cleaned], dimension, metric, "vector")
-    except InvalidRecord:
-        for place, copy in enumerate(cleaned):
-            try:
-                as_row(copy.vector, dimension, metric, "vector")
-            except InvalidRecord as error:
-                raise _named(error, place, copy) from None
-        raise
-    return Checked(cleaned, sizes, matrix)
-
-
-def _named(error: InvalidRecord, place: int, embedding: records.Embedding) -> InvalidRecord:
-    where = f"in embeddings[{place}]" + (f", whose id is {embedding.id!r}" if embedding.id else "")
-    return InvalidRecord(error.field, f"{error.problem} ({where})")
-
-
-def last_of_each(embeddings: Sequence[records.Embedding]) -> list[int]:
-    """The place of the last embedding of each id, by id: who writes in one order never waits in a ring."""
-    last = {embedding.id: place for place, embedding in enumerate(embeddings)}
-    return [last[id] for id in sorted(last)]
-
-
-def by_score(results: dict[int, records.SearchResult], scores: dict[int, float]) -> list[records.SearchResult]:
-    """The results with scores that are known, best first, ties by id."""
-    for key, result in results.items():
-        result.score = scores[key]
-    return sorted(results.values(), key=lambda result: (-result.score, result.id))
-
-
-class Question:
-    """A search's arguments, checked."""
-
-    def __init__(self, dimension: int, metric: str, query: Any, top_k: int, filter: Any, text: str | None) -> None:  # noqa: A002
-        self.metric: str = metric
-        #: The query as an array of float32.
-        self.vector: Any = as_row(float32.vector(query, "query"), dimension, metric, "query")
-        self.top_k: int = min(codec.integer(top_k, "top_k"), _ALL)
-        self.filter: And = filters.parse(filter)
-        self.text: str | None = None if text is None else codec.string(text, "text", codec.MAX_TEXT)
-        if self.text is not None and (words := len(_WORD.findall(self.text))) > codec.MAX_WORDS:
-            raise InvalidRecord("text", f"has {words:,} words; at most {codec.MAX_WORDS:,} are looked for")
+def some_at_a_time(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """The items in parts that SQLite takes as parameters of one statement."""
+    return (items[start : start + _PARAMETERS] for start in range(0, len(items), _PARAMETERS))

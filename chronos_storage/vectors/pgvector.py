@@ -9,20 +9,23 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import connections, transaction
-from pgvector import Vector
 
 from .. import codec, records
+from ..backends.orm.having import MetadataMatches
 from ..compat.connections import in_transaction
 from ..compat.queries import delete_unseen
 from ..exceptions import InvalidRecord, NotFound, NotSupported
+from ..filters import And
 from ..jsonb import condition
 from ..transactions import retried
-from . import builds, fusion, indexes, models, statements, wire
+from . import builds, fusion, indexes, loading, models, statements, wire
 from .base import Progress
 from .found import Found
+from .given import Checked, checked
 from .indexes import MAX_HALF, MAX_VECTOR, Shape
 from .metrics import first_beyond
-from .orm import Checked, OrmVectorStore, Question, checked
+from .orm import Asked, OrmVectorStore
+from .questions import Question, conditions
 from .statements import Nearest, Part, by_index, exactly
 
 #: The smallest and largest of each parameter of an index, as pgvector has them.
@@ -105,47 +108,52 @@ class PgVectorStore(OrmVectorStore):
         if len(batches) == 1:
             return bool(wire.execute(self.alias, statement, parameters(batches[0]), prepare=True))
         with transaction.atomic(using=self.alias):
-            return len(wire.execute_each(self.alias, statement, map(parameters, batches))) == len(batches)
+            return loading.load(self.alias, shape, stored, batches) or (
+                len(wire.execute_each(self.alias, statement, map(parameters, batches))) == len(batches)
+            )
 
     @retried
     def delete(self, collection: str, ids: Sequence[str]) -> int:
         row = self._collection(collection)
         wanted = codec.strings(ids, "ids")
+        return self._delete(self._embeddings(row).filter(embedding_id__in=wanted))
+
+    def _delete(self, rows: Any) -> int:
         with transaction.atomic(using=self.alias):
             # Locked in the order of an upsert, so that neither waits for the other in a ring.
-            found = self._embeddings(row).filter(embedding_id__in=wanted).order_by("embedding_id").select_for_update()
+            found = rows.order_by("embedding_id").select_for_update()
             keys = list(found.values_list("pk", flat=True))
             delete_unseen(models.Embedding.objects.using(self.alias).filter(pk__in=keys), self.alias)
         return len(keys)
 
     @retried
-    def search(
-        self,
-        collection: str,
-        query: Any,
-        top_k: int = 10,
-        *,
-        filter: dict[str, Any] | None = None,  # noqa: A002  (the interface's name)
-        text: str | None = None,
-    ) -> list[records.SearchResult]:
-        collection = codec.string(collection, "collection")
+    def delete_where(self, collection: str, filter: dict[str, Any]) -> int:  # noqa: A002  (the interface's name)
+        row, tree = self._collection(collection), conditions(filter)
+        return self._delete(self._embeddings(row).filter(MetadataMatches(tree)))
+
+    def _narrowed(self, rows: Any, tree: And) -> tuple[Any, And]:
+        return rows.filter(MetadataMatches(tree)), And(())
+
+    def _search(self, collection: str, asked: Asked) -> list[records.SearchResult]:
         shape, read_until = self._shapes.get((self.alias, collection), (None, 0.0))
         if shape and read_until > time.monotonic():
             # If rows come back, the collection is the one that was known: its number is never given to another.
             with suppress(InvalidRecord):
-                question = Question(shape.dimension, shape.metric, query, top_k, filter, text)
-                if (found := self._answer(shape, question)).rows:
-                    return found.results()
-        shape = self._shape(collection)
-        question = Question(shape.dimension, shape.metric, query, top_k, filter, text)
-        return self._answer(shape, question).results()
+                found = self._page(shape, asked)
+                if found:
+                    return found
+        return self._page(self._shape(collection), asked)
+
+    def _page(self, shape: Shape, asked: Asked) -> list[records.SearchResult]:
+        question = asked(shape.dimension, shape.metric)
+        return question.answer(lambda question: self._answer(shape, question).results())
 
     def _answer(self, shape: Shape, question: Question) -> Found:
+        matching = condition(question.filter, "metadata")
+        if question.vector is None:
+            return self._fused(shape, question, statements.nothing(), matching)
         if _too_large(shape, question.vector[None]) is not None:
             raise InvalidRecord("query", _TOO_LARGE)
-        if question.top_k == 0:
-            return Found(question, [])
-        matching = condition(question.filter, "metadata")
         if not shape.indexed:
             return self._exactly(shape, question, matching)
         if question.filter.parts:
@@ -172,7 +180,7 @@ class PgVectorStore(OrmVectorStore):
     def _exactly(
         self, shape: Shape, question: Question, matching: Part, *, at_most: int | None = None, prepare: bool = False
     ) -> Found:
-        query = Vector(question.vector)
+        query = wire.Query(question.vector)
         if question.text is not None:
             nearest = exactly(shape, query, matching, fusion.depth(question.top_k), at_most=at_most)
             return self._fused(shape, question, nearest, matching)
@@ -190,7 +198,7 @@ class PgVectorStore(OrmVectorStore):
 
         What it has found last is rough: of few rows that match there, the nearest may be missing.
         """
-        query = Vector(question.vector)
+        query = wire.Query(question.vector)
         if question.text is not None:
             count = fusion.depth(question.top_k)
             found = self._fused(shape, question, by_index(shape, query, matching, count), matching)

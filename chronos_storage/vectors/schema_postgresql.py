@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..compat.connections import in_transaction
 from ..compat.schema import column_names, quoted
-from .tsvectors import KEPT_WORDS, WORDS
+from .tsvectors import ALL_WORDS, KEPT_WORDS, WORDS_TO_KEEP
 
 _TABLE = "chronos_vectors_embedding"
 
@@ -67,6 +67,9 @@ def install(connection: BaseDatabaseWrapper) -> None:
         if cursor.fetchone() != (body,):
             function = f"FUNCTION {schema}.{KEPT_WORDS}_keep() RETURNS trigger LANGUAGE plpgsql"
             cursor.execute(f"CREATE OR REPLACE {function} AS $${body}$$")
+            # Who was at work on an index just now, in this release's way, had words of the last release's beside.
+            collections = f"{schema}.chronos_vectors_collection"
+            cursor.execute(f"UPDATE {collections} SET worded = {ALL_WORDS - 1} WHERE worded = {ALL_WORDS}")
         cursor.execute("SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND tgenabled = 'O'", [_TABLE])
         present = {name for (name,) in cursor.fetchall()}
         for name, when in _TRIGGERS.items():
@@ -89,7 +92,7 @@ def _body(schema: str) -> str:
                 DELETE FROM {words};
             ELSE
                 INSERT INTO {words} AS kept (id, collection_id, embedding_id, words)
-                SELECT written.id, collection_id, embedding_id, {WORDS}
+                SELECT written.id, collection_id, embedding_id, {WORDS_TO_KEEP}
                 FROM written JOIN {schema}.chronos_vectors_collection AS c ON c.id = collection_id AND c.worded > 0
                 ON CONFLICT (id) DO UPDATE SET (collection_id, embedding_id, words)
                     = (excluded.collection_id, excluded.embedding_id, excluded.words)

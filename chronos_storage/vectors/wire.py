@@ -20,6 +20,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import psycopg
 from django.db import connections
+from pgvector import Vector
 from pgvector.psycopg.vector import register_vector_info
 from psycopg.adapt import AdaptersMap, Dumper
 from psycopg.pq import Format
@@ -27,7 +28,8 @@ from psycopg.types import TypeInfo
 from psycopg.types.string import ByteaBinaryLoader
 
 from ..compat.connections import connect, database_errors, driver_connection, wrapped_cursor
-from ..preparing import preparing_cursor
+from ..preparing import KeptCursors, preparing_cursor
+from ..transactions import connection_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +43,36 @@ class Vectors:
     matrix: Any
 
 
+class Query(Vector):
+    """A parameter of the type ``vector``."""
+
+
+def pack(matrix: Any) -> bytes:
+    """Vectors as they are sent, each after its length."""
+    count, dimension = matrix.shape
+    fields = [("length", ">i4"), ("dimension", ">u2"), ("unused", ">u2"), ("numbers", ">f4", (dimension,))]
+    vectors = np.empty(count, dtype=fields)
+    vectors["length"] = 4 + 4 * dimension
+    vectors["dimension"] = dimension
+    vectors["unused"] = 0
+    vectors["numbers"] = matrix
+    return vectors.tobytes()
+
+
 class _VectorsDumper(Dumper):
     format = Format.BINARY
     element_type: int
 
     def dump(self, value: Vectors) -> bytes:
-        count, dimension = value.matrix.shape
-        fields = [("length", ">i4"), ("dimension", ">u2"), ("unused", ">u2"), ("numbers", ">f4", (dimension,))]
-        elements = np.empty(count, dtype=fields)
-        elements["length"] = 4 + 4 * dimension
-        elements["dimension"] = dimension
-        elements["unused"] = 0
-        elements["numbers"] = value.matrix
-        return struct.pack(">iiIii", 1, 0, self.element_type, count, 1) + elements.tobytes()
+        return struct.pack(">iiIii", 1, 0, self.element_type, len(value.matrix), 1) + pack(value.matrix)
+
+
+class _Shown(Dumper):
+    """What Django's log of queries shows of vectors where values are bound by the server: how many, and how long."""
+
+    def dump(self, value: Vectors | Query) -> bytes:
+        shape = value.matrix.shape if isinstance(value, Vectors) else (value.dimensions(),)
+        return f"vectors {shape}".encode()
 
 
 #: The numbers of a vector, as they are sent.
@@ -89,8 +108,19 @@ def adapters(wrapper: Any) -> AdaptersMap:
     made.register_loader(vector, ByteaBinaryLoader)
     several: Any = type("VectorsDumper", (_VectorsDumper,), {"oid": vectors, "element_type": vector})
     made.register_dumper(Vectors, several)
+    for kind in (Vectors, Query):
+        connection.adapters.register_dumper(kind, _Shown)
     _adapters[connection] = made
     return made
+
+
+def _speak(connection: Any, cursor: Any) -> None:
+    """Have a cursor know vectors, and values come in binary."""
+    cursor.known = _adapters.get(cursor.connection) or adapters(connection)
+    cursor.format = Format.BINARY
+
+
+_cursors = KeptCursors(_speak)
 
 
 def execute(using: str, sql: str, parameters: list[Any], *, prepare: bool = False) -> list[Any]:
@@ -99,7 +129,8 @@ def execute(using: str, sql: str, parameters: list[Any], *, prepare: bool = Fals
     Args:
         prepare: plan it once and not for each of its parameters, where `preparing` may.
     """
-    with _begun(connections[using], sql, parameters, prepare) as cursor:
+    with _cursors.of(connection_of(using), 0 if prepare else None) as cursor:
+        cursor.execute(sql, parameters)
         rows: list[Any] = cursor.fetchall()
         return rows
 
@@ -109,14 +140,13 @@ def execute_each(using: str, sql: str, parameters: Iterable[list[Any]]) -> list[
     connection = connections[using]
     connect(connection)
     with database_errors(connection), driver_connection(connection).pipeline():
-        cursors = [_begun(connection, sql, each, prepare=True) for each in parameters]
+        cursors = [_begun(connection, sql, each) for each in parameters]
     return [row for cursor in cursors for row in cursor.fetchall()]
 
 
-def _begun(connection: Any, sql: str, parameters: list[Any], prepare: bool) -> Any:
-    cursor = preparing_cursor(connection, 0 if prepare else None)
-    cursor.known = _adapters.get(cursor.connection) or adapters(connection)
-    cursor.format = Format.BINARY
+def _begun(connection: Any, sql: str, parameters: list[Any]) -> Any:
+    cursor = preparing_cursor(connection, 0)
+    _speak(connection, cursor)
     # Django's wrapper translates errors and tells whoever logs or forbids queries.
     wrapped = wrapped_cursor(connection, cursor)
     wrapped.execute(sql, parameters)

@@ -17,7 +17,7 @@ from chronos_storage.vectors.admin import parse_filter
 from chronos_storage.vectors.models import Collection
 from chronos_storage.vectors.models import Embedding as EmbeddingRow
 from chronos_storage.vectors.stores import database_store
-from tests.admin.conftest import OneDatabase
+from tests.routers import OneDatabase
 
 
 @pytest.fixture

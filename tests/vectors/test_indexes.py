@@ -12,6 +12,7 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connections, transaction
+from django.test.utils import CaptureQueriesContext
 from pgvector.psycopg import register_vector
 
 from chronos_storage import vector_stores
@@ -19,8 +20,9 @@ from chronos_storage.exceptions import InvalidRecord
 from chronos_storage.records import Embedding
 from chronos_storage.testing.vectors.helpers import similarity
 from chronos_storage.vectors import builds, models, statements
-from chronos_storage.vectors.fusion import fuse
+from chronos_storage.vectors.fusion import depth, fuse
 from chronos_storage.vectors.pgvector import PgVectorStore
+from chronos_storage.vectors.tsvectors import ALL_WORDS, WORDS, WORDS_TO_KEEP
 
 pytestmark = [
     pytest.mark.skipif("postgres" not in settings.DATABASES, reason="there is no PostgreSQL with pgvector"),
@@ -141,7 +143,7 @@ def test_rows_that_match_far_from_the_query(store: PgVectorStore, monkeypatch: p
             assert len({each.id for each in found} & {*matching[:top_k]}) >= 0.97 * top_k, (first, top_k)
         # Words that all rows have are no reason to do without the nearest.
         found = store.search("c", query, 10, filter={"place": {"$gte": first, "$lt": last}}, text="number")
-        fused = fuse(matching[:100], sorted(matching)[:100])
+        fused = fuse(matching[: depth(10)], sorted(matching)[: depth(10)])
         best = sorted(fused, key=lambda id: (-fused[id], id))[:10]
         assert len({each.id for each in found} & {*best}) >= 9, first
     # What a scan is in vain for is sorted at once, but for a try from time to time.
@@ -201,6 +203,22 @@ def test_statements_are_prepared_unless_a_pooler_is_in_between(
     assert connection.connection.prepare_threshold is None
 
 
+def test_queries_are_logged_where_the_host_has_values_bound_by_the_server(
+    store: PgVectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against: a log that knows no vectors, and an error of the driver's for whoever counts queries."""
+    connection = connections["postgres"]
+    connection.close()
+    monkeypatch.setattr(connection.features, "uses_server_side_binding", True)  # which Django looks up once
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "server_side_binding", True)
+    store.create_collection("c", 2)
+    with CaptureQueriesContext(connection) as logged:
+        store.upsert("c", [Embedding(id="e", vector=[1, 2], content="word")])
+        assert store.search("c", [1, 2])[0].id == store.search("c", [1, 2], text="word")[0].id == "e"
+    assert "vectors (1, 2)" in str(logged.captured_queries)
+    connection.close()
+
+
 @pytest.mark.parametrize("registered", [False, True])
 def test_what_a_host_reads_itself_stays_as_it_was(store: PgVectorStore, registered: bool) -> None:
     """Against: adapters of ours on the host's connection, or of the host's in our way."""
@@ -218,7 +236,7 @@ def test_what_a_host_reads_itself_stays_as_it_was(store: PgVectorStore, register
     assert isinstance(before, str) != registered
     store.create_collection("c", 2)
     [stored] = store.upsert("c", [Embedding(id="e", vector=[1, 2])])
-    [found] = store.search("c", [1, 2])
+    [found] = store.search("c", [1, 2], include_vectors=True)
     assert (store.get("c", "e"), found.vector) == (stored, stored.vector)
     assert repr(read()) == repr(before)
     connection.close()
@@ -273,7 +291,7 @@ def kept_words() -> tuple[int, int]:
     """Of how many embeddings the words are kept, and how many of these are not those of the content."""
     with connections["postgres"].cursor() as cursor:
         cursor.execute(
-            "SELECT count(*), count(*) FILTER (WHERE e.id IS NULL OR w.words <> to_tsvector('english', e.content)"
+            f"SELECT count(*), count(*) FILTER (WHERE e.id IS NULL OR w.words <> {WORDS_TO_KEEP}"
             " OR (w.collection_id, w.embedding_id) <> (e.collection_id, e.embedding_id))"
             " FROM chronos_vectors_words AS w LEFT JOIN chronos_vectors_embedding AS e ON e.id = w.id"
         )
@@ -331,7 +349,48 @@ def test_migrate_keeps_the_words_of_what_was_indexed_without(store: PgVectorStor
     assert kept_words() == (2_000, 0)
     assert index_names() == {name, words}
     assert store.stats("c").index == "ready"
-    assert models.Collection.objects.using("postgres").get().worded == 2
+    assert models.Collection.objects.using("postgres").get().worded == ALL_WORDS
+    with connections["postgres"].cursor() as cursor:  # as they were kept before
+        cursor.execute("UPDATE chronos_vectors_words SET words = strip(words)")
+        cursor.execute("UPDATE chronos_vectors_collection SET worded = 2")
+    assert kept_words() == (2_000, 2_000)
+    call_command("migrate", "chronos_vectors", database="postgres", verbosity=0)
+    assert kept_words() == (2_000, 0)
+    assert models.Collection.objects.using("postgres").get().worded == ALL_WORDS
+    with connections["postgres"].cursor() as cursor:  # by a trigger of the last release's beside work of this one's
+        cursor.execute("SELECT pg_get_functiondef('chronos_vectors_words_keep'::regproc)")
+        [function] = cursor.fetchone()
+        cursor.execute(function.replace(WORDS_TO_KEEP, WORDS))
+    store.upsert("c", [Embedding(id="2000", vector=[1, 1, 1, 1], content="often " * 3)])
+    assert kept_words() == (2_001, 1)
+    call_command("migrate", "chronos_vectors", database="postgres", verbosity=0)
+    assert kept_words() == (2_001, 0)
+
+
+@pytest.mark.usefixtures("indexed_early")
+def test_the_best_texts_are_found_whether_or_not_the_others_are_read(store: PgVectorStore) -> None:
+    chosen = random.Random(1)
+    words = ["agent", "tool", "model", "it's", "memory", "a/b", "r" * 2_046]
+    given = embeddings(2_000)
+    for each in given:
+        each.content = " ".join(chosen.choices(words, [60, 30, 20, 10, 5, 3, 1], k=chosen.randint(0, 4)))
+    store.create_collection("c", 4, metric="l2")
+    store.upsert("c", given)
+    store.close()
+    questions = [" ".join(chosen.choices(words, k=number % 4)) for number in range(20)]
+    questions += [" ".join([*words, "and", "others", "that", "nobody", "wrote"]), "nobody"]
+
+    def answers() -> list[list[tuple[str, float]]]:
+        asked = PgVectorStore(using="postgres")
+        return [[(each.id, each.score) for each in asked.search("c", None, 200, text=text)] for text in questions] + [
+            [(each.id, each.score) for each in asked.search("c", [9.0, 9, 9, 9], 20, text=text, filter={"even": True})]
+            for text in questions
+        ]
+
+    by_kept = answers()
+    assert max(map(len, by_kept)) == 200
+    models.Collection.objects.using("postgres").update(worded=1)
+    assert by_kept == answers()
 
 
 def test_a_collection_with_the_id_of_an_earlier_one_has_no_index_of_it(store: PgVectorStore) -> None:

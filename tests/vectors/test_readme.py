@@ -1,4 +1,4 @@
-"""What the README shows of the vector store."""
+"""What the README and the page on vectors show of the vector store."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.django_db
-def test_does_what_the_readme_shows() -> None:
-    blocks = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
-    [example] = [block for block in blocks if "vector_store" in block]
-    exec(example, {})
+@pytest.mark.parametrize("page", ["README.md", "docs/vectors.md"])
+def test_does_what_the_page_shows(page: str) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+    shown = [block for block in blocks if "vector_store" in block]
+    assert shown
+    exec("\n".join(shown), {})

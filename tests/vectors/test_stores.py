@@ -25,7 +25,7 @@ from chronos_storage.vectors.exact import ExactVectorStore
 from chronos_storage.vectors.orm import OrmVectorStore
 from chronos_storage.vectors.pgvector import PgVectorStore
 from chronos_storage.vectors.stores import database_store
-from tests.admin.conftest import OneDatabase
+from tests.routers import OneDatabase
 
 ALIASES = [alias for alias in settings.DATABASES if alias != "postgres15"]
 
@@ -55,7 +55,7 @@ from chronos_storage.facade import Storage
 from chronos_storage.exceptions import ConfigurationError
 from chronos_storage.records import Embedding
 from chronos_storage.vectors.stores import database_store
-from tests.admin.conftest import OneDatabase
+from tests.routers import OneDatabase
 import sys
 alias, name = sys.argv[1:]
 from django.db import connections

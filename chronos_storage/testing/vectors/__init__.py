@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .bad_input import BadVectorContract, BadVectorQuestionContract
+from .capabilities import CapabilityContract
 from .collections import CollectionContract
 from .concurrency import ConcurrentVectorContract
 from .embeddings import EmbeddingContract
@@ -19,5 +20,6 @@ class VectorStoreConformance(
     BadVectorContract,
     BadVectorQuestionContract,
     ConcurrentVectorContract,
+    CapabilityContract,
 ):
     """The whole contract. Subclass it with the fixtures that `chronos_storage.testing` names."""

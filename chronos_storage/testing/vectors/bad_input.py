@@ -119,6 +119,11 @@ class BadVectorQuestionContract:
                 partial(vector_store.get, name, "e"),
                 partial(vector_store.delete, name, ["e"]),
                 partial(vector_store.count, name),
+                partial(vector_store.count, name, filter={"a": 1}),
+                partial(vector_store.get_many, name, ["e"]),
+                partial(vector_store.list, name),
+                partial(vector_store.delete_where, name, {}),
+                partial(vector_store.search, name, None, text="word"),
             ]
             for ask in asked:
                 with case(name, ask), pytest.raises(NotFound, match=re.escape(repr(str.__str__(name)))):
@@ -141,6 +146,11 @@ class BadVectorQuestionContract:
             ({"a": {"$in": 1}}, "filter.a.$in"),
             ({"a": {"$nin": "abc"}}, "filter.a.$nin"),
             ({"a": {"$exists": 1}}, "filter.a.$exists"),
+            ({"a": {"$contains_any": "abc"}}, "filter.a.$contains_any"),
+            ({"a": {"$contains_all": {"b": 1}}}, "filter.a.$contains_all"),
+            ({"a": {"$contains_none": []}}, "filter.a.$contains_none"),
+            ({"a": {"$prefix": 1}}, "filter.a.$prefix"),
+            ({"a": {"$prefix": None}}, "filter.a.$prefix"),
             ({"$and": {}}, "filter.$and"),
             ({"$and": []}, "filter.$and"),
             ({"$or": [1]}, "filter.$or[0]"),
@@ -157,13 +167,29 @@ class BadVectorQuestionContract:
             with case(wrong), pytest.raises(InvalidRecord) as raised:
                 vector_store.search("c", [1], filter=wrong)
             assert raised.value.field == field
+            for ask in (vector_store.list, vector_store.count, vector_store.delete_where):
+                with case(wrong, ask), pytest.raises(InvalidRecord) as raised:
+                    ask("c", filter=wrong)
+                assert raised.value.field == field
+        with pytest.raises(InvalidRecord, match=r"^filter: "):
+            vector_store.delete_where("c", None)  # type: ignore[arg-type]
 
     def test_other_arguments(self, vector_store: VectorStore) -> None:
         vector_store.create_collection("c", 1)
         bad: list[tuple[str, Any]] = [("top_k", -1), ("top_k", 1.5), ("top_k", None), ("text", 1), ("text", "\x00")]
+        bad += [("offset", -1), ("offset", "1"), ("offset", None), ("group_by", 1), ("group_by", "\x00")]
+        bad += [("group_by", ".".join("a" * 101)), ("include_vectors", None), ("include_vectors", 1)]
         for name, value in bad:
             with pytest.raises(InvalidRecord, match=f"^{name}: "):
                 vector_store.search("c", [1], **{name: value})
+        with pytest.raises(InvalidRecord, match=r"^query: "):
+            vector_store.search("c", None)
+        with pytest.raises(InvalidRecord, match=r"^query: "):
+            vector_store.search("c", [1, 2], text="word")
+        bad = [("limit", -1), ("limit", "1"), ("after", 1), ("after", "\x00"), ("after", ["a"])]
+        for name, value in bad:
+            with pytest.raises(InvalidRecord, match=f"^{name}: "):
+                vector_store.list("c", **{name: value})
         with pytest.raises(InvalidRecord, match=r"^ids: "):
             vector_store.delete("c", "e")
         with pytest.raises(InvalidRecord, match=r"^id: "):
@@ -196,4 +222,6 @@ class BadVectorQuestionContract:
         for wrong in (None, 1, "e", b"e", [None]):
             with pytest.raises(InvalidRecord, match=r"^ids: "):
                 store.delete("c", wrong)
+            with pytest.raises(InvalidRecord, match=r"^ids: "):
+                store.get_many("c", wrong)
         assert ids(store.search("c", [1])) == ["e"]

@@ -12,8 +12,8 @@ import pytest
 
 from ...exceptions import InvalidRecord
 from ...records import Embedding
-from ...vectors.base import VectorStore
-from .helpers import ODD_STRINGS, ids, numbers
+from ...vectors.base import Capability, VectorStore
+from .helpers import ODD_STRINGS, ids, needs, numbers
 
 
 class EmbeddingContract:
@@ -87,7 +87,7 @@ class EmbeddingContract:
     def test_what_a_search_found_is_written_again(self, vector_store: VectorStore) -> None:
         vector_store.create_collection("c", 1, metric="l2")
         [stored] = vector_store.upsert("c", [Embedding(id="e", vector=[1], content="old", user_id="u")])
-        [hit] = vector_store.search("c", [1])
+        [hit] = vector_store.search("c", [1], include_vectors=True)
         hit.content = "new"
         again = vector_store.upsert("c", [hit])
         assert again == [replace(stored, content="new")]
@@ -182,13 +182,67 @@ class EmbeddingContract:
         assert vector_store.count("c") == 2
         assert ids(vector_store.search("c", [1])) == ["b", "c"]
 
+    def test_many_are_read_at_once(self, vector_store: VectorStore) -> None:
+        vector_store.create_collection("c", 2)
+        given = [Embedding(id=id, vector=[1, 2], content=id, metadata={"id": id}, user_id="u") for id in ODD_STRINGS]
+        stored = sorted(vector_store.upsert("c", given), key=lambda each: each.id)
+        assert vector_store.get_many("c", [*ODD_STRINGS, "nobody", *ODD_STRINGS]) == stored
+        assert ids(vector_store.get_many("c", ["x"] * 10_001)) == ["x"]
+        assert vector_store.get_many("c", ()) == []
+        assert ids(vector_store.get_many("c", iter(["x", "X", "nobody"]))) == ["X", "x"]  # type: ignore[arg-type]
+
+    def test_all_are_listed_by_id(self, vector_store: VectorStore) -> None:
+        vector_store.create_collection("c", 1)
+        given = [Embedding(id=id, vector=[1], metadata={"long": len(id) > 2}) for id in ODD_STRINGS]
+        stored = sorted(vector_store.upsert("c", given), key=lambda each: each.id)
+        assert vector_store.list("c") == stored
+        assert vector_store.list("c", limit=0) == []
+        pages, last = [], None
+        while page := vector_store.list("c", after=last, limit=7):
+            pages += page
+            last = page[-1]
+        assert pages == stored
+        assert vector_store.list("c", after=stored[3].id, limit=2) == stored[4:6]
+        long = [each for each in stored if len(each.id) > 2]
+        assert vector_store.list("c", filter={"long": True}) == long
+        assert vector_store.list("c", filter={"long": True}, after=long[1], limit=3) == long[2:5]
+        assert vector_store.list("c", filter={"long": 1}) == []
+
+    def test_more_than_a_page_is_listed(self, vector_store: VectorStore) -> None:
+        vector_store.create_collection("c", 1, metric="l2")
+        names = [f"{n:04}" for n in range(1_300)]
+        vector_store.upsert("c", [Embedding(id=id, vector=[n], metadata={"n": n}) for n, id in enumerate(names)])
+        assert ids(vector_store.list("c")) == names
+        assert ids(vector_store.list("c", filter={"n": {"$gte": 1_200}}, limit=50)) == names[1_200:1_250]
+        assert ids(vector_store.get_many("c", [*reversed(names)])) == names
+        assert vector_store.count("c", filter={"n": {"$lt": 1_111}}) == 1_111
+        assert vector_store.delete_where("c", {"n": {"$lt": 1_111}}) == 1_111
+        assert ids(vector_store.list("c")) == names[1_111:]
+
+    def test_what_a_filter_matches_is_counted_and_deleted(self, vector_store: VectorStore) -> None:
+        for name in ("c", "other"):
+            vector_store.create_collection(name, 1)
+            given = [Embedding(id=id, vector=[1], metadata={"tags": list(id)}) for id in ("a", "ab", "b", "")]
+            vector_store.upsert(name, given[:3])
+        tagged: dict[str, Any] = {"tags": {"$contains": "a"}}
+        for wanted, expected in ((tagged, 2), ({}, 3), (None, 3), ({"tags": []}, 0), ({"$not": tagged}, 1)):
+            assert vector_store.count("c", filter=wanted) == expected
+        assert vector_store.delete_where("c", {"tags": {"$contains": "z"}}) == 0
+        assert vector_store.delete_where("c", tagged) == 2
+        assert ids(vector_store.list("c")) == ids(vector_store.search("c", [1])) == ["b"]
+        assert vector_store.delete_where("c", tagged) == 0
+        assert vector_store.delete_where("c", {}) == 1
+        assert vector_store.count("c") == 0
+        assert vector_store.count("other") == 3
+
     def test_large_contents_and_vectors(self, vector_store: VectorStore) -> None:
         vector_store.create_collection("c", 3_000)
         given = [
             Embedding(id=f"{place}", vector=vector, content="long " * 200_000 if place == 1 else "")
             for place, vector in enumerate(numbers(40, 3_000))
         ]
-        vector_store.upsert("c", given)
+        with needs(vector_store, Capability.LARGE_RECORDS):
+            vector_store.upsert("c", given)
         stored = vector_store.get("c", "1")
         assert stored is not None
         assert (len(stored.content), stored.vector) == (1_000_000, array("f", given[1].vector))
@@ -199,7 +253,8 @@ class EmbeddingContract:
         given = [Embedding(id=f"{n}", vector=[1, n], metadata={"text": "x" * 20_000}) for n in range(250)]
         # The most that a record may hold, of what SQL and JSON escape.
         largest = Embedding(id="z", vector=[1, 1], content="'" * 1_000_000, metadata={"t": '"' * (2**21 - 4)})
-        stored = vector_store.upsert("c", [*given, largest])
+        with needs(vector_store, Capability.LARGE_RECORDS):
+            stored = vector_store.upsert("c", [*given, largest])
         assert vector_store.count("c") == 251
         assert vector_store.get("c", "z") == stored[-1]
         largest.metadata["t"] += '"'
@@ -222,6 +277,8 @@ class EmbeddingContract:
         assert await store.aget("c", stored.id) == stored
         assert ids(await store.asearch("c", [1], text="x")) == [stored.id]
         assert await store.acount("c") == 1
+        assert await store.aget_many("c", [stored.id]) == await store.alist("c") == [stored]
+        assert await store.adelete_where("c", {"a": 1}) == 0
         assert [each.name for each in await store.alist_collections()] == ["c"]
         assert await store.adelete("c", [stored.id]) == 1
         assert await store.adrop_collection("c") is True

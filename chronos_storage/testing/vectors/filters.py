@@ -33,11 +33,16 @@ _METADATA = st.dictionaries(st.sampled_from(_KEYS[:-1]), _VALUES, max_size=3)
 _OPERANDS = st.one_of(_SCALARS, st.sampled_from([1e16, -1e300, 1e23, -0.0, 1.2345678901234567e18]))
 _FIELDS = st.lists(st.sampled_from(_KEYS[:-1]), min_size=1, max_size=2).map(".".join)
 _ORDERED = st.one_of(st.integers(-2, 2), st.sampled_from([0.5, 1e23, "", "a", "B", "é", "z"]))
+_BEGINNINGS = st.sampled_from(["", "0", "t", "tr", "a", "e", "\U0001f642", "%", "'", "\\"])
+_LISTS = st.lists(_OPERANDS, max_size=3)
 _OPERATIONS = st.one_of(
     st.fixed_dictionaries({}, optional={"$eq": _VALUES, "$ne": _OPERANDS}),
     st.fixed_dictionaries({}, optional={"$gt": _ORDERED, "$lte": _ORDERED, "$gte": _ORDERED, "$lt": _ORDERED}),
     st.fixed_dictionaries({}, optional={"$in": st.lists(_OPERANDS, max_size=3), "$nin": st.lists(_VALUES, max_size=3)}),
     st.fixed_dictionaries({"$exists": st.booleans()}),
+    st.fixed_dictionaries({"$contains": _VALUES}),
+    st.fixed_dictionaries({}, optional={"$contains_any": st.lists(_VALUES, max_size=3), "$prefix": _BEGINNINGS}),
+    st.fixed_dictionaries({}, optional={"$contains_all": st.lists(_VALUES, max_size=2), "$contains_any": _LISTS}),
     _VALUES,
 )
 _FILTERS = st.recursive(
@@ -91,6 +96,20 @@ _MATCHES: list[tuple[Any, list[int]]] = [
     ({"n": {"$in": [1, "1", None]}}, [1, 2, 4, 5]),
     ({"n": {"$in": []}}, []),
     ({"n": {"$nin": [1, "1", None]}}, [0, 3, 6, 7, 8, 9, 10, 11, 12]),
+    ({"n": {"$contains": 1}}, [6]),
+    ({"n": {"$contains": 6.0}}, [9]),
+    ({"n": {"$contains": [1]}}, []),
+    ({"n": {"$contains": True}}, []),
+    ({"n": {"$contains_any": [1, 6]}}, [6, 9]),
+    ({"n": {"$contains_any": []}}, []),
+    ({"n": {"$contains_all": [6, 5, 5]}}, [9]),
+    ({"n": {"$contains_all": [5, "5"]}}, []),
+    ({"n": {"$contains_all": []}}, [6, 9]),
+    ({"n": {"$prefix": ""}}, [4, 11]),
+    ({"n": {"$prefix": "b"}}, [11]),
+    ({"n.m.o": {"$prefix": "de"}}, [12]),
+    ({"n.m.o": {"$prefix": "D"}}, []),
+    ({"$not": {"n": {"$contains": 5}}}, [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12]),
     ({"n": {"$exists": True}}, list(range(1, 13))),
     ({"n": {"$exists": False}}, [0]),
     ({"n.m": {"$exists": True}}, [7, 12]),
@@ -113,6 +132,33 @@ class FilterContract:
         many: list[Any] = [*range(10, 35_010), *map(str, range(10, 35_010))]
         assert found(vector_store, {"n": {"$in": [*many, 1, "1", None, [1]]}}) == ["0", "1", "3", "4", "5"]
         assert found(vector_store, {"n": {"$nin": [*many, True, 0.5]}}) == ["0", "1", "3", "4", "5", "7"]
+
+    def test_items_of_a_list(self, vector_store: VectorStore) -> None:
+        """Against: an object that is taken for another which has more keys, a list that is taken for its item."""
+        rows: list[Any] = [{"l": [1, {"a": 1, "b": 2}]}, {"l": [{"a": 1}, [2, 3]]}, {"l": {"a": 1}}, {"l": [[2]]}]
+        points(vector_store, *rows, {"l": ["é", "x%"]}, {"l": [None, True, 1.0]}, {"l": "é"}, {"o": {"l": [1]}})
+        many: list[Any] = [*range(10, 35_010)]
+        for wanted, expected in (
+            ({"l": {"$contains": {"a": 1}}}, ["1"]),
+            ({"l": {"$contains": {"b": 2.0, "a": 1}}}, ["0"]),
+            ({"l": {"$contains": [2]}}, ["3"]),
+            ({"l": {"$contains": 2}}, []),
+            ({"l": {"$contains": "é"}}, ["4"]),
+            ({"l": {"$contains": None}}, ["5"]),
+            ({"l": {"$contains_all": [1, {"a": 1, "b": 2}]}}, ["0"]),
+            ({"l": {"$contains_all": [True, None]}}, ["5"]),
+            ({"l": {"$contains_any": [*many, 1, [3, 2]]}}, ["0", "5"]),
+            ({"l": {"$contains_any": [{"a": 1}, "x%"]}}, ["1", "4"]),
+            ({"l": {"$contains_all": [*many, 1]}}, []),
+            ({"o.l": {"$contains": 1}}, ["7"]),
+        ):
+            assert found(vector_store, wanted) == expected, str(wanted)[:100]
+
+    def test_beginnings_of_strings(self, vector_store: VectorStore) -> None:
+        points(vector_store, *({"s": string} for string in ODD_STRINGS))
+        for wanted in ODD_STRINGS[:40]:
+            begun = [str(place) for place, string in enumerate(ODD_STRINGS) if string.startswith(wanted)]
+            assert found(vector_store, {"s": {"$prefix": wanted}}) == begun
 
     def test_no_filter_is_too_large_for_some_stores_only(self, vector_store: VectorStore) -> None:
         points(vector_store, {"a": 1}, {"n": 5})

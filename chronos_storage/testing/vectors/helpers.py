@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
+from ...exceptions import NotSupported
 from ...records import Embedding, SearchResult
-from ...vectors.base import Metric, VectorStore
+from ...vectors.base import Capability, Metric, VectorStore
 
 METRICS: tuple[Metric, ...] = ("cosine", "l2", "inner_product")
 #: Strings that a careless store takes for one another, or for something else than a string.
@@ -54,3 +58,17 @@ def found(store: VectorStore, filter: Any, collection: str = "c") -> list[str]: 
     """The ids of what a filter matches, in their order."""
     results: list[SearchResult] = store.search(collection, [0.0], 1_000, filter=filter)
     return sorted(ids(results), key=int)
+
+
+@contextmanager
+def needs(store: VectorStore, capability: Capability) -> Iterator[None]:
+    """A block that has to work; or where the store declares that it lacks the capability, has to be refused.
+
+    Without the declaration `NotSupported` is an error like any other.
+    """
+    if capability not in store.lacks:
+        yield
+        return
+    with pytest.raises(NotSupported):
+        yield
+    pytest.skip(f"declared: {type(store).__name__} lacks {capability.value}")

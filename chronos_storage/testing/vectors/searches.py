@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ...exceptions import InvalidRecord
-from ...records import Embedding
+from ...records import Embedding, SearchResult
 from ...vectors.base import Metric, VectorStore
 from .helpers import METRICS, ids, numbers, similarity
 
@@ -20,8 +22,9 @@ class SearchContract:
         )
         for query in numbers(5, 24, seed=1):
             expected = sorted(stored, key=lambda each: -similarity(metric, query, each.vector))[:10]
-            results = vector_store.search("c", query)
+            results = vector_store.search("c", query, include_vectors=True)
             assert ids(results) == ids(expected)
+            assert not any(each.vector for each in vector_store.search("c", query))
             for result, one in zip(results, expected, strict=True):
                 assert result.score == pytest.approx(similarity(metric, query, one.vector), abs=1e-5)
                 assert (result.vector, result.content) == (one.vector, one.content)
@@ -53,6 +56,16 @@ class SearchContract:
             if metric != "inner_product":
                 assert (results[0].id, results[0].score) == (query.id, 1.0)
 
+    def test_small_inner_products_are_told_apart(self, vector_store: VectorStore) -> None:
+        """Against: a distance of 1 less the product, of which float32 keeps nothing."""
+        vectors = [[1e-8 * number for number in each] for each in numbers(60, 8)]
+        vector_store.create_collection("c", 8, metric="inner_product")
+        stored = vector_store.upsert("c", [Embedding(id=f"{n:02}", vector=each) for n, each in enumerate(vectors)])
+        for query in (stored[0].vector, [1e18, *[0.0] * 7]):
+            expected = sorted(stored, key=lambda each: -similarity("inner_product", query, each.vector))
+            assert ids(vector_store.search("c", query, 5)) == ids(expected[:5])
+        assert ids(vector_store.search("c", [0.0] * 8, 2)) == ["00", "01"]
+
     @pytest.mark.parametrize("metric", METRICS)
     def test_duplicates_come_by_id(self, vector_store: VectorStore, metric: Metric) -> None:
         vectors = numbers(3, 33)
@@ -76,6 +89,52 @@ class SearchContract:
         for top_k in (0, 1, 10, 1_200, 2**63 - 1):
             results = vector_store.search("c", [-1], top_k)
             assert ids(results) == [f"{place:04}" for place in range(min(top_k, 1_500))]
+
+    def test_page_by_page(self, vector_store: VectorStore) -> None:
+        vector_store.create_collection("c", 2)
+        vectors = numbers(60, 2)
+        given = [Embedding(id=f"{n}", vector=each, metadata={"n": n % 2}) for n, each in enumerate(vectors)]
+        vector_store.upsert("c", given)
+        several: list[dict[str, Any]] = [{}, {"filter": {"n": 1}}]
+        for options in several:
+            whole = vector_store.search("c", [1, 1], 60, **options)
+            pages = [vector_store.search("c", [1, 1], 7, offset=start, **options) for start in range(0, 63, 7)]
+            assert [each for page in pages for each in page] == whole
+            assert vector_store.search("c", [1, 1], 0, offset=3, **options) == []
+            assert vector_store.search("c", [1, 1], 2**63 - 1, offset=2**63 - 1, **options) == []
+            assert vector_store.search("c", [1, 1], 2**63 - 1, offset=20, **options) == whole[20:]
+
+    @pytest.mark.parametrize("metric", METRICS)
+    def test_the_best_of_each_group(self, vector_store: VectorStore, metric: Metric) -> None:
+        """Against: a group with very many hits that keeps others from being found."""
+        values: list[Any] = ["a", "A", 1, True, None, [1], {"x": 1}, 1.0, "1"]
+        given = [
+            Embedding(
+                id=f"{n:03}",
+                vector=each,
+                metadata={"of": {"doc": "near"}, "n": n}
+                if n < 200
+                else ({"n": n} if n % 10 == 0 else {"of": {"doc": values[n % 9]}, "n": n}),
+            )
+            for n, each in enumerate([*([9 + n / 1e3, 9.0] for n in range(200)), *numbers(100, 2)])
+        ]
+        vector_store.create_collection("c", 2, metric=metric)
+        vector_store.upsert("c", given)
+        filters: list[dict[str, Any]] = [{}, {"n": {"$lt": 260}}, {"of.doc": {"$ne": "near"}}]
+        for each in filters:
+            options: dict[str, Any] = {"filter": each}
+            best: dict[str, SearchResult] = {}
+            for hit in vector_store.search("c", [1, 1], 300, **options):
+                if "of" in hit.metadata:
+                    value = hit.metadata["of"]["doc"]
+                    best.setdefault(repr(1 if value == 1 and value is not True else value), hit)
+            expected = [*best.values()]
+            assert len(expected) in (8, 9)
+            for top_k, offset in ((300, 0), (1, 0), (3, 0), (3, 2), (5, 8)):
+                found = vector_store.search("c", [1, 1], top_k, offset=offset, group_by="of.doc", **options)
+                assert found == expected[offset : offset + top_k]
+        assert vector_store.search("c", [1, 1], group_by="nowhere") == []
+        assert vector_store.search("c", [1, 1], 0, group_by="of.doc") == []
 
     def test_a_zero_vector_is_nothing_special_but_under_cosine(self, vector_store: VectorStore) -> None:
         for metric in ("l2", "inner_product"):
@@ -141,6 +200,30 @@ class HybridContract:
     def test_a_filter_holds_for_both(self, texts: VectorStore) -> None:
         assert ids(texts.search("c", [1], text="dog", filter={"even": True})) == ["a", "c", "e"]
         assert ids(texts.search("c", [0], 1, text="lazy dog", filter={"even": False})) == ["b"]
+
+    def test_words_alone(self, texts: VectorStore) -> None:
+        """Against: what has no such word, but is near."""
+        [hit] = texts.search("c", None, text="DOG")
+        assert (hit.id, hit.content, hit.metadata) == ("b", _TEXTS["b"], {"even": False})
+        assert hit.score == pytest.approx(1 / 61)
+        assert not hit.vector
+        assert ids(texts.search("c", None, text="unheard")) == []
+        for text in ("", "  ", "?!", "'", "NOT", "%s", "\U0001f642"):
+            assert texts.search("c", None, text=text) == []
+        found = texts.search("c", None, text="fox birds unheard", include_vectors=True)
+        assert {each.id: [*each.vector] for each in found} == {"a": [0.0], "d": [3.0]}
+        assert sorted(each.score for each in found) == pytest.approx([1 / 62, 1 / 61])
+        assert texts.search("c", None, 1, text="fox birds", offset=1) == texts.search("c", None, text="fox birds")[1:]
+        assert ids(texts.search("c", None, text="fox birds", filter={"even": True})) == ["a"]
+        assert texts.search("c", None, 0, text="dog") == []
+
+    def test_groups_of_what_was_found_by_words(self, texts: VectorStore) -> None:
+        texts.upsert("c", [Embedding(id=f"n{n}", vector=[n], content="a heron", metadata={"d": 1}) for n in range(150)])
+        texts.upsert("c", [Embedding(id="z", vector=[999], content="heron among many others", metadata={"d": 2})])
+        for query in (None, [0]):
+            assert ids(texts.search("c", query, 5, text="heron", group_by="d")) == ["n0", "z"]
+            assert ids(texts.search("c", query, 1, text="heron", group_by="d", offset=1)) == ["z"]
+        assert texts.search("c", None, text="dog", group_by="d") == []
 
     def test_long_questions(self, texts: VectorStore) -> None:
         long = " ".join(f"word{place}" for place in range(3_999))

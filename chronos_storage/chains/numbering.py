@@ -7,7 +7,9 @@ has the last number as `seq_num`, and for a chain the hash it goes on from as `h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from copy import copy
+from functools import cache
+from operator import attrgetter
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from .. import codec, records
@@ -44,13 +46,33 @@ class Chained(Numbered[R]):
     document: str
     #: The fields of the content, in the order they are hashed.
     content: tuple[str, ...]
+    #: What an erasure leaves in the fields that it empties.
+    blank: Mapping[str, Any]
 
-    def fixed_part(self, record: R, document: str) -> bytes:
-        """What the record's hash covers besides its place; `document` is the text of its JSON."""
-        content = hashing.digest(
-            hashing.time_text(record.created_at), *[str(getattr(record, name)) for name in self.content], document
-        )
-        return hashing.fixed_part(self.owner(record), record.id, content)
+    def digest(self, record: R, document: str, time: str = "") -> bytes:
+        """The digest of the record's content; see `fixed_part`."""
+        if record.erased:
+            return bytes.fromhex(record.erased)
+        time = time or hashing.time_text(record.created_at)
+        return hashing.digest(time, *map(str, _content_of(self.content)(record)), document)
+
+    def fixed_part(self, record: R, document: str, time: str = "") -> bytes:
+        """What the record's hash covers besides its place.
+
+        Args:
+            document: the text of its JSON.
+            time: of its created_at, where that is at hand.
+        """
+        return hashing.fixed_part(self.owner(record), record.id, self.digest(record, document, time))
+
+    def follows(self, previous: str, record: R, document: str) -> bool:
+        """Whether a record, emptied (see `erasing`) or not, is as it was appended after the hash `previous`."""
+        if record.erased and any(getattr(record, name) != blank for name, blank in self.blank.items()):
+            return False
+        if len(record.erased) > len(hashing.ZERO):
+            digest, tie = record.erased[: len(hashing.ZERO)], record.erased[len(hashing.ZERO) :]
+            return bool(tie == hashing.tie(previous, record.seq_num, record.hash, digest))
+        return bool(hashing.row_hash(previous, record.seq_num, self.fixed_part(record, document)) == record.hash)
 
     def text(self, record: R) -> str:
         """The text of the record's JSON, as it is stored."""
@@ -58,8 +80,21 @@ class Chained(Numbered[R]):
 
     def seal(self, head: Any, record: R) -> tuple[R, str]:
         document = self.text(record)
+        record.erased = ""
         record.hash = head.hash = hashing.row_hash(head.hash, record.seq_num, self.fixed_part(record, document))
         return record, document
+
+    def seal_emptied(self, head: Any, record: R) -> tuple[R, str]:
+        """The same for one that was emptied, whose hash nothing gives that it has still: without one if it is wrong."""
+        document = self.text(record)
+        record.hash = head.hash = record.hash if self.follows(head.hash, record, document) else ""
+        return record, document
+
+
+@cache
+def _content_of(fields: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    """What gives the values of these fields."""
+    return attrgetter(*fields)
 
 
 class Messages(Numbered[records.Message]):
@@ -69,11 +104,15 @@ class Messages(Numbered[records.Message]):
 class Events(Chained[records.Event]):
     document = "payload"
     content: tuple[str, ...] = ("type", "schema", "schema_version")
+    blank: Mapping[str, Any] = MappingProxyType({"type": "", "payload": None, "schema": "", "schema_version": 0})
 
 
 class AuditLogs(Chained[records.AuditLog]):
     document = "detail"
     content: tuple[str, ...] = ("session_id", "agent_id", "user_id", "actor", "action", "resource")
+    blank: Mapping[str, Any] = MappingProxyType(
+        {"user_id": "", "actor": "", "action": "", "resource": "", "detail": {}}
+    )
 
     def owner(self, record: records.AuditLog) -> str:
         return audit_chain(record.session_id, record.agent_id)
@@ -91,10 +130,20 @@ def audit_chain(session_id: str | None, agent_id: str | None) -> str:
     return f"session:{session_id}" if session_id else f"agent:{agent_id or ''}"
 
 
-def session_of(chain: str) -> str | None:
-    """The session whose audit entries the chain of this name holds; None if it is an agent's."""
-    kind, _, id = chain.partition(":")
+def session_topic(session_id: str) -> str:
+    """The topic on which a session's events are published."""
+    return f"session:{session_id}"
+
+
+def session_of(name: str) -> str | None:
+    """The session whose own audit chain or topic has this name; None for an agent's, or another."""
+    kind, _, id = name.partition(":")
     return id if kind == "session" else None
+
+
+def owner_of(name: str) -> str:
+    """Whose the audit chain or the topic of this name is: the session's, by its id; else it is its own."""
+    return session_of(name) or name
 
 
 def chain_of(session_id: str | None, agent_id: str | None) -> str:
@@ -156,17 +205,23 @@ def following(last: int) -> int:
 def not_stored(given: Iterable[R], known: dict[Any, R], key: Callable[[R], Any]) -> tuple[list[R], list[R]]:
     """The records given as they will be stored, complete, and those of them that are not stored yet, each once.
 
+    Args:
+        given: whose own they are: they are completed, and are the records that are new.
+
     Raises:
         AlreadyExists: an id that is taken by other content.
     """
     result, new = [], []
     for record in given:
-        stored = known.get(key(record))
+        place = key(record)
+        stored = known.get(place)
         if stored is None:
-            stored = known[key(record)] = copy(record)
+            stored = known[place] = record
             stored.complete()
             new.append(stored)
-        result.append(records.require_same(record, stored))
+        else:
+            records.require_same(record, stored)
+        result.append(stored)
     return result, new
 
 
@@ -182,7 +237,10 @@ def extend_chain(series: Numbered[R], new: Iterable[R], heads: Mapping[str, Any]
         given_hash = getattr(record, "hash", "")
         if isinstance(series, Chained) and record.seq_num != head.seq_num + 1:
             raise InvalidRecord("seq_num", f"is {record.seq_num}; the chain goes on with {head.seq_num + 1}")
-        sealed.append(series.seal(head, record))
+        if isinstance(series, Chained) and record.erased:
+            sealed.append(series.seal_emptied(head, record))
+        else:
+            sealed.append(series.seal(head, record))
         if getattr(record, "hash", "") != given_hash:
             raise InvalidRecord("hash", f"of number {record.seq_num} doesn't continue the chain")
         head.seq_num = max(head.seq_num, record.seq_num)
@@ -191,7 +249,13 @@ def extend_chain(series: Numbered[R], new: Iterable[R], heads: Mapping[str, Any]
 
 def require_complete(record: R) -> R:
     """The record, if it holds all that a store fills in, as `load` takes it."""
-    for name in ("id", "seq_num", "created_at", "updated_at", "last_activity_at", "started_at"):
-        if hasattr(record, name) and not getattr(record, name):
+    for name in _filled_in(type(record)):  # type: ignore[arg-type]
+        if not getattr(record, name):
             raise InvalidRecord(name, "is empty; load() writes complete records, as scan() gives them")
     return record
+
+
+@cache
+def _filled_in(record: Any) -> tuple[str, ...]:
+    names = ("id", "seq_num", "version", "sha256", *records.TIMES)
+    return tuple(name for name in names if hasattr(record, name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 
 from .. import codec
 from ..exceptions import AppendOnlyError, InvalidRecord
@@ -17,6 +18,8 @@ class PurgePermit(ABC):
     audit_log: AuditLog | None = None
     #: Whether its block is over.
     ended: bool = False
+    #: The sessions of which events were emptied, and their numbers.
+    emptied_events: tuple[tuple[str, int], ...] = ()
 
     def require_open(self) -> None:
         """Refuse what comes after the block with `AppendOnlyError`."""
@@ -38,6 +41,27 @@ class PurgePermit(ABC):
         self.require_open()
         return self._purge(AuditLog, chain_of(session_id, agent_id), _number(through_seq))
 
+    def erase_events(self, session_id: str, seq_nums: Iterable[int]) -> int:
+        """Empty those of a session's events that have these numbers; returns how many were not empty before.
+
+        Each keeps its number, its hash and a digest of what was there, and the chain still verifies.
+        """
+        self.require_open()
+        id, numbers = codec.string(session_id, "session_id"), _numbers(seq_nums)
+        self.emptied_events += tuple((id, number) for number in numbers)
+        return self._erase(Event, id, numbers)
+
+    def erase_audit_logs(
+        self, session_id: str | None = None, *, agent_id: str | None = None, seq_nums: Iterable[int]
+    ) -> int:
+        """Empty audit entries of a session, or of an agent without a session; see `erase_events`."""
+        self.require_open()
+        return self._erase(AuditLog, chain_of(session_id, agent_id), _numbers(seq_nums))
+
+    @abstractmethod
+    def _erase(self, record: type[Record], chain: str, seq_nums: list[int]) -> int:
+        """Empty the records of a chain of these that have these numbers; returns how many were not empty before."""
+
     @abstractmethod
     def _purge(self, record: type[Record], chain: str, through_seq: int | None) -> int:
         """Remove the first records of a chain of these, up to a number or all; returns how many."""
@@ -45,6 +69,13 @@ class PurgePermit(ABC):
 
 def _number(through_seq: int | None) -> int | None:
     return None if through_seq is None else codec.integer(through_seq, "through_seq")
+
+
+def _numbers(seq_nums: Iterable[int]) -> list[int]:
+    given: object = seq_nums
+    if not isinstance(given, Iterable) or isinstance(given, str | bytes):
+        raise InvalidRecord("seq_nums", f"must be a list of numbers, not {type(seq_nums).__name__}")
+    return sorted({codec.integer(number, "seq_nums") for number in seq_nums})
 
 
 def purge_reason(reason: str) -> str:

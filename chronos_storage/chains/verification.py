@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..records import Verdict
-from .hashing import row_hash
 from .numbering import Chained
 
 
@@ -26,7 +25,7 @@ def verify_chain(
         rows: the chain's records by number, each with the text of its JSON as it is stored.
         last_seq: the head's number at this moment.
     """
-    checked, number, previous = 0, head.base_seq, head.base_hash
+    checked, erased, number, previous = 0, 0, head.base_seq, head.base_hash
 
     def verdict(bad_seq: int | None = None, problem: str = "") -> Verdict:
         return Verdict(
@@ -37,6 +36,7 @@ def verify_chain(
             checked=checked,
             bad_seq=bad_seq,
             problem=problem,
+            erased=erased,
         )
 
     if previous.strip("0123456789abcdef"):
@@ -53,9 +53,10 @@ def verify_chain(
         if record.seq_num > number + 1:
             return verdict(number + 1, f"number {number + 1} was removed")
         number += 1
-        if series.owner(record) != name or row_hash(previous, number, series.fixed_part(record, text)) != record.hash:
+        if series.owner(record) != name or not series.follows(previous, record, text):
             return verdict(number, f"number {number} was changed, or another row was put in its place")
         previous = record.hash
+        erased += bool(record.erased)
     if number < head.seq_num:
         return verdict(number + 1, f"number {number + 1} was removed")
     if previous != head.hash:

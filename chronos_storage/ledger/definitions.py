@@ -8,8 +8,47 @@ from hashlib import sha256
 
 #: The names of what any version of this package makes, with the digest that this one appends to them.
 _OURS = re.compile(
-    "chronos_storage_(refuse|(message|event|auditlog|checkpoint)_(append|append_only|no_update|no_delete|no_replace))(_[0-9a-f]+)?"
+    "chronos_storage_(refuse|(message|event|auditlog|checkpoint|queueentry)_(append|append_only|no_update|no_delete|no_replace))(_[0-9a-f]+)?"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A table that triggers guard.
+
+    Attributes:
+        keys: the columns of each unique key.
+        kept: the columns that nothing changes.
+        blank: by column, what an erasure leaves in it, in SQL. Of the others the id may become another one, and
+            ``erased`` is set once. Nothing, where the table is of a version before that.
+        documents: the columns of JSON.
+    """
+
+    keys: list[list[str]]
+    kept: list[str]
+    blank: dict[str, str]
+    documents: list[str]
+
+    def is_emptied(self, same: str, quote: str, as_text: str = "") -> str:
+        """The condition, in a trigger on UPDATE, that a row is emptied and nothing else is done to it.
+
+        Args:
+            same: the database's operator for what are equal, or NULL both.
+            quote: what it has around names.
+            as_text: what follows a column of JSON to be compared as text.
+        """
+
+        def column(row: str, name: str) -> str:
+            return f"{row}.{quote}{name}{quote}"
+
+        if not self.blank:
+            return "1 = 0"
+        kept = [f"{column('NEW', name)} {same} {column('OLD', name)}" for name in self.kept]
+        blank = [
+            f"{column('NEW', name)}{as_text if name in self.documents else ''} {same} {value}"
+            for name, value in self.blank.items()
+        ]
+        return " AND ".join([f"{column('OLD', 'erased')} = ''", f"{column('NEW', 'erased')} <> ''", *kept, *blank])
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..exceptions import AppendOnlyError
-from ..models import Head
+from ..models import Head, Session
 from ..models.append_only import LedgerModel
-from .heads import lock_heads
+from .heads import heads_of, lock_heads, move
 from .series import CHAINS, ChainSeries
 from .verify import verify
 
@@ -60,8 +60,9 @@ def place_head(sender: type[Head], instance: Head, using: str, raw: bool, **kwar
     """The receiver of pre_save: a head from a fixture takes the place of its series' own, and never sets it back."""
     if not raw:
         return
-    series = Head.objects.using(using).filter(kind=instance.kind, owner=instance.owner, namespace=instance.namespace)
-    stored = series.first()
+    # From before there were owners: what is its series' name now had theirs.
+    instance.series = instance.series or instance.__dict__["owner"]
+    stored = heads_of(using, instance.kind, [instance.series], instance.namespace).first()
     instance.pk = None if stored is None else stored.pk
     if stored is not None:
         instance.base_seq, instance.base_hash = stored.base_seq, stored.base_hash
@@ -69,17 +70,23 @@ def place_head(sender: type[Head], instance: Head, using: str, raw: bool, **kwar
             instance.seq_num, instance.hash = stored.seq_num, stored.hash
     touched = _touched.get(connections[using])
     if touched is not None and instance.kind in _BY_KIND:
-        touched.add((_BY_KIND[Head.Kind(instance.kind)], instance.owner))
+        touched.add((_BY_KIND[Head.Kind(instance.kind)], instance.series))
+
+
+def keep_hold(sender: type[Session], instance: Session, using: str, raw: bool, **kwargs: Any) -> None:
+    """The receiver of pre_save: a session from a fixture, of before its hold or before there were any, lifts none."""
+    if raw and not instance.legal_hold:
+        instance.legal_hold = sender.objects.using(using).filter(pk=instance.pk, legal_hold=True).exists()
 
 
 def _require_intact(using: str, series: ChainSeries[Any], name: str) -> None:
     """Check a chain, after its head was moved to its last row."""
     head = lock_heads(using, series.kind, [name], deleted_too=True)[name]
-    rows = series.table.model._default_manager.using(using).filter(**{series.column: name}, seq_num__gt=head.seq_num)
+    rows = series.rows(using, name).filter(seq_num__gt=head.seq_num)
     last = rows.order_by("-seq_num").values_list("seq_num", "hash").first()
     if last is not None:
         head.seq_num, head.hash = last
-        head.save(using=using, update_fields=["seq_num", "hash"])
+        move(using, head, "seq_num", "hash")
     verdict = verify(using, series, name)
     if not verdict.intact:
         raise AppendOnlyError(f"the fixture doesn't fit the {series.kind} chain {name!r}: {verdict.problem}")

@@ -5,7 +5,7 @@ not even in transactions of several calls:
 
 1. the rows of the sessions, by id, also where only a series of theirs is written. PostgreSQL and InnoDB lock them
    anyway, for the foreign keys, but late, and InnoDB so that two who write then wait for each other;
-2. the heads of the series, by owner (those of one session by kind and namespace);
+2. the heads of the series, by name (those of one session by kind and namespace);
 3. the rows themselves;
 4. the topics of the queue, by name.
 
@@ -14,7 +14,7 @@ An audit entry without a session has only the head of its agent's chain.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, TypeVar
 
 from django.db import connections, models
@@ -22,13 +22,17 @@ from django.db.models.query import QuerySet
 
 from .. import records
 from ..chains.hashing import ZERO
-from ..chains.numbering import session_of
+from ..chains.numbering import owner_of, session_of
 from ..compat.connections import begins_with_lock
+from ..exceptions import LegalHold
 from ..models import Fence, Head, Session
 from ..refusals import Reason, Refused
 from ..snapshots import current, refuse_unseen
 
 M = TypeVar("M", bound=models.Model)
+
+#: What of a session its writers must know.
+_FOR_WRITERS = ("id", "deleted_at", "fence_token", "require_fence", "legal_hold")
 
 
 def locked(rows: QuerySet[M]) -> list[M]:
@@ -50,10 +54,37 @@ def _locked_too(rows: QuerySet[M]) -> list[M]:
     return list(rows) if connections[rows.db].vendor == "sqlite" else locked(rows)
 
 
+def heads_of(using: str, kind: str, series: Iterable[Any], namespace: str = "") -> QuerySet[Head]:
+    """The heads of these series, each found by its owner too."""
+    names = list(series)
+    owners = [head_owner(kind, name) for name in names]
+    rows = Head.objects.using(using).filter(kind=kind, namespace=namespace)
+    if len(names) == 1:
+        return rows.filter(owner=owners[0], series=names[0])
+    return rows.filter(owner__in=owners, series__in=names)
+
+
+def head_owner(kind: str, series: str) -> str:
+    """Who has a series: the session whose own it is, or an agent's chain itself."""
+    return owner_of(series) if kind == Head.Kind.AUDIT_LOG else series
+
+
+def move(using: str, head: Head, *names: str) -> None:
+    """Store these fields of a head that is locked."""
+    values = {name: getattr(head, name) for name in names}
+    Head.objects.using(using).filter(pk=head.pk, owner=head.owner).update(**values)
+
+
+def move_all(using: str, heads: Collection[Head], *names: str) -> None:
+    """The same for many, in as few statements as the database takes."""
+    rows = Head.objects.using(using).filter(owner__in={head.owner for head in heads})
+    rows.bulk_update(heads, names)
+
+
 def lock_sessions(using: str, ids: Iterable[str]) -> dict[str, Session]:
     """Lock sessions, before anything else of theirs; those that are there, by id, with what writers must know."""
     rows = Session.objects.using(using).filter(id__in=sorted(ids)).order_by("id")
-    return {session.id: session for session in locked(rows.only("id", "deleted_at", "fence_token", "require_fence"))}
+    return {session.id: session for session in locked(rows.only(*_FOR_WRITERS))}
 
 
 def require_fence(session: Session, fence: int | None) -> None:
@@ -64,6 +95,16 @@ def require_fence(session: Session, fence: int | None) -> None:
     """
     if fence != session.fence_token and (fence is not None or session.require_fence):
         raise Refused(Reason.STALE, records.Session, session.id, (fence, session.fence_token))
+
+
+def refuse_held(session: Session) -> None:
+    """Refuse to remove what belongs to a session, locked, that is under a legal hold.
+
+    Raises:
+        LegalHold: it is.
+    """
+    if session.legal_hold:
+        raise LegalHold(session.id)
 
 
 def open_to(rows: QuerySet[Session], fence: int | None) -> QuerySet[Session]:
@@ -84,22 +125,26 @@ def refuse_stale(rows: QuerySet[Session], fence: int | None) -> None:
 def lock_heads(
     using: str,
     kind: Head.Kind,
-    owners: Iterable[str],
+    series: Iterable[str],
     namespace: str = "",
     *,
     fence: int | None = None,
     deleted_too: bool = False,
+    removing: bool = False,
 ) -> dict[str, Head]:
-    """The heads of these series by owner, locked after their sessions, made where they are not there yet.
+    """The heads of these series by name, locked after their sessions, made where they are not there yet.
 
     Args:
         fence: the writer's token; None for who has none.
-        deleted_too: for who writes records as they are: neither a deletion nor a fence keeps them out.
+        deleted_too: for who writes records as they are, or looks after the store: neither a deletion nor a fence
+            keeps them out.
+        removing: for who removes what is there, which a legal hold forbids.
 
     Raises:
         Refused: MISSING, a session (a chain of audit logs needs none, but for a fence), or DELETED, or STALE.
+        LegalHold: a session is under one.
     """
-    names = sorted(set(owners))
+    names = sorted(set(series))
     ids = sessions_of(kind, names)
     sessions = lock_sessions(using, ids)
     if kind is not Head.Kind.AUDIT_LOG or fence is not None:
@@ -107,51 +152,57 @@ def lock_heads(
             if id not in sessions:
                 refuse_unseen(using, Session(id=id))
                 raise Refused(Reason.MISSING, records.Session, id)
-    rows = Head.objects.using(using).filter(kind=kind, owner__in=names, namespace=namespace).order_by("owner")
-    heads = {head.owner: head for head in _locked_too(rows)}
+    heads = {head.series: head for head in _locked_too(heads_of(using, kind, names, namespace).order_by("series"))}
     if missing := [name for name in names if name not in heads]:
-        _make(
-            using,
-            [
-                Head(
-                    kind=kind,
-                    owner=name,
-                    namespace=namespace,
-                    hash=ZERO,
-                    base_hash=ZERO,
-                    closed=name in sessions and sessions[name].deleted_at is not None,
-                )
-                for name in missing
-            ],
-        )
-        heads |= {head.owner: head for head in _locked_too(rows.filter(owner__in=missing))}
-    for name in names:
-        if heads[name].closed and not deleted_too:
-            raise Refused(Reason.DELETED, records.Session, name)
-    for session in () if deleted_too else sessions.values():
-        require_fence(session, fence)
+        new = [
+            Head(
+                kind=kind,
+                series=name,
+                namespace=namespace,
+                hash=ZERO,
+                base_hash=ZERO,
+                closed=name in sessions and sessions[name].deleted_at is not None,
+            )
+            for name in missing
+        ]
+        heads |= {head.series: head for head in _make(using, new)}
+    for id in ids:
+        if kind is not Head.Kind.AUDIT_LOG and sessions[id].deleted_at is not None and not deleted_too:
+            raise Refused(Reason.DELETED, records.Session, id)
+    for session in sessions.values():
+        if not deleted_too:
+            require_fence(session, fence)
+        if removing:
+            refuse_held(session)
     return heads
 
 
-def sessions_of(kind: str, owners: Iterable[str]) -> list[str]:
-    """The sessions whose series of this kind these are: of audit entries, some are an agent's."""
+def sessions_of(kind: str, series: Iterable[str]) -> list[str]:
+    """The sessions whose series of this kind these are: of audit entries some are an agent's, of artifacts nobody's."""
+    if kind == Head.Kind.ARTIFACT:
+        return list(filter(None, series))
     if kind != Head.Kind.AUDIT_LOG:
-        return list(owners)
-    return [id for owner in owners if (id := session_of(owner)) is not None]
+        return list(series)
+    return [id for name in series if (id := session_of(name)) is not None]
 
 
-def _make(using: str, heads: list[Head]) -> None:
-    """Make heads that are not there yet. Another writer's is locked: MariaDB would share what it only ignores."""
-    by_target = connections[using].vendor != "mysql"
-    Head.objects.using(using).bulk_create(
-        heads,
-        update_conflicts=True,
-        unique_fields=["owner", "kind", "namespace"] if by_target else None,
-        update_fields=["namespace"],
-    )
+def _make(using: str, heads: list[Head]) -> list[Head]:
+    """Make heads of a kind and a namespace; they, or those that others have made meanwhile, locked."""
+    rows, vendor = Head.objects.using(using), connections[using].vendor
+    if vendor == "sqlite":  # where nobody else can write meanwhile
+        rows.bulk_create(heads)
+        if heads[0].pk is not None:  # which older versions don't tell
+            return heads
+    elif vendor == "mysql":  # it would share the lock on another writer's that it only ignores
+        rows.bulk_create(heads, update_conflicts=True, update_fields=["namespace"])
+    else:  # without a target, so that it does not matter what makes a head unique
+        rows.bulk_create(heads, ignore_conflicts=True)
+    made = heads_of(using, heads[0].kind, [head.series for head in heads], heads[0].namespace)
+    return _locked_too(made.order_by("series"))
 
 
 def remove_heads(sender: type[Session], instance: Session, using: str, **kwargs: Any) -> None:
     """The receiver of a session's post_delete: another of its id begins anew, but with a higher token."""
-    Head.objects.using(using).filter(owner=instance.pk).exclude(kind=Head.Kind.AUDIT_LOG).delete()
+    own = Head.objects.using(using).filter(owner=instance.pk, series=instance.pk)
+    own.exclude(kind=Head.Kind.AUDIT_LOG).delete()
     Fence.objects.using(using).filter(pk=instance.pk).update(holder="", expires_at=None, ttl=None, key="")

@@ -24,7 +24,7 @@ from ..checkpoints.skeletons import Skeleton, assembled, is_skeleton, place, ran
 from ..models import Checkpoint, CheckpointItems, Head
 from ..preparing import prepared_cursor
 from ..snapshots import current
-from .heads import locked
+from .heads import heads_of, locked, move
 
 #: Ranges that a statement reads or removes, at most.
 _RANGES = 50
@@ -169,7 +169,7 @@ def _select(
     return found
 
 
-def count_removed(head: Head, removed: int) -> None:
+def count_removed(using: str, head: Head, removed: int) -> None:
     """Count the checkpoints that were removed from a series; `sweep` is to be called once that is committed.
 
     Args:
@@ -177,7 +177,7 @@ def count_removed(head: Head, removed: int) -> None:
     """
     if head.log_end:
         head.removed += removed
-        head.save(update_fields=["removed"])
+        move(using, head, "removed")
 
 
 def sweep(using: str, session_id: str, namespace: str) -> None:
@@ -187,7 +187,7 @@ def sweep(using: str, session_id: str, namespace: str) -> None:
     was removed; under the lock the keys of all are, and those that were saved meanwhile, which alone may use what was
     added or what their bases did, that were removed meanwhile.
     """
-    heads = Head.objects.using(using).filter(kind=Head.Kind.CHECKPOINT, owner=session_id, namespace=namespace)
+    heads = heads_of(using, Head.Kind.CHECKPOINT, [session_id], namespace)
     kept = Checkpoint.objects.using(using).filter(session_id=session_id, namespace=namespace, state_size__gt=0)
     removed = heads.values_list("removed", flat=True).first()
     if not removed or removed * _KEPT_PER_REMOVED < kept.count():
@@ -206,7 +206,7 @@ def sweep(using: str, session_id: str, namespace: str) -> None:
                 within = (Q(start__gte=start, stop__lte=stop) for start, stop in unused[at : at + _RANGES])
                 rows.filter(_any(within)).delete()
             head.removed = max(head.removed - removed, 0)
-            head.save(using=using, update_fields=["removed"])
+            move(using, head, "removed")
 
 
 def _used(kept: QuerySet[Checkpoint]) -> tuple[list[Range], set[int]]:

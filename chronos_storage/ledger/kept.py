@@ -32,6 +32,8 @@ class Place(Expression):
     def __init__(self, number: int, field: Field[Any, Any]) -> None:
         super().__init__(output_field=field)
         self.number = number
+        #: Whether the driver takes its values, strings or whole numbers, as they are.
+        self.is_plain = isinstance(field, CharField | BigIntegerField)
 
     def as_sql(self, compiler: Any, connection: Any) -> Any:
         return "%s", (self,)
@@ -58,7 +60,11 @@ def fetch_kept(
         KEPT[key] = built
     sql, parameters, converted = built
     given = [
-        each.output_field.get_db_prep_value(values[each.number], connection) if isinstance(each, Place) else each
+        each
+        if not isinstance(each, Place)
+        else values[each.number]
+        if each.is_plain
+        else each.output_field.get_db_prep_value(values[each.number], connection)
         for each in parameters
     ]
     return fetch_statement(connection, sql, given, converted, read, prepared_cursor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from itertools import starmap
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
@@ -12,15 +13,27 @@ from django.db import models
 from django.db.models.query import QuerySet
 
 from .. import records
-from ..batches import batches
 from ..chains.numbering import audit_chain
 from ..checkpoints.runs import Missing
 from ..checkpoints.skeletons import is_skeleton, size_of
 from ..compat.queries import Fetch, fetch_values, is_for_update
 from ..exceptions import StoreFailure
-from ..models import AuditLog, Checkpoint, Container, Event, Image, MemoryRecord, Message, Session, Trace
+from ..models import (
+    Artifact,
+    AuditLog,
+    Blob,
+    Checkpoint,
+    Container,
+    Event,
+    Image,
+    MemoryRecord,
+    Message,
+    Session,
+    Trace,
+)
 from ..models.memory import natural_key
 from .item_log import fill
+from .rows import insert
 
 R = TypeVar("R", bound=records.Record)
 
@@ -49,6 +62,7 @@ class Table(Generic[R]):
         self.columns: tuple[str, ...] = tuple(id if name == "id" else name for name in self.names)
         self._build = self._build_row = _constructor(record, {name: name for name in self.names})
         self._fields = attrgetter(*self.names)
+        self._narrowed: dict[tuple[str, ...], Table[R]] = {}
 
     @property
     def stored(self) -> tuple[str, ...]:
@@ -76,12 +90,21 @@ class Table(Generic[R]):
         """The record as an unsaved model instance."""
         return self.model(**self.values(record))
 
+    def narrowed(self, fields: tuple[str, ...]) -> Table[R]:
+        """The table to read some of the fields from, plain ones; the records have no others."""
+        if (narrow := self._narrowed.get(fields)) is None:
+            narrow = copy(self)
+            narrow._narrow(fields)  # noqa: SLF001  (of its own class)
+            self._narrowed[fields] = narrow
+        return narrow
+
+    def _narrow(self, fields: tuple[str, ...]) -> None:
+        self.columns = tuple(self.id if name == "id" else name for name in fields)
+        self._build_row = _constructor(self.record, {name: name for name in fields})
+
     def insert(self, using: str, new: Iterable[R]) -> None:
-        """Store new records, as many in a statement as MariaDB and MySQL take at once."""
-        rows: Any = self.model._default_manager.using(using)
-        write = getattr(rows, "append_rows", rows.bulk_create)
-        for batch in batches(new):
-            write(list(map(self.row, batch)))
+        """Store new records."""
+        insert(self, using, new)
 
     def fetch(self, rows: Any, fetch: Fetch = fetch_values, using: str = "") -> list[R]:
         """The records of a queryset of the model, in its order.
@@ -169,14 +192,33 @@ def _skeleton_size(record: records.Checkpoint) -> int | None:
 SESSIONS = Table(records.Session, Session)
 MESSAGES = _UsageTable(records.Message, Message, "message_id")
 MEMORY = Table(records.MemoryRecord, MemoryRecord, natural_key=natural_key)
-AUDIT_LOGS = Table(records.AuditLog, AuditLog, chain=lambda record: audit_chain(record.session_id, record.agent_id))
+AUDIT_LOGS = Table(
+    records.AuditLog,
+    AuditLog,
+    chain=lambda record: audit_chain(record.session_id, record.agent_id),
+    owner=lambda record: record.session_id or audit_chain(None, record.agent_id),
+)
 TRACES = _UsageTable(records.Trace, Trace)
 EVENTS = Table(records.Event, Event, "event_id")
 CHECKPOINTS = _CheckpointTable()
 CONTAINERS = Table(records.Container, Container)
 IMAGES = Table(records.Image, Image)
+ARTIFACTS = Table(records.Artifact, Artifact, scope=attrgetter("scope"))
+BLOBS = Table(records.Blob, Blob)
 
 TABLES: dict[type[records.Record], Table[Any]] = {
     table.record: table
-    for table in (SESSIONS, MESSAGES, MEMORY, AUDIT_LOGS, TRACES, EVENTS, CHECKPOINTS, CONTAINERS, IMAGES)
+    for table in (
+        SESSIONS,
+        MESSAGES,
+        MEMORY,
+        AUDIT_LOGS,
+        TRACES,
+        EVENTS,
+        CHECKPOINTS,
+        CONTAINERS,
+        IMAGES,
+        ARTIFACTS,
+        BLOBS,
+    )
 }

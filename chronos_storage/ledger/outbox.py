@@ -16,30 +16,38 @@ PARAMETERS = {"published": "timestamptz", "channel": "text"}
 VARIABLES = "topic_name text := 'session:' || given_session_id; entry_seq bigint;"
 
 
-def session_topic(session_id: str) -> str:
-    """The topic on which a session's events are published."""
-    return f"session:{session_id}"
-
-
 def publish(values: Mapping[str, str]) -> str:
-    """The statements that publish an event.
+    """The statements of a function that publish an event.
 
     Args:
         values: the expression of each field's value.
     """
-    topic, entry = Topic._meta.db_table, QueueEntry._meta.db_table
-    parts = [f"'\"{field.name}\":' || {_json(field.name, values[field.name])}" for field in fields(Event)]
+    names = [field.name for field in fields(Event) if field.name in values]  # nothing is emptied that is appended
+    parts = [f"'\"{name}\":' || {_json(name, values[name])}" for name in names]
     document = " || ',' || ".join(parts)
-    return f"""IF published IS NOT NULL THEN
-                UPDATE {topic} SET seq_num = seq_num + 1 WHERE name = topic_name RETURNING seq_num INTO entry_seq;
+    given = {"event": f"('{{' || {document} || '}}')::json", "user_id": "''", "created_at": "published"}
+    return f"IF published IS NOT NULL THEN {append_entry('given_session_id', 'topic_name', given)} END IF;"
+
+
+def append_entry(owner: str, topic: str, given: Mapping[str, str]) -> str:
+    """The statements of a function that append an entry to a topic, and tell the channel of it.
+
+    Args:
+        owner, topic: the expressions of what finds the topic.
+        given: of the entry's other columns.
+    """
+    table, entry = Topic._meta.db_table, QueueEntry._meta.db_table
+    values = {"owner": owner, "topic": topic, "seq_num": "entry_seq", **given}
+    move = f"""UPDATE {table} SET seq_num = seq_num + 1 WHERE owner = {owner} AND name = {topic}
+                RETURNING seq_num INTO entry_seq;"""
+    return f"""{move}
                 IF NOT FOUND THEN
-                    INSERT INTO {topic} (name, seq_num, base_seq) VALUES (topic_name, 0, 0) ON CONFLICT DO NOTHING;
-                    UPDATE {topic} SET seq_num = seq_num + 1 WHERE name = topic_name RETURNING seq_num INTO entry_seq;
+                    INSERT INTO {table} (owner, name, seq_num, base_seq) VALUES ({owner}, {topic}, 0, 0)
+                    ON CONFLICT DO NOTHING;
+                    {move}
                 END IF;
-                INSERT INTO {entry} (topic, seq_num, event, user_id, created_at)
-                VALUES (topic_name, entry_seq, ('{{' || {document} || '}}')::json, '', published);
-                PERFORM pg_notify(channel, topic_name);
-            END IF;"""
+                INSERT INTO {entry} ({", ".join(values)}) VALUES ({", ".join(values.values())});
+                PERFORM pg_notify(channel, {topic});"""
 
 
 def _json(name: str, value: str) -> str:

@@ -98,7 +98,7 @@ def fetch_page(
     page = _fetch_little(table, rows, tuple(order), size, min(most, little))
     if page is not None:
         return page
-    _BEFORE_MUCH.get()()
+    much_follows()
     large = _ordered(rows.queryset, order)
     found = table.fetch(_within_bounds(table, large, order, size + 1, most))
     if len(found) > size:
@@ -121,6 +121,11 @@ def before_much(call: Callable[[], object]) -> Iterator[None]:
         _BEFORE_MUCH.reset(before)
 
 
+def much_follows() -> None:
+    """More is read than many may hold at once."""
+    _BEFORE_MUCH.get()()
+
+
 def fetch_row(table: Source[R], row: QuerySet[Any] | Rows) -> R | None:
     """The one row as a record, or None."""
     row = Rows.of(row)
@@ -133,7 +138,7 @@ def fetch_row(table: Source[R], row: QuerySet[Any] | Rows) -> R | None:
 
     found = table.fetch(row, fetch, row.using)
     if not found and row.queryset.exists():
-        _BEFORE_MUCH.get()()
+        much_follows()
         found = table.fetch(row.queryset)
     return found[0] if found else None
 
@@ -265,9 +270,10 @@ def _read_by(column: Any) -> Iterator[str]:
 
 @cache
 def _wide_places(model: type[Model], columns: tuple[Any, ...]) -> list[int]:
-    """Where those of the columns stand that may hold much, as expressions may."""
+    """Where those of the columns stand that may hold much, as expressions may that are over such, or over none."""
     narrow = {field.name for field in model._meta.concrete_fields if not isinstance(field, _WIDE)}
-    return [place for place, column in enumerate(columns) if column not in narrow]
+    read = [set(_read_by(column)) for column in columns]
+    return [place for place, names in enumerate(read) if not names or not names <= narrow]
 
 
 @cache
@@ -307,23 +313,46 @@ def rows_after(table: Source[R], rows: QuerySet[Any], order: Sequence[str], afte
 
 
 def iterate(
-    table: Source[R], rows: QuerySet[Any], *order: str, after: R | None = None, most: int | None = None
+    table: Source[R],
+    rows: QuerySet[Any],
+    *order: str,
+    after: R | None = None,
+    most: int | None = None,
+    first: int | None = None,
 ) -> Iterator[R]:
-    """The records of `rows`, by pages.
+    """The records of `rows`, by pages, as `pages` takes them."""
+    for page in pages(table, rows, *order, after=after, most=most, first=first):
+        yield from page
+        del page  # before the next one is there
+
+
+def pages(
+    table: Source[R],
+    rows: QuerySet[Any],
+    *order: str,
+    after: R | None = None,
+    most: int | None = None,
+    first: int | None = None,
+    size: int | None = None,
+) -> Iterator[list[R]]:
+    """The records of `rows`, a page after the other.
 
     Args:
         order: as `fetch_page` takes it.
         after: the record to begin after.
         most: characters after which a page ends, instead of `MAX_PAGE`.
+        first: how many the caller takes, as far as it knows: the first page has no more.
+        size: rows of a page, at most; 500 unless said otherwise.
     """
-    size, most = _PAGE, MAX_PAGE if most is None else most
+    largest = _PAGE if size is None else size
+    size, most = largest if first is None else min(first, largest), MAX_PAGE if most is None else most
     while True:
         following = rows if after is None else rows_after(table, rows, order, after)
         # Page by page, so that a walk whose connection is lost goes on where it is.
         page, more = attempt(rows.db, partial(fetch_page, table, following, order, size, most, little=most))
-        yield from page
+        # After a page that ended early, a database looks no further than it may have to.
+        after, size = page[-1] if page else None, min(2 * len(page), largest)
+        yield page
+        del page  # before the next one is there
         if not more:
             return
-        # After a page that ended early, a database looks no further than it may have to.
-        after, size = page[-1], min(2 * len(page), _PAGE)
-        del page  # before the next one is there

@@ -6,15 +6,16 @@ third longer where nothing is prepared, as behind a pooler: planning it costs mo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import connections, models
 
 from .. import codec, records
-from ..chains.hashing import ZERO
+from ..chains.hashing import ZERO, time_text
 from ..chains.numbering import Chained
 from ..compat.connections import database_errors
 from ..fields import CostField, IdField, JSONTextField, MetadataField
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Any)
 
-#: The record's place in its chain, which the function gives it.
-_PLACE = ("seq_num", "hash")
+#: The record's place in its chain, which the function gives it, and what nothing has that is appended.
+_PLACE = ("seq_num", "hash", "erased")
 #: The types whose values are sent as text.
 _JSON = ("json", "jsonb")
 #: Sequential scans are off for the sake of plans that are made while the tables are small, and kept.
@@ -59,32 +60,59 @@ class Function:
         return f"CREATE OR REPLACE FUNCTION {schema}.{self.name}{self.signature} AS $${self.body}$$"
 
 
-def lock_head(kind: Head.Kind, owner: str, namespace: str, columns: str, *, needs_session: bool) -> str:
+@dataclass(frozen=True, slots=True)
+class HeadOf:
+    """Of which series a function of the database locks and moves the head: expressions of what finds it.
+
+    Attributes:
+        owner: the first, as whoever calls the function is sent where that is kept.
+    """
+
+    kind: Head.Kind
+    owner: str
+    series: str
+    namespace: str = "''"
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """They by column."""
+        return {
+            "owned_by": self.owner,
+            "owner": self.series,
+            "kind": f"'{self.kind.value}'",
+            "namespace": self.namespace,
+        }
+
+
+def lock_head(head: HeadOf, columns: str, *, needs_session: bool) -> str:
     """The statements of a function that lock the session, as every writer does first (see `heads`), and then the head.
 
-    The function returns where the session is not there, is closed or has another fence. A head that is not there yet is
-    one without an id.
+    The function returns where the session is not there, is deleted or has another fence. A head that is not there yet
+    is one without an id.
 
     Args:
-        owner, namespace: the expressions of what names the series.
         columns: of the head.
         needs_session: whether the series can't be without its session.
     """
-    absent = "of_session.id IS NULL OR of_session.deleted_at IS NOT NULL" if needs_session else "FALSE"
+    found = " AND ".join(f"{name} = {value}" for name, value in head.columns.items())
+    takes_none = "of_session.id IS NULL OR of_session.deleted_at IS NOT NULL"
+    refused = (
+        f"""IF {takes_none} THEN
+                RETURN;
+            END IF;"""
+        if needs_session
+        else ""
+    )
     return f"""SELECT id, deleted_at, fence_token, require_fence INTO of_session FROM {Session._meta.db_table}
-            WHERE id = given_session_id FOR NO KEY UPDATE;
+            WHERE id = {head.owner} AND id = given_session_id FOR NO KEY UPDATE;
             IF of_session.fence_token IS DISTINCT FROM token AND (token IS NOT NULL OR of_session.require_fence) THEN
                 RETURN;
             END IF;
-            SELECT id, closed, {columns} INTO head FROM {Head._meta.db_table}
-            WHERE owner = {owner} AND kind = '{kind.value}' AND namespace = {namespace}
-            FOR NO KEY UPDATE;
-            IF head.closed OR (head.id IS NULL AND ({absent})) THEN
-                RETURN;
-            END IF;"""
+            {refused}
+            SELECT id, {columns} INTO head FROM {Head._meta.db_table} WHERE {found} FOR NO KEY UPDATE;"""
 
 
-def move_head(kind: Head.Kind, owner: str, namespace: str, moved: Mapping[str, str]) -> str:
+def move_head(head: HeadOf, moved: Mapping[str, str]) -> str:
     """The statements of a function that move the head, or make it.
 
     They come last: a head that was moved first would leave a gap where the id is stored already. Who makes one holds
@@ -93,17 +121,15 @@ def move_head(kind: Head.Kind, owner: str, namespace: str, moved: Mapping[str, s
     Args:
         moved: what its columns become.
     """
-    begun = {
-        "kind": f"'{kind.value}'",
-        "owner": owner,
-        "namespace": namespace,
+    begun = head.columns | {
         "hash": f"'{ZERO}'",
         "base_seq": "0",
         "base_hash": f"'{ZERO}'",
         "log_end": "0",
         "removed": "0",
         "closed": "FALSE",
-    } | dict(moved)
+        **moved,
+    }
     table = Head._meta.db_table
     return f"""IF head.id IS NULL THEN
                 INSERT INTO {table} ({", ".join(begun)}) VALUES ({", ".join(begun.values())}) ON CONFLICT DO NOTHING;
@@ -112,7 +138,7 @@ def move_head(kind: Head.Kind, owner: str, namespace: str, moved: Mapping[str, s
                 END IF;
             ELSE
                 UPDATE {table} SET {", ".join(f"{name} = {value}" for name, value in moved.items())}
-                WHERE id = head.id AND owner = {owner};
+                WHERE id = head.id AND owned_by = {head.owner};
             END IF;"""
 
 
@@ -120,11 +146,12 @@ def move_head(kind: Head.Kind, owner: str, namespace: str, moved: Mapping[str, s
 def append_function(series: Series[Any]) -> Function:
     """The function that appends one record.
 
-    It returns nulls and leaves everything as it was where there is no session, or it is closed or has another fence,
+    It returns nulls and leaves everything as it was where there is no session, or it is deleted or has another fence,
     the last number isn't the expected one, or the id is taken, or the number by a row that was made without its head.
     """
     columns, chained = columns_of(series.table), isinstance(series, Chained)
-    table, owner = series.table.model._meta.db_table, f"given_{series.column}"
+    table = series.table.model._meta.db_table
+    of_series = HeadOf(series.kind, f"given_{series.owner_column}", f"given_{series.column}")
     parameters = {"expected": "bigint", "token": "bigint"} | ({"fixed": "bytea"} if chained else {})
     parameters |= outbox.PARAMETERS if series.is_published else {}
     parameters |= {f"given_{name}": type_name for name, type_name in columns.items()}
@@ -147,7 +174,7 @@ def append_function(series: Series[Any]) -> Function:
             of_session record;
             {outbox.VARIABLES if series.is_published else ""}
         BEGIN
-            {lock_head(series.kind, owner, "''", "seq_num, hash", needs_session=series.column == "session_id")}
+            {lock_head(of_series, "seq_num, hash", needs_session=series.owner_column == "session_id")}
             IF head.id IS NULL THEN
                 head.seq_num := 0;
                 head.hash := '{ZERO}';
@@ -162,7 +189,7 @@ def append_function(series: Series[Any]) -> Function:
             IF NOT FOUND THEN
                 RETURN;
             END IF;
-            {move_head(series.kind, owner, "''", moved)}
+            {move_head(of_series, moved)}
             {further}
             new_seq_num := head.seq_num + 1;
         END """
@@ -210,36 +237,39 @@ def append_parameters(
     Args:
         channel: where an event is published: who hears of it.
     """
-    given, document = column_values(series.table, record)
-    extra: list[Any] = [series.fixed_part(record, document)] if isinstance(series, Chained) else []
+    given, document, time = column_values(series.table, record)
+    extra: list[Any] = [series.fixed_part(record, document, time)] if isinstance(series, Chained) else []
     if series.is_published:
         extra += (None, None) if channel is None else (str(records.now()), channel)
     return [expected, fence, *extra, *given]
 
 
-def column_values(table: Table[R], record: R) -> tuple[list[Any], str]:
-    """What the columns of `columns_of` are to hold, as parameters, and the text of the last that is JSON."""
-    row = table.row_values(record)
-    given: list[Any] = []
-    document = ""
-    for place, name, kind in _places(table):
-        value = row[place]
-        if kind in _JSON:
-            value = document = codec.dumps(value, name)
-        elif kind == "timestamptz":
-            value = None if value is None else str(value)  # which the driver takes longer to find out how to send
-        given.append(value)
-    return given, document
+def column_values(table: Table[R], record: R) -> tuple[list[Any], str, str]:
+    """What the columns of `columns_of` are to hold, as parameters, and the texts of the last JSON and the last time."""
+    pick, documents, times = _places(table)
+    given = list(pick(table.row_values(record)))
+    document = time = ""
+    for place, name in documents:
+        given[place] = document = codec.dumps(given[place], name)
+    for place in times:
+        if (value := given[place]) is not None:
+            given[place] = time = time_text(value)  # which the driver takes longer to find out how to send
+    return given, document, time
 
 
 @cache
-def _places(table: Table[Any]) -> list[tuple[int, str, str]]:
-    """Of each of the columns that a record fills, its place among the record's values, its name and its type."""
-    return [(table.stored.index(name), name, kind) for name, kind in columns_of(table).items()]
+def _places(table: Table[Any]) -> tuple[Callable[[Any], tuple[Any, ...]], list[tuple[int, str]], list[int]]:
+    """What picks the values of the columns that a record fills from all of its values; and of these columns the places
+    and names of those that are JSON, and the places of the times.
+    """
+    kinds = list(columns_of(table).items())
+    documents = [(place, name) for place, (name, kind) in enumerate(kinds) if kind in _JSON]
+    times = [place for place, (_, kind) in enumerate(kinds) if kind == "timestamptz"]
+    return itemgetter(*(table.stored.index(name) for name, _ in kinds)), documents, times
 
 
 def append_one(
-    using: str,
+    connection: Any,
     series: Series[R],
     given: R,
     expected_seq: int | None,
@@ -249,6 +279,7 @@ def append_one(
     """Append a record: its number, its hash, the row and the new head, in one statement, and publish an event.
 
     Args:
+        connection: Django's.
         channel: where it is published: who hears of it.
 
     Returns:
@@ -259,14 +290,14 @@ def append_one(
     expected = expected_seq if not record.seq_num else record.seq_num - 1
     if expected_seq not in (None, expected):  # one of the two is wrong
         return None
-    with prepared_cursor(connections[using]) as cursor:
+    with prepared_cursor(connection) as cursor:
         cursor.execute(append_statement(series), append_parameters(series, record, expected, fence, channel))
         seq_num, row_hash = cursor.fetchone()
     if seq_num is None:
         return None
     record.seq_num = seq_num
     if isinstance(series, Chained):
-        record.hash = row_hash
+        record.hash, record.erased = row_hash, ""
     return record
 
 

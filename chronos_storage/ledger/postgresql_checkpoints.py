@@ -22,7 +22,7 @@ from ..preparing import prepared_cursor
 from ..records import Checkpoint as CheckpointRecord
 from .item_log import digests_of
 from .mapping import CHECKPOINTS
-from .postgresql import OPTIONS, Function, column_values, columns_of, lock_head, move_head
+from .postgresql import OPTIONS, Function, HeadOf, column_values, columns_of, lock_head, move_head
 
 _TABLE, _ITEMS = Checkpoint._meta.db_table, CheckpointItems._meta.db_table
 #: The function's parameters before the columns: the writer's token; the row that the skeleton was made from, as its id
@@ -40,7 +40,8 @@ _PARAMETERS = {
 }
 #: The base: the parent, or else the latest.
 _LOOK = f"""
-    SELECT (SELECT log_end FROM {Head._meta.db_table} WHERE owner = %s AND kind = 'checkpoint' AND namespace = %s),
+    SELECT (SELECT log_end FROM {Head._meta.db_table}
+            WHERE owned_by = %s AND owner = %s AND kind = 'checkpoint' AND namespace = %s),
         base.id, base.state::text
     FROM (SELECT) AS one LEFT JOIN LATERAL (
         (SELECT id, state, state_size FROM {_TABLE}
@@ -56,19 +57,19 @@ _LOOK = f"""
 def save_function() -> Function:
     """The function that saves a checkpoint under the next number of its series, with what is new in the log.
 
-    It returns null and leaves everything as it was where there is no session, or it is closed or has another fence, the
+    It returns null and leaves everything as it was where there is no session, it is deleted or has another fence, the
     log goes on elsewhere, the base is gone, the id is taken, or there is no next number.
     """
     columns = columns_of(CHECKPOINTS)
     parameters = _PARAMETERS | {f"given_{name}": kind for name, kind in columns.items()}
-    series = (Head.Kind.CHECKPOINT, "given_session_id", "given_namespace")
+    series = HeadOf(Head.Kind.CHECKPOINT, "given_session_id", "given_session_id", "given_namespace")
     moved = {"seq_num": "head.seq_num + 1", "log_end": "COALESCE(log_stop, head.log_end)"}
     body = f"""
         DECLARE
             head record;
             of_session record;
         BEGIN
-            {lock_head(*series, "seq_num, log_end", needs_session=True)}
+            {lock_head(series, "seq_num, log_end", needs_session=True)}
             IF head.id IS NULL THEN
                 head.seq_num := 0;
                 head.log_end := 0;
@@ -92,7 +93,7 @@ def save_function() -> Function:
                 INSERT INTO {_ITEMS} (session_id, namespace, start, stop, digests, items)
                 SELECT given_session_id, given_namespace, * FROM unnest(starts, stops, digests, items);
             END IF;
-            {move_head(*series, moved)}
+            {move_head(series, moved)}
             new_seq_num := head.seq_num + 1;
         END """
     declared = ", ".join(f"{name} {kind}" for name, kind in parameters.items())
@@ -130,7 +131,7 @@ def save_one(using: str, new: CheckpointRecord, parts: Outline, fence: int | Non
         kept.state = state
         runs, stop = packed(added, start), start + len(added)
     columns: list[Any] = list(zip(*runs, strict=True)) or [()] * 4
-    given, _ = column_values(CHECKPOINTS, kept)
+    given, *_ = column_values(CHECKPOINTS, kept)
     with prepared_cursor(connections[using]) as cursor:
         cursor.execute(save_statement(), [fence, base_row, start, stop, *map(list, columns), *given])
         (seq_num,) = cursor.fetchone()
@@ -153,6 +154,6 @@ def _look(using: str, session_id: str, namespace: str, parent_id: str) -> tuple[
     """Where the log of a series goes on, and the row and the skeleton of the base, where there is one."""
     series = (session_id, namespace)
     with prepared_cursor(connections[using]) as cursor:
-        cursor.execute(_LOOK, [*series, session_id, parent_id, namespace, *series])
+        cursor.execute(_LOOK, [session_id, *series, session_id, parent_id, namespace, *series])
         log_end, base_row, state = cursor.fetchone()
     return log_end or 0, base_row, None if state is None else codec.loads(state)

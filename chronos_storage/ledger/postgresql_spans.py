@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-
-from django.db import connections
+from typing import Any
 
 from ..preparing import prepared_cursor
 from ..records import Trace
@@ -12,17 +11,20 @@ from .mapping import TRACES
 from .postgresql import column_values, columns_of
 
 
-def insert_one(using: str, given: Trace) -> Trace | None:
+def insert_one(connection: Any, given: Trace) -> Trace | None:
     """Store a span, with a trace_id as `spans.complete_trace_ids` gives it.
+
+    Args:
+        connection: Django's.
 
     Returns:
         The span as it is stored; None if there is one of its id.
     """
     trace = TRACES.copy(given)
     trace.complete()
-    values, _ = column_values(TRACES, trace)
+    values, *_ = column_values(TRACES, trace)
     place = list(columns_of(TRACES)).index("trace_id") + 1
-    with prepared_cursor(connections[using]) as cursor:
+    with prepared_cursor(connection) as cursor:
         cursor.execute(_statement(), [*values[:place], trace.parent_id, trace.id, *values[place:]])
         row = cursor.fetchone()
     if row is None:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from django.db import IntegrityError, connections, transaction
 from django.db.models import F, Model, Q, Value
 from django.db.models.functions import Greatest
+from django.db.models.query import QuerySet
 
 from .. import records
 from ..chains.numbering import AuditLogs, Chained, Events, Messages, Numbered, assign_numbers
@@ -23,7 +24,7 @@ from ..exceptions import AlreadyExists, SequenceConflict, StoreFailure
 from ..models import AuditLog, Event, Head, Session
 from ..snapshots import Unseen, current
 from . import postgresql
-from .heads import lock_heads
+from .heads import head_owner, lock_heads, move
 from .mapping import AUDIT_LOGS, EVENTS, MESSAGES, Table
 
 R = TypeVar("R", bound=Any)
@@ -34,14 +35,20 @@ _IDS_PER_QUERY = 500
 class Series(Numbered[R]):
     """A numbered series in the table of a model."""
 
-    #: The model's field that names the series.
-    column = "session_id"
+    #: The model's field that names the series, and the one that holds its owner.
+    column = owner_column = "session_id"
     #: Whether what is appended may be published; see `outbox`.
     is_published = False
 
     def __init__(self, table: Table[R], kind: Head.Kind) -> None:
         self.table = table
         self.kind = kind
+
+    def rows(self, using: str, name: str) -> QuerySet[Any]:
+        """The rows of a series."""
+        found = {self.column: name, self.owner_column: head_owner(self.kind, name)}
+        rows: QuerySet[Any] = self.table.model._default_manager.using(using).filter(**found)
+        return rows
 
     def stored(self, using: str, given: Sequence[R]) -> dict[tuple[str, str], R]:
         """Which of these records are stored already, as they are stored."""
@@ -80,7 +87,7 @@ class _Events(Events, ChainSeries[records.Event]):
 
 
 class _AuditLogs(AuditLogs, ChainSeries[records.AuditLog]):
-    column = "chain"
+    column, owner_column = "chain", "owner"
 
 
 MESSAGE_SERIES = _Messages(MESSAGES, Head.Kind.MESSAGE)
@@ -150,7 +157,7 @@ def _append(
             # One by one, so that the database is at work while the next record is hashed.
             series.write(using, starmap(series.seal, new))
             for head in heads.values():
-                Head.objects.using(using).filter(pk=head.pk).update(seq_num=head.seq_num, hash=head.hash)
+                move(using, head, "seq_num", "hash")
             if series.is_activity:
                 _touch(using, [record for _, record in new])
     return result, [record for _, record in new]
@@ -176,16 +183,17 @@ def _caught_up(using: str, series: Series[R], given: Sequence[R]) -> bool:
     """
     behind = False
     with transaction.atomic(using=using):
-        for owner, head in lock_heads(using, series.kind, map(series.owner, given), deleted_too=True).items():
-            rows = current(series.table.model._default_manager.using(using).filter(**{series.column: owner}))
+        for name, head in lock_heads(using, series.kind, map(series.owner, given), deleted_too=True).items():
+            rows = current(series.rows(using, name))
             last = rows.order_by("-seq_num").values_list("seq_num", flat=True).first() or 0
             if last <= head.seq_num:
                 continue
             if isinstance(series, Chained):
                 raise StoreFailure(
-                    f"the {series.kind} chain {owner!r} has a number {last}, which was not appended to it;"
+                    f"the {series.kind} chain {name!r} has a number {last}, which was not appended to it;"
                     " `manage.py chronos_verify` names the first such row"
                 )
-            Head.objects.using(using).filter(pk=head.pk).update(seq_num=last)
+            head.seq_num = last
+            move(using, head, "seq_num")
             behind = True
     return behind

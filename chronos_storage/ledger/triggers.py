@@ -1,4 +1,5 @@
-"""Database triggers that refuse UPDATE and DELETE on the ledger's tables, and the permit that opens DELETE.
+"""Database triggers that refuse UPDATE and DELETE on the ledger's tables, and the permit that opens DELETE, and the one
+UPDATE that empties a row.
 
 They are made after every migration rather than by one, so that they are there wherever the tables came from (a test
 database made without migrations, a SQLite table rebuild), and again after it. The SQL of each database is in a
@@ -17,10 +18,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import UniqueConstraint
 from django.db.models.options import Options
 
-from ..compat.schema import table_names
+from .. import codec
+from ..compat.schema import column_names, table_names
 from ..exceptions import ConfigurationError
 from . import triggers_mysql, triggers_postgresql, triggers_sqlite
-from .definitions import Installed, Wanted
+from .definitions import Guarded, Installed, Wanted
 from .series import CHAINS
 
 MESSAGE = "chronos_storage: ledger rows are append-only"
@@ -34,14 +36,8 @@ class Triggers(Protocol):
     #: What the server may refuse a trigger with, by number, and what is to be done then.
     REFUSALS: dict[int, str]
 
-    def wanted(
-        self, connection: BaseDatabaseWrapper, tables: dict[str, list[list[str]]], message: str
-    ) -> dict[str, Wanted]:
-        """What these tables need, by name, and what each stands on before it.
-
-        Args:
-            tables: the columns of each unique key, by table.
-        """
+    def wanted(self, connection: BaseDatabaseWrapper, tables: dict[str, Guarded], message: str) -> dict[str, Wanted]:
+        """What these tables need, by name, and what each stands on before it."""
 
     def installed(self, connection: BaseDatabaseWrapper) -> dict[str, Installed]:
         """What is in the database, by name."""
@@ -60,14 +56,26 @@ _VENDORS: dict[str, Triggers] = {
 }
 
 
-def _tables(connection: BaseDatabaseWrapper) -> dict[str, list[list[str]]]:
-    """The ledger's tables that are there, each with the columns of its unique keys."""
+def _tables(connection: BaseDatabaseWrapper) -> dict[str, Guarded]:
+    """The ledger's tables that are there."""
     there = set(table_names(connection))
     found = {}
-    for meta in (model._meta for model in CHAINS if model._meta.db_table in there):
+    for meta, series in ((model._meta, series) for model, series in CHAINS.items() if model._meta.db_table in there):
         unique = [["pk"], *(each.fields for each in meta.constraints if isinstance(each, UniqueConstraint))]
-        found[meta.db_table] = [[_column(meta, field) for field in fields] for fields in unique]
+        blank = {_column(meta, name): _literal(value) for name, value in series.blank.items()}
+        changing = {_column(meta, series.table.id), "erased", *blank}
+        found[meta.db_table] = Guarded(
+            keys=[[_column(meta, field) for field in fields] for fields in unique],
+            kept=[str(field.column) for field in meta.concrete_fields if field.column not in changing],
+            blank=blank if "erased" in column_names(connection, meta.db_table) else {},
+            documents=[_column(meta, series.document)],
+        )
     return found
+
+
+def _literal(value: Any) -> str:
+    """What stands in SQL for what an erasure leaves in a column."""
+    return str(value) if isinstance(value, int) else f"'{value if isinstance(value, str) else codec.encode(value)}'"
 
 
 def _column(meta: Options[Any], field: str) -> str:

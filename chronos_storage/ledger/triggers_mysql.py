@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .definitions import Installed, Wanted, outdated, versioned
+from .definitions import Guarded, Installed, Wanted, outdated, versioned
 
 PERMIT_ENDS_WITH_ROLLBACK = False
 
@@ -24,12 +24,16 @@ REFUSALS = {
 }
 
 
-def wanted(connection: BaseDatabaseWrapper, tables: dict[str, list[list[str]]], message: str) -> dict[str, Wanted]:
+def wanted(connection: BaseDatabaseWrapper, tables: dict[str, Guarded], message: str) -> dict[str, Wanted]:
     refuse = f"SIGNAL SQLSTATE '23000' SET MYSQL_ERRNO = {_ERROR}, MESSAGE_TEXT = '{message}'"
-    unless_permitted = f"BEGIN IF COALESCE({_VARIABLE}, 0) <> 1 THEN {refuse}; END IF; END"
+    forbidden = f"COALESCE({_VARIABLE}, 0) <> 1"
     found = {}
-    for table in tables:
-        for event, body in {"UPDATE": refuse, "DELETE": unless_permitted}.items():
+    for table, guarded in tables.items():
+        for event, when in {
+            "UPDATE": f"{forbidden} OR NOT ({guarded.is_emptied('<=>', '`')})",
+            "DELETE": forbidden,
+        }.items():
+            body = f"BEGIN IF {when} THEN {refuse}; END IF; END"
             text = f"BEFORE {event} ON {table} FOR EACH ROW {body}"
             name = versioned(f"{table}_no_{event.lower()}", text)
             found[name] = Wanted(text, (f"DROP TRIGGER IF EXISTS {name}", f"CREATE TRIGGER {name} {text}"))

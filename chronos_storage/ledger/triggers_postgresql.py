@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .definitions import Installed, Wanted, outdated, versioned
+from .definitions import Guarded, Installed, Wanted, outdated, versioned
 from .postgresql import Function, append_function
 from .postgresql_checkpoints import save_function
+from .postgresql_entries import entry_function
 from .series import CHAINS, MESSAGE_SERIES
 
 PERMIT_ENDS_WITH_ROLLBACK = True
@@ -23,16 +24,28 @@ _SCHEMA = (
 )
 
 
-def wanted(connection: BaseDatabaseWrapper, tables: dict[str, list[list[str]]], message: str) -> dict[str, Wanted]:
+def wanted(connection: BaseDatabaseWrapper, tables: dict[str, Guarded], message: str) -> dict[str, Wanted]:
     if not tables:
         return {}
+    # A condition on a table's own columns can't be asked of another table's row, not even after one that is false.
+    let_through = "".join(
+        f"""
+                IF TG_ARGV[0] = '{table}' THEN
+                    IF {guarded.is_emptied("IS NOT DISTINCT FROM", chr(34), "::text")} THEN
+                        RETURN NEW;
+                    END IF;
+                END IF;"""
+        for table, guarded in tables.items()
+    )
     refuse = Function(
         "chronos_storage_refuse",
         "() RETURNS trigger LANGUAGE plpgsql",
         f"""
         BEGIN
-            IF TG_OP = 'DELETE' AND current_setting('{_SETTING}', true) = 'on' THEN
-                RETURN OLD;
+            IF current_setting('{_SETTING}', true) = 'on' THEN
+                IF TG_OP = 'DELETE' THEN
+                    RETURN OLD;
+                END IF;{let_through}
             END IF;
             RAISE EXCEPTION '{message}' USING ERRCODE = 'integrity_constraint_violation';
         END """,
@@ -41,10 +54,10 @@ def wanted(connection: BaseDatabaseWrapper, tables: dict[str, list[list[str]]], 
         cursor.execute(f"SELECT {_SCHEMA}::regnamespace::text")
         (schema,) = cursor.fetchone()
     chains = [series for model, series in CHAINS.items() if model._meta.db_table in tables]
-    functions = [refuse, *map(append_function, [MESSAGE_SERIES, *chains]), save_function()]
+    functions = [refuse, *map(append_function, [MESSAGE_SERIES, *chains]), save_function(), entry_function()]
     found = {each.name: Wanted(each.body, (each.create(schema),)) for each in functions}
     for table in tables:
-        text = f"BEFORE DELETE OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {refuse.name}()"
+        text = f"BEFORE DELETE OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {refuse.name}('{table}')"
         name = versioned(f"{table}_append_only", text)
         found[name] = Wanted(f"CREATE TRIGGER {name} {text}", (f"CREATE OR REPLACE TRIGGER {name} {text}",))
     return found
@@ -78,4 +91,4 @@ def _appends(name: str, installed: dict[str, Installed]) -> bool:
 
 def set_permit(connection: BaseDatabaseWrapper, given: bool) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config(%s, %s, true)", [_SETTING, "on" if given else "off"])
+        cursor.execute(f"SET LOCAL {_SETTING} = '{'on' if given else 'off'}'")

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary, ref
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..compat.connections import driver_connection
-from .definitions import Installed, Wanted, outdated, versioned
+from .definitions import Guarded, Installed, Wanted, outdated, versioned
 
 PERMIT_ENDS_WITH_ROLLBACK = False
 REFUSALS: dict[int, str] = {}
@@ -23,15 +23,16 @@ _FUNCTION = "chronos_storage_purge"
 _permitted: WeakKeyDictionary[BaseDatabaseWrapper, bool] = WeakKeyDictionary()
 
 
-def wanted(connection: BaseDatabaseWrapper, tables: dict[str, list[list[str]]], message: str) -> dict[str, Wanted]:
+def wanted(connection: BaseDatabaseWrapper, tables: dict[str, Guarded], message: str) -> dict[str, Wanted]:
     found = {}
-    for table, keys in tables.items():
+    for table, guarded in tables.items():
         # INSERT OR REPLACE removes the old row without firing a DELETE trigger.
-        same = (" AND ".join(f'"{key}" = NEW."{key}"' for key in columns) for columns in keys)
+        same = (" AND ".join(f'"{key}" = NEW."{key}"' for key in columns) for columns in guarded.keys)
         taken = " OR ".join(f'EXISTS (SELECT 1 FROM "{table}" WHERE {condition})' for condition in same)
         refuse = f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
+        emptied = f"{_FUNCTION}() AND {guarded.is_emptied('IS', chr(34))}"
         for stem, body in {
-            f"{table}_no_update": f'BEFORE UPDATE ON "{table}" {refuse}',
+            f"{table}_no_update": f'BEFORE UPDATE ON "{table}" WHEN NOT ({emptied}) {refuse}',
             f"{table}_no_delete": f'BEFORE DELETE ON "{table}" WHEN NOT {_FUNCTION}() {refuse}',
             f"{table}_no_replace": f'BEFORE INSERT ON "{table}" WHEN {taken} {refuse}',
         }.items():

@@ -12,7 +12,8 @@ from django.db.models.functions import Cast
 from ..chains.hashing import ZERO
 from ..chains.verification import verify_chain
 from ..models import Head
-from ..records import Verdict
+from ..records import ChainHead, Verdict
+from .heads import heads_of
 from .pages import Columns, iterate
 from .series import ChainSeries
 
@@ -31,13 +32,13 @@ def verify(using: str, series: ChainSeries[Any], name: str) -> Verdict:
 
 
 def _head(using: str, series: ChainSeries[Any], name: str) -> Head:
-    heads = Head.objects.using(using).filter(kind=series.kind, owner=name, namespace="")
-    return heads.first() or Head(hash=ZERO, base_hash=ZERO)
+    return heads_of(using, series.kind, [name]).first() or Head(hash=ZERO, base_hash=ZERO)
 
 
 def _walk(using: str, series: ChainSeries[Any], name: str, head: Head) -> Verdict:
     def last_seq() -> int:
-        return Head.objects.using(using).filter(pk=head.pk).values_list("seq_num", flat=True).first() or 0
+        same = heads_of(using, series.kind, [name]).filter(pk=head.pk)
+        return same.values_list("seq_num", flat=True).first() or 0
 
     return verify_chain(series, series.kind.value, name, head, _rows(using, series, name), last_seq)
 
@@ -47,30 +48,36 @@ def _rows(using: str, series: ChainSeries[Any], name: str) -> Iterator[tuple[Any
     table = series.table
     names = [name for name in table.names if name != series.document]
     columns = [table.id if name == "id" else name for name in names]
-    rows = table.model._default_manager.using(using).filter(**{series.column: name})
+    rows = series.rows(using, name)
     found = Columns(table.model, *columns, Cast(series.document, TextField()))
     for *values, text in iterate(found, rows, "seq_num"):
         yield table.record(**dict(zip(names, values, strict=True))), text
 
 
-def chain_names(
-    using: str, series: ChainSeries[Any], read: Callable[[Callable[[], list[str]]], list[str]]
-) -> Iterator[str]:
-    """The name of every chain of a series, then those of rows that belong to none.
+def chain_heads(
+    using: str, series: ChainSeries[Any], read: Callable[[Callable[[], list[Any]]], list[Any]]
+) -> Iterator[ChainHead]:
+    """The head of every chain of a series, then what stands for those of rows that belong to none.
 
     Args:
         read: calls what reads a page of them.
     """
+    kind = series.kind.value
     # A head may be there before anything was appended.
-    heads = Head.objects.using(using).filter(kind=series.kind, namespace="", seq_num__gt=0).order_by("owner")
+    heads = Head.objects.using(using).filter(kind=series.kind, namespace="", seq_num__gt=0).order_by("series")
     after = None
     while True:
-        page = heads if after is None else heads.filter(owner__gt=after)
-        names = read(partial(list, page.values_list("owner", flat=True)[:_PAGE]))
-        yield from names
-        if len(names) < _PAGE:
+        page = heads if after is None else heads.filter(series__gt=after)
+        found = read(partial(list, page.values_list("series", "seq_num", "hash", "base_seq", "base_hash")[:_PAGE]))
+        for name, seq_num, last, base_seq, base in found:
+            yield ChainHead(
+                kind=kind, chain=name, seq_num=seq_num, hash=last, base_seq=base_seq, base_hash=base or ZERO
+            )
+        if len(found) < _PAGE:
             break
-        after = names[-1]
+        after = found[-1][0]
     rows = series.table.model._default_manager.using(using)
-    headless = rows.filter(~Exists(heads.order_by().filter(owner=OuterRef(series.column)))).order_by()
-    yield from read(partial(list, headless.values_list(series.column, flat=True).distinct()))
+    of_row = {"series": OuterRef(series.column), "owner": OuterRef(series.owner_column)}
+    headless = rows.filter(~Exists(heads.order_by().filter(**of_row))).order_by()
+    for name in read(partial(list, headless.values_list(series.column, flat=True).distinct())):
+        yield ChainHead(kind=kind, chain=name, seq_num=0, hash=ZERO, base_seq=0, base_hash=ZERO)

@@ -4,6 +4,7 @@ from ..extras import require_app
 
 require_app("chronos_storage")
 
+from .artifacts import Artifact, Blob
 from .audit_logs import AuditLog
 from .checkpoints import Checkpoint, CheckpointItems
 from .events import Event
@@ -17,7 +18,9 @@ from .sessions import Session
 from .traces import Trace
 
 __all__ = [
+    "Artifact",
     "AuditLog",
+    "Blob",
     "Checkpoint",
     "CheckpointItems",
     "Consumer",

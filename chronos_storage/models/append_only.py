@@ -68,6 +68,12 @@ class LedgerQuerySet(GuardedQuerySet[M]):
 
     append_rows.alters_data = True  # type: ignore[attr-defined]
 
+    def empty_row(self, **values: Any) -> int:
+        """For the permit alone: what an erasure leaves in one row; the triggers let nothing else through."""
+        return super().update(**values)
+
+    empty_row.alters_data = True  # type: ignore[attr-defined]
+
     def delete(self) -> tuple[int, dict[str, int]]:
         rows = for_writing(self)
         permit = current_permit(rows.db)
@@ -105,6 +111,9 @@ class LedgerModel(GuardedModel, models.Model):
     seq_num: models.BigIntegerField[int, int] = models.BigIntegerField()
     hash: IdField = IdField(max_length=64)
     created_at: models.DateTimeField[datetime, datetime] = ExactTimestampField()
+    #: Of a row that an erasure has emptied, the digest of what was there. Workers of the version before, who don't know
+    #: of it, go on appending.
+    erased: IdField = IdField(max_length=128, editable=False, db_default="")
 
     objects: ClassVar[models.Manager[Self]] = LedgerQuerySet.as_manager()
 

@@ -6,6 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from ..fields import IdField, JSONTextField
+from ..owners import OwnerField
 from ..text import name as shown
 from .append_only import LedgerModel
 
@@ -18,6 +19,7 @@ class AuditLog(LedgerModel):
     id: IdField = IdField(primary_key=True)
     #: ``session:<session_id>``, or ``agent:<agent_id>`` for an entry without a session.
     chain: IdField = IdField(max_length=263)
+    owner: OwnerField = OwnerField("chain", "chain", max_length=263)
     session_id: IdField = IdField()
     agent_id: IdField = IdField()
     user_id: IdField = IdField()

@@ -6,6 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from ..fields import IdField
+from ..owners import OwnerField
 from ..text import name as shown
 
 
@@ -21,12 +22,14 @@ class Head(models.Model):
         MESSAGE = "message"
         CHECKPOINT = "checkpoint"
         AUDIT_LOG = "audit_log"
+        ARTIFACT = "artifact"
 
     id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
     kind: IdField = IdField(max_length=16)
-    #: The session's id; for audit logs the chain's name.
-    owner: IdField = IdField(max_length=263)
-    #: The namespace of a series of checkpoints.
+    #: The session's id; for audit logs the chain's name. Workers of the version before know its column by this name.
+    series: IdField = IdField(max_length=263, db_column="owner")
+    owner: OwnerField = OwnerField("series", "owner", Kind.AUDIT_LOG.value, max_length=263, db_column="owned_by")
+    #: The namespace of a series of checkpoints, or the scope of an artifact's versions.
     namespace: IdField = IdField()
     seq_num: models.BigIntegerField[int, int] = models.BigIntegerField(default=0)
     hash: IdField = IdField(max_length=64)
@@ -38,7 +41,7 @@ class Head(models.Model):
     #: before, who don't know of them, go on making heads.
     log_end: models.BigIntegerField[int, int] = models.BigIntegerField(default=0, db_default=0)
     removed: models.BigIntegerField[int, int] = models.BigIntegerField(default=0, db_default=0)
-    #: Whether the session is soft-deleted and takes no more.
+    #: Whether the session is soft-deleted and takes no more: for workers of a version that don't look at its own row.
     closed: models.BooleanField[bool, bool] = models.BooleanField(default=False)
 
     class Meta:
@@ -46,8 +49,8 @@ class Head(models.Model):
         verbose_name: ClassVar[Any] = _("head")
         verbose_name_plural: ClassVar[Any] = _("heads")
         constraints: ClassVar[tuple[models.BaseConstraint, ...]] = (
-            models.UniqueConstraint(fields=["owner", "kind", "namespace"], name="chronos_head_series"),
+            models.UniqueConstraint(fields=["series", "kind", "namespace"], name="chronos_head_series"),
         )
 
     def __str__(self) -> str:
-        return shown(f"{self.kind} {self.owner} {self.namespace}")
+        return shown(f"{self.kind} {self.series} {self.namespace}")

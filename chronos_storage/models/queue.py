@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import codec
 from ..fields import IdField, JSONTextField, TimestampField
+from ..owners import OwnerField
 from ..text import name as shown
 
 
@@ -19,6 +20,7 @@ class Topic(models.Model):
     """
 
     name: IdField = IdField(primary_key=True, max_length=codec.MAX_TOPIC)
+    owner: OwnerField = OwnerField("name", "name", max_length=codec.MAX_TOPIC)
     seq_num: models.BigIntegerField[int, int] = models.BigIntegerField(default=0)
     #: The last number that retention removed: where the topic now begins.
     base_seq: models.BigIntegerField[int, int] = models.BigIntegerField(default=0)
@@ -37,6 +39,7 @@ class QueueEntry(models.Model):
 
     id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
     topic: IdField = IdField(max_length=codec.MAX_TOPIC)
+    owner: OwnerField = OwnerField("topic", "topic", max_length=codec.MAX_TOPIC)
     seq_num: models.BigIntegerField[int, int] = models.BigIntegerField()
     event: JSONTextField = JSONTextField(default=None, blank=True)
     user_id: IdField = IdField()

@@ -46,12 +46,16 @@ class Session(models.Model):
     #: It is here as every writer locks this row; who holds the fence is in `Fence`.
     fence_token: TokenField = TokenField(default=0, db_default=0, editable=False)
 
+    #: Whether nothing that belongs to the session may be removed; `set_legal_hold` says in the audit log who wants it.
+    legal_hold: models.BooleanField[bool, bool] = models.BooleanField(default=False, db_default=False, editable=False)
+
     objects: ClassVar[models.Manager[Session]] = SessionQuerySet.as_manager()
 
     class Meta:
         db_table = "chronos_storage_session"
         verbose_name: ClassVar[Any] = _("session")
         verbose_name_plural: ClassVar[Any] = _("sessions")
+        permissions: ClassVar[tuple[tuple[str, Any], ...]] = (("hold_session", _("Can set and lift legal holds")),)
         # With the id each is an order of lists, from its end on. PostgreSQL writes all of them for each message.
         indexes: ClassVar[tuple[models.Index, ...]] = (
             models.Index(fields=["created_at", "id"], name="chronos_session_by_created"),

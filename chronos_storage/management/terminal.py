@@ -73,6 +73,18 @@ def on_interrupt(stop: Callable[[], object]) -> Iterator[None]:
 
 
 @contextmanager
+def interruptible() -> Iterator[None]:
+    """Within the block, which only waits for somebody, the first Ctrl-C interrupts at once."""
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler) if is_main else None
+    try:
+        yield
+    finally:
+        if is_main:
+            signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
 def stoppable(progress: Progress, advice: str) -> Iterator[None]:
     """Around a command's work: Ctrl-C ends it after its current step, with a word of advice instead of a traceback."""
     try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
 from django.utils.module_loading import import_string
 
 from ... import Storage, storages
@@ -15,38 +15,56 @@ from ...backends.handler import DEFAULT_ALIAS
 from ...config import Place, read
 from ...exceptions import ChronosError
 from ...facade.stores import over
-from ..terminal import Progress, one_line, stoppable
+from ..report import ReportCommand
 
 
-class Command(BaseCommand):
+@dataclass
+class Checked:
+    """What each agent would store in: empty where it can, else what is wrong."""
+
+    agents: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def problem(self) -> str:
+        """Whether one can't."""
+        return "Not every storage can be used." if any(each["problem"] for each in self.agents.values()) else ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        ready = sum(not each["problem"] for each in self.agents.values())
+        return f"Agents: {ready:,} ready, {len(self.agents) - ready:,} not."
+
+
+class Command(ReportCommand):
     help = (
         "check FILE says of each agent in a YAML file what it would store in, and whether that can be reached and used."
         " The exit status is 1 if the file is wrong or one can't."
     )
+    examples = ("chronos_config check agents.yaml", "chronos_config check agents.yaml --json")
+    advice = "Nothing was changed."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="check")
         check = actions.add_parser("check", help="say what each agent would use, and whether it can be reached")
+        super().add_arguments(check)
         check.add_argument("file", metavar="FILE", type=Path)
 
-    def handle(self, **options: Any) -> None:
-        try:
-            found = read(options["file"])
-        except ChronosError as error:
-            raise CommandError(one_line(str(error))) from error
+    def work(self, **options: Any) -> Checked:
+        found = read(options["file"])
+        report = Checked()
         verdicts: dict[Place | None, str] = {}
-        broken = False
-        with stoppable(progress := Progress(self.stderr), "Nothing was changed."):
-            for name, place in (("default", found.default), *found.agents.items()):
-                used = place or found.default
-                progress.show(f"Looking at what {one_line(name)} would use …")
-                if used not in verdicts:
-                    verdicts[used] = "; ".join(_problems(used))
-                shown = "the settings' default storage" if used is None else used.shown
-                self.stdout.write(one_line(f"{name}: {shown}: {verdicts[used] or 'ready'}", limit=2000))
-                broken |= bool(verdicts[used])
-        if broken:
-            raise CommandError("Not every storage can be used.")
+        for name, place in (("default", found.default), *found.agents.items()):
+            used = place or found.default
+            if used not in verdicts:
+                verdicts[used] = "; ".join(_problems(used))
+            shown = "the settings' default storage" if used is None else used.shown
+            report.agents[name] = {"store": shown, "problem": verdicts[used]}
+            self.tell(f"{name}: {shown}: {verdicts[used] or 'ready'}")
+            self.show(report)
+        return report
 
 
 def _problems(place: Place | None) -> Iterator[str]:

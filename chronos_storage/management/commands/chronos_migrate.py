@@ -3,37 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from ... import storages
 from ...exceptions import ChronosError
 from ...reach import in_databases
-from ..terminal import one_line
+from ..report import ReportCommand
 
 
-class Command(BaseCommand):
+@dataclass
+class Migrated:
+    """What became of each store, named as the settings do: empty where it is ready, else what is wrong."""
+
+    stores: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def problem(self) -> str:
+        """Whether one could not be migrated."""
+        return "Not every store could be migrated." if any(self.stores.values()) else ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        ready = sum(not problem for problem in self.stores.values())
+        return f"Stores: {ready:,} ready, {len(self.stores) - ready:,} not."
+
+
+class Command(ReportCommand):
     help = (
         "Makes the tables of every store that the settings name, storages, queue and vector stores, or brings them"
         " up to date; again, no change. The exit status is 1 if one could not be."
     )
+    examples = ("chronos_migrate", "chronos_migrate --json")
+    advice = "What was migrated stays so; run it again for the rest."
 
-    def handle(self, **options: Any) -> None:
-        failed = 0
+    def work(self, **options: Any) -> Migrated:
+        report = Migrated()
         for where, migrate in _stores():
             try:
                 migrate()
             except (ChronosError, CommandError, DatabaseError) as error:
-                failed += 1
-                self.stdout.write(one_line(f"{where}: {error}", limit=2000))
+                report.stores[where] = str(error)
             else:
-                self.stdout.write(one_line(f"{where}: ready"))
-        if failed:
-            raise CommandError("Not every store could be migrated.")
+                report.stores[where] = ""
+            self.tell(f"{where}: {report.stores[where] or 'ready'}")
+            self.show(report)
+        return report
 
 
 def _stores() -> Iterator[tuple[str, Callable[[], object]]]:

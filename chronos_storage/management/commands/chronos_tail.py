@@ -11,13 +11,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import DatabaseError, reset_queries
 
 from ... import Storage, queue, storages
 from ...exceptions import ChronosError
 from ...queues import outbox
 from ...records import Event, QueueEntry
+from ..report import ExampleCommand, add_using
 from ..terminal import on_interrupt, one_line
 
 #: Seconds between two looks.
@@ -25,11 +26,12 @@ _INTERVAL = 0.2
 _PAGE = 500
 
 
-class Command(BaseCommand):
+class Command(ExampleCommand):
     help = (
         "Prints the events of a session, or the entries of a topic of the queue, as they come, until Ctrl-C: on a"
         " terminal a readable line each, elsewhere a line of JSON."
     )
+    examples = ("chronos_tail 01968e2a --after 0", "chronos_tail --topic orders --json")
     _stopped = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -42,9 +44,11 @@ class Command(BaseCommand):
             help="begin after this number of the session (0: with its first event), or after this cursor of the"
             " topic; default: only what is new",
         )
-        parser.add_argument("--storage", default="default", metavar="ALIAS", help="default: %(default)s")
+        parser.add_argument("--json", action="store_true", help="print lines of JSON on a terminal too")
+        add_using(parser)
 
     def handle(self, **options: Any) -> None:
+        self._is_read = self.stdout.isatty() and not options["json"]
         try:
             with on_interrupt(self._stop):
                 if options["session"] is not None:
@@ -71,7 +75,7 @@ class Command(BaseCommand):
             partial(storage.list_events, session_id, limit=_PAGE),
             storage.last_seq(session_id) if after is None else int(after),
             lambda event: event.seq_num,
-            _event_line if self.stdout.isatty() else _event_json,
+            _event_line if self._is_read else _event_json,
         )
 
     def _follow_topic(self, topic: str, after: str | None) -> None:
@@ -79,7 +83,7 @@ class Command(BaseCommand):
             partial(queue.recover, topic, limit=_PAGE),
             queue.last_cursor(topic) if after is None else after,
             lambda entry: entry.cursor,
-            _entry_line if self.stdout.isatty() else _entry_json,
+            _entry_line if self._is_read else _entry_json,
         )
 
     def _follow(

@@ -122,6 +122,13 @@ def token_of(fence: Fence | int | None, session_ids: Iterable[str]) -> int | Non
     return token
 
 
+def fenced_session(fence: Fence | int | None, session_id: str | None = None) -> list[str]:
+    """The session, if it is named, which decides of a removal before it is known what there is to remove."""
+    if session_id is not None:
+        return [codec.string(session_id, "session_id")]
+    return [] if fence is None or isinstance(fence, int) else [whole_fence(fence).session_id]
+
+
 def whole_fence(fence: Any) -> Fence:
     """An argument that must be a fence as `acquire` gives it."""
     given = Fence.of(fence, "fence")

@@ -28,7 +28,7 @@ class AuditLogMethods(FacadeBase):
             AlreadyExists: the id is taken by other content.
             SequenceConflict: the entry came with a number which is not the next one.
         """
-        return self._appended(AuditLog, [AuditLog.of(log, "log")], fence=fence)[0]
+        return self._appended(AuditLog, [AuditLog.of(log, "log")], fence=fence)[0][0]
 
     @async_variant(append_audit_log)
     def aappend_audit_log(self) -> Any: ...

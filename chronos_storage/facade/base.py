@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from django.dispatch import Signal
 
 from .. import codec, signals
 from ..backends.base import Backend, Condition, Query
 from ..compat.models import is_heard
-from ..exceptions import AlreadyExists, AmbiguousId, ChronosError, FenceHeld, InvalidRecord, NotFound, StaleWriter
+from ..exceptions import (
+    AlreadyExists,
+    AmbiguousId,
+    ChronosError,
+    FenceHeld,
+    InvalidRecord,
+    NotFound,
+    RetryTransaction,
+    StaleWriter,
+)
 from ..ids import new_id
-from ..records import KINDS, Batch, Fence, MemoryRecord, Record, Session
+from ..records import KINDS, Artifact, Blob, Fence, MemoryRecord, Record, Session
+from ..redaction import redacted
 from ..refusals import Reason, Refused
 from ..upcasters import upcast_all, upcast_each
 from .arguments import last_number, required, token_of
 
+P = ParamSpec("P")
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
 #: What a record's type is called in errors.
-_NAMES = {record: name.replace("_", " ") for name, record in KINDS.items()}
+_NAMES = {record: name.replace("_", " ") for name, record in {**KINDS, "blob": Blob}.items()}
 
 
 class FacadeBase:
@@ -38,8 +49,7 @@ class FacadeBase:
 
     def _run(self, call: Callable[[], T], again: Callable[[], T] | None = None) -> T:
         """What the backend answers, or the error in our words."""
-        with translated_refusals():
-            return self.backend.run(call, again)
+        return in_our_words(self.backend.run, call, again)
 
     # Reading
 
@@ -86,6 +96,13 @@ class FacadeBase:
             raise AmbiguousId(f"{record.__name__} {id!r} stands in several sessions: name the session too")
         return found[0] if found else None
 
+    def _to_remove(self, record: type[R], id: str, session_id: str | None, named: Sequence[str]) -> R | None:
+        """The record of this id that is to be removed, the one of the session that is named before all others."""
+        for each in named:
+            if found := self._one_of_session(record, id, each, whole=False):
+                return found
+        return None if session_id is not None else self._one_of_session(record, id, None, whole=False)
+
     def _sessions_of(self, record: type[Any], id: str) -> list[str]:
         """The session, if any, that the record of a globally unique id names; none where there is no such record."""
         return [found.session_id for found in self._stored(Query(record=record, where=required(id=id), limit=1))]
@@ -94,7 +111,7 @@ class FacadeBase:
 
     def _saved(self, given: R) -> R:
         """Store a container or an image over what its id had, with the updated_at that it has, or now."""
-        record: Any = given.cleaned()
+        record: Any = redacted(given)
         record.complete(touch=record.updated_at is None)
         stored: R = self._run(partial(self.backend.put, [record]))[0]
         self._written(stored)
@@ -106,14 +123,18 @@ class FacadeBase:
         values: Sequence[R],
         expected_seq: int | None = None,
         fence: Fence | int | None = None,
-    ) -> Batch[R]:
-        """Append records of one type; those without an id get one, by which a second attempt finds what it wrote."""
-        given: list[Any] = [value.cleaned() for value in values]
+    ) -> tuple[Sequence[R], Sequence[R]]:
+        """Append records of one type; those without an id get one, by which a second attempt finds what it wrote.
+
+        Returns:
+            They as they are stored, and those of them that are new; a `Batch` is made of both.
+        """
+        given: list[Any] = [redacted(value) for value in values]
         if expected_seq is not None:
             expected_seq = last_number(expected_seq, given)
         token = None if fence is None else token_of(fence, [each.session_id for each in given])
         if not given:
-            return Batch()
+            return (), ()
         made: set[str] = set()
         for own in given:
             if not own.id:
@@ -128,7 +149,7 @@ class FacadeBase:
 
         stored, new = self._run(append, append_again)
         self._written(*new)
-        return Batch(stored, new)
+        return stored, new
 
     def _delete(self, query: Query[Any], token: int | None = None) -> int:
         return self._run(partial(self.backend.delete, query, token))
@@ -139,9 +160,9 @@ class FacadeBase:
     # Telling
 
     def _written(self, *stored: Record) -> None:
-        """Tell the receivers of `signals.records_written`."""
-        if stored:
-            self._tell(signals.records_written, type(stored[0]), records=stored)
+        """Tell the receivers of `signals.records_written`, who get copies: what the caller has stays as stored."""
+        if stored and is_heard(signals.records_written, type(stored[0])):
+            self._tell(signals.records_written, type(stored[0]), records=deepcopy(stored))
 
     def _tell(self, signal: Signal, sender: type[Any], **details: Any) -> None:
         """Send a signal once what was written is committed."""
@@ -149,11 +170,10 @@ class FacadeBase:
             self.backend.after_commit(partial(signal.send_robust, sender, using=self.backend.using, **details))
 
 
-@contextmanager
-def translated_refusals() -> Iterator[None]:
-    """Around what a backend does: its refusals become errors in our words."""
+def in_our_words(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What a function of a backend's returns, whose refusals become errors in our words."""
     try:
-        yield
+        return function(*args, **kwargs)
     except Refused as refused:
         raise refusal_error(refused) from refused.__cause__
 
@@ -162,6 +182,8 @@ def refusal_error(refused: Refused) -> ChronosError:
     """What a caller is told of a backend's refusal."""
     name, id, stored = _NAMES[refused.record], refused.id, refused.stored
     match refused.reason:
+        case Reason.MISSING if refused.record is Blob:
+            return RetryTransaction("an artifact's file was removed before there was the artifact: try again")
         case Reason.MISSING:
             return NotFound(f"there is no {name} {id!r}")
         case Reason.DELETED:
@@ -172,6 +194,8 @@ def refusal_error(refused: Refused) -> ChronosError:
             return AlreadyExists(f"memory {id!r} can't have this natural key: another one has it")
         case Reason.TAKEN:
             return AlreadyExists(f"{name} {id!r} is stored already")
+        case Reason.NUMBER_TAKEN if refused.record is Artifact:
+            return AlreadyExists("there is an artifact of this name and version already")
         case Reason.NUMBER_TAKEN:
             return AlreadyExists(f"session {id!r} has a {name} of this number already")
         case Reason.STALE:

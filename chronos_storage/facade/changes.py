@@ -9,10 +9,11 @@ from .. import records
 from ..backends.base import Patch
 from ..exceptions import AlreadyExists, InvalidRecord
 from ..records import Checkpoint, Session, require_same
+from ..redaction import redacted
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(Session))
 #: What no update and no patch changes.
-_FIXED = frozenset({"id", "created_at", "updated_at", "deleted_at"})
+_FIXED = frozenset({"id", "created_at", "updated_at", "deleted_at", "legal_hold"})
 
 _INHERITED = ("agent_id", "user_id", "author", "title", "container_id", "image_id")
 
@@ -23,8 +24,8 @@ def patch_of(changes: dict[str, Any]) -> Patch:
         if name in _FIXED:
             raise InvalidRecord(name, "can't be changed by a patch")
         _require_field(name)
-    cleaned = Session(**changes).cleaned()
-    return _patch({name: getattr(cleaned, name) for name in changes})
+    changed = redacted(Session(**changes))
+    return _patch({name: getattr(changed, name) for name in changes})
 
 
 def update_of(session: Session) -> Patch:
@@ -46,7 +47,7 @@ def fork_of(source: Checkpoint, origin: Session, session_fields: dict[str, Any])
     """The session that starts from `source`, a checkpoint of `origin`."""
     for name in session_fields:
         _require_field(name)
-    fork = Session(**{name: getattr(origin, name) for name in _INHERITED} | session_fields).cleaned()
+    fork = redacted(Session(**{name: getattr(origin, name) for name in _INHERITED} | session_fields))
     fork.metadata |= _origin(source)
     return fork
 
@@ -67,9 +68,11 @@ def _origin(source: Checkpoint) -> dict[str, Any]:
 
 def new_session(session: Session) -> Session:
     """The session as `create_session` stores it."""
-    session = Session.of(session, "session").cleaned()
+    session = redacted(Session.of(session, "session"))
     if session.deleted_at is not None:
         raise InvalidRecord("deleted_at", "is set by delete_session alone")
+    if session.legal_hold:
+        raise InvalidRecord("legal_hold", "is set by set_legal_hold alone")
     session.complete()
     return session
 

@@ -9,8 +9,9 @@ from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Query
 from ..exceptions import InvalidRecord, NotFound
 from ..records import Checkpoint, Fence, Session
+from ..redaction import redacted
 from ..upcasters import upcast
-from .arguments import equal, identified, page_slice, required, token_of
+from .arguments import equal, fenced_session, identified, page_slice, required, token_of
 from .changes import first_of, fork_of, new_session, require_same_checkpoint
 from .sessions import SessionMethods
 
@@ -31,7 +32,7 @@ class CheckpointMethods(SessionMethods):
         """
         checkpoint = Checkpoint.of(checkpoint, "checkpoint")
         fresh = not checkpoint.id
-        given = identified(checkpoint).cleaned()
+        given = redacted(identified(checkpoint))
         save = partial(self.backend.save_checkpoint, given, fence=token_of(fence, [given.session_id]))
 
         def save_again() -> tuple[Checkpoint, bool]:
@@ -117,16 +118,17 @@ class CheckpointMethods(SessionMethods):
         """Remove one checkpoint; its number is not given again. Whether it was there.
 
         Raises:
-            AmbiguousId: without `session_id`, when several sessions have a checkpoint of this id.
+            AmbiguousId: without `session_id`, when several sessions have a checkpoint of this id, and the fence's has
+                none.
             NotFound: the session is soft-deleted.
         """
-        token_of(fence, [])  # what is none is refused before anything is read
-        found = self._one_of_session(Checkpoint, id, session_id, whole=False)
-        token = token_of(fence, [] if found is None else [found.session_id])
-        if found is None:
-            return False
-        where = required(session_id=found.session_id, namespace=found.namespace, id=found.id)
-        return self._delete(Query(record=Checkpoint, where=where), token) > 0
+        sessions, namespace = fenced_session(fence, session_id), ""
+        token = token_of(fence, sessions)
+        if found := self._to_remove(Checkpoint, id, session_id, sessions):
+            sessions, namespace = [found.session_id], found.namespace
+            token_of(fence, sessions)
+        where = [required(session_id=each, namespace=namespace, id=id) for each in sessions]
+        return any(self._delete(Query(record=Checkpoint, where=each), token) for each in where)
 
     @async_variant(delete_checkpoint)
     def adelete_checkpoint(self) -> Any: ...

@@ -29,7 +29,7 @@ class EventMethods(FacadeBase):
             SequenceConflict: the last number is another one, or the event's own number isn't the next.
             AlreadyExists: the id is taken by other content.
         """
-        return self._appended(Event, [Event.of(event, "event")], expected_seq, fence)[0]
+        return self._appended(Event, [Event.of(event, "event")], expected_seq, fence)[0][0]
 
     @async_variant(append_event)
     def aappend_event(self) -> Any: ...
@@ -41,7 +41,7 @@ class EventMethods(FacadeBase):
 
         With `expected_seq` or `fence` they are all of one session. The list's `new` has the ids that this call wrote.
         """
-        return self._appended(Event, records_of(Event, events, "events"), expected_seq, fence)
+        return Batch(*self._appended(Event, records_of(Event, events, "events"), expected_seq, fence))
 
     @async_variant(append_events)
     def aappend_events(self) -> Any: ...

@@ -8,6 +8,7 @@ from ..async_variants import async_variant
 from ..backends.base import Patch, Query
 from ..codec import filterable_object, string
 from ..records import Container, Image, Session
+from ..redaction import redacted
 from .arguments import equal, page_slice, required, start_after
 from .base import FacadeBase
 
@@ -98,6 +99,7 @@ class ImageMethods(FacadeBase):
             NotFound: no such image.
         """
         id, merge = string(id, "id"), filterable_object(changes, "changes")
+        merge = redacted(Image(metadata=merge)).metadata
         patch = Patch(merge=merge, values={"updated_at": records.now()})
         image = self._run(partial(self.backend.patch, Image, id, patch))
         self._written(image)

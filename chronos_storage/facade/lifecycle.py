@@ -7,14 +7,19 @@ from typing import Any, ParamSpec, TypeVar
 
 from .. import codec, records, signals
 from ..async_variants import async_iterator, async_variant, hop
+from ..backends.base import Condition, Query
 from ..chains.numbering import chain_of
 from ..chains.permit import PurgePermit, purge_reason
-from ..records import AuditLog, Event, Health, Record, Verdict
-from .arguments import choice, of_any_kind
-from .base import FacadeBase, translated_refusals
+from ..records import AuditLog, ChainHead, Event, Health, Record, Verdict
+from ..redaction import counted
+from .arguments import choice, of_any_kind, page_slice
+from .base import FacadeBase, in_our_words
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+#: What is chained, by kind.
+_CHAINED: dict[str, type[Any]] = {"event": Event, "audit_log": AuditLog}
 
 
 class LifecycleMethods(FacadeBase):
@@ -34,12 +39,36 @@ class LifecycleMethods(FacadeBase):
 
     def verify_all(self) -> Iterator[Verdict]:
         """The verdict of every chain in the store, one after the other."""
-        for record in (Event, AuditLog):
-            for chain in self.backend.chains(record):
-                yield self._run(partial(self.backend.verify, record, chain))
+        for head in self.chain_heads():
+            yield self._run(partial(self.backend.verify, _CHAINED[head.kind], head.chain))
 
     @async_iterator(verify_all)
     def averify_all(self) -> Any: ...
+
+    def chain_heads(self) -> Iterator[ChainHead]:
+        """Where every chain in the store ends: those of events first, then those of audit entries."""
+        for record in _CHAINED.values():
+            yield from self.backend.chains(record)
+
+    @async_iterator(chain_heads)
+    def achain_heads(self) -> Any: ...
+
+    def list_chain(self, kind: str, chain: str, after_seq: int = 0, *, limit: int | None = None) -> list[Any]:
+        """A chain's rows with a number above `after_seq`, ascending, as they are stored, without upcasters.
+
+        Args:
+            kind: ``event`` or ``audit_log``.
+            chain: its name, as `chain_heads` gives it.
+        """
+        name, after = codec.string(chain, "chain", codec.MAX_TOPIC), codec.integer(after_seq, "after_seq")
+        part = page_slice(limit)
+        record = choice(kind, "kind", _CHAINED)
+        of_chain = Condition("session_id" if record is Event else "chain", "=", name)
+        where = (of_chain, Condition("seq_num", ">", after))
+        return self._stored(Query(record=record, where=where, order=("seq_num",), **part))
+
+    @async_variant(list_chain)
+    def alist_chain(self) -> Any: ...
 
     @contextmanager
     def purge_permit(self, *, reason: str) -> Iterator[PurgePermit]:
@@ -78,8 +107,7 @@ class LifecycleMethods(FacadeBase):
             AlreadyExists: an id that is taken by other content.
             NotFound: a message, event or checkpoint whose session isn't there.
         """
-        with translated_refusals():
-            return self.backend.load(of_any_kind(records))
+        return in_our_words(self.backend.load, counted(of_any_kind(records)))
 
     @async_variant(load)
     def aload(self) -> Any: ...

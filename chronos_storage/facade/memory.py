@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,7 +9,8 @@ from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Query
 from ..exceptions import InvalidRecord
 from ..records import Batch, Fence, MemoryRecord
-from .arguments import equal, page_slice, records_of, required, start_after, token_of
+from ..redaction import redacted
+from .arguments import any_of, equal, fenced_session, page_slice, records_of, required, start_after, token_of
 from .base import FacadeBase
 
 _ORDER = ("-updated_at", "-id")
@@ -54,7 +55,7 @@ class MemoryMethods(FacadeBase):
     def _put(self, given: list[MemoryRecord], fence: Fence | int | None) -> Batch[MemoryRecord]:
         if not given:
             return Batch()
-        cleaned = [record.cleaned() for record in given]
+        cleaned = [redacted(record) for record in given]
         token = token_of(fence, (record.session_id for record in cleaned))
         new = {_natural_key(record): record for record in cleaned}
         named = [record.id for record in new.values() if record.id]
@@ -93,12 +94,19 @@ class MemoryMethods(FacadeBase):
         user_id: str | None = None,
         session_id: str | None = None,
         prefix: str | None = None,
+        keys: Sequence[str] | None = None,
         limit: int | None = None,
         offset: int = 0,
         after: MemoryRecord | None = None,
     ) -> list[MemoryRecord]:
-        """What an agent remembers and has not expired, most recently updated first; `prefix` is the key's start."""
+        """What an agent remembers and has not expired, most recently updated first.
+
+        Args:
+            prefix: the start of the key.
+            keys: which keys.
+        """
         where = _where(agent_id, prefix, kind=kind, user_id=user_id, session_id=session_id)
+        where += any_of("key", keys, "keys")
         query = Query(record=MemoryRecord, where=where, order=_ORDER, **page_slice(limit, offset))
         return self._select(start_after(query, after))
 
@@ -133,9 +141,11 @@ class MemoryMethods(FacadeBase):
         """
         if fence is None:
             return self._deleted(MemoryRecord, id)
-        token_of(fence, [])  # what is none is refused before anything is read
-        sessions = self._sessions_of(MemoryRecord, id)
-        token = token_of(fence, sessions)
+        known = fenced_session(fence)
+        token = token_of(fence, known)
+        if sessions := self._sessions_of(MemoryRecord, id):
+            token_of(fence, sessions)
+        sessions = sessions or known
         where = [required(id=id, session_id=session_id) for session_id in sessions]
         return any(self._delete(Query(record=MemoryRecord, where=each), token) for each in where)
 

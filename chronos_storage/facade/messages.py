@@ -11,7 +11,18 @@ from .. import codec
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Query
 from ..records import Batch, Fence, Message, TokenUsage
-from .arguments import any_of, choice, equal, page_slice, period, records_of, required, start_after, token_of
+from .arguments import (
+    any_of,
+    choice,
+    equal,
+    fenced_session,
+    page_slice,
+    period,
+    records_of,
+    required,
+    start_after,
+    token_of,
+)
 from .base import FacadeBase
 
 MessageOrder = Literal["asc", "desc"]
@@ -25,7 +36,7 @@ class MessageMethods(FacadeBase):
         self, message: Message, *, expected_seq: int | None = None, fence: Fence | int | None = None
     ) -> Message:
         """Append a message to its session; see `add_messages`."""
-        return self._appended(Message, [Message.of(message, "message")], expected_seq, fence)[0]
+        return self._appended(Message, [Message.of(message, "message")], expected_seq, fence)[0][0]
 
     @async_variant(add_message)
     def aadd_message(self) -> Any: ...
@@ -50,7 +61,7 @@ class MessageMethods(FacadeBase):
             AlreadyExists: an id that is taken by other content.
             SequenceConflict: the last number is another one, or a message came with one which is not the next.
         """
-        return self._appended(Message, records_of(Message, messages, "messages"), expected_seq, fence)
+        return Batch(*self._appended(Message, records_of(Message, messages, "messages"), expected_seq, fence))
 
     @async_variant(add_messages)
     def aadd_messages(self) -> Any: ...
@@ -144,16 +155,17 @@ class MessageMethods(FacadeBase):
         """Remove one message; its number is not given again, and the session's last_activity_at stays.
 
         Raises:
-            AmbiguousId: without `session_id`, when several sessions have a message of this id.
+            AmbiguousId: without `session_id`, when several sessions have a message of this id, and the fence's has
+                none.
             NotFound: the session is soft-deleted.
         """
-        token_of(fence, [])  # what is none is refused before anything is read
-        found = self.get_message(id, session_id=session_id)
-        token = token_of(fence, [] if found is None else [found.session_id])
-        if found is None:
-            return False
-        where = (Condition("session_id", "=", found.session_id), Condition("id", "=", found.id))
-        return self._delete(Query(record=Message, where=where), token) > 0
+        sessions = fenced_session(fence, session_id)
+        token = token_of(fence, sessions)
+        if found := self._to_remove(Message, id, session_id, sessions):
+            sessions = [found.session_id]
+            token_of(fence, sessions)
+        where = [required(session_id=each, id=id) for each in sessions]
+        return any(self._delete(Query(record=Message, where=each), token) for each in where)
 
     @async_variant(delete_message)
     def adelete_message(self) -> Any: ...

@@ -7,8 +7,10 @@ from typing import Any, Literal
 from .. import codec, records, signals
 from ..async_variants import async_iterator, async_variant
 from ..backends.base import Patch, Query
-from ..exceptions import AlreadyExists, NotFound, RetryTransaction
+from ..exceptions import AlreadyExists, InvalidRecord, NotFound, RetryTransaction
+from ..ids import new_id
 from ..records import AuditLog, Fence, Session
+from ..redaction import redacted
 from ..refusals import Reason, Refused
 from .arguments import choice, equal, identified, page_slice, required, start_after, token_of
 from .base import FacadeBase, refusal_error
@@ -77,7 +79,7 @@ class SessionMethods(FacadeBase):
             NotFound: the session is soft-deleted; with a fence, or not there.
             StaleWriter: the session was acquired again, or requires a fence.
         """
-        session = Session.of(session, "session").cleaned()
+        session = redacted(Session.of(session, "session"))
         if not session.id and fence is None:
             return self.create_session(session)
         session = identified(session)
@@ -117,7 +119,7 @@ class SessionMethods(FacadeBase):
             NotFound: no such session, or it is soft-deleted.
             StaleWriter: the session was acquired again, or requires a fence.
         """
-        session = Session.of(session, "session").cleaned()
+        session = redacted(Session.of(session, "session"))
         return self._changed(partial(self._update, session, token_of(fence, [session.id])))
 
     @async_variant(update_session)
@@ -145,6 +147,7 @@ class SessionMethods(FacadeBase):
             StaleWriter: the session was acquired again, or requires a fence.
         """
         id, merge = codec.string(id, "id"), codec.filterable_object(changes, "changes")
+        merge = redacted(Session(metadata=merge)).metadata
         patch = Patch(merge=merge, values={"updated_at": records.now()})
         return self._changed(partial(self.backend.patch, Session, id, patch, token_of(fence, [id])))
 
@@ -212,6 +215,7 @@ class SessionMethods(FacadeBase):
 
         Raises:
             StaleWriter: the session was acquired again, or requires a fence.
+            LegalHold: it is to be removed, and is under a legal hold; it stays as it is.
         """
         id = codec.string(id, "id")
         token = token_of(fence, [id])
@@ -228,6 +232,28 @@ class SessionMethods(FacadeBase):
 
     @async_variant(delete_session)
     def adelete_session(self) -> Any: ...
+
+    def erase_session(self, id: str) -> bool:
+        """Remove a session as `delete_session` does with ``hard=True``, with all trace of its id.
+
+        The audit entry has ``sha256:`` and the SHA-256 of the id in `resource`. Nobody's fence keeps it from going, and
+        one of the id that is made later begins with the first token.
+
+        Returns:
+            Whether it was there.
+
+        Raises:
+            LegalHold: it is under a legal hold; it stays as it is.
+        """
+        id = codec.string(id, "id")
+        log = self._run(partial(self.backend.remove_session, id, erasing=True))
+        if log is not None:
+            self._tell(signals.ledger_purged, AuditLog, audit_log=log)
+            self._tell(signals.session_deleted, Session, session_id=id, hard=True)
+        return log is not None
+
+    @async_variant(erase_session)
+    def aerase_session(self) -> Any: ...
 
     def restore_session(self, id: str, *, fence: Fence | int | None = None) -> Session:
         """Undo a soft delete: the session is shown and takes writes again, with all that belongs to it.
@@ -257,3 +283,35 @@ class SessionMethods(FacadeBase):
 
     @async_variant(restore_session)
     def arestore_session(self) -> Any: ...
+
+    def set_legal_hold(self, session_id: str, held: bool, *, actor: str, reason: str) -> Session:
+        """Put a session, soft-deleted or not, under a legal hold, or lift it: nothing else does either.
+
+        Nothing that belongs to a session under a legal hold can be removed: the session itself for good, its messages,
+        checkpoints and artifacts, its events and audit entries. It still takes what is new, can be changed, and can be
+        soft-deleted. Who set or lifted it and why is an audit entry of the same transaction, one for each call, with
+        the action ``session.legal_hold`` and the session in `resource`, in the chain of no session, which stays when
+        the session goes.
+
+        Args:
+            actor: who wants it.
+            reason: why.
+
+        Raises:
+            NotFound: no such session.
+        """
+        id, held = codec.string(session_id, "session_id"), codec.boolean(held, "held")
+        given = {"actor": codec.string(actor, "actor"), "reason": codec.string(reason, "reason", codec.MAX_TEXT)}
+        for name, value in given.items():
+            if not value:
+                raise InvalidRecord(name, "is empty; the audit entry must say who wants it and why")
+        detail = {"legal_hold": held, "reason": reason}
+        # Its id is given here, so that an attempt that is made again finds it.
+        log = AuditLog(id=new_id(), actor=actor, action="session.legal_hold", resource=id, detail=detail)
+        session, entry = self._run(partial(self.backend.hold, id, held, records.now(), redacted(log)))
+        self._written(session)
+        self._written(entry)
+        return session
+
+    @async_variant(set_legal_hold)
+    def aset_legal_hold(self) -> Any: ...

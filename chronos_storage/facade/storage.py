@@ -9,19 +9,22 @@ the order is total. A list with an `offset` also takes `after`, the last record 
 however far down it is and passes nothing over when something is written in between; both together are refused. An
 `iter_` method goes through the same records page by page, in flat memory.
 
-What every write to a session, its messages, events, checkpoints and audit log has in common: `fence` is what `acquire`
-gave the writer, or its token. With another token than the session's last (0: none yet) it raises `StaleWriter` and
-writes nothing; without one it does where the session's `require_fence` is true. Spans and memory take a fence, and
-never require one.
+What every write to a session, its messages, events, checkpoints, audit log and artifacts has in common: `fence` is
+what `acquire` gave the writer, or its token. With another token than the session's last (0: none yet) it raises
+`StaleWriter` and writes nothing; without one it does where the session's `require_fence` is true. Spans and memory take
+a fence, and never require one.
 """
 
 from __future__ import annotations
 
 from ..exceptions import NotSupported
+from .artifacts import ArtifactMethods
 from .audit_logs import AuditLogMethods
 from .checkpoints import CheckpointMethods
+from .context import ContextMethods
 from .events import EventMethods
 from .fences import FenceMethods
+from .handles import HandleMethods
 from .images import ImageMethods
 from .lifecycle import LifecycleMethods
 from .memory import MemoryMethods
@@ -36,15 +39,18 @@ class NoAlias(NotSupported, AttributeError):
 class Storage(
     CheckpointMethods,
     MessageMethods,
+    ContextMethods,
     MemoryMethods,
     AuditLogMethods,
     TraceMethods,
     EventMethods,
     FenceMethods,
+    ArtifactMethods,
     ImageMethods,
     LifecycleMethods,
+    HandleMethods,
 ):
-    """A store of sessions, messages, memory, audit logs, traces, events, checkpoints, containers and images.
+    """A store of sessions, messages, memory, audit logs, traces, events, checkpoints, artifacts, containers and images.
 
     It holds no state but its backend, so threads and tasks may share one.
 

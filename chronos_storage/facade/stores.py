@@ -8,6 +8,7 @@ from .. import conf
 from ..backends.base import Backend
 from ..backends.handler import DEFAULT_ALIAS, AliasHandler
 from ..exceptions import ConfigurationError
+from .observing import observed
 from .storage import Storage
 
 
@@ -18,10 +19,10 @@ def over(made: Any, where: str) -> Storage:
         ConfigurationError: it is neither; `where` says what named it.
     """
     if isinstance(made, Storage):
-        return made
+        return observed(made)
     if not isinstance(made, Backend):
         raise ConfigurationError(f"{where} made a {type(made).__name__}; it must make a chronos_storage.Backend")
-    return Storage(made)
+    return observed(Storage(made))
 
 
 class StorageHandler(AliasHandler[Storage]):

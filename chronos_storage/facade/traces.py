@@ -11,6 +11,7 @@ from ..async_variants import async_iterator, async_variant
 from ..backends.base import Condition, Patch, Query
 from ..exceptions import InvalidRecord
 from ..records import Batch, Fence, TokenUsage, Trace, TraceNode
+from ..redaction import redacted
 from ..spans import span_tree
 from .arguments import UNSET, UnsetType, equal, given, records_of, token_of
 from .base import FacadeBase
@@ -30,14 +31,14 @@ class TraceMethods(FacadeBase):
             StaleWriter: the session was acquired again.
             AlreadyExists: the id is taken by other content.
         """
-        return self._appended(Trace, [Trace.of(trace, "trace")], fence=fence)[0]
+        return self._appended(Trace, [Trace.of(trace, "trace")], fence=fence)[0][0]
 
     @async_variant(insert_trace)
     def ainsert_trace(self) -> Any: ...
 
     def insert_traces(self, traces: Iterable[Trace], *, fence: Fence | int | None = None) -> Batch[Trace]:
         """Store several spans, all or none; see `insert_trace`. The list's `new` has the ids that this call wrote."""
-        return self._appended(Trace, records_of(Trace, traces, "traces"), fence=fence)
+        return Batch(*self._appended(Trace, records_of(Trace, traces, "traces"), fence=fence))
 
     @async_variant(insert_traces)
     def ainsert_traces(self) -> Any: ...
@@ -80,15 +81,15 @@ class TraceMethods(FacadeBase):
             attributes=attributes,
             events=events,
         )
-        end = Trace(**named, ended_at=ended_at).cleaned()
+        end = redacted(Trace(**named, ended_at=ended_at))
         end.complete()
         if "error" in named:
             named["status"] = end.status
         values = {name: getattr(end, name) for name in named}
         patch = Patch(values=values, first={"ended_at": end.ended_at or records.now()})
-        token = token_of(fence, [])  # what is none is refused before anything is read
-        if token is not None:
-            token_of(fence, self._sessions_of(Trace, id))
+        if fence is not None:
+            token_of(fence, [])  # what is none is refused before anything is read
+        token = None if fence is None else token_of(fence, self._sessions_of(Trace, id))
         trace = self._run(partial(self.backend.patch, Trace, id, patch, token))
         self._written(trace)
         return trace

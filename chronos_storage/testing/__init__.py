@@ -30,7 +30,8 @@ Two fixtures, which may as well stand in a ``conftest.py``:
 compares all that is stored before and after. Override it where more can be shown: that nothing was sent at all.
 
 `VectorStoreConformance` does the same for vector stores, with the fixtures ``vector_store`` and
-``vector_store_committed`` (it needs Hypothesis too).
+``vector_store_committed`` (it needs Hypothesis too). What a store declares that it `lacks` has to be refused, and its
+test is reported as skipped, with what is lacking; what it refuses without having declared it fails.
 
 `EventQueueConformance` does it for event queues, with ``event_queue`` and ``event_queue_committed``; the queue's clock
 is `records.now`, which its tests move.

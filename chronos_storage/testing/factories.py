@@ -102,6 +102,14 @@ class CheckpointFactory(_RecordFactory[records.Checkpoint]):
     state: Any = factory.Sequence(lambda n: {"step": n})
 
 
+class ArtifactFactory(_RecordFactory[records.Artifact]):
+    class Meta:
+        model = records.Artifact
+
+    name: Any = factory.Sequence(lambda n: f"report-{n}.pdf")
+    mime_type = "application/pdf"
+
+
 class ContainerFactory(_RecordFactory[records.Container]):
     class Meta:
         model = records.Container

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .arguments import ArgumentContract
+from .artifacts import ArtifactContract
 from .asynchronous import AsynchronousContract, RunAtomicContract
 from .audit_logs import AuditLogContract
 from .bad_input import BadQuestionContract, BadRecordContract, FailureContract
@@ -10,13 +11,17 @@ from .checkpoint_states import CheckpointStateContract
 from .checkpoints import CheckpointContract, ForkContract
 from .concurrency import ConcurrentAppendContract
 from .concurrent_changes import ConcurrentChangeContract
+from .context import ContextContract
 from .copies import LoadContract, ScanContract
 from .deletion import HardDeletionContract, RestoreContract, SoftDeletionContract
+from .erasing import ErasureContract
 from .events import EventContract
 from .fences import FenceContract
 from .fidelity import FidelityContract
+from .handles import HandleContract, SpanContract
+from .holds import LegalHoldContract
 from .images import ImageContract
-from .ledger import LedgerContract, PurgeContract
+from .ledger import ErasedRowsContract, LedgerContract, PurgeContract
 from .lifecycle import AtomicContract, LifecycleContract
 from .lists import ListContract
 from .memory import MemoryContract
@@ -25,6 +30,7 @@ from .plain import PlainValueContract
 from .retries import RetryContract
 from .sessions import SessionContract
 from .sizes import SizeContract
+from .steps import StepContract
 from .traces import TraceContract
 from .upcasting import UpcastingContract
 
@@ -39,6 +45,7 @@ class StorageConformance(
     HardDeletionContract,
     MessageContract,
     TokenUsageContract,
+    ContextContract,
     MemoryContract,
     AuditLogContract,
     TraceContract,
@@ -46,10 +53,17 @@ class StorageConformance(
     RetryContract,
     LedgerContract,
     PurgeContract,
+    ErasedRowsContract,
+    ErasureContract,
     CheckpointContract,
     CheckpointStateContract,
     ForkContract,
     FenceContract,
+    HandleContract,
+    SpanContract,
+    StepContract,
+    LegalHoldContract,
+    ArtifactContract,
     ImageContract,
     UpcastingContract,
     ScanContract,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -39,11 +40,14 @@ WRONG: dict[str, list[Any]] = {
     "Decimal | None | UnsetType": [*_NO_NUMBERS[:3], "s", {}, Decimal("NaN"), Decimal(-1), Decimal("1e-10"), -1],
     "SessionOrder": [None, 5, "created_at", "\x00"],
     "MessageOrder": [None, 5, "up", "\x00"],
+    "Provider": [None, 5, "mistral", "\x00"],
     "Fence": [None, *_NO_RECORDS, records.Fence()],
     "Fence | int | None": ["s", {}, 1.5, True, -1, records.Fence(), records.Session()],
     "timedelta | float | None": ["60", True, 0, -1.0, timedelta(0), float("nan"), timedelta.max],
     "Record | None": _NO_RECORDS,
     "Iterable[Record]": [None, 5, [None], ["s"]],
+    "Iterable[int]": [None, 5, "12", [None], *([each] for each in _NO_NUMBERS)],
+    "bytes | IO[bytes]": [None, 5, "s", {}, io.StringIO("s")],
 }
 WRONG |= {kind.__name__: [None, *_NO_RECORDS] for kind in records.KINDS.values()}
 WRONG |= {f"{kind.__name__} | None": _NO_RECORDS for kind in records.KINDS.values()}
@@ -51,11 +55,16 @@ WRONG |= {f"Iterable[{kind.__name__}]": [None, 5, [None], ["s"], [{}]] for kind 
 #: What is right for an argument that must be given.
 _RIGHT: dict[str, Any] = {
     "str": "s",
+    "bool": True,
     "int": 1,
     "int | None": 1,
     "Sequence[str]": ["s"],
+    "Iterable[int]": [1],
     "dict[str, Any]": {"k": 1},
     "Fence": records.Fence(session_id="s", token=1),
+    "Provider": "openai",
+    "bytes | IO[bytes]": b"s",
+    "Artifact": records.Artifact(name="s"),
     "Message": records.Message(session_id="s", role="user"),
     "Iterable[Message]": [records.Message(session_id="s", role="user")],
     "Iterable[Event]": [records.Event(session_id="s")],
@@ -134,10 +143,15 @@ class ArgumentContract(Unasked):
             for parameter in parameters:
                 wanted = str(parameter.annotation)
                 if wanted in WRONG and hasattr(records, wanted):
+                    needed = {
+                        each.name: _right(each)
+                        for each in parameters
+                        if each is not parameter and each.default is each.empty and each.kind is not each.VAR_KEYWORD
+                    }
                     for other in (other for other in others if type(other).__name__ != wanted):
                         with case(method, other):
                             call = getattr(storage_unasked, method)
-                            check_refused(parameter.name, call, [other], {})
+                            check_refused(parameter.name, call, [other], needed)
         for method in ("add_messages", "append_events"):
             check_refused(method.split("_")[1], getattr(storage_unasked, method), [[records.Trace()]], {})
 

@@ -13,7 +13,7 @@ from asgiref.sync import async_to_sync
 
 from ...exceptions import AlreadyExists, InvalidRecord, NotFound, NotSupported, SequenceConflict
 from ...facade import Storage
-from ...records import AuditLog, Checkpoint, Container, Event, Image, MemoryRecord, Message, Session, Trace
+from ...records import Artifact, AuditLog, Checkpoint, Container, Event, Image, MemoryRecord, Message, Session, Trace
 from ..writers import write
 from .helpers import PATIENCE, case, column, needs_transactions, open_session, populate
 from .samples import complete_session, full
@@ -21,8 +21,8 @@ from .samples import complete_session, full
 P = ParamSpec("P")
 T = TypeVar("T")
 
-WITHOUT_ASYNC_VARIANT = {"atomic", "purge_permit"}
-_NAMES = {name for name, member in vars(Storage).items() if inspect.isfunction(member) and not name.startswith("_")}
+WITHOUT_ASYNC_VARIANT = {"atomic", "purge_permit", "session"}
+_NAMES = {name for name, _ in inspect.getmembers(Storage, inspect.isfunction) if not name.startswith("_")}
 ASYNC_VARIANTS = {name for name in _NAMES if name.startswith("a") and name[1:] in _NAMES}
 METHODS = _NAMES - ASYNC_VARIANTS - WITHOUT_ASYNC_VARIANT - {"arun_atomic"}
 
@@ -35,7 +35,10 @@ QUESTIONS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "find_messages": ((["m1", "m2"],), {}),
     "list_messages": (("s",), {"order": "desc", "limit": 2}),
     "iter_messages": (("s",), {"roles": ["user"]}),
+    "get_messages": (("s", ["m1", "m2"]), {}),
+    "context": (("s",), {"provider": "openai"}),
     "count_messages": (("s",), {}),
+    "last_message_seq": (("s",), {}),
     "token_usage": (("s",), {}),
     "usage": ((), {"agent_id": "agent", "user_id": "user"}),
     "get_memory": (("agent", "k1"), {"user_id": "user"}),
@@ -57,6 +60,10 @@ QUESTIONS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "get_latest_checkpoint": (("s",), {"namespace": "sub"}),
     "list_checkpoints": (("s",), {"before_seq": 2}),
     "iter_checkpoints": (("s",), {}),
+    "list_namespaces": (("s",), {}),
+    "get_fence": (("s",), {}),
+    "get_artifact": (("name",), {"session_id": "s", "user_id": "user"}),
+    "list_artifacts": ((), {"session_id": "s"}),
     "get_container": (("container",), {}),
     "list_containers": ((), {"limit": 1}),
     "container_exists": (("container",), {}),
@@ -67,6 +74,8 @@ QUESTIONS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "verify_events": (("s",), {}),
     "verify_audit_logs": (("s",), {}),
     "verify_all": ((), {}),
+    "chain_heads": ((), {}),
+    "list_chain": (("event", "s"), {}),
     "scan": (("event",), {}),
 }
 
@@ -87,7 +96,7 @@ class AsynchronousContract:
         assert {name[1:] for name in ASYNC_VARIANTS} == METHODS
         assert not any(hasattr(storage, f"a{name}") for name in WITHOUT_ASYNC_VARIANT)
         for name in ASYNC_VARIANTS:
-            iterates = name.startswith("aiter_") or name in ("averify_all", "ascan")
+            iterates = name.startswith("aiter_") or name in ("averify_all", "achain_heads", "ascan")
             is_async_variant = inspect.isasyncgenfunction if iterates else inspect.iscoroutinefunction
             assert is_async_variant(getattr(storage, name))
 
@@ -106,6 +115,7 @@ class AsynchronousContract:
         populate(storage)
         for record in (full("container"), full("image"), Session(id="of an image", image_id="used")):
             write(storage, record)
+        storage.acquire("s", "worker")
         for name, (arguments, options) in QUESTIONS.items():
             with case(name):
                 answer = getattr(storage, name)(*arguments, **options)
@@ -170,6 +180,32 @@ class AsynchronousContract:
         run(work)
         assert storage.count_events("s") == 3
 
+    def test_fences_holds_and_several_at_once(self, storage: Storage) -> None:
+        async def work() -> None:
+            assert (await storage.aensure_session(Session(id="s"))).id == "s"
+            fence = await storage.aacquire("s", "worker", ttl=PATIENCE)
+            assert (await storage.arenew(fence)).token == 1
+            await storage.arelease(fence)
+            assert (await storage.aset_legal_hold("s", True, actor="a", reason="r")).legal_hold
+            assert not (await storage.aset_legal_hold("s", False, actor="a", reason="r")).legal_hold
+            assert len((await storage.ainsert_traces([Trace(session_id="s"), Trace(session_id="s")])).new) == 2
+            records = [MemoryRecord(agent_id="a", key=key, value=key) for key in "kl"]
+            assert column(await storage.aput_memories(records), "value") == ["k", "l"]
+
+        run(work)
+
+    def test_erasing(self, storage: Storage) -> None:
+        async def work() -> None:
+            await storage.acreate_session(Session(id="s"))
+            stored = await storage.aput_artifact(Artifact(name="n"), b"data")
+            assert await storage.aerase_artifact(stored.id) is True
+            await storage.aerase_content(stored.sha256)
+            assert await storage.asweep_erased() == 1
+            assert await storage.aerase_session("s") is True
+
+        run(work)
+        assert list(storage.scan("session")) == list(storage.scan("artifact")) == []
+
     def test_containers_images_and_copies(self, storage: Storage) -> None:
         async def work() -> None:
             await storage.asave_container(Container(id="c"))
@@ -183,6 +219,17 @@ class AsynchronousContract:
         run(work)
         assert column(storage.scan("session"), "id") == ["s"]
         assert list(storage.scan("image")) == []
+
+    def test_artifacts(self, storage: Storage) -> None:
+        async def work() -> None:
+            stored = await storage.aput_artifact(Artifact(name="n"), b"data")
+            with await storage.aopen_artifact(stored.id) as file:
+                assert file.read() == b"data"
+            await storage.aload_content(b"data", stored.sha256)
+            assert await storage.adelete_artifact(stored.id) is True
+            assert await storage.asweep_artifacts() == 0
+
+        run(work)
 
     def test_getting_ready_and_closing(self, storage_committed: Storage) -> None:
         async def work() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ...codec import MAX_INDEXED, MAX_JSON_BYTES, MAX_RECORD_BYTES, MAX_TEXT
+from ...codec import MAX_INDEXED, MAX_JSON_BYTES, MAX_RECORD_BYTES, MAX_TEXT, storable
 from ...exceptions import AlreadyExists, AmbiguousId, InvalidRecord, NotFound, SequenceConflict
 from ...facade import Storage
 from ...records import (
@@ -24,7 +24,18 @@ from ...records import (
     Trace,
 )
 from ..writers import write
-from .helpers import Unasked, case, cases, everything, failing, needs_transactions, open_session, populate, read
+from .helpers import (
+    Unasked,
+    case,
+    cases,
+    everything,
+    exactly,
+    failing,
+    needs_transactions,
+    open_session,
+    populate,
+    read,
+)
 from .samples import NAIVE, UNFILTERABLE, bare, complete_session, full, nested
 
 LISTS = {"tool_calls", "events", "links"}
@@ -70,6 +81,14 @@ def check_refused(storage: Storage, kind: str, name: str, wrong: Any) -> None:
     assert caught.value.field.replace("[", ".").split(".")[0] == name, (kind, name, wrong)
 
 
+def _filterable(kind: str, changes: dict[str, str]) -> dict[str, Any]:
+    """A field to filter by that holds what was changed, and numbers that come back different there."""
+    if kind == "event":
+        return {}
+    numbers = storable(UNFILTERABLE, filterable=True)
+    return {"metadata": {"changes": changes, "numbers": numbers.value}}
+
+
 class BadRecordContract(Unasked):
     def test_a_string_that_cannot_be_kept(self, storage_unasked: Storage) -> None:
         for kind, name in cases(fields_of(lambda value: isinstance(value, str))):
@@ -86,6 +105,16 @@ class BadRecordContract(Unasked):
             for wrong in WRONG_JSON.values():
                 value = {"in": [wrong]}
                 check_refused(storage_unasked, kind, name, [value] if name in LISTS else value)
+
+    def test_what_is_made_storable_is_taken(self, storage: Storage) -> None:
+        """As `codec.storable` makes it, which is the same for every backend."""
+        open_session(storage)
+        for kind, name in cases([("message", "raw"), ("event", "payload"), ("checkpoint", "state")]):
+            wrong = WRONG_JSON | ({"too large": "\u00e9" * MAX_JSON_BYTES} if kind == "message" else {})
+            kept = storable({name: wrong})
+            assert {path.split(".")[1] for path in kept.changes} == {*wrong}
+            record = bare(kind, **{name: kept.value}, **_filterable(kind, kept.changes))
+            assert exactly(getattr(read(storage, write(storage, record)), name)) == exactly(kept.value)
 
     def test_json_that_is_too_long(self, storage: Storage) -> None:
         open_session(storage)
@@ -113,7 +142,7 @@ class BadRecordContract(Unasked):
         assert read(storage, stored) == stored
 
     def test_what_makes_a_record_too_large_later(self, storage: Storage) -> None:
-        half = {"q": quotes(MAX_JSON_BYTES - 6)}
+        half = {"q": "x" * (MAX_JSON_BYTES - 8)}
         trace = storage.insert_trace(Trace(id="t", input=half))
         checkpoint = Checkpoint(id="k", session_id="s", state=half, metadata=half)
         open_session(storage)

@@ -97,7 +97,7 @@ class CheckpointContract:
             ("none", {}),
             ("one", {"n": 1, "source": "loop", "who": {"name": "ada"}}),
             ("true", {"n": True, "source": "loop", "$odd": "a%b'\""}),
-            ("text", {"n": "1", "source": "input", "who": "ada"}),
+            ("text", {"n": "1", "source": "input", "who": "ada", "tags": ["a", 1, {"b": 2}]}),
             ("two", {"n": 2.0, "source": "loop", "who": None}),
         ):
             save(storage, id, metadata=metadata)
@@ -114,6 +114,12 @@ class CheckpointContract:
             ({"source": {"$ne": "loop"}, "n": {"$exists": True}}, ["text"]),
             ({"$or": [{"n": "1"}, {"$not": {"source": "loop"}}]}, ["text", "none"]),
             ({"a%b": "%s"}, []),
+            ({"source": {"$prefix": "lo"}}, ["two", "true", "one"]),
+            ({"n": {"$prefix": ""}}, ["text"]),
+            ({"tags": {"$contains": 1.0}}, ["text"]),
+            ({"tags": {"$contains_any": ["1", {"b": 2}]}}, ["text"]),
+            ({"tags": {"$contains_all": ["a", {}]}}, []),
+            ({"source": {"$contains": "loop"}}, []),
         ]
         for asked, ids in found:
             with case(asked):

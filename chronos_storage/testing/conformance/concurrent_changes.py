@@ -31,12 +31,12 @@ class ConcurrentChangeContract:
         storage = storage_committed
 
         def put(writer: int) -> list[str]:
-            return [storage.put_memory(MemoryRecord(agent_id="a", key="k", value=[writer, n])).id for n in range(20)]
+            return [storage.put_memory(MemoryRecord(agent_id="a", key="k", value=[writer, n])).id for n in range(10)]
 
         ids = together(storage, *writers(put))
         assert len(set(chain(*ids))) == 1
         [row] = storage.scan("memory")
-        assert row.value[1] == 19
+        assert row.value[1] == 9
         assert storage.get_memory("a", "k") == row
 
     def test_keys_put_together_in_any_order_are_one_row_each(self, storage_committed: Storage) -> None:
@@ -56,25 +56,25 @@ class ConcurrentChangeContract:
         names = ["title", "status", "author", "agent_id", "container_id", "image_id"]
 
         def patch(writer: int) -> None:
-            for n in range(20):
+            for n in range(10):
                 assert getattr(storage.patch_session("s", **{names[writer]: f"{n}"}), names[writer]) == f"{n}"
 
         together(storage, *writers(patch, len(names)))
         session = storage.get_session("s")
-        assert [getattr(session, name) for name in names] == ["19"] * len(names)
+        assert [getattr(session, name) for name in names] == ["9"] * len(names)
 
     def test_merges_of_different_keys_all_win(self, storage_committed: Storage) -> None:
         storage = storage_committed
         open_session(storage)
 
         def merge(writer: int) -> None:
-            for n in range(15):
+            for n in range(8):
                 storage.patch_session_metadata("s", {f"{writer}/{n}": n})
 
         together(storage, *writers(merge))
         kept = storage.get_session("s")
         assert kept is not None
-        assert kept.metadata == {f"{writer}/{n}": n for writer in range(THREADS) for n in range(15)}
+        assert kept.metadata == {f"{writer}/{n}": n for writer in range(THREADS) for n in range(8)}
 
     def test_a_user_is_set_by_one(self, storage_committed: Storage) -> None:
         storage = storage_committed

@@ -172,7 +172,8 @@ class LoadContract:
             open_session(storage)
         given = full(kind)
         chained = kind in ("event", "audit_log")
-        for name, value in (("updated_at", at(99)), ("deleted_at", at(98)), ("seq_num", 42)):
+        numbers = {"seq_num": 42, "version": 42, "sha256": "0" * 64}
+        for name, value in {"updated_at": at(99), "deleted_at": at(98), **numbers}.items():
             if hasattr(given, name) and not chained:
                 setattr(given, name, value)
         if chained:
@@ -230,13 +231,15 @@ class LoadContract:
         for other in (
             complete_session("s", agent_id="other"),
             dataclasses.replace(storage.list_messages("s")[0], content="other"),
+            dataclasses.replace(storage.list_messages("s")[0], content="other", seq_num=100),
+            dataclasses.replace(storage.list_events("s")[0], type="other", seq_num=storage.last_seq("s") + 1),
             dataclasses.replace(storage.list_traces("s")[0], name="other"),
         ):
             with pytest.raises(AlreadyExists):
                 storage.load([complete_session("new"), other])
             assert everything(storage) == before
 
-    @pytest.mark.parametrize("kind", ["message", "checkpoint", "memory"])
+    @pytest.mark.parametrize("kind", ["message", "checkpoint", "memory", "artifact"])
     def test_a_place_that_another_id_holds_is_refused(self, storage: Storage, kind: str) -> None:
         populate(storage)
         before = everything(storage)

@@ -5,15 +5,25 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from ...exceptions import AlreadyExists, FenceHeld, InvalidRecord, NotFound, SequenceConflict, StaleWriter
+from ...exceptions import (
+    AlreadyExists,
+    AmbiguousId,
+    FenceHeld,
+    InvalidRecord,
+    NotFound,
+    RetryTransaction,
+    SequenceConflict,
+    StaleWriter,
+)
 from ...facade import Storage
-from ...records import AuditLog, Checkpoint, Event, Fence, MemoryRecord, Message, Session, Trace
+from ...records import Artifact, AuditLog, Checkpoint, Event, Fence, MemoryRecord, Message, Session, Trace
 from .helpers import PATIENCE, case, cases, everything, failing, needs_transactions, open_session, populate, together
 from .samples import complete_session
 
@@ -37,6 +47,8 @@ GUARDED: dict[str, Write] = {
     "save_checkpoint": lambda s, fence: s.save_checkpoint(Checkpoint(session_id="s"), fence=fence),
     "delete_checkpoint": lambda s, fence: s.delete_checkpoint("c1", session_id="s", fence=fence),
     "delete_checkpoints": lambda s, fence: s.delete_checkpoints("s", keep_last=1, fence=fence),
+    "put_artifact": lambda s, fence: s.put_artifact(Artifact(session_id="s", name="n"), b"d", fence=fence),
+    "delete_artifact": lambda s, fence: s.delete_artifact(s.list_artifacts(session_id="s")[0].id, fence=fence),
     "delete_session": lambda s, fence: s.delete_session("s", fence=fence),
     "restore_session": lambda s, fence: s.restore_session("s", fence=fence),
     "delete_session, hard": lambda s, fence: s.delete_session("s", hard=True, fence=fence),
@@ -232,7 +244,8 @@ class FenceContract:
         old = acquire(storage)
         acquire(storage)
         storage.delete_session("s")
-        gone = {"delete_message", "delete_checkpoint", "delete_session", "append_audit_log", "insert_audit_log"}
+        gone = {"delete_message", "delete_checkpoint", "delete_artifact", "delete_session"}
+        gone |= {"append_audit_log", "insert_audit_log"}
         for name, write in cases((name, write) for name, write in OPEN.items() if name not in gone):
             with case(name), pytest.raises(NotFound):
                 write(storage, old)
@@ -269,6 +282,46 @@ class FenceContract:
         with pytest.raises(StaleWriter):
             storage.truncate_messages("s", "nowhere", fence=fence)
         assert everything(storage) == before
+
+    def test_the_fence_comes_before_a_look_for_what_is_to_be_removed(self, storage: Storage) -> None:
+        open_session(storage)
+        old, last = (storage.acquire("s", holder) for holder in "ab")
+        removals: dict[str, Callable[[Any], Any]] = {
+            "message": lambda fence: storage.delete_message("absent", session_id="s", fence=fence),
+            "message by id": lambda fence: storage.delete_message("absent", fence=fence),
+            "messages": lambda fence: storage.delete_messages("s", fence=fence),
+            "checkpoint": lambda fence: storage.delete_checkpoint("absent", session_id="s", fence=fence),
+            "checkpoint by id": lambda fence: storage.delete_checkpoint("absent", fence=fence),
+            "checkpoints": lambda fence: storage.delete_checkpoints("s", keep_last=0, fence=fence),
+            "memory": lambda fence: storage.delete_memory("absent", fence=fence),
+        }
+        for name, remove in removals.items():
+            with case(name):
+                with pytest.raises(StaleWriter):
+                    remove(old)
+                assert not remove(last)
+                assert not remove(None)
+        assert not storage.delete_message("absent", fence=old.token)  # of no known session
+        storage.patch_session("s", require_fence=True, fence=last)
+        for name in ("message", "messages", "checkpoint", "checkpoints"):
+            with case(name, "required"), pytest.raises(StaleWriter):
+                removals[name](None)
+
+    def test_a_fence_names_the_session_of_what_is_removed(self, storage: Storage) -> None:
+        for session_id in ("s", "other", "third"):
+            open_session(storage, session_id)
+        for session_id in ("s", "other"):
+            storage.add_message(Message(id="m", session_id=session_id, role="user"))
+            storage.save_checkpoint(Checkpoint(id="c", session_id=session_id))
+        fence, third = acquire(storage), acquire(storage, session_id="third")
+        for remove, id in ((storage.delete_message, "m"), (storage.delete_checkpoint, "c")):
+            with pytest.raises(AmbiguousId):
+                remove(id, fence=third)
+            assert remove(id, fence=fence)
+            with pytest.raises(InvalidRecord, match=r"^fence"):
+                remove(id, fence=fence)
+        assert [each.id for each in storage.list_messages("other")] == ["m"]
+        assert [each.id for each in storage.list_checkpoints("other")] == ["c"]
 
     def test_with_the_last_token_the_other_rules_hold(self, storage: Storage) -> None:
         populate(storage)
@@ -468,18 +521,22 @@ class FenceContract:
         def go_on(call: Callable[[], Any]) -> str:
             deadline = time.monotonic() + PATIENCE
             while time.monotonic() < deadline:
-                try:
-                    call()
-                except StaleWriter:
-                    return "overtaken"
+                # Where others were in the way too often, nothing is written, and it is tried again.
+                with suppress(RetryTransaction):
+                    try:
+                        call()
+                    except StaleWriter:
+                        return "overtaken"
             return "never overtaken"
 
         def take_over() -> Any:
             deadline = time.monotonic() + PATIENCE
             while not (storage.last_seq("s") and storage.get_latest_checkpoint("s")) and time.monotonic() < deadline:
                 time.sleep(0.001)  # the writers' turn
-            storage.acquire("s", "new")
-            return everything(storage)
+            while True:
+                with suppress(RetryTransaction):
+                    storage.acquire("s", "new")
+                    return everything(storage)
 
         seen, *ends = together(storage, take_over, *[lambda call=call: go_on(call) for call in write])
         assert ends == ["overtaken"] * 3

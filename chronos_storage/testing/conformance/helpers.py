@@ -7,14 +7,17 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
+from copy import deepcopy
+from functools import cache, partial
 from typing import Any, Protocol, TypeVar
 
 import pytest
 
+from ...backends.document import MemoryBackend
 from ...facade import Storage
 from ...records import (
     KINDS,
+    Artifact,
     AuditLog,
     Checkpoint,
     Event,
@@ -52,6 +55,9 @@ def read(storage: Storage, record: Any) -> Any:
             return storage.get_memory(
                 record.agent_id, record.key, kind=record.kind, user_id=record.user_id, session_id=record.session_id
             )
+        case Artifact():
+            scope = {"session_id": record.session_id, "user_id": record.user_id}
+            return storage.get_artifact(record.name, **scope, version=record.version or None)
         case AuditLog():
             return next((log for log in storage.list_audit_logs(limit=None) if log.id == record.id), None)
         case _:
@@ -80,6 +86,15 @@ def everything(storage: Storage) -> dict[str, list[Any]]:
 
 def populate(storage: Storage, session_id: str = "s", user_id: str = "user") -> list[Record]:
     """A session with some of everything that belongs to one; gives all records as they are stored."""
+    *records, one, other = deepcopy(_belongings(session_id, user_id))
+    storage.load(records)
+    return [*records, write(storage, one), write(storage, other)]
+
+
+@cache
+def _belongings(session_id: str, user_id: str) -> list[Record]:
+    """What is loaded, as that takes less time than to write one after the other, and two artifacts to be written."""
+    source = Storage(MemoryBackend())
     owned = {"session_id": session_id, "user_id": user_id}
     given = [
         Session(id=session_id, agent_id="agent", user_id=user_id, metadata={"of": user_id}),
@@ -97,7 +112,10 @@ def populate(storage: Storage, session_id: str = "s", user_id: str = "user") -> 
             for number in (1, 2)
         ],
     ]
-    return [write(storage, record) for record in given]
+    for record in given:
+        write(source, record)
+    records = [record for kind in everything(source).values() for record in kind]
+    return [*records, *[Artifact(**owned, id=f"{session_id} a{number}", name="name") for number in (1, 2)]]
 
 
 def cases(found: Iterable[T]) -> list[T]:

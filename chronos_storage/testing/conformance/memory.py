@@ -212,6 +212,13 @@ class MemoryContract:
             put(storage, key=key)
         assert column(storage.list_memory("agent", prefix=""), "key") == ["\U0010ffff", "", "a"]
 
+    def test_several_keys_are_found_at_once(self, storage: Storage) -> None:
+        for key in ("a", "b", "B", "c"):
+            put(storage, key=key)
+        put(storage, key="a", session_id="other")
+        assert column(storage.list_memory("agent", keys=["b", "a", "none", "b"], session_id=""), "key") == ["b", "a"]
+        assert storage.list_memory("agent", keys=[]) == []
+
     def test_deleting_says_whether_it_was_there(self, storage: Storage) -> None:
         record = put(storage)
         assert storage.delete_memory("nothing") is False

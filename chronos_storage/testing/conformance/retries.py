@@ -20,7 +20,7 @@ APPENDED = ["message", "event", "audit_log", "trace", "checkpoint"]
 BATCHED = {"message": "add_messages", "event": "append_events", "trace": "insert_traces"}
 #: What can hold other content, by kind.
 FIELDS = {"message": "content", "event": "payload", "trace": "output"}
-NOT_CONTENT = {"id", "session_id", "seq_num", "hash"}
+NOT_CONTENT = {"id", "session_id", "seq_num", "hash", "erased"}
 PARTS = [
     (kind, field.name)
     for kind in APPENDED

@@ -6,13 +6,14 @@ from .bad_input import BadQueueInputContract
 from .consumers import ConsumerContract
 from .live import StreamContract, SubscriptionContract
 from .publishing import PublishContract
-from .retention import RetentionContract
+from .retention import ErasureContract, RetentionContract
 
 
 class EventQueueConformance(
     PublishContract,
     ConsumerContract,
     RetentionContract,
+    ErasureContract,
     BadQueueInputContract,
     StreamContract,
     SubscriptionContract,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 
 from ...exceptions import InvalidRecord
 from ...queues.base import EventQueue
+from ...records import now
 from .helpers import publish
 
 
@@ -24,6 +26,17 @@ class ConsumerContract:
         assert event_queue.unread_count("c", "t") == 0
         event_queue.publish("t", 5)
         assert event_queue.unread_count("c", "t") == 1
+
+    def test_each_consumer_s_lag(self, event_queue: EventQueue) -> None:
+        event_queue.ack("c", "nothing yet", event_queue.last_cursor("nothing yet"))
+        assert event_queue.lags() == []
+        for topic in ("t", "T"):
+            cursors = publish(event_queue, topic, 3)
+            event_queue.ack("c", topic, cursors[0])
+            event_queue.ack("C", topic, cursors[2])
+        found = [(lag.topic, lag.consumer, lag.unread) for lag in event_queue.lags()]
+        assert found == [("T", "C", 0), ("T", "c", 2), ("t", "C", 0), ("t", "c", 2)]
+        assert all(abs(lag.seen_at - now()) < timedelta(hours=1) for lag in event_queue.lags())
 
     def test_it_never_moves_back(self, event_queue: EventQueue) -> None:
         cursors = publish(event_queue, "t", 5)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from ...exceptions import CursorExpired, InvalidRecord
 from ...queues.base import EventQueue
+from ...queues.memory import MemoryQueue
 from ..conformance.helpers import case
 from .helpers import Clock, events, publish
 
@@ -150,3 +152,75 @@ class RetentionContract:
             with case(age), pytest.raises(InvalidRecord) as refused:
                 event_queue.cleanup(older_than=age)
             assert refused.value.field == "older_than"
+
+    def test_what_is_kept_can_be_loaded_elsewhere(self, event_queue: EventQueue, clock: Clock) -> None:
+        """Against: other cursors, by which consumers would miss entries or see them twice."""
+        publish(event_queue, "t", 4)
+        clock.move(days=3)
+        event_queue.cleanup()
+        event_queue.publish("t", 4, user_id="u", key="k")
+        cursors = publish(event_queue, "t", 4, 5)
+        event_queue.ack("c", "t", cursors[1])
+        other = MemoryQueue()
+        after: str | None = None
+        while True:
+            part = event_queue.kept("t", after, limit=2)
+            assert other.load(part) == len(part.entries)
+            if not part.entries:
+                break
+            after = part.entries[-1].cursor
+        assert other.topics() == ["t"]
+        assert other.recover("t") == event_queue.recover("t")
+        assert other.get_cursor("c", "t") == cursors[1]
+        for queue in (other, event_queue):
+            with pytest.raises(CursorExpired):
+                queue.recover("t", "0" * 16)
+
+        expected = other.kept("t")
+        whole = replace(expected, topic="copy", entries=[replace(entry, topic="copy") for entry in expected.entries])
+        first = replace(whole, entries=whole.entries[:2])
+        event_queue.publish("copy", "older")
+        assert [event_queue.load(each) for each in (first, first, whole)] == [2, 0, 3]
+        assert event_queue.topics() == ["copy", "t"]
+        assert events(event_queue.recover("copy")) == [4, 5, 6, 7, 8]
+        assert [entry.created_at for entry in event_queue.recover("copy")] == [
+            each.created_at for each in whole.entries
+        ]
+        assert event_queue.get_cursor("c", "copy") == cursors[1]
+        assert event_queue.publish("copy", 4, user_id="u", key="k") == whole.entries[0].cursor
+        assert event_queue.publish("copy", 9) > cursors[-1]
+        with pytest.raises(InvalidRecord, match="entries"):
+            event_queue.load(replace(whole, topic="gap", base="0" * 16))
+
+
+class ErasureContract:
+    def test_what_names_a_user_is_emptied_and_keeps_its_cursor(self, event_queue: EventQueue) -> None:
+        first = event_queue.publish("t", {"by": "ann"}, user_id="ann", key="ann's")
+        other = event_queue.publish("t", {"by": "ben"}, user_id="ben", key="ben's")
+        event_queue.publish("u", "ann", user_id="ann")
+        event_queue.ack("reader", "t", first)
+        found = event_queue.list_user_entries("ann")
+        assert [(entry.topic, entry.event) for entry in found] == [("t", {"by": "ann"}), ("u", "ann")]
+        kept = event_queue.recover("t", first)
+        assert event_queue.erase_user("ann", but=["t"]) == 1
+        assert event_queue.list_user_entries("ann") == found[:1]
+        assert event_queue.erase_user("ann") == 1
+        assert event_queue.list_user_entries("ann") == []
+        emptied = event_queue.recover("t")[0]
+        assert (emptied.cursor, emptied.event, emptied.user_id) == (first, None, "")
+        assert emptied.created_at == found[0].created_at
+        assert event_queue.recover("t", first) == kept
+        assert event_queue.publish("t", {"by": "ben"}, user_id="ben", key="ben's") == other
+        assert event_queue.publish("t", {"by": "ann"}, user_id="ann", key="ann's") > other
+        assert event_queue.unread_count("reader", "t") == 2
+        assert event_queue.erase_user("nobody") == 0
+
+    def test_a_topic_can_be_removed_without_a_trace(self, event_queue: EventQueue) -> None:
+        cursors = publish(event_queue, "t", 3)
+        publish(event_queue, "other", 1)
+        event_queue.ack("reader", "t", cursors[1])
+        assert (event_queue.erase_topic("t"), event_queue.erase_topic("t")) == (3, 0)
+        assert event_queue.recover("t") == []
+        assert event_queue.get_cursor("reader", "t") is None
+        assert publish(event_queue, "t", 1) == cursors[:1]
+        assert events(event_queue.recover("other")) == [0]

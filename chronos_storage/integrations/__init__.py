@@ -1,0 +1,1 @@
+"""Adapters for frameworks and other packages, each in a file of its own that imports it."""

@@ -1,0 +1,222 @@
+"""What the tables hold of LangGraph's store, many items in one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from django.db import connections
+from django.db.models import BooleanField, Expression, Q
+from django.db.models.query import QuerySet
+
+from ... import codec, jsonb
+from ...compat.queries import selecting
+from ...filters import And
+from ...ledger.kept import Rows
+from ...preparing import prepared_cursor
+from .models import StoredItem
+
+_TABLE = StoredItem._meta.db_table
+#: Characters of a namespace that an index has.
+_BEGINNING = codec.MAX_INDEXED
+#: Items that a statement reads, writes or removes, at most.
+BATCH = 500
+#: What separates labels, and the character after it.
+_PERIOD, _NEXT = ".", "/"
+
+_INSERT = (
+    f"INSERT INTO {_TABLE} (created_at, updated_at, place, namespace, beginning, key, value, ttl, expires_at)"
+    " SELECT %s::timestamptz, %s::timestamptz, "
+)
+#: One item is no array: of that the planner would think anew each time.
+_ONE = "%s::text, %s::text, %s::text, %s::text, %s::json, %s::float8, %s::timestamptz"
+_MANY = (
+    "item.* FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::json[], %s::float8[], %s::timestamptz[])"
+    " AS item"
+)
+_INSTEAD = (
+    " ON CONFLICT (place) DO UPDATE SET value = EXCLUDED.value, ttl = EXCLUDED.ttl, expires_at = EXCLUDED.expires_at,"
+    " updated_at = EXCLUDED.updated_at"
+)
+
+
+class Stored(NamedTuple):
+    """An item as it is read; the names are those of its columns."""
+
+    place: str
+    namespace: str
+    key: str
+    value: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+    ttl: float | None
+
+
+@dataclass(frozen=True)
+class New:
+    """An item as it is to be written at its place."""
+
+    place: str
+    namespace: tuple[str, ...]
+    key: str
+    value: dict[str, Any]
+    ttl: float | None
+
+
+def place_of(namespace: Sequence[str], key: str) -> str:
+    """What tells the place of an item from all others."""
+    return blake2b("\0".join([*namespace, key]).encode(), digest_size=20).hexdigest()
+
+
+def read(using: str, places: Collection[str], now: datetime) -> dict[str, Stored]:
+    """The items at these places that have not expired."""
+    found: dict[str, Stored] = {}
+    listed = sorted(set(places))
+    for at in range(0, len(listed), BATCH):
+        rows = _live(using, now).narrowed("places", _at, *listed[at : at + BATCH])
+        found |= {item.place: item for item in _fetch(rows)}
+    return found
+
+
+def search(using: str, prefix: Sequence[str], tree: And, now: datetime, *, limit: int, offset: int) -> list[Stored]:
+    """The items below a prefix that match a filter, those that were written last first."""
+    rows = below(_live(using, now), prefix)
+    if not tree.parts:
+        return list(_fetch(_ordered(rows, offset, offset + limit)))
+    if connections[using].vendor == "postgresql":
+        sql, values = jsonb.condition(tree, f"({_TABLE}.value)::jsonb")
+        matching = rows.narrowed(sql, partial(_matching, sql), *values)
+        return list(_fetch(_ordered(matching, offset, offset + limit)))
+    found: list[Stored] = []
+    at = 0
+    while len(found) < offset + limit:
+        page = list(_fetch(_ordered(rows, at, at + BATCH)))
+        found += (item for item in page if tree.matches(item.value))
+        at += BATCH
+        if len(page) < BATCH:
+            break
+    return found[offset : offset + limit]
+
+
+def namespaces(using: str, prefix: Sequence[str], now: datetime) -> Iterator[tuple[str, ...]]:
+    """All namespaces below a prefix, each once, in order."""
+    rows = below(_live(using, now), prefix).queryset
+    for (namespace,) in rows.order_by("namespace").distinct().values_list("namespace").iterator():
+        yield tuple(namespace.split(_PERIOD))
+
+
+def write(using: str, items: Sequence[New], now: datetime) -> None:
+    """Store items, of which no two have one place, each over what its place had; that keeps its created_at."""
+    for at in range(0, len(items), BATCH):
+        some = [_columns(item, now) for item in items[at : at + BATCH]]
+        if connections[using].vendor == "postgresql":
+            columns: list[list[Any]] = [[each[name] for each in some] for name in some[0]]
+            columns[4] = [codec.dumps(value) for value in columns[4]]
+            with prepared_cursor(connections[using]) as cursor:
+                if len(some) == 1:
+                    cursor.execute(_INSERT + _ONE + _INSTEAD, [now, now, *(column[0] for column in columns)])
+                else:
+                    cursor.execute(_INSERT + _MANY + _INSTEAD, [now, now, *columns])
+            continue
+        rows = [StoredItem(**each, created_at=now, updated_at=now) for each in some]
+        unique: dict[str, Any] = {} if connections[using].vendor == "mysql" else {"unique_fields": ["place"]}
+        StoredItem.objects.using(using).bulk_create(
+            rows, update_conflicts=True, update_fields=["value", "ttl", "expires_at", "updated_at"], **unique
+        )
+
+
+def remove(using: str, places: Collection[str]) -> None:
+    """Remove the items at these places."""
+    listed = sorted(places)
+    for at in range(0, len(listed), BATCH):
+        StoredItem.objects.using(using).filter(place__in=listed[at : at + BATCH]).delete()
+
+
+def keep_longer(using: str, items: Iterable[Stored], now: datetime) -> None:
+    """Have items that were read expire as late as if they had been written now."""
+    by_ttl: dict[float, list[str]] = {}
+    for item in items:
+        if item.ttl is not None:
+            by_ttl.setdefault(item.ttl, []).append(item.place)
+    for ttl, places in sorted(by_ttl.items()):
+        rows = StoredItem.objects.using(using).filter(place__in=sorted(places), ttl=ttl)
+        rows.update(expires_at=now + timedelta(minutes=ttl))
+
+
+def expired(using: str, now: datetime) -> list[str]:
+    """The places of some items that have expired."""
+    rows = StoredItem.objects.using(using).filter(expires_at__lte=now)
+    return list(rows.order_by("expires_at", "place").values_list("place", flat=True)[:BATCH])
+
+
+def below(rows: Rows, prefix: Sequence[str]) -> Rows:
+    """Those of rows whose namespace begins with these labels."""
+    if not prefix:
+        return rows
+    name = _PERIOD.join(prefix)
+    inside = name + _PERIOD
+    if len(inside) <= _BEGINNING:
+        return rows.narrowed("below", _within, name, inside, name + _NEXT)
+    exactly = (name[:_BEGINNING], name, inside, name + _NEXT)
+    return rows.narrowed("far below", _far_within, *exactly)
+
+
+def _at(rows: QuerySet[Any], *places: Any) -> QuerySet[Any]:
+    return rows.filter(place__in=places)
+
+
+def _within(rows: QuerySet[Any], name: Any, first: Any, last: Any) -> QuerySet[Any]:
+    return rows.filter(Q(beginning=name) | Q(beginning__gte=first, beginning__lt=last))
+
+
+def _far_within(rows: QuerySet[Any], beginning: Any, name: Any, first: Any, last: Any) -> QuerySet[Any]:
+    inside = Q(namespace=name) | Q(namespace__gte=first, namespace__lt=last)
+    return rows.filter(inside, beginning=beginning)
+
+
+def _matching(sql: str, rows: QuerySet[Any], *values: Any) -> QuerySet[Any]:
+    return rows.filter(_Condition(sql, values))
+
+
+def _live(using: str, now: datetime) -> Rows:
+    def make(now: Any) -> QuerySet[Any]:
+        return StoredItem.objects.using(using).filter(Q(expires_at=None) | Q(expires_at__gt=now))
+
+    return Rows(using, make, (now,), "langgraph items")
+
+
+def _ordered(rows: Rows, start: int, stop: int) -> Rows:
+    return rows.narrowed(f"{start} to {stop}", lambda found: found.order_by("-updated_at", "-pk")[start:stop])
+
+
+def _fetch(rows: Rows) -> Iterator[Stored]:
+    found = rows.fetch("items", lambda queryset: selecting(queryset, Stored._fields))
+    return (Stored(*values) for values in found)
+
+
+def _columns(item: New, now: datetime) -> dict[str, Any]:
+    name = _PERIOD.join(item.namespace)
+    return {
+        "place": item.place,
+        "namespace": name,
+        "beginning": name[:_BEGINNING],
+        "key": item.key,
+        "value": item.value,
+        "ttl": item.ttl,
+        "expires_at": None if item.ttl is None else now + timedelta(minutes=item.ttl),
+    }
+
+
+class _Condition(Expression):
+    """A condition in the database's own words, with its values, or what stands for them."""
+
+    def __init__(self, sql: str, values: Sequence[Any]) -> None:
+        super().__init__(output_field=BooleanField())
+        self.sql, self.values = sql, values
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        return self.sql, tuple(self.values)

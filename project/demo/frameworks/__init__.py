@@ -1,0 +1,16 @@
+"""The demo's agent once more under each agent framework, scripted as the plain one: no model and no network.
+
+Each module has ``answer_questions(storage, stop, say, *, again)``, which gives the session's id.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+#: The modules here, and what each needs.
+_LIBRARIES = {"langgraph": "langgraph", "pydantic_ai": "pydantic_ai_harness"}
+
+
+def installed() -> list[str]:
+    """The names of the modules whose frameworks are installed."""
+    return [name for name, library in _LIBRARIES.items() if find_spec(library)]

@@ -78,6 +78,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return self.using or database_of(self.stores, DEFAULT_ALIAS) or router.db_for_write(self.model)
 
     @property
+    def shows_storage(self) -> bool:
+        """Whether the pages are of the storage that the settings call "default"."""
+        return self.using is None and self.stores is storages
+
+    @property
     def storage(self) -> Storage:
         """The facade over the database that the pages show."""
         return Storage(OrmBackend(using=self.alias))

@@ -72,6 +72,7 @@ _LABELS = {
     "message_id": _("message"),
     "metadata": _("metadata"),
     "metric": _("metric"),
+    "mime_type": _("media type"),
     "model": _("model"),
     "name": _("name"),
     "namespace": _("namespace"),
@@ -91,8 +92,11 @@ _LABELS = {
     "schema_version": _("version of the schema"),
     "seen_at": _("heard of"),
     "seq_num": _("number"),
+    "series": _("series"),
     "session": _("session"),
     "session_id": _("session"),
+    "sha256": _("SHA-256"),
+    "size": _("bytes"),
     "started_at": _("started"),
     "state": _("state"),
     "state_size": _("characters of its state that are kept elsewhere"),
@@ -108,6 +112,7 @@ _LABELS = {
     "updated_at": _("updated"),
     "user_id": _("user"),
     "value": _("value"),
+    "version": _("version"),
 }
 
 Column = Callable[[Any], Any]

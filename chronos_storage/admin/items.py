@@ -29,10 +29,10 @@ NAMES = {
 #: What of a row its heading is made of.
 _HEADINGS: dict[str, Callable[[Any], tuple[str, ...]]] = {
     "message": lambda row: (row.role, row.name, row.model),
-    "event": lambda row: (row.type, _schema(row)),
+    "event": lambda row: (row.type, _schema(row), _erased(row)),
     "span": lambda row: (row.kind, row.name, row.model),
     "checkpoint": lambda row: (row.node_id, row.namespace, row.run_id, _schema(row)),
-    "audit": lambda row: (row.actor, row.action, row.resource),
+    "audit": lambda row: (row.actor, row.action, row.resource, _erased(row)),
 }
 #: The fields of which one, the first that holds something, is shown while an item is folded.
 _SPEAKING = ("error", "content", "payload", "tool_calls", "output", "input", "detail", "state")
@@ -40,6 +40,10 @@ _SPEAKING = ("error", "content", "payload", "tool_calls", "output", "input", "de
 
 def _schema(row: Any) -> str:
     return f"{row.schema} {row.schema_version}" if row.schema else ""
+
+
+def _erased(row: Any) -> str:
+    return str(_("erased")) if row.erased else ""
 
 
 @dataclass(frozen=True)

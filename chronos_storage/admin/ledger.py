@@ -7,20 +7,29 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from ..facade.audit_logs import ORDER
 from ..ledger.mapping import AUDIT_LOGS
 from ..ledger.pages import iterate
 from ..models import AuditLog, Event, Head
+from ..models.append_only import LedgerModel
 from .access import note_export
 from .base import ReadOnlyAdmin
 from .export import FORMATS, export
 from .verdicts import ChainForm, finding
 
 
+class _LedgerAdmin(ReadOnlyAdmin):
+    @admin.display(description=gettext_lazy("erased"), boolean=True)
+    def is_erased(self, row: LedgerModel) -> bool:
+        """Whether an erasure has emptied it."""
+        return bool(row.erased)
+
+
 @admin.register(Event)
-class EventAdmin(ReadOnlyAdmin):
-    list_display = ("event_id", "session_id", "seq_num", "type", "created_at")
+class EventAdmin(_LedgerAdmin):
+    list_display = ("event_id", "session_id", "seq_num", "type", "is_erased", "created_at")
     lookups = ("session_id", "event_id")
     timestamp = "created_at"
     ordering = ("-id",)
@@ -28,8 +37,19 @@ class EventAdmin(ReadOnlyAdmin):
 
 
 @admin.register(AuditLog)
-class AuditLogAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "actor", "action", "resource", "session_id", "agent_id", "user_id", "seq_num", "id")
+class AuditLogAdmin(_LedgerAdmin):
+    list_display = (
+        "created_at",
+        "actor",
+        "action",
+        "resource",
+        "session_id",
+        "agent_id",
+        "user_id",
+        "seq_num",
+        "is_erased",
+        "id",
+    )
     lookups = ("actor", "action", "resource", "agent_id", "user_id", "session_id")
     timestamp = "created_at"
     ordering = ("-created_at",)
@@ -72,7 +92,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
 
 @admin.register(Head)
 class HeadAdmin(ReadOnlyAdmin):
-    list_display = ("owner", "kind", "namespace", "seq_num", "base_seq", "closed")
-    lookups = ("owner",)
+    list_display = ("series", "kind", "namespace", "seq_num", "base_seq", "closed")
+    lookups = ("series",)
     ordering = ("-id",)
-    search_fields = ("owner__exact",)
+    search_fields = ("series__exact",)

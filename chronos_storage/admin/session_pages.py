@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, F, Min, Sum
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
 from django.utils.formats import date_format
 from django.utils.http import urlencode
 from django.utils.timezone import localtime
@@ -19,7 +20,7 @@ from django.utils.translation import gettext_lazy
 from .. import codec
 from ..exceptions import ChronosError
 from ..keyset import After
-from ..models import AuditLog, Checkpoint, Event, Message, Trace
+from ..models import Artifact, AuditLog, Checkpoint, Event, Message, Trace
 from ..text import name as shown
 from . import timeline
 from .access import may, require
@@ -50,6 +51,10 @@ TABS = (
     ("verdict", gettext_lazy("Chain verdict"), (Event, AuditLog)),
 )
 
+#: Gives further tabs of a session, by the request, the database alias and the session's id: the name, label and address
+#: of each. Apps that keep something for sessions add theirs.
+further_tabs: list[Callable[[HttpRequest, str, str], Iterable[tuple[str, Any, str]]]] = []
+
 
 class SessionPages(Base):
     """What the admin of sessions shows besides lists and forms."""
@@ -63,6 +68,7 @@ class SessionPages(Base):
             self.page("<path:object_id>/checkpoints/", "checkpoints", self.checkpoints_view),
             self.page("<path:object_id>/compare/", "compare", self.compare_view),
             self.page("<path:object_id>/fork/<int:checkpoint>/", "fork", self.fork_view, post=True),
+            self.page("<path:object_id>/hold/", "hold", self.hold_view, post=True),
             self.page("<path:object_id>/verdict/", "verdict", self.verdict_view),
         ]
 
@@ -85,6 +91,15 @@ class SessionPages(Base):
             for name, label, wanted in TABS
             if any(allowed[model] for model in wanted)
         ]
+        if may(request, "view", Artifact):
+            query = urlencode({"session_id": session.pk})
+            tabs.append(
+                ("artifacts", _("Artifacts"), f"{reverse('admin:chronos_storage_artifact_changelist')}?{query}")
+            )
+        for further in further_tabs:
+            tabs += further(request, self.alias, session.pk)
+        if may(request, "hold", self.model):
+            tabs.append(("hold", _("Legal hold"), session_address(session.pk, "hold")))
         return {
             "session": session,
             "session_name": shown(session.preview_title or session.pk),
@@ -283,6 +298,31 @@ class SessionPages(Base):
         self.log_addition(request, self.model(pk=fork.id, title=fork.title), [{"added": {}}])
         messages.success(request, _("This session starts from checkpoint %(number)d.") % {"number": source.seq_num})
         return HttpResponseRedirect(session_address(fork.id))
+
+    def hold_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Asks for the reason to put the session under a legal hold, or to lift it, and does so."""
+        session = self.found(request, object_id)
+        require(request, "hold", self.model)
+        if request.method == "POST":
+            held, user = request.POST.get("held") == "true", request.user
+            try:
+                self.storage.set_legal_hold(
+                    session.pk,
+                    held,
+                    actor=user.get_username()[: codec.MAX_INDEXED],
+                    reason=request.POST.get("reason", "").strip(),
+                )
+            except ChronosError as error:
+                messages.error(request, str(error))
+            else:
+                note = _("Put under a legal hold.") if held else _("Lifted the legal hold.")
+                self.log_change(request, session, note)
+                messages.success(request, note)
+            return HttpResponseRedirect(session_address(session.pk, "hold"))
+        logs: list[Any] = []
+        if may(request, "view", AuditLog):
+            logs = self.storage.list_audit_logs(action="session.legal_hold", resource=session.pk, limit=20)
+        return self.session_page(request, session, "hold", _("Legal hold"), logs=logs)
 
     def verdict_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Whether the session's events and audit entries are as they were appended."""

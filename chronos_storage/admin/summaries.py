@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Count, F, Q, Sum, Value
 from django.db.models.functions import Coalesce
 
+from ..ledger.heads import heads_of
 from ..models import Head, Message, Session, Trace
 
 #: The tokens of a message; one that reported no total counts with the sum of its parts.
@@ -44,7 +45,7 @@ def summary(using: str, session: Session, messages: bool, events: bool, spans: b
     appended = None
     if events:
         # A chain has no gaps: its head says how many there are.
-        heads = Head.objects.using(using).filter(owner=session.pk, kind=Head.Kind.EVENT, namespace="")
+        heads = heads_of(using, Head.Kind.EVENT, [session.pk])
         appended = heads.values_list(F("seq_num") - F("base_seq"), flat=True).first() or 0
     return Summary(
         duration=max(session.last_activity_at - session.created_at, timedelta()),

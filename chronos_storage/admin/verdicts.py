@@ -9,6 +9,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from .. import codec
+from ..chains.numbering import owner_of
 from ..models import AuditLog, Event
 from ..records import Verdict
 from ..text import visible
@@ -48,7 +49,7 @@ def finding(using: str, verdict: Verdict) -> Finding:
     is_event = verdict.kind == "event"
     rows: Any = Event.objects.using(using).filter(session_id=verdict.chain).defer("payload")
     if not is_event:
-        rows = AuditLog.objects.using(using).filter(chain=verdict.chain).defer("detail")
+        rows = AuditLog.objects.using(using).filter(chain=verdict.chain, owner=owner_of(verdict.chain)).defer("detail")
     row = rows.filter(seq_num=verdict.bad_seq).first()
     if row is None:
         return Finding(verdict, None, "", "")

@@ -1,7 +1,7 @@
 """Who may see and write what.
 
-`AccessRule` is asked for every request, and what it doesn't give, nobody gets: views, exports and streams read its
-querysets and nothing else. A project's own rule is a subclass, named by ``CHRONOS_STORAGE["API"]["ACCESS"]``.
+`AccessRule` is asked for every request, and what it doesn't give, nobody gets: views, exports and streams read what it
+has found and nothing else. A project's own rule is a subclass, named by ``CHRONOS_STORAGE["API"]["ACCESS"]``.
 """
 
 from __future__ import annotations
@@ -15,14 +15,19 @@ from django.db.models.query import QuerySet
 from django.utils.functional import cached_property
 from django.utils.module_loading import import_string
 
-from .. import conf
-from ..compat.queries import selecting
+from .. import conf, records
 from ..exceptions import ConfigurationError
 from ..ledger.kept import Rows
-from ..models import AuditLog, Checkpoint, Event, MemoryRecord, Message, Session, Trace
+from ..ledger.mapping import SESSIONS, Table
+from ..models import Artifact, AuditLog, Checkpoint, Event, MemoryRecord, Message, Session, Trace
+from ..records import Record
+from .found import Condition, Found
+from .found_records import FoundRecords
+from .found_rows import FoundRows
 from .store import api_storage
 
-Verb = Literal["view", "add", "change", "delete"]
+#: To hold is of sessions alone: to put them under a legal hold, or to lift it.
+Verb = Literal["view", "add", "change", "delete", "hold"]
 
 #: The start of the topics that belong to a session; the rest is its id.
 SESSION_TOPIC = "session:"
@@ -35,8 +40,9 @@ class AccessRule:
 
     Staff go by Django's model permissions and see every row of a model they may view, soft-deleted sessions too.
     Others have their own sessions (`Session.user_id` is the text of their primary key) and what belongs to those, as
-    long as they are not soft-deleted; and memory and audit logs of their own, which where they name a session must
-    name one of those. Who isn't signed in, or has no primary key, has nothing.
+    long as they are not soft-deleted; memory and audit logs of their own, which where they name a session must name
+    one of those; and artifacts of their own that name no session. Who isn't signed in, or has no primary key, has
+    nothing.
 
     Attributes:
         verbs: what users other than staff may do with rows of their own, by model.
@@ -50,6 +56,7 @@ class AccessRule:
         Checkpoint: {"view", "add", "delete"},
         Trace: {"view", "add", "change"},
         AuditLog: {"view"},
+        Artifact: {"view", "add", "delete"},
     }
 
     def __init__(self, user: Any) -> None:
@@ -76,6 +83,11 @@ class AccessRule:
         """
         return "" if self.user.pk is None else str(self.user.pk)
 
+    @property
+    def owner(self) -> str:
+        """The user_id as the text that records have; a project's own may be a number."""
+        return str(self.user_id)
+
     def may(self, verb: Verb, model: type[Model]) -> bool:
         """Whether the user may do this to those rows of the model that `rows` gives; if not, the answer is 403."""
         if self.staff:
@@ -85,7 +97,8 @@ class AccessRule:
     def rows(self, model: type[Model]) -> QuerySet[Any]:
         """The rows of a model that are there for the user; any other answers 404, as if there were none.
 
-        It doesn't say what may be done with them: that is `may`.
+        It doesn't say what may be done with them: that is `may`. It is asked where the storage is a Django database;
+        any other is asked for what fulfils the `conditions`.
         """
         rows = model._default_manager.using(api_storage().alias)
         if self.staff:
@@ -93,6 +106,55 @@ class AccessRule:
         if not self.signed_in:
             return rows.none()
         return self.owned(model, rows)
+
+    def conditions(self, record: type[Record]) -> Sequence[Condition] | None:
+        """What the records of a type must fulfil to be there for the user, in a storage that is no Django database.
+
+        Returns:
+            Conditions on them, and as ``session.`` on the session that they belong to, or name, which must be there and
+            not soft-deleted then; memory, audit logs and artifacts may name none. None for who sees all that there is.
+        """
+        if self.staff:
+            return None
+        user_id = self.owner
+        mine, of_mine = Condition("user_id", "=", user_id), Condition("session.user_id", "=", user_id)
+        if self.signed_in:
+            if record is records.Session:
+                return (mine,)
+            if record in (records.Message, records.Event, records.Checkpoint, records.Trace):
+                return (of_mine,)
+            if record in (records.MemoryRecord, records.AuditLog):
+                return (mine, of_mine)
+            if record is records.Artifact:
+                return (Condition("user_id", "where no session is named", user_id), of_mine)
+        return (Condition("id", "in", []),)
+
+    def found(self, table: Table[Any], session_id: str | None = None) -> Found:
+        """What a table keeps that is there for the user, or of that what belongs to a session.
+
+        Raises:
+            ConfigurationError: the rule is made for a Django database alone, and the storage is none.
+        """
+        backend = api_storage().backend
+        if backend.using is not None:
+            return FoundRows(table, self.kept_rows(table.model, session_id))
+        self.check_serves_any()
+        return FoundRecords.of(backend, table.record, self.conditions(table.record), session_id)
+
+    @classmethod
+    def check_serves_any(cls) -> None:
+        """See that the rule can be asked about a storage that is no Django database.
+
+        Raises:
+            ConfigurationError: it narrows querysets, and says nothing of other storages.
+        """
+        if cls.conditions is AccessRule.conditions:
+            for name in ("rows", "owned"):
+                if getattr(cls, name) is not getattr(AccessRule, name):
+                    raise ConfigurationError(
+                        f"the access rule {cls.__name__} has a method {name}() for a Django database, and the storage "
+                        "is none: give it a method conditions() too"
+                    )
 
     @property
     def is_ours(self) -> bool:
@@ -119,7 +181,7 @@ class AccessRule:
             session = Exists(rule.rows(Session).filter(pk=session_id))
             return model._default_manager.using(using).filter(session, session_id=session_id)
 
-        user_id = str(self.user_id)  # which a project's own may not be
+        user_id = self.owner
         values = (user_id,) if session_id is None else (user_id, session_id)
         return Rows(using, make, values, (type(self), model, self.signed_in, self.staff, len(values)))
 
@@ -134,6 +196,8 @@ class AccessRule:
         if model in (MemoryRecord, AuditLog):
             in_session = Q(session_id="") | Q(session_id__in=self._session_ids())
             return rows.filter(in_session, user_id=self.user_id)
+        if model is Artifact:
+            return rows.filter(Q(session_id__in=self._session_ids()) | Q(session_id="", user_id=self.user_id))
         return rows.none()
 
     def gives_with_session(self, model: type[Model]) -> bool:
@@ -152,8 +216,7 @@ class AccessRule:
 
     def missing(self, session_ids: Sequence[str]) -> list[str]:
         """Those of these sessions that are not there for the user, in one query; `has_session` asks this."""
-        rows = self.kept_rows(Session).narrowed("ids", lambda rows, *ids: rows.filter(pk__in=ids), *session_ids)
-        there = {pk for (pk,) in rows.fetch("pk", lambda rows: selecting(rows, ["pk"]))}
+        there = self.found(SESSIONS).where(Condition("id", "in", session_ids), kept=True).ids()
         return [id for id in session_ids if id not in there]
 
     def may_use_topic(self, verb: Verb, topic: str, model: type[Model]) -> bool | None:

@@ -68,6 +68,7 @@ class VerdictSerializer(serializers.Serializer[Any]):
         allow_null=True, help_text="The number of the first entry that is not as it was appended."
     )
     problem: Final = serializers.CharField(help_text="What is wrong with that entry.")
+    erased: Final = serializers.IntegerField(help_text="How many of them an erasure has emptied.")
 
 
 class VerificationSerializer(serializers.Serializer[Any]):

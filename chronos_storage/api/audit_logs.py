@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from .. import records
+from ..facade.audit_logs import ORDER
 from ..ledger.mapping import AUDIT_LOGS
 from .answers import AuditExportSerializer
 from .export import export_audit_logs
@@ -29,6 +30,7 @@ class AuditLogViewSet(Listed, Retrieved):
     idempotent_actions: ClassVar[Any] = ("create",)
     fenced_actions = idempotent_actions
     filtered = ("export",)
+    order: ClassVar[tuple[str, ...]] = ORDER
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Append an entry to its session's chain, or without a session to its agent's."""
@@ -40,4 +42,4 @@ class AuditLogViewSet(Listed, Retrieved):
     @action(["get"], detail=False, pagination_class=None, url_name="export")
     def export(self, request: Request, **kwargs: Any) -> HttpResponseBase:
         """All entries that the filters leave, newest first, streamed; what is appended meanwhile is not in it."""
-        return export_audit_logs(request, self.access, self.filter_queryset(self.get_queryset()), self.order)
+        return export_audit_logs(request, self.access, self.wanted(), self.order)

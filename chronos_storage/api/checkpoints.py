@@ -13,7 +13,6 @@ from rest_framework.response import Response
 from .. import records
 from ..exceptions import NotFound
 from ..ledger.mapping import CHECKPOINTS
-from ..ledger.pages import fetch_page
 from .answers import DeletedSerializer, HistorySerializer, NamespacesSerializer
 from .filters import CheckpointFilter
 from .history import history
@@ -55,8 +54,7 @@ class CheckpointViewSet(Listed, Retrieved):
     @action(["get"], detail=False, pagination_class=None)
     def latest(self, request: Request, **kwargs: Any) -> Response:
         """The checkpoint with the highest number."""
-        rows = self.filter_queryset(self.get_queryset())
-        for record in fetch_page(self.table, rows, ["-seq_num"], 1)[0]:
+        for record in self.wanted().page(["-seq_num"], 1)[0]:
             return self.answer(record)
         raise NotFound("there is no such checkpoint")
 
@@ -64,14 +62,13 @@ class CheckpointViewSet(Listed, Retrieved):
     @action(["get"], detail=False)
     def history(self, request: Request, **kwargs: Any) -> Response:
         """The checkpoints, the latest first, each with what is different from the one before it."""
-        rows = self.filter_queryset(self.get_queryset())
+        found = self.wanted()
         paginator = self.paginator
         assert isinstance(paginator, KeysetPagination)
-        page = paginator.paginate_records(self.table, rows, ("-seq_num",), request)
-        earlier = rows.filter(seq_num__lt=page[-1].seq_num) if page else rows.none()
-        before = fetch_page(self.table, earlier, ["-seq_num"], 1)[0]
-        found = HistorySerializer(history(page, before[0] if before else None), many=True)
-        return paginator.get_paginated_response(found.data)
+        page = paginator.paginate_records(self.table, found, ("-seq_num",), request)
+        before = found.page(["-seq_num"], 1, {"seq_num": page[-1].seq_num})[0] if page else []
+        written = HistorySerializer(history(page, before[0] if before else None), many=True)
+        return paginator.get_paginated_response(written.data)
 
     @documented(request=PruneSerializer, responses=DeletedSerializer)
     @action(["post"], detail=False)

@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from .. import codec
-from .fields import CountField, ObjectField, StringField, VectorField
+from .fields import CountField, FlagField, ObjectField, StringField, VectorField
 from .serializers import RecordSerializer, batch_of
 
 
@@ -42,10 +42,17 @@ class EmbeddingBatchSerializer(RecordSerializer):
 
 
 class SearchSerializer(RecordSerializer):
-    vector: Final = VectorField(help_text="What to find the nearest to.")
+    vector: Final = VectorField(
+        required=False, allow_null=True, help_text="What to find the nearest to; none to search by words alone."
+    )
     top_k: Final = serializers.IntegerField(min_value=1, max_value=1000, required=False)
+    offset: Final = serializers.IntegerField(
+        min_value=0, max_value=10_000, required=False, help_text="How many of the best to leave out."
+    )
     filter: Final = ObjectField(help_text="Which embeddings count, by their metadata.")
     text: Final = StringField(max_length=codec.MAX_TEXT, help_text="Search the contents for these words too.")
+    group_by: Final = StringField(help_text="A field of the metadata, of each of whose values only the best counts.")
+    include_vectors: Final = FlagField(help_text="Whether the results carry their vectors; otherwise those are empty.")
 
     staff_only: ClassVar[tuple[str, ...]] = ()
 

@@ -12,19 +12,17 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from django.db.models.query import QuerySet
 from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 
 from .. import codec
 from ..exceptions import NotFound
-from ..ledger.heads import locked
-from ..ledger.mapping import Table
 from ..records import Record
 from .compat import conditional_response
+from .found import Found
 from .json_media import encode
 from .problems import MEDIA_TYPE, PreconditionFailed, of_framework
-from .store import api_storage, transacted
+from .store import exclusively
 
 _CONDITIONS = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH")
 _TAG = re.compile(r'\s*(W/)?("[^"]*")\s*(?:,|\Z)')
@@ -67,37 +65,37 @@ def add_etag(request: HttpRequest, version: str, response: HttpResponse) -> Http
 
 
 def write_if_match(
-    request: Request, table: Table[Any], rows: QuerySet[Any], write: Callable[[], Any], *, reads: bool = False
+    request: Request, record: type[Record], id: str, found: Found, write: Callable[[], Any], *, reads: bool = False
 ) -> Any:
-    """What `write` returns, if the row, one of `rows`, still has the version that ``If-Match`` names.
+    """What `write` returns, if the record of this id still has the version that ``If-Match`` names.
 
-    With such a condition the row is locked from the look to the write, so that of several writers who saw one version
-    one wins.
+    With such a condition nobody else changes it from the look to the write, so that of several writers who saw one
+    version one wins.
 
     Args:
-        reads: whether `write` stores what it has read, changed: so that nothing is written between, the row is locked
-            in any case.
+        found: it, if it is there for the user.
+        reads: whether `write` stores what it has read, changed: nobody changes it in between, then, in any case.
 
     Raises:
         PreconditionFailed: it has another version by now.
-        NotFound: there is no row.
+        NotFound: it is not there.
     """
     condition = request.headers.get("If-Match", "*").strip()
     if condition == "*" and not reads:
-        if not rows.exists():
+        if not found.exists():
             raise NotFound
         return write()
 
     def write_over_what_was_seen() -> Any:
-        if not locked(rows.only("pk")):
-            raise NotFound
         if condition != "*":
-            [record] = table.fetch(rows)
-            if version_of(record) not in _versions(condition):
+            seen = found.one()
+            if seen is None:
+                raise NotFound
+            if version_of(seen) not in _versions(condition):
                 raise PreconditionFailed
         return write()
 
-    return transacted(api_storage(), write_over_what_was_seen)
+    return exclusively(record, [id], write_over_what_was_seen)
 
 
 def _versions(condition: str) -> set[str]:

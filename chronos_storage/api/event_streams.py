@@ -7,7 +7,7 @@ import base64
 import hashlib
 import re
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from functools import partial
 from typing import IO, Any
@@ -21,16 +21,17 @@ from rest_framework.request import Request
 from .. import records
 from ..exceptions import CursorExpired, InvalidRecord
 from ..ledger.mapping import EVENTS
-from ..ledger.pages import before_much, fetch_page
-from ..models import Event, Head
+from ..ledger.pages import before_much
+from ..models import Event
 from ..queues.following import watching
 from ..sending import PART, kept, reading
 from .access import Verb
+from .found import Condition
 from .ids import LIST_PATTERN, MAX_NAMES
 from .query import names
 from .schema import documented
 from .serializers import EventSerializer
-from .store import api_storage
+from .store import api_storage, ends_of_ledgers
 from .streaming import Part, message
 from .streams import MEDIA_TYPE, StreamView, position_parameters
 from .turns import SENDING, Much, refuse_much
@@ -83,7 +84,7 @@ class EventStreamView(StreamView):
     def begin(self) -> Any:
         self.types = names(self.request, "types")
         session_id = self.kwargs["session_id"]
-        last, base = self.heads([session_id])[session_id]
+        last, base = ends_of_ledgers([session_id])[session_id]
         asked = self.asked()
         if asked is None:
             return last
@@ -93,17 +94,11 @@ class EventStreamView(StreamView):
             raise InvalidRecord(name, f"must be the number of one of the session's events, or 0; the last is {last}")
         return begun(session_id, number, base)
 
-    def heads(self, session_ids: Iterable[str]) -> dict[str, tuple[int, int]]:
-        """The number of each session's last event, and of the last that was purged."""
-        rows = Head.objects.using(api_storage().alias).filter(kind=Head.Kind.EVENT, owner__in=session_ids, namespace="")
-        known = {id: (last, base) for id, last, base in rows.values_list("owner", "seq_num", "base_seq")}
-        return {id: known.get(id, (0, 0)) for id in session_ids}
-
     async def follow(self, after: Any) -> AsyncGenerator[Part, None]:
         news = asyncio.Event()
         wake = partial(asyncio.get_running_loop().call_soon_threadsafe, news.set)
         size = 0
-        with watching(api_storage().alias, self.session_ids(), wake):
+        with watching(api_storage().backend.using, self.session_ids(), wake):
             while True:
                 news.clear()
                 read = partial(self.read, after, size or _FIRST_PAGE)
@@ -134,7 +129,7 @@ class EventStreamView(StreamView):
     def page(self, after: Any, size: int) -> Page:
         """What comes after a position: so many events of a session at most, and about 64 KiB."""
         session_id = self.kwargs["session_id"]
-        last = 0 if self.types is None else self.heads([session_id])[session_id][0]
+        last = 0 if self.types is None else ends_of_ledgers([session_id])[session_id][0]
         return self.messages(session_id, after, size, last, PART, lambda number: number)
 
     def messages(
@@ -161,12 +156,12 @@ class EventStreamView(StreamView):
 
     def events(self, session_id: str, after: int, size: int) -> tuple[list[records.Event], bool]:
         """The session's first events after a number, and whether there are more."""
-        rows = self.access.rows(Event).filter(session_id=session_id, seq_num__gt=after)
+        found = self.access.found(EVENTS, session_id).where(Condition("seq_num", ">", after))
         if self.types is not None:
-            rows = rows.filter(type__in=self.types)
-        events, more = fetch_page(EVENTS, rows, ["seq_num"], size, PART)
+            found = found.where(Condition("type", "in", self.types))
+        events, more = found.page(["seq_num"], size, most=PART)
         if not (events and events[0].seq_num == after + 1):
-            last, base = self.heads([session_id])[session_id]
+            last, base = ends_of_ledgers([session_id])[session_id]
             if after < base:
                 raise _purged(session_id)
             if after > last:
@@ -256,7 +251,7 @@ class SessionsStreamView(EventStreamView):
 
     def begin(self) -> Positions:
         self.types = names(self.request, "types")
-        heads = self.heads(self.session_ids())
+        heads = ends_of_ledgers(self.session_ids())
         self.named = {id: Positions.name(id) for id in heads}
         #: The sessions in the order of their turns: who has just been read is the last.
         self.turns = deque(heads)
@@ -273,7 +268,7 @@ class SessionsStreamView(EventStreamView):
         return positions
 
     def page(self, after: Positions, size: int) -> Page:
-        heads = self.heads(self.turns)
+        heads = ends_of_ledgers(self.turns)
         messages: list[bytes] = []
         following, room, read = 0, PART, 0
         for session_id in self.turns:

@@ -31,6 +31,8 @@ REQUESTS: dict[str, Any] = {
     "PatchedSessionRequest": {"status": "completed"},
     "AcquireRequest": {"holder": "worker-2", "ttl": 60},
     "PatchedRenewRequest": {"ttl": 60},
+    "LegalHoldRequest": {"legal_hold": True, "reason": "The customer has sued: case 4711."},
+    "ErasureRequest": {"dry_run": True},
     "ForkRequest": {"checkpoint_id": "019b2f5e-7c1a-7000-8a52-3f0c6d1e9b74", "title": "A refund, once more"},
     "MessageAppendRequest": {**_MESSAGE, "expected_seq": 1},
     "MessageBatchRequest": {
@@ -55,6 +57,8 @@ REQUESTS: dict[str, Any] = {
     "MemoryBatchRequest": {"records": [_MEMORY, {**_MEMORY, "key": "tone", "value": "short"}]},
     "PatchedMemoryRequest": {"value": "French"},
     "AuditLogRequest": {"agent_id": "support", "actor": "ada", "action": "order.read", "resource": "order:4711"},
+    "ArtifactUploadRequest": {"file": "Nothing went wrong.", "name": "report.txt", "mime_type": "text/plain"},
+    "binary": "Nothing went wrong.",
     "ContainerRequest": {"id": "shop", "config": {"network": "none"}},
     "PatchedContainerRequest": {"config": {"network": "internal"}},
     "ImageRequest": {"name": "support", "container_id": "shop", "system_prompt": "You answer customers."},

@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain
 from typing import Any
 
-from django.db.models.query import QuerySet
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import inline_serializer
 from rest_framework.request import Request
 
 from .. import records
-from ..ledger.mapping import AUDIT_LOGS, CHECKPOINTS, EVENTS, MEMORY, MESSAGES, TRACES, Table
-from ..ledger.pages import LITTLE, before_much, fetch_page, rows_after
+from ..ledger.mapping import ARTIFACTS, AUDIT_LOGS, CHECKPOINTS, EVENTS, MEMORY, MESSAGES, TRACES, Table
+from ..ledger.pages import LITTLE, before_much
 from ..sending import PART, kept, streamed
-from ..transactions import attempt
 from . import serializers
 from .access import AccessRule
+from .artifacts import ArtifactSerializer
 from .compat import http_request
+from .found import Condition, Found, place_of
 from .json_media import encode
 from .places import Places
+from .store import api_storage
 from .turns import SENDING, Much, refuse_much
 
 #: What belongs to a session: its name in the document, where it is kept, how it is written and in which order.
 PARTS: tuple[tuple[str, Table[Any], type[serializers.RecordSerializer], tuple[str, ...]], ...] = (
     ("messages", MESSAGES, serializers.MessageSerializer, ("seq_num",)),
     ("events", EVENTS, serializers.EventSerializer, ("seq_num",)),
-    ("checkpoints", CHECKPOINTS, serializers.CheckpointSerializer, ("namespace", "seq_num")),
+    ("checkpoints", CHECKPOINTS, serializers.CheckpointSerializer, ("seq_num",)),
     ("traces", TRACES, serializers.TraceSerializer, ("started_at", "id")),
     ("memory", MEMORY, serializers.MemorySerializer, ("id",)),
     ("audit_logs", AUDIT_LOGS, serializers.AuditLogSerializer, ("seq_num",)),
+    ("artifacts", ARTIFACTS, ArtifactSerializer, ("created_at", "id")),
 )
 #: What the document looks like.
 DOCUMENT = inline_serializer(
@@ -49,11 +51,9 @@ def export(request: Request, access: AccessRule, session: records.Session) -> Ht
     return _streamed(request, access, _session(access, session))
 
 
-def export_audit_logs(
-    request: Request, access: AccessRule, rows: QuerySet[Any], order: tuple[str, ...]
-) -> HttpResponseBase:
+def export_audit_logs(request: Request, access: AccessRule, found: Found, order: tuple[str, ...]) -> HttpResponseBase:
     """A response that streams audit logs; see `_streamed`."""
-    logs = _array("audit_logs", AUDIT_LOGS, serializers.AuditLogSerializer, rows, order)
+    logs = _array("audit_logs", serializers.AuditLogSerializer, [found], order)
     return _streamed(request, access, chain([b"{"], logs, [b"}"]))
 
 
@@ -79,35 +79,41 @@ def _session(access: AccessRule, session: records.Session) -> Iterator[bytes | N
     yield b'{"session":' + encode(serializers.SessionSerializer(session).data).encode()
     for name, table, serializer, order in PARTS:
         yield b","
-        yield from _array(name, table, serializer, access.rows(table.model).filter(session_id=session.id), order)
+        found = access.found(table, session.id)
+        parts: Iterable[Found] = [found]
+        if table is CHECKPOINTS:  # which have numbers within their namespace
+            names = api_storage().list_namespaces(session.id)
+            parts = [found.where(Condition("namespace", "=", name)) for name in names]
+        yield from _array(name, serializer, parts, order)
     yield b"}"
 
 
 def _array(
-    name: str,
-    table: Table[Any],
-    serializer: type[serializers.RecordSerializer],
-    rows: QuerySet[Any],
-    order: tuple[str, ...],
+    name: str, serializer: type[serializers.RecordSerializer], parts: Iterable[Found], order: tuple[str, ...]
 ) -> Iterator[bytes | None]:
     yield f'"{name}":['.encode()
     write = serializer().to_representation
-    following, more, comma = rows, True, ""
-    while more:
-        # Read again by itself, so that a document whose connection is lost goes on where it is.
-        fetch = partial(attempt, rows.db, partial(fetch_page, table, following, order, _PAGE, LITTLE))
-        try:
-            with before_much(refuse_much):
+    comma = ""
+    for found in parts:
+        after: dict[str, Any] | None = None
+        more = True
+        while more:
+            # Read again by itself, so that a document whose connection is lost goes on where it is.
+            fetch = partial(api_storage().backend.run, partial(found.page, order, _PAGE, after, LITTLE))
+            try:
+                with before_much(refuse_much):
+                    page, more = fetch()
+            except Much:
+                yield None
                 page, more = fetch()
-        except Much:
-            yield None
-            page, more = fetch()
-        if more:
-            following = rows_after(table, rows, order, page[-1])
-        written = ((("," if place else comma) + encode(write(record))).encode() for place, record in enumerate(page))
-        with kept(written) as file:
-            del page, written  # while their reader waits
-            while part := file.read(PART):
-                yield part
-        comma = ","
+            if more:
+                after = place_of(page[-1], order)
+            pieces = (("," if place else comma, record) for place, record in enumerate(page))
+            written = (f"{between}{encode(write(record))}".encode() for between, record in pieces)
+            following = "," if page else comma
+            with kept(written) as file:
+                del page, pieces, written  # while their reader waits
+                while part := file.read(PART):
+                    yield part
+            comma = following
     yield b"]"

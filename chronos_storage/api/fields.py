@@ -151,7 +151,7 @@ class VectorField(_Passed):
     """A list of numbers."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(required=True, **kwargs)
+        super().__init__(**{"required": True, **kwargs})
 
     def to_representation(self, value: Any) -> list[float]:
         return list(value)

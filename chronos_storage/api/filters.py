@@ -8,19 +8,18 @@ from typing import Any, Final
 
 import django_filters
 from django import forms
-from django.db.models.query import QuerySet
-from django_filters.rest_framework import DjangoFilterBackend
+from django_filters.constants import EMPTY_VALUES
+from django_filters.utils import translate_validation
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 
 from .. import codec
-from ..backends.orm.conditions import starts_with
-from ..backends.orm.having import MetadataHas, has_text, json_has_text
 from ..exceptions import InvalidRecord
-from ..models import AuditLog, Checkpoint, Event, Image, MemoryRecord, Message, Session, Trace
+from ..models import Artifact, AuditLog, Checkpoint, Event, Image, MemoryRecord, Message, Session, Trace
 from ..records import SPAN_STATUSES
 from .fields import TimestampField
+from .found import AnyOperator, Condition
 from .ids import LIST_PATTERN, read_addresses
 
 
@@ -37,12 +36,17 @@ def _number(lookup: str, help_text: str) -> Any:
     return _IntegerFilter("seq_num", lookup, min_value=0, max_value=codec.MAX_INTEGER, help_text=help_text)
 
 
+def _refusal(problem: str) -> forms.ValidationError:
+    """An error that says this, which may quote what was given, with any "%" in it."""
+    return forms.ValidationError("%(problem)s", params={"problem": problem})
+
+
 class _Timestamp(forms.Field):
     def clean(self, value: Any) -> Any:
         try:
             return TimestampField().to_internal_value(value) if value else None
         except serializers.ValidationError as error:
-            raise forms.ValidationError(str(error.detail[0])) from None  # type: ignore[index]  # it is a list
+            raise _refusal(str(error.detail[0])) from None  # type: ignore[index]  # it is a list
 
 
 class _Flag(forms.Field):
@@ -52,7 +56,7 @@ class _Flag(forms.Field):
         return {"true": True, "false": False}.get(value)
 
 
-class _FlagFilter(django_filters.Filter):
+class _FlagFilter(django_filters.BooleanFilter):
     field_class = _Flag
 
 
@@ -74,7 +78,7 @@ class _Names(forms.Field):
         try:
             return read_addresses(value) if value else None
         except ValueError as error:
-            raise forms.ValidationError(str(error)) from None
+            raise _refusal(str(error)) from None
 
 
 @extend_schema_field({"type": "string", "pattern": LIST_PATTERN})
@@ -87,18 +91,17 @@ def _one_of(field: str, what: str) -> Any:
 
 
 class _TextFilter(django_filters.CharFilter):
-    """What has a text in it. No index serves it, so that the rows must be narrowed down by something else."""
+    """What has a text in it. No index serves it, so that the records must be narrowed down by something else."""
 
-    def filter(self, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return rows.filter(self.condition(value)) if value else rows
-
-    def condition(self, value: str) -> Any:
-        return has_text(self.field_name, value)
+    operator: AnyOperator = "has text"
 
 
 class _JSONTextFilter(_TextFilter):
-    def condition(self, value: str) -> Any:
-        return json_has_text(self.field_name, value)
+    operator: AnyOperator = "has JSON text"
+
+
+class _PrefixFilter(django_filters.CharFilter):
+    operator: Final = "prefix"
 
 
 def _text(field: str, kind: type[_TextFilter], what: str) -> Any:
@@ -109,7 +112,7 @@ def _text(field: str, kind: type[_TextFilter], what: str) -> Any:
 _METADATA = "metadata."
 
 
-def _metadata_conditions(given: Any) -> Iterator[MetadataHas]:
+def _metadata_conditions(given: Any) -> Iterator[Condition]:
     """The conditions of ``metadata.key=value``: the value a JSON literal, else a string; dots lead into objects."""
     for name in given:
         if name.startswith(_METADATA):
@@ -124,7 +127,7 @@ def _metadata_conditions(given: Any) -> Iterator[MetadataHas]:
                     codec.filterable_object(dict.fromkeys(path, value), "metadata")
                 except InvalidRecord as error:
                     raise InvalidRecord(name, error.problem) from None
-                yield MetadataHas(path, value)
+                yield Condition("metadata", "has", (path, value))
 
 
 def _literal(text: str) -> Any:
@@ -138,44 +141,59 @@ def _no_literal(text: str) -> Any:
     raise ValueError(text)
 
 
-class Filters(DjangoFilterBackend):
-    """Filters by what the query asks for; where that is nothing, no form is made, which takes longer than the rows."""
-
-    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
-        filters: type[_Filters] | None = getattr(view, "filterset_class", None)
-        if filters is None:
-            return queryset
-        if not filters.asked(request.query_params):
-            return filters.unasked(queryset)
-        found: QuerySet[Any] = super().filter_queryset(request, queryset, view)
-        return found
+#: The operator of a filter that has none of its own, by its lookup.
+_OPERATORS: dict[str, AnyOperator] = {"exact": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "in": "in"}
 
 
-class _Filters(django_filters.FilterSet):
+class Filters(django_filters.FilterSet):
+    """What the parameters of a query say about the records that are asked for."""
+
     @classmethod
     def asked(cls, given: Any) -> bool:
-        """Whether a query asks for any of the filters."""
+        """Whether a query asks for any of the filters; if not no form is made, which takes longer than the records."""
         filters: dict[str, Any] = cls.base_filters  # type: ignore[attr-defined]  # its metaclass makes it
         return not filters.keys().isdisjoint(given)
 
     @classmethod
-    def unasked(cls, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """What a list has where nothing is asked for."""
-        return rows
+    def unasked(cls) -> tuple[Condition, ...]:
+        """What a list's records fulfil where nothing is asked for."""
+        return ()
+
+    @classmethod
+    def conditions(cls, request: Request) -> list[Condition]:
+        """What they fulfil that a query asks for.
+
+        Raises:
+            ValidationError: it says something else than the filters take.
+        """
+        rows = cls._meta.model._default_manager.none()  # type: ignore[attr-defined]
+        made = cls(request.query_params, rows, request=request)
+        if not made.is_valid():  # type: ignore[no-untyped-call]
+            raise translate_validation(made.errors)
+        return list(made.given(made.form.cleaned_data))
+
+    def given(self, cleaned: dict[str, Any]) -> Iterator[Condition]:
+        """The same, of values that were checked."""
+        for name, value in cleaned.items():
+            if value not in EMPTY_VALUES:
+                yield self.condition(name, value)
+
+    def condition(self, name: str, value: Any) -> Condition:
+        """What one filter asks for."""
+        found = self.filters[name]
+        return Condition(found.field_name, getattr(found, "operator", None) or _OPERATORS[found.lookup_expr], value)
 
 
-class _ByMetadata(_Filters):
+class _ByMetadata(Filters):
     """By ``metadata.key=value`` too."""
 
     @classmethod
     def asked(cls, given: Any) -> bool:
         return super().asked(given) or any(name.startswith(_METADATA) for name in given)
 
-    def filter_queryset(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        rows = super().filter_queryset(rows)
-        for condition in _metadata_conditions(self.data):
-            rows = rows.filter(condition)
-        return rows
+    def given(self, cleaned: dict[str, Any]) -> Iterator[Condition]:
+        yield from super().given(cleaned)
+        yield from _metadata_conditions(self.data)
 
 
 class SessionFilter(_ByMetadata):
@@ -185,24 +203,20 @@ class SessionFilter(_ByMetadata):
     container_id: Final = _string()
     image_id: Final = _string()
     title: Final = _text("title", _TextFilter, "sessions whose title has this text")
-    include_deleted: Final = _FlagFilter(
-        method="with_deleted", help_text="Soft-deleted ones too, which are there for staff only."
-    )
+    include_deleted: Final = _FlagFilter(help_text="Soft-deleted ones too, which are there for staff only.")
 
     class Meta:
         model = Session
         fields: Final = ("agent_id", "user_id", "status", "container_id", "image_id")
 
     @classmethod
-    def unasked(cls, rows: QuerySet[Any]) -> QuerySet[Any]:
-        return rows.filter(deleted_at=None)
+    def unasked(cls) -> tuple[Condition, ...]:
+        return (Condition("deleted_at", "=", None),)
 
-    def with_deleted(self, rows: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
-        return rows  # filter_queryset does it
-
-    def filter_queryset(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        rows = super().filter_queryset(rows)
-        return rows if self.form.cleaned_data["include_deleted"] else self.unasked(rows)
+    def given(self, cleaned: dict[str, Any]) -> Iterator[Condition]:
+        if not cleaned.pop("include_deleted"):
+            yield from self.unasked()
+        yield from super().given(cleaned)
 
 
 def unindexed(given: Any) -> list[str]:
@@ -214,7 +228,7 @@ def unindexed(given: Any) -> list[str]:
 NARROWING: Final = ("user_id", "agent_id", "container_id", "image_id")
 
 
-class MessageFilter(_Filters):
+class MessageFilter(Filters):
     role: Final = _string()
     kind: Final = _string()
     since: Final = _since()
@@ -226,7 +240,7 @@ class MessageFilter(_Filters):
         fields: Final = ("role", "kind", "since", "until", "text")
 
 
-class EventFilter(_Filters):
+class EventFilter(Filters):
     after_seq: Final = _number("gt", "Only events with a higher number.")
     types: Final = _one_of("type", "types")
     since: Final = _since()
@@ -237,13 +251,15 @@ class EventFilter(_Filters):
         fields: Final = ("after_seq", "types", "since", "until")
 
 
-class _SpanFilter(_Filters):
+class _SpanFilter(Filters):
     kind: Final = _string()
     status: Final = django_filters.ChoiceFilter(choices=[(status, status) for status in SPAN_STATUSES])
-    failed: Final = _FlagFilter(method="with_error", help_text="Only spans whose status is error, or only the others.")
+    failed: Final = _FlagFilter(help_text="Only spans whose status is error, or only the others.")
 
-    def with_error(self, rows: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
-        return rows.filter(status="error") if value else rows.exclude(status="error")
+    def condition(self, name: str, value: Any) -> Condition:
+        if name == "failed":
+            return Condition("status", "=" if value else "not", "error")
+        return super().condition(name, value)
 
 
 class TraceFilter(_SpanFilter):
@@ -261,12 +277,12 @@ class RunFilter(_SpanFilter):
         pass
 
     @classmethod
-    def unasked(cls, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def unasked(cls) -> tuple[Condition, ...]:
         raise InvalidRecord("trace_id", "is not given; spans are listed by their run, or below a session")
 
 
 class CheckpointFilter(_ByMetadata):
-    namespace: Final = _string(method="of_namespace", help_text='The namespace; "" unless given.')
+    namespace: Final = _string(help_text='The namespace; "" unless given.')
     run_id: Final = _string()
     before_seq: Final = _number("lt", "Only checkpoints with a lower number.")
 
@@ -275,35 +291,29 @@ class CheckpointFilter(_ByMetadata):
         fields: Final = ("run_id",)
 
     @classmethod
-    def unasked(cls, rows: QuerySet[Any]) -> QuerySet[Any]:
-        return rows.filter(namespace="")
+    def unasked(cls) -> tuple[Condition, ...]:
+        return (Condition("namespace", "=", ""),)
 
-    def of_namespace(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        return rows  # filter_queryset does it
-
-    def filter_queryset(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def given(self, cleaned: dict[str, Any]) -> Iterator[Condition]:
         # Without a namespace it is the one without a name: a number is unique within a namespace only.
-        found: QuerySet[Any] = super().filter_queryset(rows)
-        return found.filter(namespace=self.form.cleaned_data["namespace"])
+        yield Condition("namespace", "=", cleaned.pop("namespace"))
+        yield from super().given(cleaned)
 
 
-class MemoryFilter(_Filters):
+class MemoryFilter(Filters):
     agent_id: Final = _string()
     user_id: Final = _string()
     session_id: Final = _string()
     kind: Final = _string()
     key: Final = _string()
-    prefix: Final = _string(method="with_prefix", help_text="Only what is under a key that begins with this.")
+    prefix: Final = _string("key", _PrefixFilter, help_text="Only what is under a key that begins with this.")
 
     class Meta:
         model = MemoryRecord
         fields: Final = ("agent_id", "user_id", "session_id", "kind", "key")
 
-    def with_prefix(self, rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
-        return rows.filter(starts_with("key", value))
 
-
-class AuditLogFilter(_Filters):
+class AuditLogFilter(Filters):
     session_id: Final = _string()
     agent_id: Final = _string()
     user_id: Final = _string()
@@ -318,7 +328,17 @@ class AuditLogFilter(_Filters):
         fields: Final = ("session_id", "agent_id", "user_id", "actor", "action", "resource", "since", "until")
 
 
-class ImageFilter(_Filters):
+class ArtifactFilter(Filters):
+    session_id: Final = _string()
+    user_id: Final = _string()
+    name: Final = _string(help_text="Only versions of this name.")
+
+    class Meta:
+        model = Artifact
+        fields: Final = ("session_id", "user_id", "name")
+
+
+class ImageFilter(Filters):
     name: Final = _string()
     container_id: Final = _string()
 
@@ -327,11 +347,15 @@ class ImageFilter(_Filters):
         fields: Final = ("name", "container_id")
 
 
-class UsageFilter(_Filters):
+class UsageFilter(Filters):
     agent_id: Final = _string("session__agent_id")
     user_id: Final = _string("session__user_id")
     since: Final = _since()
     until: Final = _until()
+
+    def condition(self, name: str, value: Any) -> Condition:
+        found = super().condition(name, value)
+        return Condition(found.field.replace("__", "."), found.operator, found.value)
 
     class Meta:
         model = Message

@@ -15,8 +15,9 @@ from rest_framework.exceptions import ValidationError
 
 from .. import codec, records
 from ..exceptions import AlreadyExists
-from ..ledger.heads import lock_sessions
-from .store import transacted
+from ..redaction import redacted
+from .found import Condition
+from .store import exclusively
 
 R = TypeVar("R", bound=records.Record)
 
@@ -57,7 +58,7 @@ def id_from_key(view: Any, given: str = "", place: int | None = None) -> str:
     if given:
         raise ValidationError({"id": f"is made from the {HEADER}: give one of them"})
     if place is None:
-        view.replayed = view.get_queryset().filter(**{view.table.id: id}).exists()
+        view.replayed = view.found().where(Condition("id", "=", id)).exists()
     return id
 
 
@@ -70,29 +71,27 @@ def store_batch(view: Any, given: Sequence[R], store: Callable[[], records.Batch
     if HEADER not in view.request.headers or view.action not in view.idempotent_actions:
         return store()
     ids = {record.id for record in given}
-    column = view.table.id
-    asked = {f"{column}__in": [*ids, id_from_key(view, place=len(given))]}
+    session_id: str = view.kwargs.get("session_id", "")
+    asked = [*ids, id_from_key(view, place=len(given))]
 
     def refuse_unless(stored: set[str], *right: set[str]) -> None:
         if stored not in right:
             raise AlreadyExists(f"the {HEADER} was given to a batch of another length")
 
     def known() -> set[str]:
-        return set(view.get_queryset().filter(**asked).values_list(column, flat=True))
+        there: set[str] = view.found().where(Condition("id", "in", asked)).ids()
+        return there
 
     def store_unless_another() -> records.Batch[R]:
-        of_session = "session_id" in view.kwargs
-        if of_session:
-            lock_sessions(view.storage.alias, [view.kwargs["session_id"]])
         refuse_unless(known(), set(), ids)
         batch = store()
-        if not of_session:  # nothing was locked: another may have come between, for which this one waited
+        if not session_id:  # no row was there to be locked: another may have come between, for which this one waited
             refuse_unless(known(), ids)
             refuse_unless(set(batch.new), set(), ids)
         view.replayed = bool(ids) and not batch.new
         return batch
 
-    return transacted(view.storage, store_unless_another)
+    return exclusively(view.table.record, asked, store_unless_another, session_id)
 
 
 def repeated(view: Any, given: R, stored: R | None) -> R:
@@ -107,4 +106,4 @@ def repeated(view: Any, given: R, stored: R | None) -> R:
         raise AlreadyExists(f"{type(given).__name__} {given.id!r} is stored already")
     if stored.updated_at != stored.created_at:  # type: ignore[attr-defined]
         return stored
-    return records.require_same(given.cleaned(), stored)
+    return records.require_same(redacted(given), stored)

@@ -47,6 +47,17 @@ def require_length(request: HttpRequest) -> None:
         raise LengthRequired
 
 
+def refuse_encoded(request: Any) -> None:
+    """Refuse a body that is compressed, whose size nobody knows.
+
+    Raises:
+        UnsupportedMediaType: as it says.
+    """
+    encoding: str = request.META.get("HTTP_CONTENT_ENCODING", "identity")
+    if encoding.lower() != "identity":
+        raise UnsupportedMediaType(encoding, f"the body must come as it is, not as {encoding}")
+
+
 class JSONRenderer(BaseJSONRenderer):
     """JSON as UTF-8, whatever the project's settings for DRF say."""
 
@@ -64,9 +75,7 @@ class JSONParser(BaseParser):
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         assert parser_context
-        encoding: str = parser_context["request"].META.get("HTTP_CONTENT_ENCODING", "identity")
-        if encoding.lower() != "identity":
-            raise UnsupportedMediaType(encoding, f"the body must come as it is, not as {encoding}")
+        refuse_encoded(parser_context["request"])
         limit = max_body()
         body: bytes = stream.read(limit + 1)
         if len(body) > limit:

@@ -5,25 +5,20 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, ClassVar
 
-from django.db.models import Q
-from django.db.models.query import QuerySet
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from .. import records
-from ..exceptions import NotFound
-from ..ledger.heads import refuse_stale
-from ..ledger.kept import Rows
+from ..exceptions import NotFound, StaleWriter
 from ..ledger.mapping import MEMORY
-from ..models import Session
 from .etags import replaced
 from .filters import MemoryFilter
+from .found import Condition, Found
 from .idempotency import HEADER, id_from_key, repeated
 from .schema import documented
 from .serializers import MemoryBatchSerializer, MemorySerializer
-from .store import transacted
 from .views import check_sessions
 from .viewsets import Listed, Retrieved
 
@@ -45,14 +40,8 @@ class MemoryViewSet(Listed, Retrieved):
     fenced_actions = ("create", "batch", "partial_update", "destroy")
     verbs: ClassVar[Any] = {**Listed.verbs, "batch": "add"}
 
-    def kept_rows(self) -> Rows:
-        return (
-            super()
-            .kept_rows()
-            .narrowed(
-                "not expired", lambda rows, now: rows.filter(Q(expires_at=None) | Q(expires_at__gt=now)), records.now()
-            )
-        )
+    def found(self) -> Found:
+        return super().found().where(Condition("expires_at", "unless past", records.now()), kept=True)
 
     def get_order(self) -> tuple[str, ...]:
         given = self.request.query_params
@@ -60,14 +49,14 @@ class MemoryViewSet(Listed, Retrieved):
         indexed = not self.access.staff or given.get("agent_id") or given.get("user_id")
         return ("-updated_at", "-id") if indexed else ("-id",)
 
-    def filter_queryset(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def wanted(self) -> Found:
         given = self.request.query_params
         for name in ("key", "prefix"):
             if given.get(name) and not given.get("agent_id"):
                 raise ValidationError({name: "is looked up among an agent's: give agent_id too"})
         if self.access.staff and given.get("kind") and not any(given.get(name) for name in NARROWING):
             raise ValidationError({"kind": f"is looked for among some only: give {' or '.join(NARROWING)} too"})
-        return super().filter_queryset(rows)
+        return super().wanted()
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Put a value under its key (agent_id, user_id, session_id, kind, key), over what was there."""
@@ -75,10 +64,9 @@ class MemoryViewSet(Listed, Retrieved):
         record = self.owned({**fields, "id": id_from_key(self, fields.get("id", ""))})
         self.check_sessions_of([record])
         if HEADER in request.headers:
-            for stored in self.table.fetch(self.get_queryset().filter(pk=record.id)):
-                if self.writer_token is not None:
-                    sessions = Session.objects.using(self.storage.alias).filter(pk=stored.session_id)
-                    transacted(self.storage, partial(refuse_stale, sessions, self.writer_token))
+            stored = self.found().where(Condition("id", "=", record.id)).one()
+            if stored is not None:
+                self.refuse_stale(stored.session_id)
                 return self.answer(repeated(self, record, stored), 201)
         return self.answer(self.storage.put_memory(record, fence=self.writer_token), 201)
 
@@ -91,9 +79,17 @@ class MemoryViewSet(Listed, Retrieved):
         put = partial(self.storage.put_memories, given, fence=self.writer_token)
         return self.answer_batch(MemoryBatchSerializer, "records", given, put)
 
+    def refuse_stale(self, session_id: str) -> None:
+        """Raise `StaleWriter` if the writer shows another token than the session's."""
+        if self.writer_token is not None and session_id:
+            fence = self.storage.get_fence(session_id)
+            current = 0 if fence is None else fence.token
+            if self.writer_token != current:
+                raise StaleWriter(session_id, self.writer_token, current)
+
     def owned(self, fields: dict[str, Any]) -> records.MemoryRecord:
         """The record that these fields describe, with its user."""
-        return records.MemoryRecord(**fields if self.access.staff else {**fields, "user_id": self.access.user_id})
+        return records.MemoryRecord(**fields if self.access.staff else {**fields, "user_id": self.access.owner})
 
     def check_sessions_of(self, given: list[records.MemoryRecord]) -> None:
         """Raise `NotFound` if one of these records names a session that isn't there for the user; staff name any."""

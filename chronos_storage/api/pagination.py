@@ -6,7 +6,6 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models.query import QuerySet
 from django.utils.encoding import escape_uri_path
 from drf_spectacular.plumbing import append_meta
 from rest_framework.exceptions import ValidationError
@@ -15,10 +14,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from .. import conf
-from ..keyset import After, from_json, to_json
-from ..ledger.kept import Rows
+from ..keyset import from_json, to_json
 from ..ledger.mapping import Table
-from ..ledger.pages import fetch_page
+from .found import Found
 from .ids import decode, encode
 from .query import flag, whole_number
 
@@ -38,34 +36,24 @@ class KeysetPagination(BasePagination):
     DRF's own cursor goes by one column, and counts where several rows share its value.
     """
 
-    def paginate_records(
-        self, table: Table[Any], rows: QuerySet[Any] | Rows, order: tuple[str, ...], request: Request
-    ) -> list[Any]:
+    def paginate_records(self, table: Table[Any], found: Found, order: tuple[str, ...], request: Request) -> list[Any]:
         """The records of the page that the request asks for.
 
         Args:
             order: fields that are unique together, all ascending, or with a leading "-" all descending.
         """
         self._request = request
-        rows = Rows.of(rows)
-        self._count = rows.queryset.count() if flag(request, "count") else None
+        self._count = found.count() if flag(request, "count") else None
         self._columns = [name.removeprefix("-") for name in order]
         size = whole_number(request, "page_size", default_page_size(), MAX_PAGE_SIZE)
         backwards, position = self._position(table, request)
-        descending = order[0].startswith("-") != backwards
-        if position is not None:
-            columns, comparison = tuple(self._columns), "lt" if descending else "gt"
-            rows = rows.narrowed(
-                ("after", columns, comparison),
-                lambda rows, *position: rows.filter(After(columns, position, comparison)),
-                *position,
-            )
-        sign = "-" if descending else ""
-        page, more = fetch_page(table, rows, [f"{sign}{name}" for name in self._columns], size)
+        sign = "-" if order[0].startswith("-") != backwards else ""
+        after = None if position is None else dict(zip(self._columns, position, strict=True))
+        page, more = found.page([f"{sign}{name}" for name in self._columns], size, after)
         if backwards:
             page.reverse()
-        self._next = self._link(table, page, False) if page and (more or backwards) else None
-        self._previous = self._link(table, page, True) if page and (more if backwards else position) else None
+        self._next = self._link(page[-1], False) if page and (more or backwards) else None
+        self._previous = self._link(page[0], True) if page and (more if backwards else position) else None
         return page
 
     def get_paginated_response(self, data: Any) -> Response:
@@ -112,9 +100,8 @@ class KeysetPagination(BasePagination):
             },
         ]
 
-    def _link(self, table: Table[Any], page: list[Any], backwards: bool) -> str:
-        record = page[0] if backwards else page[-1]
-        position = to_json(getattr(record, "id" if column == table.id else column) for column in self._columns)
+    def _link(self, record: Any, backwards: bool) -> str:
+        position = to_json(getattr(record, name) for name in self._columns)
         cursor = encode(json.dumps([int(backwards), *position], separators=(",", ":")))
         query = sorted({**dict(self._request.query_params.lists()), "cursor": [cursor]}.items())
         return self._request.build_absolute_uri(f"{escape_uri_path(self._request.path)}?{urlencode(query, doseq=True)}")

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import Error, connections
+from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.http import Http404
 from rest_framework import status
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
@@ -40,9 +40,11 @@ _PROBLEMS: dict[type[Exception], tuple[int, str, str]] = {
     exceptions.SequenceConflict: (status.HTTP_409_CONFLICT, "sequence-conflict", "Sequence conflict"),
     exceptions.StaleWriter: (status.HTTP_409_CONFLICT, "stale-writer", "Overtaken by another writer"),
     exceptions.FenceHeld: (status.HTTP_409_CONFLICT, "fence-held", "Held by another writer"),
+    exceptions.LegalHold: (status.HTTP_409_CONFLICT, "legal-hold", "Under a legal hold"),
     exceptions.CursorExpired: (status.HTTP_410_GONE, "cursor-expired", "Cursor expired"),
     exceptions.AppendOnlyError: (status.HTTP_409_CONFLICT, "append-only", "Append-only"),
     exceptions.RetryTransaction: (status.HTTP_503_SERVICE_UNAVAILABLE, "retry", "Try again"),
+    exceptions.StoreFailure: (status.HTTP_503_SERVICE_UNAVAILABLE, "store-failure", "The store can't do it"),
     exceptions.NotSupported: (status.HTTP_501_NOT_IMPLEMENTED, "not-supported", "Not supported"),
 }
 _TITLES = {
@@ -102,12 +104,12 @@ def placed(name: str, given: Iterable[Record]) -> Iterator[None]:
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """The answer to an error: DRF's exception handler for the views of the API; None for one that is a bug."""
     if isinstance(error, Error):
-        error = worth_retrying(connections[api_storage().alias], error) or error
+        error = worth_retrying(connections[api_storage().backend.using or DEFAULT_DB_ALIAS], error) or error
     for kind, (code, name, title) in _PROBLEMS.items():
         if isinstance(error, kind):
             roll_back()
             response = problem(code, name, title, str(error), **_details(error))
-            if code == status.HTTP_503_SERVICE_UNAVAILABLE:
+            if kind is exceptions.RetryTransaction:  # of a store that can't do it, nobody knows when it can
                 response["Retry-After"] = str(RETRY_AFTER)
             if "retry_after" in response.data:
                 response["Retry-After"] = str(response.data["retry_after"])

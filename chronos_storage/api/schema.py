@@ -72,7 +72,7 @@ def documented(**said: Any) -> Callable[[F], F]:
 SETTINGS: dict[str, Any] = {
     "OAS_VERSION": "3.1.0",
     "TITLE": "chronos_storage",
-    "DESCRIPTION": "Sessions, messages, memory, audit logs, traces, events and checkpoints of AI agents.",
+    "DESCRIPTION": "Sessions, messages, memory, audit logs, traces, events, checkpoints and artifacts of AI agents.",
     "VERSION": "1",
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": "",
@@ -92,10 +92,10 @@ _ANSWERS = {
     411: "The body came without a Content-Length.",
     412: "It has been changed since.",
     413: "The body is too large.",
-    415: "The body must be JSON.",
+    415: "The body must be JSON, but for a file, and come as it is.",
     429: "Asked too often, or for too much at once.",
     501: "The site runs under WSGI, and live streams need ASGI.",
-    503: "The server or its database is busy: try again.",
+    503: "The server or its database is busy: try again; or, as `store-failure`, the store can't do it.",
 }
 _ALWAYS = {400, 401, 403, 404, 406, 429, 503}
 _WITH_BODY = {409, 411, 413, 415}
@@ -169,7 +169,8 @@ def _complete(operation: dict[str, Any]) -> None:
         answers |= _WITH_BODY
         operation["requestBody"]["required"] = True  # even where all of its fields may be left out
         for body in operation["requestBody"]["content"].values():
-            name = body["schema"].get("$ref", "metadata").rpartition("/")[2]
+            schema = body["schema"]
+            name = schema.get("$ref", schema.get("format", "metadata")).rpartition("/")[2]
             body["examples"] = {"example": {"value": REQUESTS[name]}}
     parameters = {parameter["name"]: parameter for parameter in operation.get("parameters", ())}
     for parameter in parameters.values():

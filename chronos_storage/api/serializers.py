@@ -28,6 +28,7 @@ from .problems import MAX_ERRORS
 
 #: Items of the largest batch.
 MAX_BATCH = 1000
+_ERASED = "Not empty where an erasure has emptied it: a digest of what was there."
 
 
 def batch_of(serializer: Any) -> Any:
@@ -132,6 +133,7 @@ class SessionSerializer(RecordSerializer):
     last_activity_at: Final = TimestampField(help_text="It never goes back.")
     deleted_at: Final = TimestampField(read_only=True, allow_null=True)
     require_fence: Final = FlagField(help_text="Whether only writers with the session's `Fence` are let in.")
+    legal_hold: Final = FlagField(read_only=True, help_text="Whether nothing that belongs to it may be removed.")
 
     staff_only: ClassVar[tuple[str, ...]] = (
         "id",
@@ -221,6 +223,8 @@ class MemoryBatchSerializer(BatchSerializer):
 class AuditLogSerializer(RecordSerializer):
     record: ClassVar[Any] = records.AuditLog
 
+    erased: Final = StringField(read_only=True, help_text=_ERASED)
+
 
 def _status() -> Any:
     return serializers.ChoiceField(
@@ -273,6 +277,7 @@ class EventSerializer(RecordSerializer):
     type: Final = StringField(required=True, allow_blank=False, help_text="chat_message, node_executed, …")
     schema: Final = StringField(help_text=_SCHEMA)
     schema_version: Final = CountField(help_text=_SCHEMA_VERSION)
+    erased: Final = StringField(read_only=True, help_text=_ERASED)
 
 
 class EventAppendSerializer(EventSerializer):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
-from django.db.models.query import QuerySet
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
@@ -23,11 +22,13 @@ from .answers import TokenTotalsSerializer, VerificationSerializer
 from .export import DOCUMENT, PARTS, export
 from .fields import StringField
 from .filters import NARROWING, SessionFilter, unindexed
+from .found import Condition, Found
 from .idempotency import HEADER, id_from_key, repeated
 from .query import flag
 from .schema import documented
 from .serializers import SessionSerializer
 from .session_fences import FenceActions
+from .session_holds import LegalHoldAction
 from .viewsets import Listed, Retrieved
 
 
@@ -37,7 +38,7 @@ class ForkSerializer(SessionSerializer):
     )
 
 
-class SessionViewSet(FenceActions, Listed, Retrieved):
+class SessionViewSet(FenceActions, LegalHoldAction, Listed, Retrieved):
     """Sessions, newest first; ``order=-last_activity_at`` lists the most recently active first.
 
     ``metadata.key=value`` lists those whose metadata have a value, a JSON literal or else a string, under a key; dots
@@ -56,6 +57,7 @@ class SessionViewSet(FenceActions, Listed, Retrieved):
         **Listed.verbs,
         **FenceActions.fence_verbs,
         "fork": "add",
+        "legal_hold": "hold",
         "merge_metadata": "change",
         "restore": "change",
         "update": "add",
@@ -66,13 +68,13 @@ class SessionViewSet(FenceActions, Listed, Retrieved):
             return ["hard"]
         return [*super().query_parameters(), *(["metadata.*"] if self.action == "list" else ())]
 
-    def filter_queryset(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+    def wanted(self) -> Found:
         given = self.request.query_params
         # Others' sessions are those of one user anyway.
         if self.access.staff and not any(given.get(name) for name in NARROWING):
             for name in unindexed(given):
                 raise InvalidRecord(name, f"is looked for among some sessions only: give {' or '.join(NARROWING)} too")
-        return super().filter_queryset(rows)
+        return super().wanted()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -87,6 +89,7 @@ class SessionViewSet(FenceActions, Listed, Retrieved):
     def needed(self) -> list[tuple[Verb, Any]]:
         also: dict[str, list[tuple[Verb, Any]]] = {
             "fork": [("view", Checkpoint), ("add", Checkpoint)],
+            "legal_hold": [("view", Session)],
             "token_usage": [("view", Message)],
             "export": [("view", table.model) for _, table, _, _ in PARTS],
             "verify": [("view", Event)],
@@ -113,13 +116,14 @@ class SessionViewSet(FenceActions, Listed, Retrieved):
     def owned(self, fields: dict[str, Any]) -> dict[str, Any]:
         """The fields of a new session, with its id and its user."""
         if not self.access.staff:
-            fields["user_id"] = self.access.user_id
+            fields["user_id"] = self.access.owner
         return {**fields, "id": id_from_key(self, fields.get("id", ""))}
 
     def stored(self, id: str) -> records.Session | None:
         """The session, if it is there for the user."""
-        found: list[records.Session] = self.table.fetch(self.get_queryset().filter(pk=id, deleted_at=None))
-        return found[0] if found else None
+        there = self.found().where(Condition("id", "=", id), Condition("deleted_at", "=", None))
+        found: records.Session | None = there.one()
+        return found
 
     @documented(responses={200: SessionSerializer, 201: SessionSerializer})
     def update(self, request: Request, **kwargs: Any) -> Response:
@@ -180,8 +184,8 @@ class SessionViewSet(FenceActions, Listed, Retrieved):
         self.record()
         fields = self.owned(self.validated(ForkSerializer))
         checkpoint_id = fields.pop("checkpoint_id")
-        checkpoints = self.access.rows(CHECKPOINTS.model).filter(session_id=self.kwargs["id"])
-        if not checkpoints.filter(checkpoint_id=checkpoint_id).exists():
+        checkpoints = self.access.found(CHECKPOINTS, self.kwargs["id"])
+        if not checkpoints.where(Condition("id", "=", checkpoint_id)).exists():
             raise NotFound(f"the session has no checkpoint {checkpoint_id!r}")
         try:
             forked = self.storage.fork_session(checkpoint_id, session_id=self.kwargs["id"], **fields)

@@ -70,7 +70,7 @@ class EntryViewSet(_TopicViewSet):
         as the entry is kept.
         """
         fields = self.validated(PublishSerializer)
-        topic, user_id, key = self.kwargs["topic"], fields.get("user_id", self.access.user_id), own_key(self)
+        topic, user_id, key = self.kwargs["topic"], fields.get("user_id", self.access.owner), own_key(self)
         last = queue.last_cursor(topic) if key else ""
         cursor = queue.publish(topic, fields["event"], user_id=user_id, key=key)
         self.replayed = cursor <= last

@@ -15,10 +15,10 @@ from .. import records
 from ..exceptions import InvalidRecord
 from ..ids import new_id
 from ..ledger.mapping import TRACES
-from ..ledger.pages import fetch_first
 from ..spans import span_tree
 from .answers import TraceTreeSerializer
 from .filters import RunFilter, TraceFilter
+from .found import Condition
 from .idempotency import id_from_key
 from .pagination import MAX_PAGE_SIZE
 from .query import whole_number
@@ -75,8 +75,8 @@ class TraceViewSet(Listed, Retrieved):
         if not self.access.staff:
             check_sessions(self.access, *dict.fromkeys(trace.session_id for trace in new))
         heirs = [trace for trace in new if trace.parent_id and not trace.trace_id]
-        parents = self.access.rows(self.table.model).filter(pk__in={trace.parent_id for trace in heirs})
-        known = {trace.id for trace in new}.union(parents.values_list("pk", flat=True))
+        parents = self.found().where(Condition("id", "in", sorted({trace.parent_id for trace in heirs})))
+        known = {trace.id for trace in new}.union(parents.ids() if heirs else ())
         for trace in heirs:
             if trace.parent_id not in known:
                 # The store would give it the run of its parent, which may be another's, and say so.
@@ -107,8 +107,8 @@ class SessionTraceViewSet(Listed):
     @action(["get"], detail=False, pagination_class=None)
     def tree(self, request: Request, **kwargs: Any) -> Response:
         """The spans of the session, each before those inside it, with how deep it lies."""
-        rows = self.get_queryset()
-        places = rows.order_by(*self.order).values_list("id", "parent_id")[: MAX_TREE + 1]
+        spans_there = self.found()
+        places = spans_there.some(self.order, MAX_TREE + 1, "id", "parent_id")
         spans = [records.Trace(id=id, parent_id=parent_id) for id, parent_id in places]
         if len(spans) > MAX_TREE:
             raise InvalidRecord("session_id", f"has more than {MAX_TREE:,} spans: read their list instead")
@@ -119,7 +119,7 @@ class SessionTraceViewSet(Listed):
             raise InvalidRecord("after", "is no span of the session")
         start = 0 if after is None else ids.index(after) + 1
         size = whole_number(request, "page_size", MAX_PAGE_SIZE, MAX_PAGE_SIZE)
-        found = fetch_first(self.table, rows, ids[start : start + size])
+        found = spans_there.first(ids[start : start + size])
         more = bool(found) and found[-1].id != ids[-1]
         # Not nested: a chain of spans may be deeper than a JSON document.
         page = {

@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from django.apps import apps
+from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error
+from django.db import connections
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from ..exceptions import ConfigurationError
 from .access import access_for
+from .artifacts import ArtifactViewSet
 from .audit_logs import AuditLogViewSet
 from .checkpoints import CheckpointViewSet
 from .compat import checked_path
+from .erasures import ErasureView
 from .event_streams import EventStreamView, SessionsStreamView
 from .events import EventViewSet
 from .images import ContainerViewSet, ImageViewSet
@@ -51,6 +55,7 @@ router.register("sessions", SessionViewSet, "session")
 router.register("traces", TraceViewSet, "trace")
 router.register("memory", MemoryViewSet, "memory")
 router.register("audit-logs", AuditLogViewSet, "audit-log")
+router.register("artifacts", ArtifactViewSet, "artifact")
 router.register("containers", ContainerViewSet, "container")
 router.register("images", ImageViewSet, "image")
 router.register("topics/<str:topic>/entries", EntryViewSet, "entry")
@@ -73,9 +78,21 @@ def _check() -> list[CheckMessage]:
         for name in ("rest_framework", "django_filters")
         if not apps.is_installed(name)
     ]
+    if apps.is_installed("django.contrib.auth"):
+        users = get_user_model()._default_manager.db
+        if connections[users].vendor == "unknown":  # as where DATABASES is empty
+            messages.append(
+                Error(
+                    f"The REST API signs in users, who with their permissions and API keys are in the Django database "
+                    f"{users!r}, wherever the storage is, and DATABASES has none of that name.",
+                    hint="Give it one, such as a SQLite file, and migrate.",
+                    id="chronos_storage.E010",
+                )
+            )
     try:
-        api_storage()
-        access_for(None)
+        storage, access = api_storage(), access_for(None)
+        if storage.backend.using is None:
+            access.check_serves_any()
     except ConfigurationError as error:
         messages.insert(0, Error(f"{error}.", id="chronos_storage.E007"))
     return messages
@@ -92,6 +109,7 @@ urlpatterns = [
     checked_path(_check, Root.as_view(lists=_LISTS), name="root"),
     path("schema", SchemaView.as_view(), name="schema"),
     path("usage", UsageView.as_view(), name="usage"),
+    path("users/<str:id>/erasure", ErasureView.as_view(), name="erasure"),
     path("sessions/stream", SessionsStreamView.as_view(), name="sessions-stream"),
     path("sessions/<str:session_id>/events/stream", EventStreamView.as_view(), name="event-stream"),
     path("topics/<str:topic>/stream", TopicStreamView.as_view(), name="topic-stream"),

@@ -69,9 +69,9 @@ class CollectionViewSet(ApiMixin, GenericViewSet[Any]):
     @documented(request=SearchSerializer, responses=SearchResultsSerializer)
     @action(["post"], detail=True)
     def search(self, request: Request, **kwargs: Any) -> Response:
-        """The embeddings nearest to a vector, best first."""
+        """The embeddings nearest to a vector, or whose contents have words, best first."""
         asked = self.validated(SearchSerializer)
-        found = vector_store.search(self.kwargs["id"], asked.pop("vector"), **asked)
+        found = vector_store.search(self.kwargs["id"], asked.pop("vector", None), **asked)
         return Response(SearchResultsSerializer({"results": found}).data)
 
 

@@ -126,7 +126,7 @@ class ApiMixin(GenericAPIView[Any]):
         http = http_request(request)
         require_length(http)  # first, as signing in may look for a token in the body
         super().initial(request, *args, **kwargs)
-        if int(http.META.get("CONTENT_LENGTH") or 0) > LITTLE:
+        if self.reads_whole() and int(http.META.get("CONTENT_LENGTH") or 0) > LITTLE:
             self.take_turn()
         for name in request.query_params.keys() - {api_settings.URL_FORMAT_OVERRIDE}:
             known = next((known for known in self.query_parameters() if fnmatchcase(name, known)), None)
@@ -196,6 +196,10 @@ class ApiMixin(GenericAPIView[Any]):
 
     def sent_whole(self) -> bool:
         """Whether what is read here is answered at once, and so has an ETag, not while it is read."""
+        return True
+
+    def reads_whole(self) -> bool:
+        """Whether a body is read at once, and so takes memory, not in pieces."""
         return True
 
     def compares(self) -> bool:

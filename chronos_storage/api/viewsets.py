@@ -6,26 +6,28 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.db.models.query import QuerySet
+from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.serializer_helpers import ReturnDict
 from rest_framework.viewsets import GenericViewSet
 
+from ..backends.base import Query
 from ..exceptions import AlreadyExists, NotFound
-from ..ledger.kept import Rows
+from ..facade.arguments import identified, required
 from ..ledger.mapping import Table
-from ..ledger.pages import fetch_row
 from ..records import Batch, Record
 from .access import Verb
 from .etags import replaced, version_of, write_if_match
 from .filters import Filters
+from .found import Condition, Found
 from .idempotency import id_from_key, repeated, store_batch
 from .pagination import KeysetPagination
 from .problems import placed
 from .query import names
 from .serializers import BatchSerializer, written_fields
-from .store import api_storage
+from .store import api_storage, exclusively
 from .views import ApiMixin, check_sessions
 
 #: The orders of a list by number.
@@ -39,7 +41,7 @@ _LONG = ("export", "verify")
 
 
 class RecordViewSet(ApiMixin, GenericViewSet[Any]):
-    """Records of one kind, read through the access rule's querysets and written through the facade.
+    """Records of one kind, read as the access rule finds them and written through the facade.
 
     Attributes:
         table: where the facade keeps them.
@@ -67,7 +69,7 @@ class RecordViewSet(ApiMixin, GenericViewSet[Any]):
     paged: ClassVar[tuple[str, ...]] = ()
 
     pagination_class = KeysetPagination
-    filter_backends: Any = (Filters,)
+    filter_backends: Any = (DjangoFilterBackend,)
 
     def needed(self) -> list[tuple[Verb, Any]]:
         # Without an action the method isn't allowed; that there is something is told to who may look.
@@ -84,13 +86,21 @@ class RecordViewSet(ApiMixin, GenericViewSet[Any]):
             check_sessions(self.access, session_id)
 
     def get_queryset(self) -> QuerySet[Any]:
-        if getattr(self, "swagger_fake_view", False):
-            return self.table.model._default_manager.none()
-        return self.kept_rows().queryset
+        # For the framework, which asks the model what its fields are; the records come from elsewhere.
+        return self.table.model._default_manager.none()
 
-    def kept_rows(self) -> Rows:
-        """The rows that are there for the user, of the session that the address names, if it does."""
-        return self.access.kept_rows(self.table.model, self.kwargs.get("session_id"))
+    def found(self) -> Found:
+        """The records that are there for the user, of the session that the address names, if it does."""
+        return self.access.found(self.table, self.kwargs.get("session_id"))
+
+    def wanted(self) -> Found:
+        """Those of them that the query asks for."""
+        filters: type[Filters] | None = getattr(self, "filterset_class", None)
+        if filters is None:
+            return self.found()
+        if filters.asked(self.request.query_params):
+            return self.found().where(*filters.conditions(self.request))
+        return self.found().where(*filters.unasked(), kept=True)
 
     def query_parameters(self) -> Iterable[str]:
         filters = getattr(self, "filterset_class", None)
@@ -139,17 +149,13 @@ class RecordViewSet(ApiMixin, GenericViewSet[Any]):
             raise ValidationError({"order": f"must be {' or '.join(self.orders)}"})
         return self.orders[order]
 
-    def kept_row(self) -> Rows:
-        """The one row that the address names."""
-        return self.kept_rows().narrowed("id", lambda rows, id: rows.filter(**{self.table.id: id}), self.kwargs["id"])
-
-    def row(self) -> QuerySet[Any]:
-        """The same as a queryset."""
-        return self.kept_row().queryset
+    def row(self) -> Found:
+        """The one record that the address names."""
+        return self.found().where(Condition("id", "=", self.kwargs["id"]), kept=True)
 
     def record(self) -> Any:
-        """The record that the address names."""
-        record = fetch_row(self.table, self.kept_row())
+        """The same, as it is stored."""
+        record = self.row().one()
         if record is None:
             self.check_session()
             raise NotFound(f"there is no {self.table.record.__name__.lower()} {self.kwargs['id']!r}")
@@ -181,7 +187,7 @@ class RecordViewSet(ApiMixin, GenericViewSet[Any]):
 
     def write_if_match(self, write: Callable[[], Any], *, reads: bool = False) -> Any:
         """What `write` returns, which changes or removes the row; see `etags.write_if_match`."""
-        return write_if_match(self.request, self.table, self.row(), write, reads=reads)
+        return write_if_match(self.request, self.table.record, self.kwargs["id"], self.row(), write, reads=reads)
 
     @property
     def storage(self) -> Any:
@@ -192,22 +198,13 @@ class RecordViewSet(ApiMixin, GenericViewSet[Any]):
 class Listed(RecordViewSet):
     """Adds the list."""
 
-    def filter_queryset(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        rows = super().filter_queryset(rows)
-        ids = names(self.request, "ids")
-        return rows if ids is None else rows.filter(**{f"{self.table.id}__in": ids})
-
     def list(self, request: Request, **kwargs: Any) -> Response:
-        rows = self.kept_rows()
-        filters = getattr(self, "filterset_class", None)
-        given = self.request.query_params
-        if "ids" in given or (filters and filters.asked(given)):
-            rows = Rows.of(self.filter_queryset(rows.queryset))
-        elif filters:
-            rows = rows.narrowed(filters, filters.unasked)
+        found = self.wanted()
+        if (ids := names(request, "ids")) is not None:
+            found = found.where(Condition("id", "in", ids))
         paginator = self.paginator
         assert isinstance(paginator, KeysetPagination)
-        page = paginator.paginate_records(self.table, rows, self.get_order(), request)
+        page = paginator.paginate_records(self.table, found, self.get_order(), request)
         if not page:
             self.check_session()
         write = self.writer()
@@ -238,18 +235,21 @@ class Saved(Listed, Retrieved):
     def create(self, request: Request, **kwargs: Any) -> Response:
         fields = self.validated()
         given = self.table.record(**{**fields, "id": id_from_key(self, fields.get("id", ""))})
+        given = identified(given)
         try:
-            return self.answer(self.insert(given), 201)
+            return self.answer(exclusively(self.table.record, [given.id], lambda: self.insert(given)), 201)
         except AlreadyExists:
-            found = self.table.fetch(self.get_queryset().filter(pk=given.id))
-            return self.answer(repeated(self, given, found[0] if found else None), 201)
+            found = self.found().where(Condition("id", "=", given.id)).one()
+            return self.answer(repeated(self, given, found), 201)
 
     def insert(self, given: Any) -> Any:
         """Save what must not be there yet: what was keeps its created_at, and the transaction is rolled back."""
-        with self.storage.atomic():
-            stored = self.save(given)
-            if stored.created_at != stored.updated_at:
-                raise AlreadyExists(f"{given.id!r} is stored already")
+        there = f"{given.id!r} is stored already"
+        if self.storage.backend.count(Query(record=self.table.record, where=required(id=given.id))):
+            raise AlreadyExists(there)
+        stored = self.save(given)
+        if stored.created_at != stored.updated_at:
+            raise AlreadyExists(there)
         return stored
 
     def partial_update(self, request: Request, **kwargs: Any) -> Response:

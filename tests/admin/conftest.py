@@ -10,18 +10,7 @@ from django.test import Client
 
 from chronos_storage.backends.orm import OrmBackend
 from chronos_storage.facade import Storage
-
-
-class OneDatabase:
-    """A database router that sends everything to one alias."""
-
-    def __init__(self, alias: str) -> None:
-        self.alias = alias
-
-    def db_for_read(self, model: object, **hints: object) -> str:
-        return self.alias
-
-    db_for_write = db_for_read
+from tests.routers import OneDatabase
 
 
 @pytest.fixture

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from chronos_storage import Storage
 from chronos_storage.records import (
+    Artifact,
     AuditLog,
     Checkpoint,
     Container,
@@ -51,6 +54,7 @@ def a_night(storage: Storage, others: int = 40) -> None:
     _messages(storage)
     _spans(storage)
     _checkpoints(storage)
+    _artifacts(storage)
     storage.append_events(
         [
             Event(
@@ -173,6 +177,21 @@ def _spans(storage: Storage) -> None:
                 ended_at=None if ended is None else at(ended),
             )
         )
+
+
+def _artifacts(storage: Storage) -> None:
+    width, height = 240, 80
+    rows = b"".join(b"\0" + bytes(b for x in range(width) for b in (x, 3 * y, 255 - x)) for y in range(height))
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    chunks = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
+    )
+    image = b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+    receipt = Artifact(id="receipt", session_id=BAD, name="receipt.png", mime_type="image/png", created_at=at(7))
+    storage.put_artifact(receipt, image)
+    log = Artifact(id="log", session_id=BAD, name="refund.log", mime_type="text/plain", created_at=at(8))
+    storage.put_artifact(log, b"amount 5990 is above the total\n" * 200)
 
 
 def _checkpoints(storage: Storage) -> None:

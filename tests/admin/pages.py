@@ -14,6 +14,7 @@ from django.utils.timezone import localtime
 from chronos_storage import Storage
 from chronos_storage.queues.orm import OrmQueue
 from chronos_storage.records import (
+    Artifact,
     AuditLog,
     Checkpoint,
     Container,
@@ -26,11 +27,23 @@ from chronos_storage.records import (
 )
 
 NAMES = (
-    *("session", "message", "memoryrecord", "auditlog", "trace", "event", "checkpoint", "container", "image"),
+    *(
+        "session",
+        "message",
+        "memoryrecord",
+        "auditlog",
+        "trace",
+        "event",
+        "checkpoint",
+        "container",
+        "image",
+        "artifact",
+    ),
     *("head", "topic", "queueentry", "consumer"),
 )
 LEDGER = ("event", "auditlog", "head")
 EDITABLE = ("session", "memoryrecord", "container", "image")
+DELETABLE = (*EDITABLE, "artifact")
 VALUE = {"b": [1.0, "<b>&é"], "a": None}
 
 
@@ -46,7 +59,7 @@ def first(name: str) -> Any:
     return model(name).objects.order_by("pk").first()
 
 
-def listed(client: Client, name: str, **parameters: str) -> list[Any]:
+def listed(client: Client, name: str, /, **parameters: str) -> list[Any]:
     response = client.get(url(name), parameters)
     assert response.status_code == 200
     return list(response.context["cl"].result_list)
@@ -90,6 +103,8 @@ def populate(storage: Storage, name: str = "s") -> None:
     storage.insert_trace(Trace(id=f"{name}-t", session_id=name, kind="node", input=VALUE, attributes=VALUE))
     storage.append_event(Event(id=f"{name}-e", session_id=name, type="t", payload=VALUE))
     storage.save_checkpoint(Checkpoint(id=f"{name}-c", session_id=name, state=VALUE, metadata=VALUE))
+    report = Artifact(id=f"{name}-artifact", session_id=name, name="report.txt", mime_type="text/plain", metadata=VALUE)
+    storage.put_artifact(report, b"Nothing went wrong.")
     storage.save_container(Container(id=f"{name}-container", config=VALUE))
     storage.save_image(
         Image(id=f"{name}-image", container_id=f"{name}-container", name="image", system_prompt="line\nline")

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from chronos_storage.fields import JSONTextField, MetadataField
 from chronos_storage.testing.conformance.helpers import everything
-from tests.admin.pages import EDITABLE, LEDGER, NAMES, VALUE, act, first, model, populate, url
+from tests.admin.pages import DELETABLE, LEDGER, NAMES, VALUE, act, first, model, populate, url
 from tests.conftest import ONLY_SQLITE, SQLITE_AND_POSTGRES, alias_of
 
 alias = alias_of(SQLITE_AND_POSTGRES)
@@ -23,8 +23,8 @@ BY_NUMBER = ("message", "event", "checkpoint", "head", "queueentry", "consumer")
 
 def test_every_model_is_there(site, superuser) -> None:
     every = {model._meta.model_name for model in apps.get_app_config("chronos_storage").get_models()}
-    # These are shown as the states that are made of them, and with their sessions.
-    assert every == {*NAMES, "checkpointitems", "fence"}
+    # These are shown as the states that are made of them, with their sessions, and as the artifacts' files.
+    assert every == {*NAMES, "checkpointitems", "fence", "blob"}
     page = superuser.get(reverse("admin:app_list", args=["chronos_storage"]))
     for name in NAMES:
         assert url(name) in page.content.decode()
@@ -41,7 +41,7 @@ def test_pages(site, superuser, viewer, stranger) -> None:
             url(name, "change", pk): (200, 200, 403),
             url(name, "history", pk): (200, 200, 403),
             url(name, "add"): (403, 403, 403),
-            url(name, "delete", pk): (200 if name in EDITABLE else 403, 403, 403),
+            url(name, "delete", pk): (200 if name in DELETABLE else 403, 403, 403),
             url(name, "change", "no-such" if name not in BY_NUMBER else 0): (302, 302, 403),
         }
         for address, statuses in pages.items():

@@ -121,6 +121,7 @@ def test_no_spreadsheet_computes_what_is_exported(site, viewer) -> None:
 
 
 @on_sqlite_alone
+@pytest.mark.usefixtures("garbage_goes_soon")
 def test_an_export_takes_as_much_memory_as_a_part_of_it(site, viewer, monkeypatch) -> None:
     monkeypatch.setattr(pages, "_PAGE", 50)
     peaks = []

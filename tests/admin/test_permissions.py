@@ -23,6 +23,7 @@ def test_pages_of_a_session_take_its_permission_and_that_of_their_rows(site, sta
         f"compare/?b={checkpoint}": ["view_checkpoint"],
         f"fork/{checkpoint}/": ["view_checkpoint", "add_session"],
         "verdict/": ["view_event"],
+        "hold/": ["hold_session"],
     }
     everything = [codename for codenames in wanted.values() for codename in codenames]
     without_session, session_alone = staff(*everything), staff("view_session")

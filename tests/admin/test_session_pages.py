@@ -147,6 +147,29 @@ def test_a_fork_takes_a_post_and_the_permission_to_add(site, superuser, viewer, 
     assert superuser.post(_fork(0)).status_code == 404
 
 
+@once
+def test_a_legal_hold_takes_a_post_and_its_permission(site, superuser, staff) -> None:
+    a_night(site, 0)
+    address = url("session", "hold", BAD)
+    changer = staff("view_session", "change_session")
+    assert (changer.get(address).status_code, changer.post(address, {"held": "true"}).status_code) == (403, 403)
+    assert address not in changer.get(url("session", "change", BAD)).content.decode()
+    holder = staff("view_session", "hold_session")
+    assert address in holder.get(url("session", "change", BAD)).content.decode()
+    holder.post(address, {"held": "true", "reason": " "})
+    assert not site.get_session(BAD).legal_hold
+    holder.post(address, {"held": "true", "reason": "case <7>"})
+    assert site.get_session(BAD).legal_hold
+    assert "case" not in holder.get(address).content.decode()  # who may not view the audit log
+    page = superuser.get(address).content.decode()
+    assert "case &lt;7&gt;" in page
+    assert "under a legal hold" in superuser.get(url("session", "change", BAD)).content.decode()
+    holder.post(address, {"held": "false", "reason": "settled"})
+    assert not site.get_session(BAD).legal_hold
+    actors = [log.actor for log in site.list_audit_logs(resource=BAD, action="session.legal_hold")]
+    assert actors == [holder.get(address).context["user"].get_username()] * 2
+
+
 def _fork(pk: int) -> str:
     return f"{url('session', 'checkpoints', BAD).removesuffix('checkpoints/')}fork/{pk}/"
 

@@ -19,6 +19,7 @@ from django.test import Client
 from chronos_storage import queue, vector_store
 from chronos_storage.facade import Storage
 from chronos_storage.records import (
+    Artifact,
     AuditLog,
     Checkpoint,
     Container,
@@ -160,6 +161,7 @@ def cursor(site: Storage, ada: Api) -> str:
     site.insert_trace(Trace(id=ID, session_id=ID))
     site.put_memory(MemoryRecord(id=ID, user_id=ada.user_id, key="k", session_id=ID))
     site.append_audit_log(AuditLog(id=ID, session_id=ID, user_id=ada.user_id))
+    site.put_artifact(Artifact(id=ID, session_id=ID, name="report.txt", mime_type="text/plain"), b"Hello")
     site.save_container(Container(id=ID))
     site.save_image(Image(id=ID))
     vector_store.create_collection(ID, 3)
@@ -188,6 +190,7 @@ def fill(site: Storage, user_id: str = "", suffix: str = "") -> dict[str, str]:
     site.insert_trace(Trace(id=x, session_id=s))
     site.put_memory(MemoryRecord(id=x, key="k", session_id=s, user_id=user_id))
     site.append_audit_log(AuditLog(id=x, user_id=user_id))
+    site.put_artifact(Artifact(id=x, session_id=s, name="report.txt"), b"Hello")
     site.save_container(Container(id=x))
     site.save_image(Image(id=x))
     vector_store.create_collection(x, 2)

@@ -3,4 +3,4 @@
 from project.settings import *  # noqa: F403
 from project.settings import CHRONOS_STORAGE
 
-CHRONOS_STORAGE |= {"API": {"MAX_STREAMS": 1000}}  # type: ignore[dict-item]  # it is another section
+CHRONOS_STORAGE |= {"API": {"MAX_STREAMS": 1000}}

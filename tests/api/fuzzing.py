@@ -1,5 +1,4 @@
-"""How the API is fuzzed, in short by the suite and at length by ``make soak``: what is sent as whom, what is checked of
-each answer, and what is counted."""
+"""How ``make soak`` fuzzes the API: what is sent as whom, what is checked of each answer, and what is counted."""
 
 from __future__ import annotations
 
@@ -174,6 +173,8 @@ class Fuzz:
         checks = set(CHECKS)
         if "fields" in case.query:  # what is not asked for, nobody can require
             checks.remove(response_schema_conformance)
+        if case.path.endswith("/content") and response.status_code == 200:  # a file is of the type it was stored as
+            checks.remove(content_type_conformance)
         try:
             case.validate_response(response, checks=[*checks], headers=self._headers)
         except FailureGroup as group:

@@ -94,7 +94,7 @@ class Route:
         """
         if "requestBody" not in (self.operation or {}):
             return None
-        [content] = self.operation["requestBody"]["content"].values()
+        *_, content = self.operation["requestBody"]["content"].values()  # of a file the bytes, after the form
         example = content["examples"]["example"]["value"]
         return {"cursor": cursor} if "cursor" in example else example
 

@@ -15,6 +15,7 @@ from rest_framework.authtoken.models import Token
 
 from chronos_storage import queue
 from chronos_storage.api.access import AccessRule
+from chronos_storage.api.found import Condition
 from chronos_storage.exceptions import ConfigurationError
 from chronos_storage.facade import Storage
 from chronos_storage.models import AuditLog as AuditLogModel
@@ -212,6 +213,23 @@ def test_a_rule_s_user_id_may_be_a_number(site: Storage) -> None:
         assert [id for id in ("7", "0", "None") if OfAnAccount(user).has_session(id)] == there
 
 
+class OfANumber(AccessRule):
+    @property
+    def user_id(self) -> Any:
+        return self.user.pk
+
+
+def test_what_is_written_under_a_number_is_found_again(ada: Api, bob: Api, site: Storage, settings: Any) -> None:
+    storage = getattr(settings, "CHRONOS_STORAGE", {})
+    settings.CHRONOS_STORAGE = {**storage, "API": {"ACCESS": f"{__name__}.OfANumber"}}
+    for path in ("sessions", "memory", "artifacts"):
+        made = ada.post(path if path != "artifacts" else "artifacts?name=n", {})
+        assert [each["id"] for each in ada.get(path)["results"]] == [made["id"]], path
+        assert bob.get(path)["results"] == [], path
+        ada.get(f"{path}/{made['id']}")
+    assert [session.user_id for session in site.list_sessions()] == [ada.user_id]
+
+
 def test_a_token_signs_in_without_csrf(ada: Api) -> None:
     assert ada.user is not None
     token = Token.objects.create(user=ada.user)
@@ -241,6 +259,20 @@ class OfTheTeam(AccessRule):
         if model is SessionModel:
             return rows.filter(title__startswith="team", deleted_at=None)
         return super().owned(model, rows)
+
+
+class OfAnyTeam(OfTheTeam):
+    """The same in any store."""
+
+    def conditions(self, record: Any) -> Any:
+        if record is Session:
+            return [Condition("title", "prefix", "team")]
+        if record in (Message, Event):
+            return [Condition("session.title", "prefix", "team")]
+        return super().conditions(record)
+
+
+IN_MEMORY = {"STORAGES": {"default": {"BACKEND": "chronos_storage.backends.document.MemoryBackend"}}}
 
 
 def test_a_setting_replaces_the_rule(ada: Api, bob: Api, settings: Any) -> None:
@@ -312,11 +344,35 @@ def test_checks_say_what_is_wrong_with_the_setting(site: Storage, settings: Any)
     assert problems_of({"API": {"HEARTBEAT": 0}}, settings) == {"chronos_storage.E005"}
     assert problems_of({"API": {"ACCESS": "no.such.thing"}}, settings) == {"chronos_storage.E007"}
     assert problems_of({"API": {"ACCESS": "builtins.dict"}}, settings) == {"chronos_storage.E007"}
-    elsewhere = {"STORAGES": {"default": {"BACKEND": "chronos_storage.backends.document.MemoryBackend"}}}
-    assert problems_of(elsewhere, settings) == {"chronos_storage.E007"}
+    assert problems_of(IN_MEMORY, settings) == set()
+    assert problems_of({**IN_MEMORY, "API": {"ACCESS": f"{__name__}.OfTheTeam"}}, settings) == {"chronos_storage.E007"}
+    assert problems_of({**IN_MEMORY, "API": {"ACCESS": f"{__name__}.OfAnyTeam"}}, settings) == set()
 
 
-def test_another_backend_is_a_configuration_error(ada: Api, settings: Any) -> None:
-    settings.CHRONOS_STORAGE = {"STORAGES": {"default": {"BACKEND": "chronos_storage.backends.document.MemoryBackend"}}}
-    with pytest.raises(ConfigurationError, match="the REST API serves an OrmBackend"):
+def test_a_rule_for_querysets_alone_is_a_configuration_error_over_any_other_store(ada: Api, settings: Any) -> None:
+    settings.CHRONOS_STORAGE = {**IN_MEMORY, "API": {"ACCESS": f"{__name__}.OfTheTeam"}}
+    with pytest.raises(
+        ConfigurationError, match=r"OfTheTeam has a method owned\(\) .* give it a method conditions\(\)"
+    ):
         ada.get("sessions")
+
+
+def test_a_rule_says_what_is_there_in_any_store(ada: Api, bob: Api, settings: Any) -> None:
+    settings.CHRONOS_STORAGE = {**IN_MEMORY, "API": {"ACCESS": f"{__name__}.OfAnyTeam"}}
+    mine = ada.post("sessions", {"title": "mine"})["id"]
+    ours = ada.post("sessions", {"title": "team"})["id"]
+    for asker in (ada, bob):
+        assert [each["id"] for each in asker.get("sessions")["results"]] == [ours]
+        asker.get(f"sessions/{mine}", 404)
+        asker.get(f"sessions/{mine}/events", 404)
+        asker.get(f"sessions/{ours}/events")
+
+
+def test_what_is_cached_is_served_from_the_database_behind(ada: Api, site: Storage, settings: Any) -> None:
+    before = ada.get("sessions")
+    options = {"BACKEND": "chronos_storage.backends.orm.OrmBackend", "OPTIONS": {"USING": site.alias}}
+    backend = {"BACKEND": "chronos_storage.backends.cached.CachedBackend", "OPTIONS": options}
+    settings.CHRONOS_STORAGE = {"STORAGES": {"default": backend}}
+    assert ada.get("sessions") == before
+    ada.post("sessions", {"title": "new"})
+    assert len(ada.get("sessions")["results"]) == len(before["results"]) + 1

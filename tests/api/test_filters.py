@@ -10,7 +10,7 @@ import pytest
 
 from chronos_storage.api.ids import address
 from chronos_storage.facade import Storage
-from chronos_storage.records import Event, Message, Session, Trace
+from chronos_storage.records import AuditLog, Event, Message, Session, Trace
 from chronos_storage.testing.conformance.helpers import case
 from tests.api.conftest import Api
 from tests.conftest import ONLY_SQLITE, each_database
@@ -141,12 +141,12 @@ def test_events_by_type_and_time_and_spans_by_kind_and_failure(ada: Api, site: S
     ):
         with case(path):
             assert found(ada, f"sessions/s/{path}") == wanted
-    for wrong in ("a,", "a b", ",".join("a" * 101)):
+    for wrong in ("a,", "a b", "50%", "%s,%(x)s", ",".join("a" * 101)):
         assert ada.get(f"sessions/s/events?types={quote(wrong)}", 400)["errors"][0]["field"] == "types"
 
 
 @ONCE
-def test_lists_are_counted(ada: Api, bob: Api, site: Storage) -> None:
+def test_lists_are_counted(ada: Api, bob: Api, staff: Api, site: Storage) -> None:
     for number in range(5):
         site.create_session(Session(id=f"s{number}", user_id=ada.user_id, agent_id="ab"[number % 2]))
     page = ada.get("sessions?count=true&page_size=2")
@@ -156,6 +156,14 @@ def test_lists_are_counted(ada: Api, bob: Api, site: Storage) -> None:
     assert bob.get("sessions?count=true")["count"] == 0
     assert ada.get("sessions")["count"] is ada.get("sessions?count=false")["count"] is None
     assert ada.get("sessions?count=1", 400)["errors"][0]["field"] == "count"
+    for number in range(3):
+        site.append_audit_log(AuditLog(session_id="s1", agent_id="a", user_id=ada.user_id))
+        site.add_message(Message(id=f"m{number}", session_id="s1", role="user"))
+    site.delete_message("m1")
+    for path in ("audit-logs?session_id=s1&", "audit-logs?agent_id=a&session_id=s1&", "sessions/s1/messages?"):
+        for who in (ada, staff):
+            page = who.get(f"{path}count=true")
+            assert page["count"] == len(page["results"]) > 1, path
 
 
 @ONCE
@@ -180,3 +188,18 @@ def test_several_are_read_by_their_ids(ada: Api, bob: Api, site: Storage) -> Non
     for wrong in ("", "a,,b", ",".join("a" * 101), "~", "a%20b"):
         assert ada.get(f"sessions?ids={wrong}", 400)["errors"][0]["field"] == "ids"
     assert found(ada, f"sessions?ids={','.join('a' * 100)}") == ["a"]
+
+
+def test_what_is_read_by_ids_comes_in_order_page_by_page(ada: Api, site: Storage) -> None:
+    for id in ("b", "c", "a", "not wanted"):
+        site.create_session(Session(id=id, user_id=ada.user_id))
+        site.add_message(Message(id=id, session_id="b", role="user"))
+    for path, order in (("sessions", "acb"), ("sessions/b/messages", "bca"), ("sessions/b/messages?order=desc", "acb")):
+        page = ada.get(f"{path}{'&' if '?' in path else '?'}ids=a,b,c&page_size=1&count=true")
+        seen, last = [page], page
+        while last["next"]:
+            last = ada.get(last["next"].partition("/api/")[2])
+            seen.append(last)
+        assert ["".join(each["id"] for each in page["results"]) for page in seen] == list(order)
+        assert page["count"] == 3
+        assert ada.get(last["previous"].partition("/api/")[2])["results"] == seen[1]["results"]

@@ -74,7 +74,7 @@ def test_every_route_holds_the_scopes(alias: str, cursor: str, staff: Api) -> No
 
 
 def test_a_session_is_removed_for_good_by_who_may_write_all_that_goes(staff: Api, site: Storage) -> None:
-    names = ("sessions", "messages", "events", "checkpoints", "traces", "memory", "audit-logs")
+    names = ("sessions", "messages", "events", "checkpoints", "traces", "memory", "audit-logs", "artifacts")
     site.create_session(Session(id="s"))
     for lacking in names:
         scopes = [f"{name}:write" for name in names if name != lacking]

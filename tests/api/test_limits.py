@@ -7,7 +7,7 @@ from typing import Any
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.core.cache import cache
-from django.db import transaction
+from django.db import connections, transaction
 
 from chronos_storage.api.ids import MAX_NAMES
 from chronos_storage.api.pagination import PAGE_SIZE
@@ -75,6 +75,7 @@ def test_bodies(staff: Api, cursor: str, settings: Any) -> None:
     for size, status in ((MOST["body"], 400), (MOST["body"] + 1, 413)):
         assert staff.ask("POST", "sessions", raw=b" " * size).status_code == status
     settings.CHRONOS_STORAGE = {"API": {"MAX_BODY": 1}}
+    form = "application/x-www-form-urlencoded"
     for route in limited("body"):
         body = json.dumps(route.body(cursor)).encode()
         with case(route.name):
@@ -82,7 +83,7 @@ def test_bodies(staff: Api, cursor: str, settings: Any) -> None:
             for answer, status in (
                 (staff.ask(route.method, route.path(), raw=body), 413),
                 (staff.ask(route.method, route.path(), **chunked), 411),
-                (staff.client.generic(route.method, f"/api/{route.path()}", body, content_type="text/plain"), 415),
+                (staff.client.generic(route.method, f"/api/{route.path()}", body, content_type=form), 415),
             ):
                 assert answer.status_code == status
                 check_declared(route, answer)
@@ -136,3 +137,15 @@ def test_streams_at_once(staff: Api, cursor: str, site: Any) -> None:
             check_declared(route, answer)
 
     async_to_sync(follow)()
+
+
+def test_a_store_that_can_only_be_read_is_said(ada: Api, alias: str) -> None:
+    with connections[alias].cursor() as cursor:
+        cursor.execute("PRAGMA query_only = ON")
+        try:
+            answer = ada.ask("POST", "sessions", {"title": "one"})
+        finally:
+            cursor.execute("PRAGMA query_only = OFF")
+    assert answer.status_code == 503, answer.content
+    assert answer.json()["type"] == "urn:chronos-storage:problem:store-failure"
+    assert "Retry-After" not in answer

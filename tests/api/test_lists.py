@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from chronos_storage import queue, vector_store
 from chronos_storage.facade import Storage
 from chronos_storage.records import (
+    Artifact,
     AuditLog,
     Checkpoint,
     Container,
@@ -96,6 +97,7 @@ def fill(site: Storage, user_id: str, start: int, count: int) -> None:
         site.insert_trace(Trace(id=f"{n}", session_id="0", parent_id=f"{n - 1}"))
         site.put_memory(MemoryRecord(id=f"{n}", user_id=user_id, key=f"k{n}", session_id="0"))
         site.append_audit_log(AuditLog(id=f"{n}", session_id="0", user_id=user_id))
+        site.put_artifact(Artifact(id=f"{n}", session_id="0", name="report"), b"the same")
         site.save_container(Container(id=f"{n}"))
         site.save_image(Image(id=f"{n}"))
         queue.publish("session:0", n)
@@ -122,7 +124,7 @@ def test_no_read_takes_more_queries_for_more_rows(ada: Api, staff: Api, site: St
                 assert response.status_code in (200, 403), (name, response.content)
                 counts[-1][name, asker is staff] = len(queries)
     assert counts[0] == counts[1]
-    # an export is of six tables, each of them a list
+    # an export is of seven tables, each of them a list
     assert max(count for (name, _), count in counts[0].items() if not name.endswith("/export")) <= 12
     assert max(counts[0].values()) <= 18
 
@@ -176,6 +178,14 @@ ROWS = {
         **dict.fromkeys(["attributes", "resource"], "'{}'"),
         "started_at": TIME,
     },
+    "artifact": {
+        **dict.fromkeys(["name", "session_id"], "owner.name"),
+        **dict.fromkeys(["user_id", "mime_type", "sha256"], "''"),
+        **dict.fromkeys(["id", "scope"], "owner.name || n"),
+        **dict.fromkeys(["version", "size"], "n"),
+        "metadata": "'{}'",
+        "created_at": TIME,
+    },
 }
 
 #: Lists of 100 and of 20,000 rows, by the session or the agent that they belong to.
@@ -186,22 +196,24 @@ LARGE = {
     "audit-logs": "session_id={}&page_size=100",
     "sessions/{}/traces": "page_size=100",
     "traces": "trace_id={}&page_size=100",
+    "artifacts": "session_id={}&page_size=100",
 }
 
 
 @pytest.mark.parametrize("alias", each_database(without=["default", "mariadb", "postgres15"]), indirect=True)
 def test_a_first_page_costs_the_same_of_100_rows_and_of_20_000(
-    alias: str, ada: Api, staff: Api, site: Storage, subtests: Any
+    alias: str, ada: Api, bob: Api, staff: Api, site: Storage, subtests: Any
 ) -> None:
     # Others' rows too: where nearly all are of one session, any index is as good as that of sessions.
     for name in ("few", "many", "others"):
         site.create_session(Session(id=name, user_id=ada.user_id))
+    site.create_session(Session(id="his", user_id=bob.user_id))
     with connections[alias].cursor() as cursor:
         for table, columns in ROWS.items():
             values = ", ".join(columns.values()).replace("USER", f"'{ada.user_id}'")
             cursor.execute(
                 f"INSERT INTO chronos_storage_{table} ({', '.join(columns)}) SELECT {values} "
-                "FROM (VALUES ('few', 100), ('many', 20000), ('others', 20000)) AS owner(name, count), "
+                "FROM (VALUES ('few', 100), ('many', 20000), ('others', 20000), ('his', 100)) AS owner(name, count), "
                 "generate_series(1, count) AS n"
             )
             cursor.execute(f"ANALYZE chronos_storage_{table}")
@@ -211,6 +223,8 @@ def test_a_first_page_costs_the_same_of_100_rows_and_of_20_000(
                 few, many = (read_rows(alias, asker, f"{path}?{query}".format(name)) for name in ("few", "many"))
                 # a row more to see whether there is a next page, and what stands beside it
                 assert many <= few + 10, (few, many)
+    # what is a user's by a session or by itself is found as such, and not among everybody's
+    assert read_rows(alias, bob, "artifacts?page_size=100") < 1000
 
 
 def read_rows(alias: str, asker: Api, path: str) -> int:
@@ -236,3 +250,23 @@ def rows_of(plan: Any) -> int:
         return inner
     read = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0) + plan.get("Rows Removed by Index Recheck", 0)
     return inner + int(read * plan["Actual Loops"])
+
+
+@pytest.mark.parametrize("alias", STRICTEST, indirect=True)
+def test_a_search_by_pages_groups_and_words_alone(staff: Api) -> None:
+    vector_store.create_collection("c", 2)
+    given = [Embedding(id=f"{n}", vector=[1, n], content=f"word{n % 2}", metadata={"d": n % 3}) for n in range(6)]
+    vector_store.upsert("c", given)
+
+    def found(**asked: Any) -> list[str]:
+        return [each["id"] for each in staff.post("collections/c/search", asked, 200)["results"]]
+
+    assert found(vector=[1, 0], top_k=2, offset=1) == ["1", "2"]
+    assert found(vector=[1, 0], group_by="d", filter={"d": {"$gt": 0}}) == ["1", "2"]
+    assert found(text="word1", top_k=2) == ["1", "3"]
+    [hit] = staff.post("collections/c/search", {"vector": [1, 0], "top_k": 1}, 200)["results"]
+    [whole] = staff.post("collections/c/search", {"vector": [1, 0], "top_k": 1, "include_vectors": True}, 200)[
+        "results"
+    ]
+    assert (hit["vector"], whole["vector"]) == ([], [1, 0])
+    assert staff.post("collections/c/search", {}, 400)["errors"][0]["field"] == "query"

@@ -127,6 +127,7 @@ def test_a_chain_is_verified(ada: Api, staff: Api, site: Storage) -> None:
     site.append_events([Event(session_id="s") for _ in range(3)])
     site.append_audit_log(AuditLog(session_id="s"))
     intact = {"intact": True, "base_seq": 0, "last_seq": 3, "checked": 3, "bad_seq": None, "problem": ""}
+    intact["erased"] = 0
     assert ada.get("sessions/s/verify") == {"events": intact, "audit_logs": None}
     assert staff.get("sessions/s/verify")["audit_logs"] == {**intact, "last_seq": 1, "checked": 1}
     with connections[site.alias].cursor() as cursor:

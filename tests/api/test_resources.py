@@ -279,5 +279,6 @@ def test_an_export_has_all_that_belongs_to_the_session(ada: Api, staff: Api, sit
         "traces": [trace],
         "memory": [memory],
         "audit_logs": [log],
+        "artifacts": [],
     }
     assert len(json.loads(staff.ask("GET", f"{path}/export").getvalue())["audit_logs"]) == 2

@@ -26,7 +26,7 @@ from chronos_storage.api.event_streams import EventStreamView, Positions, Sessio
 from chronos_storage.exceptions import CursorExpired
 from chronos_storage.facade import Storage
 from chronos_storage.models import Session as SessionModel
-from chronos_storage.queues import following, orm, readers
+from chronos_storage.queues import following, readers, subscriptions
 from chronos_storage.records import Event, Session
 from chronos_storage.testing.conformance.helpers import case
 from tests.api.conftest import Api, signed_in
@@ -119,10 +119,12 @@ def published(alias: str) -> bool:
 @pytest.fixture
 def session(site: Storage, ada: Api, settings: Any, published: bool, monkeypatch: pytest.MonkeyPatch) -> Storage:
     """Ada's session with three events, whose streams wait for next to nothing."""
-    settings.CHRONOS_STORAGE = {"API": {"HEARTBEAT": 0.1}, "QUEUE": {"PUBLISH_EVENTS": published}}
-    monkeypatch.setattr(following.poller(site.alias), "interval", 0.05)
+    configured = getattr(settings, "CHRONOS_STORAGE", {})
+    settings.CHRONOS_STORAGE = {**configured, "API": {"HEARTBEAT": 0.1}, "QUEUE": {"PUBLISH_EVENTS": published}}
+    monkeypatch.setattr(following.poller(site.backend.using), "interval", 0.05)
     monkeypatch.setattr(readers, "_LINGER", 0.05)
-    for module in (streaming, orm):
+    monkeypatch.setattr(following.READERS, "_linger", 0.05)
+    for module in (streaming, subscriptions):
         monkeypatch.setattr(module, "DELAY", 0.05)
     site.create_session(Session(id="s", user_id=ada.user_id))
     append(site, "a", "b", "c")
@@ -134,7 +136,7 @@ def committed(transactional_db: None, session: Storage) -> Iterator[Storage]:
     """The same, really committing, for the threads that read."""
     yield session
     following.READERS.close()
-    following.poller(session.alias).close()
+    following.poller(session.backend.using).close()
     queue.close()
 
 

@@ -20,12 +20,14 @@ from pytest_django import DjangoDbBlocker
 from tests.api.serving import ROOT, SECONDS, Network, Site, network
 from tests.databases import PLACES, new_databases
 
-EVENTS = 600
+EVENTS = 240
 #: Of another session, which a second reader follows too.
-OTHERS = 100
+OTHERS = 40
 WRITERS, WORKERS = 4, 2
 #: How often a reader is cut off. A browser waits for a second each time.
-CUTS, BROWSER_CUTS = 12, 3
+CUTS, BROWSER_CUTS = 8, 2
+#: The answer's headers are longer.
+IN_HEADERS = 60
 #: No message is shorter.
 BYTES = 250
 CHROMIUM = Path("/usr/bin/chromium")
@@ -34,13 +36,25 @@ HAS_BROWSER = CHROMIUM.exists() or "CI" in os.environ
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 OPTIONS += ["--disable-component-update", "--disable-sync"]
 
-#: Follows a session as a page does, and keeps what it hears of.
+#: Follows a session as a page does, and keeps what it hears of. A source that ended for good is opened anew.
 SCRIPT = """
 window.received = [];
-const source = new EventSource("/api/sessions/s/events/stream?after=0");
-for (const type of ["0", "1", "2", "3"]) {
-  source.addEventListener(type, (event) => received.push([event.type, event.lastEventId, JSON.parse(event.data)]));
+window.ended = 0;
+function follow(after) {
+  const source = new EventSource(`/api/sessions/s/events/stream?after=${after}`);
+  const receive = (event) => {
+    after = event.lastEventId;
+    received.push([event.type, after, JSON.parse(event.data)]);
+  };
+  for (const type of ["0", "1", "2", "3"]) source.addEventListener(type, receive);
+  source.onerror = () => {
+    if (source.readyState === EventSource.CLOSED) {
+      ended += 1;
+      follow(after);
+    }
+  };
 }
+follow(0);
 """
 #: The same.
 PATH = "s/events/stream?after=0"
@@ -130,14 +144,19 @@ def assert_each_once_in_order(received: Received, folder: Path) -> None:
 
 
 @contextmanager
-def cutting(site: Site, cuts: int, happens: Callable[[], None] = lambda: None) -> Iterator[Network]:
-    """The site as a reader sees it who is cut off so many times."""
+def cutting(
+    site: Site, cuts: int, happens: Callable[[], None] = lambda: None, *, within_headers: bool = False
+) -> Iterator[Network]:
+    """The site as a reader sees it who is cut off so many times, and once more as soon as it is back, if so asked."""
     # Where a test fails, the seed is shown.
     seed = random.randrange(10**9)
     print("thresholds:", seed)
-    with network(site.port, random.Random(seed).sample(range(1000, EVENTS * BYTES), cuts), happens) as proxy:
+    thresholds = random.Random(seed).sample(range(1000, EVENTS * BYTES), cuts)
+    if within_headers:
+        thresholds.append(thresholds[0] + IN_HEADERS)
+    with network(site.port, thresholds, happens) as proxy:
         yield proxy
-    assert proxy.happened == cuts
+    assert proxy.happened == len(thresholds)
 
 
 @contextmanager
@@ -184,7 +203,7 @@ def test_readers_of_one_session_and_of_two_that_are_cut_off(site: Site, tmp_path
 def test_such_a_reader_and_a_browsers_event_source(site: Site, tmp_path: Path) -> None:
     with (
         killed_once(site, WORKERS) as proxy,
-        cutting(site, BROWSER_CUTS) as browsers_proxy,
+        cutting(site, BROWSER_CUTS, within_headers=True) as browsers_proxy,
         browsing(site, browsers_proxy.port) as page,
         ThreadPoolExecutor(1) as pool,
     ):
@@ -192,6 +211,8 @@ def test_such_a_reader_and_a_browsers_event_source(site: Site, tmp_path: Path) -
             page.evaluate(f"{{ {SCRIPT} }}")
             following = pool.submit(follow, proxy.port, site, PATH, EVENTS)
             page.wait_for_function(f"received.length >= {EVENTS}", timeout=SECONDS * 1000)
+        # A browser takes the headers that came as all there are, and what has no type is no stream.
+        assert page.evaluate("ended") >= 1
         for received in (page.evaluate("received"), following.result(SECONDS)):
             assert_each_once_in_order(received, tmp_path)
         assert_readme_is_right(site, page)

@@ -6,7 +6,6 @@ updated_at of a container or an image is the one that is given, or the time of s
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +15,19 @@ from asgiref.sync import sync_to_async
 
 from ..exceptions import ConfigurationError
 from ..facade import Storage
+from .agentx_drivers import (
+    Driver,
+    fs_driver,
+    memory_driver,
+    mongodb_driver,
+    mysql_driver,
+    opened,
+    postgresql_driver,
+    redis_driver,
+    sqlite_driver,
+)
 from .agentx_originals import refuse_original, refuse_original_folder
-from .agentx_queue import Queue, QueueEntry, create_queue, migrated
+from .agentx_queue import Queue, QueueEntry, create_queue
 from .agentx_records import ContainerRecord, ImageRecord, Message, SessionRecord
 from .agentx_repositories import ContainerRepository, ImageRepository, SessionRepository
 
@@ -37,48 +47,18 @@ __all__ = [
     "create_agentx",
     "create_persistence",
     "create_queue",
+    "fs_driver",
     "memory_driver",
+    "mongodb_driver",
     "mysql_driver",
     "postgresql_driver",
+    "redis_driver",
     "sqlite_driver",
 ]
 
 _DIRECTORY = "~/.agentx"
 _FOLDERS = ("data", "containers", "logs")
 _ENTITIES, _QUEUE = "data/agentx.db", "data/queue.db"
-
-
-@dataclass(frozen=True, slots=True)
-class Driver:
-    """Which store a persistence is to open.
-
-    Attributes:
-        address: the store's, as `connect` takes it.
-        is_file: whether that is the path of a file, which AgentX itself may have written.
-    """
-
-    address: str
-    is_file: bool = False
-
-
-def memory_driver(name: str = "") -> Driver:
-    """In this process's memory: a store of its own, or with a name the one that all drivers of this name share."""
-    return Driver(f"memory://{name}")
-
-
-def sqlite_driver(path: str | Path) -> Driver:
-    """In a SQLite file, which is made with its folders where it isn't there."""
-    return Driver(os.fspath(path), is_file=True)
-
-
-def postgresql_driver(connection_string: str) -> Driver:
-    """In PostgreSQL: ``postgres://user:password@host:port/name``."""
-    return Driver(connection_string)
-
-
-def mysql_driver(uri: str) -> Driver:
-    """In MariaDB or MySQL: ``mysql://user:password@host:port/name``."""
-    return Driver(uri)
 
 
 class Persistence:
@@ -101,13 +81,7 @@ async def create_persistence(driver: Driver | Storage) -> Persistence:
     Raises:
         ConfigurationError: the address can't be used, or names a file of AgentX' own.
     """
-    return Persistence(await sync_to_async(_open)(driver) if isinstance(driver, Driver) else driver)
-
-
-def _open(driver: Driver) -> Storage:
-    if driver.is_file:
-        refuse_original(driver.address)
-    return migrated(driver.address)
+    return Persistence(await sync_to_async(opened)(driver) if isinstance(driver, Driver) else driver)
 
 
 @dataclass(frozen=True, slots=True)

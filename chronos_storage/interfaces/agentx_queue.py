@@ -16,15 +16,14 @@ from asgiref.sync import sync_to_async
 from django.db import DatabaseError, InterfaceError
 
 from .. import codec, records
-from ..backends.document import MemoryBackend
 from ..backends.handler import DEFAULT_ALIAS
-from ..dsn import MEMORY, connect
-from ..exceptions import ConfigurationError, CursorExpired, InvalidRecord
+from ..dsn import MEMORY
+from ..exceptions import CursorExpired, InvalidRecord
 from ..facade import Storage
 from ..facade.stores import storage as default_storage
 from ..facade.stores import storages
 from ..queues.base import EventQueue
-from .agentx_originals import refuse_original
+from .agentx_drivers import Driver, memory_driver, opened
 from .exchange import milliseconds
 
 logger = logging.getLogger("chronos_storage.queue")
@@ -170,16 +169,16 @@ def _entry(entry: records.QueueEntry) -> QueueEntry:
 
 
 async def create_queue(
-    path: str | Path | Storage,
+    path: str | Path | Driver | Storage,
     *,
     retention_ms: int = _DAY_MS,
     cleanup_interval_ms: int = _FIVE_MINUTES_MS,
 ) -> Queue:
-    """A queue in a database, made ready for use.
+    """A queue in a database, or another store, made ready for use.
 
     Args:
-        path: a SQLite file, another address that `connect` knows, ``:memory:`` for this process's memory, or a storage,
-            beside whose data events are then kept.
+        path: a SQLite file, another address that `connect` knows, ``:memory:`` for this process's memory, a driver, or
+            a storage; beside the data of either events are then kept.
 
     Raises:
         ConfigurationError: the address can't be used, or is a file of AgentX' own.
@@ -188,33 +187,12 @@ async def create_queue(
     return Queue(queue, storage, retention_ms=retention_ms, cleanup_interval_ms=cleanup_interval_ms)
 
 
-def _open(path: str | Path | Storage) -> tuple[EventQueue, Storage]:
-    from ..backends.orm import OrmBackend
-    from ..facade import Storage
-    from ..queues.memory import MemoryQueue
-    from ..queues.orm import OrmQueue
+def _open(place: str | Path | Driver | Storage) -> tuple[EventQueue, Storage]:
+    from ..queues.beside import queue_beside
 
-    if path == MEMORY:
-        storage: Storage = Storage(MemoryBackend())
-    else:
-        storage = _open_address(path) if isinstance(path, str | Path) else path
+    if isinstance(place, str | Path):
+        place = Driver(str(place), is_file="://" not in str(place)) if place != MEMORY else memory_driver()
+    storage: Storage = opened(place) if isinstance(place, Driver) else place
     if storage is default_storage:  # which only stands for it
         storage = storages[DEFAULT_ALIAS]
-    if isinstance(storage.backend, MemoryBackend):
-        return MemoryQueue(storage.backend.name), storage
-    if not isinstance(storage.backend, OrmBackend):
-        raise ConfigurationError(f"a queue needs a database or the process's memory, not {type(storage).__name__}")
-    return OrmQueue(using=storage.alias), storage
-
-
-def _open_address(path: str | Path) -> Storage:
-    if "://" not in str(path):
-        refuse_original(path)
-    return migrated(str(path))
-
-
-def migrated(address: str) -> Storage:
-    """The storage that an address names, ready for use; asynchronous calls have connections of their own."""
-    storage = connect(address, migrate=True)
-    storage.close()
-    return storage
+    return queue_beside(storage), storage

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from ..async_variants import hop
-from ..exceptions import AlreadyExists, NotFound
+from ..exceptions import AlreadyExists, LegalHold, NotFound
 from ..facade import Storage
 from ..records import Session
 from ..transactions import again
@@ -24,12 +24,15 @@ async def begin_anew(storage: Storage, session: Session) -> Session | None:
 
     Raises:
         AlreadyExists: it is deleted, and another user's.
+        LegalHold: its messages can't be removed; it stays deleted.
     """
     deleted = await storage.aget_session(session.id, include_deleted=True)
     if deleted is None or deleted.deleted_at is None:
         return None
     if session.user_id and deleted.user_id not in ("", session.user_id):
         raise AlreadyExists(f"session {session.id!r} is deleted, and another user's")
+    if deleted.legal_hold:
+        raise LegalHold(session.id)
     new = replace(session.cleaned(), user_id=session.user_id or deleted.user_id)
     new.complete()
     try:

@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
@@ -27,15 +28,19 @@ from chronos_storage.interfaces.agentx import (
     create_agentx,
     create_persistence,
     create_queue,
+    fs_driver,
     memory_driver,
+    mongodb_driver,
     mysql_driver,
     postgresql_driver,
+    redis_driver,
     sqlite_driver,
 )
 from chronos_storage.records import Event, TokenUsage
 from chronos_storage.testing.conformance.helpers import case
-from tests.databases import PLACES, new_databases
+from tests.databases import PLACES, needs_mongodb, new_databases, new_mongodb
 
+REDIS = os.environ.get("TEST_REDIS_URL", "")
 NOW = 1_790_000_000_000
 CALL = {"type": "tool-call", "id": "call_1", "name": "bash", "input": {"command": "ls"}}
 RESULT = {"type": "tool-result", "id": "call_1", "name": "bash", "output": {"type": "text", "value": "a.txt"}}
@@ -146,6 +151,15 @@ async def test_the_memory_driver_keeps_what_it_has_to_itself_or_shares_it_by_nam
     await own.close()
 
 
+async def test_the_fs_driver_writes_files_that_a_person_reads(tmp_path: Path) -> None:
+    persistence = await create_persistence(fs_driver(base=tmp_path / "some" / "data"))
+    await persistence.sessions.save_session(session())
+    await persistence.sessions.add_message("session-1", Message(id="m", subtype="user", content="Hello!"))
+    await persistence.close()
+    (file,) = (tmp_path / "some" / "data").glob("sessions/*/messages/000001-m.json")
+    assert json.loads(file.read_text(encoding="utf-8"))["content"] == "Hello!"
+
+
 @pytest.mark.usefixtures("other_databases")
 async def test_the_sqlite_driver_makes_its_folders_and_a_wal_file(tmp_path: Path) -> None:
     path = tmp_path / "some" / "data" / "agentx.db"
@@ -171,6 +185,30 @@ def test_the_postgresql_and_mysql_drivers(place: str, tmp_path: Path) -> None:
 
     with new_databases(place, tmp_path) as (url,):
         async_to_sync(use)(url)
+
+
+@pytest.mark.skipif(not REDIS, reason="no Redis is found")
+async def test_the_redis_driver_keeps_its_keys_under_a_base() -> None:
+    base = uuid.uuid4().hex
+    persistence = await create_persistence(redis_driver(url=REDIS, base=base))
+    await persistence.sessions.save_session(session())
+    await persistence.sessions.add_message("session-1", Message(id="m", subtype="user", content="Hello!"))
+    again, other = await create_persistence(redis_driver(REDIS, base)), await create_persistence(redis_driver(REDIS))
+    assert [message.content for message in await again.sessions.get_messages("session-1")] == ["Hello!"]
+    assert await other.sessions.find_session_by_id("session-1") is None
+    for each in (persistence, again, other):
+        await each.close()
+
+
+@needs_mongodb
+async def test_the_mongodb_driver() -> None:
+    with new_mongodb() as (uri, database):
+        driver = mongodb_driver(connection_string=uri, database_name=database, collection_name="agents")
+        for _ in range(2):
+            persistence = await create_persistence(driver)
+            await persistence.sessions.save_session(session())
+            assert persistence.storage.health().store.endswith(f" {database}.agents")
+            await persistence.close()
 
 
 async def test_a_driver_s_address_must_be_known() -> None:

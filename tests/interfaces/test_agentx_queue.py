@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import os
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,20 @@ import pytest
 
 from chronos_storage import Storage
 from chronos_storage.exceptions import ConfigurationError, CursorExpired, InvalidRecord
-from chronos_storage.interfaces.agentx import Queue, QueueEntry, create_queue
+from chronos_storage.interfaces.agentx import (
+    Driver,
+    Queue,
+    QueueEntry,
+    create_persistence,
+    create_queue,
+    fs_driver,
+    memory_driver,
+    mongodb_driver,
+    redis_driver,
+    sqlite_driver,
+)
 from chronos_storage.testing.queues.helpers import PATIENCE, Clock
+from tests.databases import new_mongodb
 
 NAME, TOPIC = "connection-1", "session-123"
 
@@ -316,3 +330,65 @@ async def test_what_is_wrong_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="gopher"):
         await create_queue("gopher://x")
     await queue.close()
+
+
+@pytest.fixture(params=["fs", "redis", "mongodb"])
+def driver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Driver]:
+    """A driver of each store that several processes can share, and that is no SQL database."""
+    redis = os.environ.get("TEST_REDIS_URL")
+    match request.param:
+        case "redis" if not redis:
+            pytest.skip("no Redis is found")
+        case "redis":
+            yield redis_driver(str(redis), uuid.uuid4().hex)
+        case "mongodb" if not os.environ.get("TEST_MONGODB_URL"):
+            pytest.skip("MongoDB is not installed")
+        case "mongodb":
+            with new_mongodb() as (uri, database):
+                yield mongodb_driver(uri, database, "agents")
+        case _:
+            yield fs_driver(tmp_path / "data")
+
+
+async def test_each_driver_has_a_queue(driver: Driver) -> None:
+    """Beside the persistence's records, in the same store."""
+    persistence = await create_persistence(driver)
+    queue, same, handler = await create_queue(driver), await create_queue(driver), Collector()
+    await queue.subscribe(TOPIC, handler)
+    cursors = await publish(same, 3)
+    assert await handler.wait(3) == [0, 1, 2]
+    assert await recovered(queue, cursors[0]) == [1, 2]
+    await queue.ack(NAME, TOPIC, cursors[1])
+    assert await same.get_cursor(NAME, TOPIC) == cursors[1]
+    assert await persistence.sessions.find_all_sessions() == []
+    for each in (queue, same, persistence):
+        await each.close()
+
+
+async def test_the_memory_driver_s_queue_is_its_own_or_shared_by_name() -> None:
+    queues = [await create_queue(memory_driver(name)) for name in ("", "", "a queue's name", "a queue's name")]
+    for queue in queues[::2]:
+        await queue.publish(TOPIC, 1)
+    assert [len(await queue.recover(TOPIC)) for queue in queues] == [1, 0, 1, 1]
+    for queue in queues:
+        await queue.close()
+
+
+@pytest.mark.usefixtures("other_databases")
+async def test_the_sqlite_driver_s_queue(tmp_path: Path) -> None:
+    queue = await create_queue(sqlite_driver(tmp_path / "data" / "queue.db"))
+    await queue.publish(TOPIC, 1)
+    assert [entry.event for entry in await queue.recover(TOPIC)] == [1]
+    await queue.close()
+
+
+@pytest.mark.skipif(not os.environ.get("TEST_REDIS_URL"), reason="no Redis is found")
+async def test_an_address_of_redis() -> None:
+    address = f"{os.environ['TEST_REDIS_URL']}?base={uuid.uuid4().hex}"
+    queue, same, handler = await create_queue(address), await create_queue(address), Collector()
+    await queue.subscribe(TOPIC, handler)
+    cursors = await publish(same, 3)
+    assert await handler.wait(3) == [0, 1, 2]
+    assert await recovered(queue, cursors[0]) == [1, 2]
+    for each in (queue, same):
+        await each.close()

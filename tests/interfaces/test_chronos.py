@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import uuid
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from chronos_storage import Storage, connect
+from chronos_storage import Storage, VectorStore, connect, connect_vectors
+from chronos_storage.backends.document.dynamodb import DynamoBackend
+from chronos_storage.backends.document.redis import RedisBackend
 from chronos_storage.exceptions import AlreadyExists
 from chronos_storage.records import AuditLog, Checkpoint, Embedding, Event, MemoryRecord, Session, Trace
-from tests.databases import PLACES, new_databases
+from tests.databases import PLACES, needs_dynamodb, needs_mongodb, new_databases, new_dynamodb, new_mongodb
+from tests.vectors.served_pinecone import served_pinecone
+from tests.vectors.served_weaviate import served_weaviate
+from tests.vectors.serving import serving
 
 
 def use(storage: Storage) -> None:
@@ -42,6 +50,38 @@ def test_sqlite_in_memory() -> None:
 def test_postgresql(place: str, tmp_path: Path) -> None:
     with new_databases(place, tmp_path) as (url,):
         use(connect(f"{url}?sslmode=disable"))
+
+
+@pytest.mark.skipif(not os.environ.get("TEST_REDIS_URL"), reason="no Redis is found")
+def test_redis() -> None:
+    """With address, password and database, as it is there, and by one address."""
+    place, base = urlsplit(os.environ["TEST_REDIS_URL"]), uuid.uuid4().hex
+    store = Storage(RedisBackend(place.netloc, "", 1, base=base))
+    use(store)
+    again = connect(f"redis://{place.netloc}/1?base={base}")
+    assert again.get_session("s") is not None
+    again.close()
+
+
+@needs_mongodb
+def test_mongodb() -> None:
+    with new_mongodb() as (uri, database):
+        store = connect(uri, database=database)
+        use(store)
+        store.close()
+
+
+@needs_dynamodb
+def test_dynamodb() -> None:
+    """With region and table, as it is there, and by one address."""
+    url, table = new_dynamodb()
+    endpoint = parse_qs(urlsplit(url).query)["endpoint_url"][0]
+    store = Storage(DynamoBackend("us-east-1", table, endpoint_url=endpoint, access_key_id="a", secret_access_key="b"))
+    use(store)
+    store.close()
+    again = connect(f"dynamodb://a:b@us-east-1/{table}?endpoint_url={endpoint}")
+    assert again.get_session("s") is not None
+    again.close()
 
 
 def test_sessions(store: Storage) -> None:
@@ -110,6 +150,25 @@ def test_checkpoints(store: Storage) -> None:
 def test_vectors() -> None:
     from chronos_storage import vector_store
 
+    use_vectors(vector_store)
+
+
+def test_qdrant() -> None:
+    """By the document's own address; without a server, in the client's local mode."""
+    from chronos_storage.vectors.qdrant import QdrantVectorStore
+
+    assert isinstance(connect_vectors("http://localhost:6333"), QdrantVectorStore)
+    use_vectors(QdrantVectorStore(path=":memory:"))
+
+
+def test_other_vector_stores() -> None:
+    with serving(served_weaviate()) as server:
+        use_vectors(connect_vectors(f"weaviate+{server.url}"))
+    with serving(served_pinecone("key")) as server:
+        use_vectors(connect_vectors(f"pinecone+{server.url}".replace("//", "//:key@")))
+
+
+def use_vectors(vector_store: VectorStore) -> None:
     vector_store.create_collection("documents", 3)
     vector_store.upsert(
         "documents",

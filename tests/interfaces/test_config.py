@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import io
 import traceback
@@ -17,6 +18,7 @@ from chronos_storage import Storage, config, connect
 from chronos_storage.exceptions import ConfigurationError, InvalidRecord
 from chronos_storage.records import (
     KINDS,
+    Artifact,
     AuditLog,
     Checkpoint,
     Container,
@@ -143,9 +145,12 @@ def test_what_the_setting_is(file: File, monkeypatch: pytest.MonkeyPatch) -> Non
         ("backend: postgres\n    dsn: postgresql://h/n", "postgresql://h/n"),
         ("backend: mysql\n    dsn: mysql://h/n", "mysql://h/n"),
         ("backend: redis\n    dsn: redis://h:6379/0", "redis://h:6379/0"),
+        ("backend: redis\n    dsn: localhost:6379", "redis://localhost:6379"),
         ("backend: mongo\n    dsn: mongodb://h/n", "mongodb://h/n"),
         ("backend: dynamo\n    dsn: dynamodb://region/table", "dynamodb://region/table"),
-        ("backend: filesystem\n    dsn: some data", "file:///some%20data"),
+        ("backend: dynamo\n    dsn: us-east-1", "dynamodb://us-east-1/chronos"),
+        ("backend: dynamo\n    dsn: us-east-1/agents", "dynamodb://us-east-1/agents"),
+        ("backend: filesystem\n    dsn: /some data", "file:///some%20data"),
         ("backend: memory", "memory://"),
         ("backend: memory\n    dsn: a/b", "memory://a%2Fb"),
         ("backend: memory\n    dsn: ':memory:'", "memory://"),
@@ -178,6 +183,10 @@ def test_none_accepts_what_an_agent_writes(use: Callable[[str], None], caplog: p
     assert [each.seq_num for each in storage.append_events([Event(session_id="s"), Event(session_id="s")])] == [1, 2]
     assert storage.patch_session("never made", title="new").title == "new"
     assert storage.end_trace("never made", output=1).output == 1
+    artifact = storage.put_artifact(Artifact(session_id="s", name="n"), b"data")
+    assert (artifact.version, artifact.size, storage.get_artifact("n", session_id="s")) == (1, 4, None)
+    with storage.open_artifact(artifact.id) as opened:
+        assert (opened.read(), opened.seek(0), opened.read(10)) == (b"", 0, b"")
     with pytest.raises(InvalidRecord):
         storage.add_message(Message(session_id="s", role="user", content=float("nan")))
     assert [record.levelname for record in caplog.records if "'none'" in record.message] == ["WARNING"]
@@ -197,13 +206,19 @@ def test_none_takes_every_method_and_keeps_nothing(use: Callable[[str], None]) -
         "fence": Fence(session_id="s", token=1),
         "events": [Event(session_id="s"), Event(id="e", session_id="t", seq_num=3)],
         "checkpoint": Checkpoint(id="c", session_id="s", state={"k": 1}),
+        "artifact": Artifact(id="f", session_id="s", name="n"),
+        "data": b"data",
+        "sha256": hashlib.sha256(b"data").hexdigest(),
         "container": Container(id="c"),
         "image": Image(id="i"),
         "records": [Container(id="c", created_at=NOW, updated_at=NOW)],
         "changes": {"k": 1},
         "ids": ["x"],
         "limit": 1,
-        "kind": "session",
+        "kind": "event",
+        "held": True,
+        "provider": "openai",
+        "actor": "somebody",
         "reason": "a reason",
         "traces": [Trace(session_id="s"), Trace(id="t")],
     }
@@ -357,6 +372,7 @@ def test_the_command_says_what_each_would_use(file: File, monkeypatch: pytest.Mo
             "default: sqlite chronos.db: ready",
             "production-agent: memory memory://x: ready",
             "other: sqlite chronos.db: ready",
+            "Agents: 3 ready, 0 not.",
         ],
         "",
     )
@@ -373,6 +389,11 @@ def test_the_command_knows_the_settings_default(file: File) -> None:
     path = file("agents: [{id: a}, {id: b, storage: {backend: none}}]")
     assert check(path) == (
         0,
-        ["default: the settings' default storage: ready", "a: the settings' default storage: ready", "b: none: ready"],
+        [
+            "default: the settings' default storage: ready",
+            "a: the settings' default storage: ready",
+            "b: none: ready",
+            "Agents: 3 ready, 0 not.",
+        ],
         "",
     )

@@ -1,8 +1,8 @@
 """The persistence layer for AI agents in Django projects.
 
 `storage` is the store with the alias "default", `storages` all that the settings name, `connect` opens one by its
-address; `vector_store` and `vector_stores` are the same for embeddings; `queue` is the event queue. Importing this
-package loads no model and no optional library.
+address; `vector_store`, `vector_stores` and `connect_vectors` are the same for embeddings; `queue` is the event queue.
+Importing this package loads no model and no optional library.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .backends.base import Backend as Backend
     from .dsn import connect as connect
+    from .facade import SessionHandle as SessionHandle
+    from .facade import Span as Span
     from .facade import Storage as Storage
     from .facade.stores import storage as storage
     from .facade.stores import storages as storages
     from .queues.base import EventQueue as EventQueue
     from .queues.handler import queue as queue
+    from .vectors.addresses import connect_vectors as connect_vectors
     from .vectors.base import VectorStore as VectorStore
     from .vectors.handler import vector_store as vector_store
     from .vectors.handler import vector_stores as vector_stores
@@ -25,9 +28,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Backend",
     "EventQueue",
+    "SessionHandle",
+    "Span",
     "Storage",
     "VectorStore",
     "connect",
+    "connect_vectors",
     "queue",
     "storage",
     "storages",
@@ -37,8 +43,11 @@ __all__ = [
 
 _HOMES = {
     "Backend": ".backends.base",
+    "SessionHandle": ".facade",
+    "Span": ".facade",
     "Storage": ".facade",
     "connect": ".dsn",
+    "connect_vectors": ".vectors.addresses",
     "storage": ".facade.stores",
     "storages": ".facade.stores",
     "EventQueue": ".queues.base",

@@ -13,6 +13,19 @@ class ChronosStorageConfig(AppConfig):
     verbose_name: Any = _("Agent storage")
     default_auto_field: str = "django.db.models.BigAutoField"
 
+    @property
+    def unseen_store(self) -> str:
+        """The class of the default storage's backend, where that is no Django database, which the admin shows."""
+        from .backends.handler import DEFAULT_ALIAS
+        from .exceptions import ConfigurationError
+        from .facade.stores import storages
+
+        try:
+            backend = storages[DEFAULT_ALIAS].backend
+        except ConfigurationError:  # which a check says
+            return ""
+        return type(backend).__name__ if backend.using is None else ""
+
     def ready(self) -> None:
         from . import checks, reach  # noqa: F401
         from .backends.orm import hooks
@@ -29,4 +42,5 @@ class ChronosStorageConfig(AppConfig):
         for model in CHAINS:
             post_save.connect(fixtures.note_row, sender=model, dispatch_uid="chronos_storage.note_row")
         pre_save.connect(fixtures.place_head, sender=Head, dispatch_uid="chronos_storage.place_head")
+        pre_save.connect(fixtures.keep_hold, sender=Session, dispatch_uid="chronos_storage.keep_hold")
         post_delete.connect(heads.remove_heads, sender=Session, dispatch_uid="chronos_storage.remove_heads")

@@ -15,10 +15,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
-from contextvars import Context, copy_context
+from contextvars import Context, ContextVar, copy_context
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
 from django.core.exceptions import SynchronousOnlyOperation
@@ -34,6 +35,7 @@ from .exceptions import TransactionOpen
 from .sqlite_files import in_memory
 from .threads import PATIENCE, Threads, close_all, is_worker
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 #: Seconds that a thread keeps its connection after its last call.
@@ -42,6 +44,9 @@ _LINGER = 10.0
 #: The connections that were made, by their threads and aliases. Another thread's can't be asked for, only looked at.
 _connections: WeakValueDictionary[tuple[int | None, str], BaseDatabaseWrapper] = WeakValueDictionary()
 
+
+#: The thread that last made a call within a transaction, and on which alias; for who runs in a copy of its context.
+_within: ContextVar[tuple[threading.Thread, str] | None] = ContextVar("within", default=None)
 
 #: Each alias's threads, made when they are first needed; None where calls stay in the caller's.
 _threads: dict[str, _AliasThreads | None] = {}
@@ -73,6 +78,34 @@ class _AliasThreads(Threads):
         self.add(partial(self._call, loop, future, copy_context(), partial(make, function, args, kwargs)))
         return await future
 
+    def result(self, call: Callable[[], T]) -> T:
+        """What a function returns, called in one of the threads in the caller's context; the caller's thread waits.
+
+        From Python 3.12 on an interpreter that ends makes no threads any more, while those that are there still work,
+        as those that export spans do. The caller's own makes the call then, and has no connection before or afterwards.
+        """
+        future: Future[T] = Future()
+        answer = partial(self._answer, future, partial(copy_context().run, call))
+        try:
+            self.add(answer)
+        except RuntimeError:
+            answer()
+            connections[self._alias].close()
+        return future.result()
+
+    def _answer(self, future: Future[T], call: Callable[[], T]) -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+        self._give_back()
+        del future, call  # what holds an error, which holds this frame
+
+    def _give_back(self) -> None:
+        if self._has_pool:
+            with suppress(Error):
+                connections[self._alias].close()
+
     def _call(
         self, loop: asyncio.AbstractEventLoop, future: asyncio.Future[T], context: Context, call: Callable[[], T]
     ) -> None:
@@ -83,9 +116,7 @@ class _AliasThreads(Threads):
             tell = partial(_tell, future, future.set_result, call_in(context, loop, call))
         except BaseException as error:
             tell = partial(_tell, future, future.set_exception, error)
-        if self._has_pool:
-            with suppress(Error):
-                connections[self._alias].close()
+        self._give_back()
         with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
             loop.call_soon_threadsafe(tell)
         del tell, future  # what holds an error, which holds this frame
@@ -117,10 +148,49 @@ def threads_for(store: object) -> _AliasThreads | None:
         )
     if is_worker(here) or is_worker(caller) or (caller and alias is not None and _has_transaction(caller, alias)):
         return None
+    return _threads_of(alias)
+
+
+def _threads_of(alias: str | None) -> _AliasThreads | None:
     name = alias or ""
     if name not in _threads:
         _threads.setdefault(name, _new_threads(alias))
     return _threads[name]
+
+
+def from_any_thread(store: object, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What a function returns that works on a store, whosever the thread is that calls.
+
+    A thread of a framework's executor ends no request: nobody would close the connection that it opens. Where a thread
+    beside the process's first has no connection yet, one of the storage's own makes the call.
+    """
+    here = threading.current_thread()
+    alias: str | None = getattr(store, "alias", None)
+    if alias is not None and in_transaction(connections[alias]):
+        _within.set((here, alias))
+    if alias is None or here is threading.main_thread() or is_worker(here) or connections[alias].connection is not None:
+        return function(*args, **kwargs)
+    threads = _threads_of(alias)
+    return threads.result(partial(function, *args, **kwargs)) if threads else function(*args, **kwargs)
+
+
+def refuse_outside(alias: str, remedy: str) -> None:
+    """Refuse a write in a thread of a framework's executor that is made for one with a transaction open.
+
+    It would be no part of that, and would wait for it without end where that has locked the same: that thread waits
+    for the executor.
+
+    Args:
+        remedy: what the caller is to do.
+
+    Raises:
+        TransactionOpen: the thread whose context this one's is a copy of has a transaction open.
+    """
+    if (within := _within.get()) is None:
+        return
+    thread, its_alias = within
+    if alias == its_alias and thread is not threading.current_thread() and _has_transaction(thread, alias):
+        raise TransactionOpen(f"the caller's thread has a transaction open on {alias!r}: {remedy}")
 
 
 def _has_transaction(thread: threading.Thread, alias: str) -> bool:

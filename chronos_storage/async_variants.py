@@ -12,7 +12,8 @@ would take the result of `asyncio.gather` for Any.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from itertools import islice
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
@@ -41,6 +42,22 @@ async def hop(store: object, function: Callable[P, T], *args: P.args, **kwargs: 
         return await threads.call(function, args, kwargs)
     result: T = await _in_callers_thread(function, args, kwargs)
     return result
+
+
+async def unbroken(call: Awaitable[T]) -> T:
+    """What a call returns, which goes on to its end where its caller is cancelled meanwhile; that is raised then."""
+    task = asyncio.ensure_future(call)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is None:
+        return task.result()
+    if not task.cancelled():
+        task.exception()  # or it is reported that nobody has asked for it
+    raise cancelled
 
 
 def async_variant(

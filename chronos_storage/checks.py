@@ -17,9 +17,11 @@ from .backends.handler import DEFAULT_ALIAS, AliasHandler
 from .compat.connections import settings_of
 from .exceptions import ConfigurationError
 from .facade.stores import storages
+from .operations import retention
 from .pools import largest_pool
 from .queues.base import EventQueue
 from .queues.handler import queue_handler
+from .redaction import hooks
 from .sqlite_files import in_memory
 
 
@@ -95,21 +97,63 @@ def check_queue(**kwargs: Any) -> list[CheckMessage]:
 
 def _check_outbox(queue: EventQueue) -> list[CheckMessage]:
     """Whether each storage's events can be published in the transaction that appends them."""
-    from .backends.orm import OrmBackend
     from .facade import Storage
     from .queues import outbox
 
-    return [
-        Error(
-            f"{storages.where(alias)}: {outbox.mismatch(found.alias)}.",
-            hint="Give both the same USING, or turn PUBLISH_EVENTS off.",
-            id="chronos_storage.E006",
-        )
-        for alias in storages
-        if isinstance(found := _made(storages, alias), Storage)
-        and isinstance(found.backend, OrmBackend)
-        and not outbox.shares_transactions(queue, found.alias)
-    ]
+    messages: list[CheckMessage] = []
+    for alias in storages:
+        found = _made(storages, alias)
+        if not isinstance(found, Storage):
+            continue
+        if found.backend.using is None:
+            messages.append(
+                checks.Warning(
+                    f"{storages.where(alias)} is no Django database: its events are not published on the queue.",
+                    hint="Turn PUBLISH_EVENTS off, or publish what others are to hear of yourself.",
+                    id="chronos_storage.W007",
+                )
+            )
+        elif not outbox.shares_transactions(queue, found.alias):
+            messages.append(
+                Error(
+                    f"{storages.where(alias)}: {outbox.mismatch(found.alias)}.",
+                    hint="Give both the same USING, or turn PUBLISH_EVENTS off.",
+                    id="chronos_storage.E006",
+                )
+            )
+    return messages
+
+
+@register(Tags.files)
+def check_artifacts(**kwargs: Any) -> list[CheckMessage]:
+    """Whether there is a place for the bytes of artifacts."""
+    if not isinstance(conf.configured(), dict) or not isinstance(conf.section("ARTIFACTS"), dict):
+        return []  # which check_setting says
+    alias = conf.artifact_storage()
+    if alias in settings.STORAGES:
+        return []
+    where = f'{conf.NAME}["ARTIFACTS"]["STORAGE"]'
+    return [Error(f"{where} names {alias!r}, which STORAGES has not.", id="chronos_storage.E004")]
+
+
+@register(Tags.security)
+def check_redaction(**kwargs: Any) -> list[CheckMessage]:
+    """Whether each hook that is to see what is written can be called."""
+    if not isinstance(conf.configured(), dict):  # which check_setting says
+        return []
+    try:
+        hooks()
+    except ConfigurationError as error:
+        return [Error(f"{error}.", id="chronos_storage.E004")]
+    return []
+
+
+@register(Tags.compatibility)
+def check_retention(**kwargs: Any) -> list[CheckMessage]:
+    """Whether each rule of what is removed by age says something."""
+    if not isinstance(conf.configured(), dict):  # which check_setting says
+        return []
+    return [Error(problem, id="chronos_storage.E005") for problem in retention.problems()]
 
 
 @register(Tags.compatibility)
@@ -273,9 +317,12 @@ def check_admin(**kwargs: Any) -> list[CheckMessage]:
     return [
         checks.Warning(
             f"The admin shows a database, and {handler.where(DEFAULT_ALIAS)} keeps nothing in one.",
-            hint="What it keeps can be seen through the store alone.",
+            hint=hint,
             id="chronos_storage.W004",
         )
-        for handler in (storages, queue_handler)
+        for handler, hint in (
+            (storages, "The REST API serves what it keeps: chronos_storage.api.urls."),
+            (queue_handler, "What it keeps can be seen through the queue, and the REST API."),
+        )
         if _made(handler) is not None and reach.database_of(handler, DEFAULT_ALIAS) is None
     ]

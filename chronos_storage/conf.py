@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-from django.conf import settings
+from django.conf import ENVIRONMENT_VARIABLE, settings
 
 NAME = "CHRONOS_STORAGE"
 ORM_BACKEND = "chronos_storage.backends.orm.OrmBackend"
@@ -15,7 +16,19 @@ QUEUE_BACKEND = "chronos_storage.queues.orm.OrmQueue"
 ASYNC_CONNECTIONS = 8
 
 #: What the setting may hold: each section's name.
-SECTIONS = ("STORAGES", "VECTOR_STORES", "QUEUE", "API", "ADMIN", "ASYNC_CONNECTIONS")
+SECTIONS = (
+    "STORAGES",
+    "VECTOR_STORES",
+    "QUEUE",
+    "API",
+    "ADMIN",
+    "ARTIFACTS",
+    "ANCHORS",
+    "REDACT",
+    "OBSERVE",
+    "RETENTION",
+    "ASYNC_CONNECTIONS",
+)
 #: What the sections of options may hold, each with the type of its value; numbers are at least 1.
 OPTIONS: dict[str, dict[str, type]] = {
     "API": {
@@ -29,12 +42,24 @@ OPTIONS: dict[str, dict[str, type]] = {
     },
     #: Whether each look at a session's content is written to the audit log.
     "ADMIN": {"AUDIT_VIEWS": bool},
+    #: Which of Django's STORAGES has the bytes.
+    "ARTIFACTS": {"STORAGE": str},
+    #: The file of the private key that signs heads, and which of Django's STORAGES is handed each file of them.
+    "ANCHORS": {"KEY": str, "STORAGE": str},
+    #: Who is told of the storages' calls; a write is slow from so many milliseconds on.
+    "OBSERVE": {"OPENTELEMETRY": bool, "REFUSED_WRITES": bool, "SLOW_WRITES": int},
 }
 
 
+def has_settings() -> bool:
+    """Whether there are settings of Django's, which a storage that is no database may lack."""
+    return settings.configured or bool(os.environ.get(ENVIRONMENT_VARIABLE))
+
+
 def configured() -> dict[str, Any]:
-    """The whole setting; empty if the project has none."""
-    return getattr(settings, NAME, {})
+    """The whole setting; empty if the project has none, or no settings."""
+    found: dict[str, Any] = getattr(settings, NAME, {}) if has_settings() else {}
+    return found
 
 
 def section(name: str) -> dict[str, Any]:
@@ -48,6 +73,12 @@ def async_connections(alias: str | None) -> int:
     found: Any = configured().get("ASYNC_CONNECTIONS", ASYNC_CONNECTIONS)
     size: int = found.get(alias, ASYNC_CONNECTIONS) if isinstance(found, dict) else found
     return size
+
+
+def artifact_storage() -> str:
+    """The alias in Django's STORAGES of what has the bytes of artifacts."""
+    alias: str = section("ARTIFACTS").get("STORAGE", "default")
+    return alias
 
 
 def admin_option(name: str) -> bool:

@@ -15,6 +15,9 @@ A file names a storage for all agents, and one of its own for each agent that ha
 Instead of ``defaults``, a file may have one ``storage``. What else it holds is not read. The backend ``none`` keeps
 nothing: its storage accepts every write, and finds nothing. A `Backend` of the project's own is named by its dotted
 path; it is given the ``dsn``, if there is one.
+
+Where embeddings are kept ``vectors`` says in the same way, by a backend (``sqlite``, ``postgres``, ``mysql``,
+``qdrant``, ``milvus``, ``redis``, ``weaviate``, ``pinecone`` or the dotted path of a `VectorStore`) and a dsn.
 """
 
 from __future__ import annotations
@@ -28,14 +31,17 @@ from typing import Any, NoReturn
 from urllib.parse import quote, unquote, urlsplit
 
 from .backends.handler import DEFAULT_ALIAS
-from .dsn import MEMORY, file_path, shown
+from .dsn import MEMORY, REGION, file_path, shown
 from .exceptions import ConfigurationError
 from .facade import Storage
 from .facade.stores import storages
 
 _CONNECT = "chronos_storage.dsn.connect"
+_CONNECT_VECTORS = "chronos_storage.vectors.addresses.connect_vectors"
 _NONE = "chronos_storage.backends.none.NoBackend"
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
+#: A host and a port, and after them perhaps a number.
+_PLACE = re.compile(r"[^/@\s]+:[0-9]+(/[0-9]+)?")
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 #: The dotted path of a backend's class or function.
 _CUSTOM = re.compile(r"([A-Za-z_]\w*\.)+\w+")
@@ -49,8 +55,21 @@ def _file(scheme: str) -> Callable[[str], str | None]:
     return lambda dsn: dsn if "://" not in dsn or urlsplit(dsn).scheme == scheme else None
 
 
+def _redis(dsn: str) -> str | None:
+    if "://" in dsn:
+        return _address("redis", "rediss")(dsn)
+    return f"redis://{dsn}" if _PLACE.fullmatch(dsn) else None
+
+
+def _dynamo(dsn: str) -> str | None:
+    if "://" in dsn:
+        return _address("dynamodb")(dsn)
+    region, _, table = dsn.partition("/")
+    return f"dynamodb://{region}/{table or 'chronos'}" if REGION.fullmatch(region) else None
+
+
 def _folder(dsn: str) -> str | None:
-    return _address("file")(dsn) if "://" in dsn else f"file:///{quote(dsn)}"
+    return _address("file")(dsn) if "://" in dsn else file_path(dsn).as_uri()
 
 
 def _name(dsn: str) -> str | None:
@@ -62,14 +81,37 @@ _BACKENDS: dict[str, tuple[Callable[[str], str | None], str]] = {
     "sqlite": (_file("sqlite"), "chronos.db"),
     "postgres": (_address("postgres", "postgresql"), "postgres://user:password@host:5432/name"),
     "mysql": (_address("mysql", "mariadb"), "mysql://user:password@host:3306/name"),
-    "redis": (_address("redis", "rediss"), "redis://host:6379/0"),
+    "redis": (_redis, "redis://host:6379/0 or host:6379"),
     "mongo": (_address("mongodb", "mongodb+srv"), "mongodb://host:27017/name"),
-    "dynamo": (_address("dynamodb"), "dynamodb://region/table"),
+    "dynamo": (_dynamo, "us-east-1/table or dynamodb://us-east-1/table"),
     "filesystem": (_folder, "data"),
     "memory": (_name, "a name"),
     "none": (lambda dsn: None, ""),
 }
 _WITHOUT_DSN = {"memory": "memory://", "none": ""}
+
+
+def _engine(name: str, *schemes: str) -> Callable[[str], str | None]:
+    """An engine's address under its own scheme, or a web server's, or a host and a port."""
+
+    def read(dsn: str) -> str | None:
+        if "://" not in dsn:
+            return f"{name}://{dsn}" if _PLACE.fullmatch(dsn) else None
+        scheme, _, rest = dsn.partition("://")
+        return f"{name}+{scheme}://{rest}" if scheme in ("http", "https") else _address(name, *schemes)(dsn)
+
+    return read
+
+
+#: The same for `connect_vectors`.
+_VECTORS: dict[str, tuple[Callable[[str], str | None], str]] = {
+    **{name: _BACKENDS[name] for name in ("sqlite", "postgres", "mysql", "redis")},
+    "pgvector": _BACKENDS["postgres"],
+    "qdrant": (_engine("qdrant", "qdrant+http", "qdrant+https"), "http://host:6333"),
+    "milvus": (_engine("milvus", "milvus+http", "milvus+https"), "http://host:19530"),
+    "weaviate": (_engine("weaviate", "weaviate+http", "weaviate+https"), "http://host:8080"),
+    "pinecone": (_address("pinecone", "pinecone+http", "pinecone+https"), "pinecone://:key@aws/us-east-1"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +139,11 @@ class Place:
         return {"BACKEND": _CONNECT, "OPTIONS": {"DSN": self.dsn}} if self.dsn else {"BACKEND": _NONE}
 
     @property
+    def vectors_entry(self) -> dict[str, Any]:
+        """Its entry among ``VECTOR_STORES`` in the settings."""
+        return self.entry if _CUSTOM.fullmatch(self.backend) else {**self.entry, "BACKEND": _CONNECT_VECTORS}
+
+    @property
     def missing_file(self) -> Path | None:
         """The SQLite file that is yet to be made, as it is when the address is first opened."""
         if self.backend != "sqlite" or self.dsn.endswith(MEMORY):
@@ -112,10 +159,12 @@ class Configured:
     Attributes:
         default: for all agents without a storage of their own; None where the file has none.
         agents: by id, None for those that have none of their own.
+        vectors: of embeddings; None where the file has none.
     """
 
     default: Place | None
     agents: Mapping[str, Place | None]
+    vectors: Place | None = None
 
 
 def load(path: str | Path) -> dict[str, Any]:
@@ -126,7 +175,9 @@ def load(path: str | Path) -> dict[str, Any]:
     """
     found = read(path)
     entries = {} if found.default is None else {DEFAULT_ALIAS: found.default.entry}
-    return {"STORAGES": entries | {_alias(agent_id): place.entry for agent_id, place in found.agents.items() if place}}
+    entries |= {_alias(agent_id): place.entry for agent_id, place in found.agents.items() if place}
+    vectors = {} if found.vectors is None else {"VECTOR_STORES": {DEFAULT_ALIAS: found.vectors.vectors_entry}}
+    return {"STORAGES": entries, **vectors}
 
 
 def storage_for(agent_id: str) -> Storage:
@@ -160,7 +211,8 @@ def read(path: str | Path) -> Configured:
         if agent_id in agents:
             file.refuse(f"{where}.id", f"stands for a second agent: {agent_id!r}")
         agents[agent_id] = file.place(agent["storage"], f"{where}.storage") if "storage" in agent else None
-    return Configured(default, agents)
+    vectors = document.get("vectors")
+    return Configured(default, agents, None if vectors is None else file.place(vectors, "vectors", _VECTORS))
 
 
 def _kind(value: Any) -> str:
@@ -203,22 +255,22 @@ class _File:
             self.refuse(where, f"must be a list, not {_kind(value)}")
         return value
 
-    def place(self, value: Any, where: str) -> Place:
-        """The place that a storage section names."""
+    def place(self, value: Any, where: str, backends: Mapping[str, Any] = _BACKENDS) -> Place:
+        """The place that a section names."""
         section = self.object(value, where)
         for key in section:
             if key not in ("backend", "dsn"):
-                self.refuse(f"{where}.{key}", "is not known; a storage has a backend and a dsn")
+                self.refuse(f"{where}.{key}", "is not known; there are a backend and a dsn")
         backend = self._text(section.get("backend"), f"{where}.backend")
         if _CUSTOM.fullmatch(backend):
             return Place(backend, self._text(section["dsn"], f"{where}.dsn") if section.get("dsn") else "")
-        if backend not in _BACKENDS:
-            known = f"{', '.join(_BACKENDS)} or a backend's dotted path"
+        if backend not in backends:
+            known = f"{', '.join(backends)} or a backend's dotted path"
             self.refuse(f"{where}.backend", f"must be one of {known}, not {shown(backend)!r}")
         if not section.get("dsn") and backend in _WITHOUT_DSN:
             return Place(backend, _WITHOUT_DSN[backend])
         dsn = self._text(section.get("dsn"), f"{where}.dsn")
-        read, example = _BACKENDS[backend]
+        read, example = backends[backend]
         if not (address := read(dsn)):
             like = f"must be an address such as {example}" if example else "must be left out, as nothing is kept"
             self.refuse(f"{where}.dsn", f"{like}; the backend is {backend}")

@@ -6,8 +6,10 @@ import sqlite3
 from typing import Any
 
 from django.db import DatabaseError, Error, InterfaceError, InternalError, OperationalError
+from django.db.transaction import TransactionManagementError
 
 from . import preparing
+from .compat.connections import is_closed
 from .exceptions import RetryTransaction, StoreFailure
 from .snapshots import Unseen
 
@@ -47,8 +49,11 @@ def is_transient(error: Error) -> bool:
 def is_lost(connection: Any, error: Exception) -> bool:
     """Whether the error is that Django's connection was lost, or could not be made.
 
-    The connection itself can't be asked: where a transaction was open, Django may have made another one meanwhile.
+    The connection itself can't be asked: where a transaction was open, Django may have made another one meanwhile. But
+    as long as the transaction is open, and Django takes nothing more in it, it is the one that was lost.
     """
+    if isinstance(error, TransactionManagementError):
+        return is_closed(connection)
     cause = error.__cause__
     if connection.vendor == "postgresql":
         state = sqlstate(error)

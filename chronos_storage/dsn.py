@@ -35,12 +35,21 @@ _SQL_SCHEMES = {
     "mysql": "mysql",
     "mariadb": "mysql",
 }
+#: The backends of other stores, by their addresses' schemes: each takes the address as `url`.
+_BACKENDS = {
+    "file": "chronos_storage.backends.document.filesystem.FilesystemBackend",
+    "redis": "chronos_storage.backends.document.redis.RedisBackend",
+    "rediss": "chronos_storage.backends.document.redis.RedisBackend",
+    "mongodb": "chronos_storage.backends.document.mongodb.MongoBackend",
+    "mongodb+srv": "chronos_storage.backends.document.mongodb.MongoBackend",
+    "dynamodb": "chronos_storage.backends.document.dynamodb.DynamoBackend",
+}
 
 _SQLITE = "django.db.backends.sqlite3"
 #: What other stores' addresses look like without their scheme, and the names of stores: files are rarely called so.
 _HOST_AND_PORT = re.compile(r"[^/\\]*:[0-9]+(/.*)?")
 _STORES = frozenset(_SQL_SCHEMES) | {"memory", "redis", "mongo", "mongodb", "dynamo", "dynamodb", "filesystem", "none"}
-_REGION = re.compile("[a-z]{2}(-[a-z]+)+-[0-9]")
+REGION = re.compile("[a-z]{2}(-[a-z]+)+-[0-9]")
 _KEYWORDS = re.compile(r"(?i)([^/]*[\s;])?(host|hostaddr|server|dbname|user|password|pwd|service)\s*=")
 #: A class that is named by its dotted path, and no file: those rarely end with a capitalised word.
 _CLASS = re.compile(r"([A-Za-z_]\w*\.)+[A-Z]\w*")
@@ -65,14 +74,17 @@ def connect(dsn: str, *, migrate: bool = False, **options: Any) -> Storage:
 
     Args:
         dsn: ``memory://`` (in this process's memory, a store of its own for each call) or ``memory://name`` (the same
-            for each call); ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or a bare file name (folders are made,
+            for each call); ``file:///folder`` (JSON files in a folder, by its absolute path, which is made where it
+            isn't there); ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or a bare file name (folders are made,
             the file is in WAL mode); ``:memory:`` (SQLite in memory, a store of its own for each call, kept until the
             process ends); ``postgres://user:password@host:port/name``; ``mysql://user:password@host:port/name``. With
             ``?pool_max_size=20`` (and ``pool_min_size``) PostgreSQL's connections are a pool's, to which `close` gives
-            a thread's back at the end of its work. The dotted path of a `Backend`, whose options are its arguments.
+            a thread's back at the end of its work. ``redis://:password@host:port/database`` or ``rediss://`` with TLS.
+            ``mongodb://user:password@host:port/name``. ``dynamodb://region/table``.
+            The dotted path of a `Backend`.
         migrate: bring the store's tables up to date first.
         options: the database alias's own settings, as in Django's DATABASES, in small letters (``conn_max_age``), and
-            under ``options`` those of its driver.
+            under ``options`` those of its driver; of other stores the arguments of their backend.
 
     Returns:
         A storage, for SQL on a database alias of its own; the same alias for the same address and options. SQLite files
@@ -84,13 +96,29 @@ def connect(dsn: str, *, migrate: bool = False, **options: Any) -> Storage:
     """
     if not isinstance(dsn, str):
         raise ConfigurationError(f"the address must be a string, not {type(dsn).__name__}")
+    from .facade.observing import observed
+
+    return observed(_opened(dsn, migrate, options))
+
+
+def _opened(dsn: str, migrate: bool, options: dict[str, Any]) -> Storage:
     if dsn.startswith(MEMORY_SCHEME):
         return _memory(dsn.removeprefix(MEMORY_SCHEME), options)
     if _CLASS.fullmatch(dsn):
         return _custom(dsn, migrate, options)
+    if backend := _BACKENDS.get(dsn.partition("://")[0].lower() if "://" in dsn else ""):
+        return _over(backend, f"a {shown(dsn)} store", migrate, {"url": dsn, **options})
     from .backends.orm import OrmBackend
     from .facade import Storage
 
+    storage = Storage(OrmBackend(using=database_of(dsn, options)))
+    if migrate:
+        storage.migrate()
+    return storage
+
+
+def database_of(dsn: str, options: dict[str, Any]) -> str:
+    """The alias of the SQL database that an address names, made with its first use; `options` as of `connect`."""
     settings = _settings(dsn)
     driver_options = options.pop("options", {})
     settings |= {name.upper(): value for name, value in options.items()}
@@ -98,10 +126,7 @@ def connect(dsn: str, *, migrate: bool = False, **options: Any) -> Storage:
     alias = connected_alias(settings)
     if settings["ENGINE"] == _SQLITE and SHARED_MEMORY not in str(settings["NAME"]):
         keep_whole(alias)
-    storage = Storage(OrmBackend(using=alias))
-    if migrate:
-        storage.migrate()
-    return storage
+    return alias
 
 
 def shown(dsn: str) -> str:
@@ -155,17 +180,27 @@ def _memory(name: str, options: dict[str, Any]) -> Storage:
 
 def _custom(name: str, migrate: bool, options: dict[str, Any]) -> Storage:
     """A storage over the backend that a dotted path names."""
+    try:
+        return _over(name, repr(name), migrate, options)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"{name!r} can't be imported: {error}{advice(error)}; write ./{name} if it is a file"
+        ) from error
+
+
+def _over(name: str, where: str, migrate: bool, options: dict[str, Any]) -> Storage:
+    """A storage over the backend of this dotted path; `where` is for errors."""
     from .facade.stores import over
 
     try:
         made = import_string(name)(**options)
     except ImportError as error:
-        raise ConfigurationError(
-            f"{name!r} can't be imported: {error}{advice(error)}; write ./{name} if it is a file"
-        ) from error
+        if not (extra := advice(error)):
+            raise
+        raise ConfigurationError(f"{where} needs {error.name}{extra}") from error
     except TypeError as error:
-        raise ConfigurationError(f"the options of {name!r} don't fit: {error}") from error
-    storage = over(made, repr(name))
+        raise ConfigurationError(f"the options of {where} don't fit: {error}") from error
+    storage = over(made, where)
     if migrate:
         storage.migrate()
     return storage
@@ -180,7 +215,7 @@ def _settings(dsn: str) -> dict[str, Any]:
     scheme = scheme.lower()
     kind = _SQL_SCHEMES.get(scheme)
     if kind is None:
-        known = ", ".join([MEMORY_SCHEME, *(f"{name}://" for name in _SQL_SCHEMES)])
+        known = ", ".join([MEMORY_SCHEME, *(f"{name}://" for name in (*_SQL_SCHEMES, *_BACKENDS))])
         raise ConfigurationError(f"{scheme}:// is no store that connect() knows; it knows {known} and file names")
     if kind == "sqlite":
         _refuse_host(dsn)
@@ -217,9 +252,11 @@ def _refuse_no_file(name: str) -> None:
         right = f"{MEMORY_SCHEME} or {MEMORY}"
     elif _HOST_AND_PORT.fullmatch(name) or (_USER.match(name) and word not in _STORES):
         right = f"the store's scheme before it, as in redis://{shown(name)} or postgres://{shown(name)}"
+    elif word == "filesystem" or name.startswith("file:"):
+        right = "file:///folder"
     elif word in _STORES:
         right = f"the whole address, as in {word}://…"
-    elif _REGION.fullmatch(name):
+    elif REGION.fullmatch(name):
         right = f"dynamodb://{name}/table"
     elif _KEYWORDS.match(name):
         right = "postgres://user:password@host:port/name"

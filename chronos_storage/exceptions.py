@@ -108,6 +108,72 @@ class FenceHeld(ChronosError):
         return type(self), (self.session_id, self.holder, self.expires_at)
 
 
+class LegalHold(ChronosError):
+    """The session is under a legal hold: nothing that belongs to it can be removed.
+
+    Attributes:
+        session_id: the session's id.
+    """
+
+    def __init__(self, session_id: str) -> None:
+        self.session_id = session_id
+        super().__init__(f"session {session_id!r} is under a legal hold: nothing of it is removed until that is lifted")
+
+    def __reduce__(self) -> tuple[type[LegalHold], tuple[str]]:
+        return type(self), (self.session_id,)
+
+
+class OutcomeUnknown(ChronosError):
+    """A step has begun, and whether it was done is not known: see `SessionHandle.settle`.
+
+    A function that `SessionHandle.once` calls may raise it too, where it can't tell.
+
+    Attributes:
+        session_id: the session's id.
+        key: the step's key.
+        begun_at: when it began.
+        holder: who began it.
+    """
+
+    def __init__(self, session_id: str = "", key: str = "", begun_at: datetime | None = None, holder: str = "") -> None:
+        self.session_id = session_id
+        self.key = key
+        self.begun_at = begun_at
+        self.holder = holder
+        super().__init__(
+            f"step {key!r} of session {session_id!r} was begun by {holder!r}"
+            + (f" at {begun_at.isoformat()}" if begun_at else "")
+            + ", and whether it was done is not known: find out, and say so by settle()"
+            if key
+            else None
+        )
+
+    def __reduce__(self) -> tuple[type[OutcomeUnknown], tuple[str, str, datetime | None, str]]:
+        return type(self), (self.session_id, self.key, self.begun_at, self.holder)
+
+
+class ResultNotKept(ChronosError):
+    """A step was done, and what came of it could not be kept; the error's cause says why.
+
+    Attributes:
+        session_id: the session's id.
+        key: the step's key.
+        result: what the function returned.
+    """
+
+    def __init__(self, session_id: str, key: str, result: object) -> None:
+        self.session_id = session_id
+        self.key = key
+        self.result = result
+        super().__init__(
+            f"step {key!r} of session {session_id!r} was done, and its result could not be kept:"
+            " say by settle() what is to be kept of it"
+        )
+
+    def __reduce__(self) -> tuple[type[ResultNotKept], tuple[str, str, object]]:
+        return type(self), (self.session_id, self.key, self.result)
+
+
 class CursorExpired(ChronosError, LookupError):
     """Retention has removed entries after this cursor; without a cursor, reading starts where the topic now begins."""
 
@@ -124,8 +190,12 @@ class StoreFailure(ChronosError):
     """The database can't do what it was asked: it is full, may only be read, or is damaged."""
 
 
+class DamagedArtifact(StoreFailure):
+    """An artifact's bytes are missing, or are not those that were stored."""
+
+
 class TransactionOpen(ChronosError, RuntimeError):
-    """The thread of this event loop has a transaction open, which an asynchronous call can't be part of."""
+    """The caller's thread has a transaction open, which a call that is made in another thread can't be part of."""
 
 
 class NotSupported(ChronosError, NotImplementedError):

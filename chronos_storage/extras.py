@@ -9,12 +9,25 @@ from django.apps import apps
 from .exceptions import ConfigurationError
 
 _EXTRAS = {
+    "boto3": "dynamodb",
+    "botocore": "dynamodb",
+    "cryptography": "anchors",
     "django_filters": "rest",
     "django_redis": "redis",
     "drf_spectacular": "rest",
+    "httpx": "weaviate,pinecone",
+    "health_check": "health",
     "numpy": "vectors",
     "pgvector": "vectors",
+    "opentelemetry": "opentelemetry",
     "psycopg": "postgres",
+    "pymilvus": "milvus",
+    "pytest": "test",
+    "qdrant_client": "qdrant",
+    "pymongo": "mongodb",
+    "redis": "redis",
+    "storages": "s3",
+    "zstandard": "zstd",
     "rest_framework": "rest",
     "rest_framework_api_key": "keys",
 }

@@ -6,6 +6,9 @@
     {"field": {"$gt": 3, "$lte": 7}}              also $gte and $lt: numbers with numbers, strings with strings
     {"field": {"$in": [value, …]}}                also $nin
     {"field": {"$ne": value}}, {"field": {"$exists": true}}
+    {"field": {"$contains": value}}               the field is a list, and one of its items is this value
+    {"field": {"$contains_any": [value, …]}}      … is one of these; $contains_all: each of these is among its items
+    {"field": {"$prefix": "text"}}                the field is a string that begins so
     {"outer.inner": value}                        a field of an object inside the metadata
     {"$and": [filter, …]}, {"$or": [filter, …]}, {"$not": filter}
 
@@ -36,6 +39,10 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "$lt": operator.lt,
     "$lte": operator.le,
 }
+_OPERATORS = (
+    *("$eq", "$ne", *_ORDER, "$in", "$nin", "$exists"),
+    *("$contains", "$contains_any", "$contains_all", "$prefix"),
+)
 #: Whole numbers that every float of this size is.
 _EXACT = 2**53
 
@@ -101,7 +108,7 @@ class In:
 
     def matches(self, metadata: dict[str, Any]) -> bool:
         found = _find(metadata, self.path)
-        return found is not _MISSING and codec.canonical(_exact(found)) in self.values
+        return found is not _MISSING and same_text(found) in self.values
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +127,38 @@ class Compares:
         found = _find(metadata, self.path)
         comparable = isinstance(found, str) if isinstance(self.value, str) else _is_number(found)
         return comparable and _ORDER[self.operator](found, self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Contains:
+    """The field is a list that has all of these values among its items, or any of them.
+
+    Attributes:
+        values: as those of `In`.
+    """
+
+    path: tuple[str, ...]
+    values: frozenset[str]
+    every: bool
+
+    def matches(self, metadata: dict[str, Any]) -> bool:
+        found = _find(metadata, self.path)
+        if not isinstance(found, list):
+            return False
+        items = {same_text(item) for item in found}
+        return self.values <= items if self.every else not self.values.isdisjoint(items)
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """The field is a string that begins with this one."""
+
+    path: tuple[str, ...]
+    value: str
+
+    def matches(self, metadata: dict[str, Any]) -> bool:
+        found = _find(metadata, self.path)
+        return isinstance(found, str) and found.startswith(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +187,29 @@ def parse(filter: Any, argument: str = "filter") -> And:  # noqa: A002  (the fie
     return tree
 
 
+def path_of(field: str, argument: str) -> tuple[str, ...]:
+    """The names that lead to a field, given as the argument of that name.
+
+    Raises:
+        InvalidRecord: it is deeper than metadata can be.
+    """
+    path = tuple(field.split("."))
+    if len(path) > codec.MAX_DEPTH:
+        problem = f"has a path of {len(path):,} names; metadata are nested at most {codec.MAX_DEPTH} deep"
+        raise InvalidRecord(argument, problem)
+    return path
+
+
+def value_text(metadata: dict[str, Any], path: tuple[str, ...]) -> str:
+    """The text that two fields share exactly when their values are equal, as `In` keeps it; the field must be there."""
+    return same_text(_find(metadata, path))
+
+
+def same_text(value: Any) -> str:
+    """The text that two JSON values share exactly when a filter takes them for equal."""
+    return codec.canonical(_exact(value))
+
+
 def _count(node: Node) -> int:
     match node:
         case And() | Or():
@@ -173,12 +235,7 @@ def _clause(key: str, value: Any, where: str) -> Node:
             return Not(_filter(value, where))
     if key.startswith("$"):
         raise InvalidRecord(where, "is no operator; a filter has $and, $or and $not")
-    path = tuple(key.split("."))
-    if len(path) > codec.MAX_DEPTH:
-        raise InvalidRecord(
-            where.partition(".")[0],
-            f"has a path of {len(path):,} names; metadata are nested at most {codec.MAX_DEPTH} deep",
-        )
+    path = path_of(key, where.partition(".")[0])
     if isinstance(value, dict) and any(name.startswith("$") for name in value):
         return And(tuple(_operation(path, name, operand, f"{where}.{name}") for name, operand in value.items()))
     return Equals(path, _exact(value))
@@ -197,24 +254,32 @@ def _operation(path: tuple[str, ...], name: str, operand: Any, where: str) -> No
         case "$ne":
             return Not(Equals(path, _exact(operand)))
         case "$in":
-            return _any_of(path, operand, where)
+            return In(path, _values(operand, where))
         case "$nin":
-            return Not(_any_of(path, operand, where))
+            return Not(In(path, _values(operand, where)))
+        case "$contains":
+            return Contains(path, _values([operand], where), every=True)
+        case "$contains_any" | "$contains_all":
+            return Contains(path, _values(operand, where), every=name == "$contains_all")
+        case "$prefix":
+            if not isinstance(operand, str):
+                raise InvalidRecord(where, f"must be a string, not {type(operand).__name__}")
+            return Prefix(path, operand)
         case "$exists":
             if not isinstance(operand, bool):
                 raise InvalidRecord(where, f"must be true or false, not {type(operand).__name__}")
             return Exists(path) if operand else Not(Exists(path))
     if name not in _ORDER:
-        raise InvalidRecord(where, "is no operator; a field has $eq, $ne, $gt, $gte, $lt, $lte, $in, $nin and $exists")
+        raise InvalidRecord(where, f"is no operator; a field has {', '.join(_OPERATORS)}")
     if not isinstance(operand, str) and not _is_number(operand):
         raise InvalidRecord(where, f"must be a number or a string, not {type(operand).__name__}")
     return Compares(path, name, _exact(operand))
 
 
-def _any_of(path: tuple[str, ...], operand: Any, where: str) -> In:
+def _values(operand: Any, where: str) -> frozenset[str]:
     if not isinstance(operand, list):
         raise InvalidRecord(where, f"must be a list, not {type(operand).__name__}")
-    return In(path, frozenset(codec.canonical(_exact(value)) for value in operand))
+    return frozenset(map(same_text, operand))
 
 
 def _exact(value: Any) -> Any:

@@ -9,7 +9,7 @@ from django.db.migrations.operations import AddIndex, RemoveIndex
 from django.db.models import Q
 
 from .compat.connections import in_transaction
-from .compat.schema import constraint_names
+from .compat.schema import index_names
 
 
 class GivenIndex(models.Index):
@@ -39,7 +39,7 @@ class _Beside:
 
     def _drop(self, schema_editor: Any, model: Any, index: models.Index) -> None:
         # By its name alone it would be another schema's, where this one's search path has several.
-        if index.name in constraint_names(schema_editor.connection, model._meta.db_table):
+        if index.name in index_names(schema_editor.connection, model._meta.db_table):
             schema_editor.remove_index(model, index, **_options(schema_editor))
 
 

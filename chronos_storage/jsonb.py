@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import codec
-from .filters import And, Compares, Equals, Exists, In, Node, Not, Or
+from .filters import And, Compares, Contains, Equals, Exists, In, Node, Not, Or, Prefix
 
 _SQL_OPERATORS = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 
@@ -40,6 +40,15 @@ def condition(node: Node, column: str) -> Condition:
             return _in(node, column)
         case Compares():
             return _compares(node, column)
+        case Contains():
+            return _contains(node, column)
+        case Prefix():
+            value, parameters = _value(node.path, column)
+            text = f"{value} #>> '{{}}'"
+            return (
+                f"coalesce(jsonb_typeof({value}) = 'string' AND starts_with({text}, %s), FALSE)",
+                [*parameters, *parameters, node.value],
+            )
         case Exists():
             value, parameters = _value(node.path, column)
             return f"({value} IS NOT NULL)", parameters
@@ -59,13 +68,37 @@ def _value(path: tuple[str, ...], column: str) -> Condition:
 
 
 def _equals(node: Equals, column: str) -> Condition:
-    wanted = node.value
-    if not isinstance(wanted, dict | list):
-        for key in reversed(node.path):
-            wanted = {key: wanted}
-        return f"({column} @> %s::jsonb)", [codec.dumps(wanted)]
+    if not isinstance(node.value, dict | list):
+        return _has(node.path, node.value, column)
     value, parameters = _value(node.path, column)
-    return f"coalesce({value} = %s::jsonb, FALSE)", [*parameters, codec.dumps(wanted)]
+    return f"coalesce({value} = %s::jsonb, FALSE)", [*parameters, codec.dumps(node.value)]
+
+
+def _has(path: tuple[str, ...], wanted: Any, column: str) -> Condition:
+    """Whether a value contains the wanted one: of a scalar, is it; of a list of scalars, is a list with all of them."""
+    for key in reversed(path):
+        wanted = {key: wanted}
+    return f"({column} @> %s::jsonb)", [codec.dumps(wanted)]
+
+
+def _contains(node: Contains, column: str) -> Condition:
+    values = sorted(node.values)
+    wanted = [codec.loads(value) for value in values]
+    if len(values) <= _FEW_VALUES and not any(isinstance(value, dict | list) for value in wanted):
+        if node.every:
+            return _has(node.path, wanted, column)
+        conditions = [_has(node.path, [value], column) for value in wanted]
+        return f"({' OR '.join(sql for sql, _ in conditions) or 'FALSE'})", [
+            each for _, given in conditions for each in given
+        ]
+    # To a containment an object inside a list is what has some of its keys.
+    value, parameters = _value(node.path, column)
+    items = f"SELECT jsonb_array_elements(CASE jsonb_typeof({value}) WHEN 'array' THEN {value} ELSE '[]' END)"
+    given = "SELECT jsonb_array_elements(%s::jsonb)"
+    text = f"[{','.join(values)}]"
+    if not node.every:
+        return f"EXISTS ({items} INTERSECT {given})", [*parameters, *parameters, text]
+    return f"NOT EXISTS ({given} EXCEPT {items})", [text, *parameters, *parameters]
 
 
 def _in(node: In, column: str) -> Condition:

@@ -8,11 +8,23 @@ server longer than doing it.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
-from .compat.connections import connect, database_errors, driver_connection, settings_of, wrapped_cursor
+from .compat.connections import (
+    connect,
+    database_errors,
+    driver_connection,
+    hold_nothing,
+    is_watched,
+    settings_of,
+    validate,
+    wrapped_cursor,
+)
+from .compat.queries import cursor_with_texts, take_times_as_text
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +34,8 @@ STATES = frozenset({"26000", "42P05"})
 #: How often a statement is sent before it is prepared: that costs a round trip, which it has paid by then.
 _AGAIN = 2
 
+#: The option by which a host says what is to be prepared.
+_DECIDES = "prepare_threshold"
 #: The aliases on which nothing is prepared any more.
 _off: set[str] = set()
 #: The driver's connections that were seen to be to the server itself, or whose alias was turned off.
@@ -46,10 +60,70 @@ def turn_off(connection: Any) -> None:
 
 
 def prepared_cursor(connection: Any) -> Any:
-    """A cursor of Django's connection; on PostgreSQL, with psycopg 3, one whose statements are prepared."""
+    """A block with a cursor of Django's connection; on PostgreSQL, with psycopg 3, its statements are prepared.
+
+    Times come from it as `cursor_with_texts` gives them.
+    """
     if connection.vendor != "postgresql" or not hasattr(connection.Database, "pq") or connection.queries_logged:
-        return connection.cursor()  # whose log of queries has the values in it
-    return wrapped_cursor(connection, preparing_cursor(connection, _AGAIN))
+        return cursor_with_texts(connection)  # whose log of queries has the values in it
+    return _prepared.of(connection, _AGAIN)
+
+
+class KeptCursors:
+    """Cursors of PostgreSQL's driver, psycopg 3, that are used again: one of each connection of Django's.
+
+    Args:
+        ready: called with Django's connection and a cursor before its first use.
+    """
+
+    def __init__(self, ready: Callable[[Any, Any], object]) -> None:
+        self._ready = ready
+        #: By Django's connection, those not in use: a new one takes longer than most statements' values.
+        self._idle: WeakKeyDictionary[Any, list[Any]] = WeakKeyDictionary()
+
+    def of(self, connection: Any, threshold: int | None) -> AbstractContextManager[Any]:
+        """A block with a cursor of the connection's, which what is called in there does not get.
+
+        Args:
+            threshold: as `preparing_cursor` takes it.
+        """
+        connect(connection)
+        driver = driver_connection(connection)
+        idle = self._idle.get(connection)
+        if idle is None:
+            idle = self._idle.setdefault(connection, [])
+        while idle:
+            cursor = idle.pop()
+            if cursor.connection is driver:
+                cursor.threshold = _threshold(connection, threshold)
+                break
+        else:
+            cursor = preparing_cursor(connection, threshold)
+            self._ready(connection, cursor)
+        return _Block(connection, cursor, idle)
+
+
+class _Block:
+    """A cursor in use, with those that are not."""
+
+    def __init__(self, connection: Any, cursor: Any, idle: list[Any]) -> None:
+        self._connection, self._cursor, self._idle = connection, cursor, idle
+
+    def __enter__(self) -> Any:
+        if is_watched(self._connection):
+            return wrapped_cursor(self._connection, self._cursor)
+        validate(self._connection)  # as Django's own cursor would, which costs as much as the driver's
+        return self._cursor
+
+    def __exit__(self, *raised: Any) -> None:
+        if raised[0] is not None:
+            database_errors(self._connection).__exit__(*raised)
+            return
+        hold_nothing(self._cursor)
+        self._idle.append(self._cursor)
+
+
+_prepared = KeptCursors(lambda connection, cursor: take_times_as_text(cursor))
 
 
 def preparing_cursor(connection: Any, threshold: int | None) -> Any:
@@ -65,18 +139,23 @@ def preparing_cursor(connection: Any, threshold: int | None) -> Any:
     if driver not in _greeted:
         _greet(connection, driver)
     cursor = _cursor_class(connection.Database)(driver)
-    settings = settings_of(connection)
-    if is_off(connection):
-        cursor.threshold = None
-    elif _host_decides(connection):
-        cursor.threshold = driver.prepare_threshold
-    elif not settings.get("DISABLE_SERVER_SIDE_CURSORS"):
-        cursor.threshold = threshold
+    cursor.threshold = _threshold(connection, threshold)
     return cursor
 
 
+def _threshold(connection: Any, wanted: int | None) -> int | None:
+    """How often a statement is sent before it is prepared, where so often is wanted."""
+    if connection.alias in _off:
+        return None
+    settings = settings_of(connection)
+    if _DECIDES in settings["OPTIONS"]:
+        threshold: int | None = driver_connection(connection).prepare_threshold
+        return threshold
+    return None if settings.get("DISABLE_SERVER_SIDE_CURSORS") else wanted
+
+
 def _greet(connection: Any, driver: Any) -> None:
-    if not _host_decides(connection) and not is_off(connection):
+    if _DECIDES not in settings_of(connection)["OPTIONS"] and not is_off(connection):
         with database_errors(connection):
             (session,) = driver.execute("SELECT pg_backend_pid()").fetchone()
         if session != driver.info.backend_pid:
@@ -84,11 +163,6 @@ def _greet(connection: Any, driver: Any) -> None:
             # session that we are given, would be taken for ours without an error.
             turn_off(connection)
     _greeted.add(driver)
-
-
-def _host_decides(connection: Any) -> bool:
-    """Whether the host says what is to be prepared."""
-    return "prepare_threshold" in settings_of(connection)["OPTIONS"]
 
 
 @cache

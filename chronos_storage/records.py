@@ -7,6 +7,10 @@ message, event or checkpoint may be left empty: the store fills in ids, numbers,
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
+import re
+from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +19,7 @@ from functools import cache, partial
 from typing import Any, TypeVar
 
 from . import codec, float32
+from .dialects import anthropic, openai
 from .exceptions import AlreadyExists, InvalidRecord
 from .ids import new_id
 
@@ -95,19 +100,23 @@ class Record:
         plain: R = cls(**{field.name: getattr(value, field.name) for field in dataclasses.fields(cls)})  # type: ignore[arg-type]
         return plain
 
+    def __copy__(self: R) -> R:
+        copy: R = object.__new__(type(self))
+        for name in _names(type(self)):  # type: ignore[arg-type]  # a tenth of the time that pickle's way takes
+            setattr(copy, name, getattr(self, name))
+        if hasattr(self, "__dict__"):  # of a subclass of somebody's
+            copy.__dict__.update(self.__dict__)
+        return copy
+
     def cleaned(self: R) -> R:
         """A copy with every field checked and in its plain type; the original and its contents stay untouched.
 
         Raises:
             InvalidRecord: naming the first field that no backend could keep.
         """
-        record: type[Any] = type(self)
-        values = {}
-        for name, default, check in _checks(record):  # type: ignore[arg-type]
-            value = getattr(self, name)
-            values[name] = value if value is default else check(value, name)
-        cleaned: R = record(**values)
-        if len(_documents(record)) > 1:  # type: ignore[arg-type]  # one alone is measured when it is written
+        record: Any = type(self)
+        cleaned: R = _cleaner(record)(self)
+        if len(_documents(record)) > 1:  # one alone is measured when it is written
             cleaned.check_size()
         return cleaned
 
@@ -156,6 +165,11 @@ def measured(record: type[Record]) -> tuple[str, ...]:
 
 
 @cache
+def _names(record: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(record))
+
+
+@cache
 def _documents(record: Any) -> tuple[str, ...]:
     """The names of the fields of JSON."""
     return tuple(field.name for field in dataclasses.fields(record) if field.metadata.get("json"))
@@ -171,6 +185,19 @@ def _texts(record: Any) -> tuple[str, ...]:
         for name, _, check in _checks(record)
         if isinstance(check, partial) and check.keywords.get("limit") == codec.MAX_TEXT
     )
+
+
+@cache
+def _cleaner(record: Any) -> Callable[[Any], Any]:
+    """A function that gives the copy of a record that `cleaned` gives: in half the time that a loop takes."""
+    # The text is of our own names only; dataclasses make theirs the same way.
+    names: dict[str, Any] = {"record": record}
+    given = []
+    for name, default, check in _checks(record):
+        names |= {f"default_{name}": default, f"check_{name}": check}
+        given.append(f"{name}=_ if (_ := self.{name}) is default_{name} else check_{name}(_, {name!r})")
+    cleaner: Callable[[Any], Any] = eval(f"lambda self: record({', '.join(given)})", names)  # noqa: S307
+    return cleaner
 
 
 @cache
@@ -191,6 +218,7 @@ class Session(Record):
 
     Attributes:
         require_fence: whether only a writer with the session's fence may write to it; see `Storage.acquire`.
+        legal_hold: whether nothing that belongs to it may be removed; `Storage.set_legal_hold` alone changes it.
     """
 
     id: str = _string()
@@ -207,6 +235,7 @@ class Session(Record):
     last_activity_at: datetime | None = _timestamp()
     deleted_at: datetime | None = _timestamp()
     require_fence: bool = _field(codec.boolean, default=False)
+    legal_hold: bool = _field(codec.boolean, default=False)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -293,6 +322,56 @@ class Message(Record):
         Record.complete(self, touch=touch)
         self.kind = self.kind or _KINDS_BY_ROLE.get(self.role, self.role)
 
+    @classmethod
+    def from_openai(cls, item: Any, **fields: Any) -> Message:
+        """A message that keeps an item of OpenAI's in `raw`, its role, content, calls and usage filled from it.
+
+        Args:
+            item: a message of Chat Completions, an item of Responses, or a whole answer of Chat Completions, as a dict
+                or as the library's model. What no store accepts of it is made storable; ``metadata["changes"]`` says
+                what was changed (see `codec.storable`).
+            fields: any other fields, such as ``session_id``; they take the place of those that are filled.
+
+        Raises:
+            InvalidRecord: the item is neither.
+        """
+        return _read(openai.read(item), fields)
+
+    def to_openai(self) -> dict[str, Any]:
+        """The message as OpenAI's Chat Completions take it: its own where it came from there, else from its fields.
+
+        Raises:
+            InvalidRecord: it has no such role, as ``error``, which `Storage.context` finds a place for.
+        """
+        return openai.written(self)
+
+    @classmethod
+    def from_anthropic(cls, item: Any, **fields: Any) -> Message:
+        """A message that keeps one of Anthropic's in `raw`, its role, content, calls and usage filled from it.
+
+        Args:
+            item: a message, or a whole answer, as a dict or as the library's model; see `from_openai`. A user's message
+                that is nothing but one tool's result gets the role ``tool``.
+            fields: any other fields, such as ``session_id``; they take the place of those that are filled.
+
+        Raises:
+            InvalidRecord: the item is neither.
+        """
+        return _read(anthropic.read(item), fields)
+
+    def to_anthropic(self) -> dict[str, Any]:
+        """The message as Anthropic's API takes it: its own where it came from there, else from its fields.
+
+        Raises:
+            InvalidRecord: it has no such role, as ``system``, which the API takes apart; see `Storage.context`.
+        """
+        return anthropic.written(self)
+
+
+def _read(found: dict[str, Any], fields: dict[str, Any]) -> Message:
+    usage = found.pop("usage", None)
+    return Message(**({"usage": TokenUsage(**usage) if usage else None} | found | fields))
+
 
 @dataclass(slots=True, kw_only=True)
 class MemoryRecord(Record):
@@ -319,9 +398,20 @@ class MemoryRecord(Record):
     expires_at: datetime | None = _timestamp()
 
 
+def _erased(value: Any, field: str) -> str:
+    digest = codec.string(value, field)
+    if digest and not re.fullmatch("[0-9a-f]{64}([0-9a-f]{64})?", digest):
+        raise InvalidRecord(field, "must be what the store put there: 64 or 128 hexadecimal digits")
+    return digest
+
+
 @dataclass(slots=True, kw_only=True)
 class AuditLog(Record):
-    """Who did what to which resource. Append-only; `seq_num` and `hash` are the store's."""
+    """Who did what to which resource. Append-only; `seq_num`, `hash` and `erased` are the store's.
+
+    Attributes:
+        erased: the digest of what was here before an erasure emptied the entry (see `chains.erasing`); else empty.
+    """
 
     id: str = _string()
     session_id: str = _string()
@@ -334,6 +424,7 @@ class AuditLog(Record):
     seq_num: int = _number()
     hash: str = _string()
     created_at: datetime | None = _timestamp()
+    erased: str = _field(_erased, default="")
 
 
 #: What a span says of how it went.
@@ -400,13 +491,14 @@ class TraceNode:
 
 @dataclass(slots=True, kw_only=True)
 class Event(Record):
-    """An entry of a session's append-only ledger; `seq_num` and `hash` are the store's.
+    """An entry of a session's append-only ledger; `seq_num`, `hash` and `erased` are the store's.
 
     Known types: ``chat_message``, ``chat_summary``, ``node_executed``.
 
     Attributes:
         schema: the name of the payload's shape; see `chronos_storage.upcasters`.
         schema_version: which version of it, from 0.
+        erased: the digest of what was here before an erasure emptied the event (see `chains.erasing`); else empty.
     """
 
     id: str = _string()
@@ -418,6 +510,7 @@ class Event(Record):
     schema: str = _string()
     schema_version: int = _number()
     created_at: datetime | None = _timestamp()
+    erased: str = _field(_erased, default="")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -471,6 +564,66 @@ class Image(Record):
     updated_at: datetime | None = _timestamp()
 
 
+def _digest(value: Any, field: str) -> str:
+    digest = codec.string(value, field).lower()
+    if digest and not re.fullmatch("[0-9a-f]{64}", digest):
+        raise InvalidRecord(field, "must be a SHA-256 in hexadecimal: 64 digits")
+    return digest
+
+
+@dataclass(slots=True, kw_only=True)
+class Artifact(Record):
+    """A file that an agent made or was given, whose bytes are in a file storage.
+
+    Attributes:
+        name: what its versions have in common, with session_id and user_id, either of which may be empty.
+        version: the store's, from 1.
+        mime_type: what the bytes are said to be; nobody looks.
+        size: how many bytes it has.
+        sha256: their SHA-256 in hexadecimal.
+    """
+
+    id: str = _string()
+    session_id: str = _string()
+    user_id: str = _string()
+    name: str = _string()
+    version: int = _number()
+    mime_type: str = _string()
+    size: int = _number()
+    sha256: str = _field(_digest, default="")
+    metadata: dict[str, Any] = _filterable()
+    created_at: datetime | None = _timestamp()
+
+    @property
+    def scope(self) -> str:
+        """The SHA-256 of what its versions have in common; no part can hold the NUL that joins them."""
+        return hashlib.sha256("\x00".join((self.session_id, self.user_id, self.name)).encode()).hexdigest()
+
+    def cleaned(self) -> Artifact:
+        copy = Record.cleaned(self)
+        if not copy.name:
+            raise InvalidRecord("name", "is empty; say what the artifact is called, such as 'report.pdf'")
+        return copy
+
+
+@dataclass(slots=True, kw_only=True)
+class Blob(Record):
+    """Which file has the bytes of a digest, for the stores themselves.
+
+    Attributes:
+        id: the bytes' SHA-256. That of the empty id has no bytes: its `kept` is the name of the store's own folder.
+        kept: the name of the file; empty while there is none.
+        others: the names of files with the same bytes that are being written, each with the time when that began, or
+            with None, of those that are of no use any more.
+        used_at: when an artifact was last given these bytes.
+    """
+
+    id: str = _string()
+    kept: str = _string()
+    others: dict[str, Any] = _object()
+    used_at: datetime | None = _timestamp()
+
+
 @dataclass(slots=True, kw_only=True)
 class QueueEntry(Record):
     """An event that was published on a topic.
@@ -519,7 +672,7 @@ class Embedding(Record):
 
 @dataclass(slots=True, kw_only=True)
 class SearchResult(Embedding):
-    """An embedding that a search found.
+    """An embedding that a search found; its vector is empty where it was not asked for.
 
     Attributes:
         score: the similarity to the query, higher is better: the cosine, the inner product, or 1/(1 + distance) for
@@ -564,6 +717,7 @@ class Verdict:
         checked: how many rows were read, up to and including the bad one.
         bad_seq: the number of the first row that is not as it was appended; None if all are.
         problem: what is wrong with that row; empty if nothing is.
+        erased: how many of the rows were emptied by an erasure.
     """
 
     kind: str
@@ -573,11 +727,33 @@ class Verdict:
     checked: int = 0
     bad_seq: int | None = None
     problem: str = ""
+    erased: int = 0
 
     @property
     def intact(self) -> bool:
         """Whether every row is as it was appended."""
         return self.bad_seq is None
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class ChainHead:
+    """Where a hash chain ends, and where it begins.
+
+    Attributes:
+        kind: ``event`` or ``audit_log``.
+        chain: the session's id; for audit logs ``session:<session_id>`` or ``agent:<agent_id>``.
+        seq_num: the number of the last row appended; 0 where rows stand there without a head.
+        hash: that row's, in hexadecimal.
+        base_seq: the number after which the chain begins: 0, or the last that a purge removed.
+        base_hash: the hash of the row of that number; zeros where there was none.
+    """
+
+    kind: str
+    chain: str
+    seq_num: int
+    hash: str
+    base_seq: int
+    base_hash: str
 
 
 @dataclass(slots=True, kw_only=True, frozen=True)
@@ -614,6 +790,22 @@ class Batch(list[R]):
         self.new: list[str] = [record.id for record in new]
 
 
+class RecordEncoder(json.JSONEncoder):
+    """Writes records as JSON objects of their fields: ``json.dumps(record, cls=RecordEncoder)``.
+
+    Times are ISO 8601, costs texts, vectors lists. What else a record holds is JSON already.
+    """
+
+    def default(self, o: Any) -> Any:
+        if dataclasses.is_dataclass(o) and not isinstance(o, type):
+            return {field.name: getattr(o, field.name) for field in dataclasses.fields(o)}
+        if isinstance(o, datetime):
+            return o.isoformat()
+        if isinstance(o, Decimal):
+            return str(o)
+        return o.tolist() if isinstance(o, array) else super().default(o)
+
+
 #: The records by the name that `Storage.scan` takes, in the order a copy must load them.
 KINDS: dict[str, type[Record]] = {
     "container": Container,
@@ -625,13 +817,14 @@ KINDS: dict[str, type[Record]] = {
     "trace": Trace,
     "event": Event,
     "checkpoint": Checkpoint,
+    "artifact": Artifact,
 }
 
 #: What is removed with its session, beside the ledger.
-REMOVED_WITH_SESSION: tuple[type[Record], ...] = (Message, Checkpoint, Trace, MemoryRecord)
+REMOVED_WITH_SESSION: tuple[type[Record], ...] = (Message, Checkpoint, Trace, MemoryRecord, Artifact)
 
 #: What the store numbers and hashes: never part of what a caller wrote.
-STORE_FIELDS = frozenset({"seq_num", "hash"})
+STORE_FIELDS = frozenset({"seq_num", "hash", "version", "erased"})
 
 
 def require_same(given: R, stored: R) -> R:

@@ -15,16 +15,19 @@ from .compat.models import is_heard, renew_lock
 from .forks import in_child
 from .transactions import nothing_under_way
 
-#: Sender: the record's class. `records`: what was written, as stored.
+#: Sender: the record's class. `records`: what was written, as stored; copies, which receivers share.
 records_written: Signal = Signal()
 #: Sender: records.Session. `session_id`, and `hard`: whether it was removed or only hidden.
 session_deleted: Signal = Signal()
 #: Sender: records.AuditLog. `audit_log`: the entry that says what was removed from the ledger, and why.
 ledger_purged: Signal = Signal()
+#: Sender: the record's class. `counts`: how many things of which name were taken out of one before it was written, or
+#: would have been taken out of one that was loaded. Sent at once, written or not, and without `using`.
+redacted: Signal = Signal()
 
 
 def _begin_anew() -> None:
-    for signal in (records_written, session_deleted, ledger_purged):
+    for signal in (records_written, session_deleted, ledger_purged, redacted):
         renew_lock(signal)  # each sending takes it, in whichever thread
 
 

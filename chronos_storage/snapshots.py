@@ -13,9 +13,46 @@ from typing import Any, TypeVar
 from django.db import DatabaseError, IntegrityError, connections, models, transaction
 from django.db.models.query import QuerySet
 
-from .compat.connections import in_transaction
+from .compat.connections import begun_without_lock, in_transaction
 
 M = TypeVar("M", bound=models.Model)
+
+
+#: What makes a transaction one that sees a single moment, by vendor; its first statements.
+_ONE_MOMENT = {
+    "postgresql": ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY", "SELECT 1"),
+    "mysql": (
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+        "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+    ),
+    "sqlite": ("SELECT name FROM sqlite_master LIMIT 1",),
+}
+
+
+@contextmanager
+def snapshot(using: str) -> Iterator[bool]:
+    """Within the block everything is read as it was at one moment, and nobody waits: whether the database can.
+
+    It can't within the caller's own transaction, nor SQLite without a write-ahead log, where a reader keeps all writers
+    out. Nothing may be written in the block.
+    """
+    connection = connections[using]
+    if in_transaction(connection) or not _has_moments(using):
+        yield False
+        return
+    with begun_without_lock(connection):
+        with connection.cursor() as cursor:
+            for statement in _ONE_MOMENT[connection.vendor]:
+                cursor.execute(statement)
+        yield True
+
+
+def _has_moments(using: str) -> bool:
+    if connections[using].vendor != "sqlite":
+        return True
+    with connections[using].cursor() as cursor:
+        cursor.execute("PRAGMA journal_mode")
+        return bool(cursor.fetchone()[0] == "wal")
 
 
 class Unseen(DatabaseError):

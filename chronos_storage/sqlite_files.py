@@ -14,8 +14,9 @@ import sqlite3
 import threading
 from contextlib import closing, suppress
 from multiprocessing.util import Finalize
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 from weakref import WeakKeyDictionary
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -42,6 +43,12 @@ def in_memory(connection: BaseDatabaseWrapper) -> bool:
     if connection.vendor != "sqlite":
         return False
     return is_in_memory(connection) or SHARED_MEMORY in str(settings_of(connection)["NAME"])
+
+
+def file_of(connection: BaseDatabaseWrapper) -> Path:
+    """The path of the file of a database alias, whose name may be a URI."""
+    name = str(settings_of(connection)["NAME"])
+    return Path(unquote(urlsplit(name).path) if name.startswith("file:") else name)
 
 
 def keep_whole(alias: str) -> None:

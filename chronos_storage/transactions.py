@@ -8,12 +8,12 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
-from django.db import Error, connections
+from django.db import Error, connections, transaction
 
 from . import preparing
 from .compat.connections import driver_connection, in_transaction, pool_of
@@ -33,13 +33,18 @@ _LONG_DELAYS = (0.1, 0.5, 2.0)
 _state = threading.local()
 
 
-def _under_way() -> set[str]:
-    """The database aliases that this thread has an attempt under way on; to be changed by whoever makes one."""
+def _under_way() -> dict[str, Any]:
+    """By the alias that this thread has an attempt under way on, Django's connection; for who makes one to change."""
     try:
-        aliases: set[str] = _state.aliases
+        aliases: dict[str, Any] = _state.aliases
     except AttributeError:
-        aliases = _state.aliases = set()
+        aliases = _state.aliases = {}
     return aliases
+
+
+def connection_of(using: str) -> Any:
+    """Django's connection, which an attempt that is under way has looked up already: that takes a while."""
+    return _under_way().get(using) or connections[using]
 
 
 @contextmanager
@@ -47,7 +52,7 @@ def nothing_under_way() -> Iterator[None]:
     """Within the block calls are attempts of their own: what is called there is not made again with the outer one."""
     end_turns()
     before = _under_way()
-    _state.aliases = set()
+    _state.aliases = {}
     try:
         yield
     finally:
@@ -87,16 +92,9 @@ def translated(using: str, make: Callable[[], AbstractContextManager[T]]) -> Ite
         raise
 
 
-def attempts(delays: Iterable[float]) -> Iterator[bool]:
-    """For a loop that ends when an attempt succeeds: whether each is the last. Waits before all but the first.
-
-    Args:
-        delays: seconds before each further attempt, on average.
-    """
-    for delay in delays:
-        yield False
-        time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
-    yield True
+def _pause(delay: float) -> None:
+    """Wait before a further attempt, so many seconds on average."""
+    time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311
 
 
 def attempt(using: str, function: Callable[[], T], again: Callable[[], T] | None = None) -> T:
@@ -116,9 +114,9 @@ def attempt(using: str, function: Callable[[], T], again: Callable[[], T] | None
     if using in aliases:
         return function()
     connection: Any = connections[using]
-    aliases.add(using)
+    aliases[using] = connection
     try:
-        for is_last in attempts(_DELAYS):
+        for delay in (*_DELAYS, None):
             try:
                 with by_turns(connection):
                     return function()
@@ -134,10 +132,11 @@ def attempt(using: str, function: Callable[[], T], again: Callable[[], T] | None
                     _let_go(connection)
                 elif is_outdated(error) and not in_transaction(connection):
                     _forget_prepared(connection)
-                if is_last or in_transaction(connection) or has_waited(error):
+                if delay is None or in_transaction(connection) or has_waited(error):
                     raise retry from (error.__cause__ if retry is error else error)
+            _pause(delay)
     finally:
-        aliases.discard(using)
+        del aliases[using]
     raise AssertionError("the last attempt returns or raises")
 
 
@@ -152,13 +151,25 @@ def again(using: str | None, work: Callable[[], T]) -> T:
     Raises:
         RetryTransaction: the last attempt failed too.
     """
-    for is_last in attempts(_LONG_DELAYS):
+    for delay in (*_LONG_DELAYS, None):
         try:
             return work()
         except RetryTransaction:
-            if is_last or (using is not None and in_transaction(connections[using])):
+            if delay is None or (using is not None and in_transaction(connections[using])):
                 raise
+        _pause(delay)
     raise AssertionError("the last attempt returns or raises")
+
+
+def in_callers_transaction(using: str) -> bool:
+    """Whether an `atomic` block is open, other than the one around each test of Django's `TestCase`."""
+    if not in_transaction(connections[using]):
+        return False
+    try:
+        with transaction.atomic(using=using, durable=True):
+            return False
+    except RuntimeError:
+        return True
 
 
 def retried(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:

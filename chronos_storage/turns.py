@@ -26,6 +26,8 @@ from .forks import PerProcess
 _WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE", "BEGIN IMMEDIATE", "BEGIN EXCLUSIVE")
 #: Seconds that SQLite lets wait where nothing is said; the driver's own.
 _TIMEOUT = 5.0
+#: The block of a call that takes no turn.
+_NONE = nullcontext()
 
 
 class Turns(PerProcess):
@@ -86,10 +88,10 @@ _held = _Held()
 def by_turns(connection: Any) -> AbstractContextManager[None]:
     """The block is a call, whose turn, if it writes, ends with it."""
     if connection.vendor != "sqlite" or in_transaction(connection):
-        return nullcontext()
+        return _NONE
     name = _file(str(settings_of(connection)["NAME"]))
     # A plain database in memory is each connection's own. By another alias of this file the thread may have a turn.
-    return nullcontext() if name == ":memory:" or name in _held.files else _turn(connection, name)
+    return _NONE if name == ":memory:" or name in _held.files else _turn(connection, name)
 
 
 @contextmanager

@@ -50,6 +50,18 @@ def register(schema: str, from_version: int, function: Upcaster) -> None:
         raise ConfigurationError(f"schema {schema!r} has another upcaster from version {from_version} already")
 
 
+def newest(schema: str) -> int | None:
+    """The version after the last step that is registered for a schema; None where none is."""
+    return max((version + 1 for name, version in _steps if name == schema), default=None)
+
+
+def reached(schema: str, version: int) -> int:
+    """The version in which data of this version are read."""
+    while (schema, version) in _steps:
+        version += 1
+    return version
+
+
 def upcast(record: R) -> R:
     """The record as today's code reads it; itself, where nothing is registered for it.
 

@@ -40,6 +40,12 @@ def ranges_of(skeleton: Skeleton) -> list[Range]:
     return [positions for gap in _gaps(skeleton) for positions in gap.ranges]
 
 
+def is_of(skeleton: Skeleton, outline: Outline) -> bool:
+    """Whether a skeleton is that of the state with this outline, wherever in a log its items are."""
+    digests = [_digest(b"".join(map(digest_of, items))) for items in outline.gaps]
+    return (skeleton[2::2], [gap.digest for gap in _gaps(skeleton)]) == (outline.texts, digests)
+
+
 def assembled(skeleton: Skeleton, items: Items) -> str:
     """The text of a state.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
-from django.db import connections
+from django.db import connections, transaction
 from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
 from django.utils.connection import ConnectionProxy
 
@@ -64,15 +64,37 @@ def begins_with_lock(connection: BaseDatabaseWrapper) -> bool:
     return is_own and mode.upper() in ("IMMEDIATE", "EXCLUSIVE")
 
 
+@contextmanager
+def begun_without_lock(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """A transaction around the block, which on SQLite takes no lock of all writers, whatever the settings say."""
+    wrapper: Any = connection
+    mode = getattr(wrapper, "transaction_mode", None)
+    with ExitStack() as stack:
+        try:
+            wrapper.transaction_mode = None
+            stack.enter_context(transaction.atomic(using=connection.alias))
+        finally:
+            wrapper.transaction_mode = mode
+        yield
+
+
 def driver_connection(connection: BaseDatabaseWrapper) -> Any:
     """The driver's own connection; None before there is one."""
     return connection.connection
 
 
+def is_closed(connection: BaseDatabaseWrapper) -> bool:
+    """Whether the driver's connection is known to be of no more use; the drivers of MySQL say whether it is open."""
+    driver = driver_connection(connection)
+    return bool(getattr(driver, "closed", False)) or not getattr(driver, "open", True)
+
+
 def connect(connection: BaseDatabaseWrapper) -> None:
     """Make the driver's connection if there is none, or none that is still good."""
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
+    wrapper: Any = connection
+    if wrapper.health_check_enabled:
+        wrapper.close_if_health_check_failed()
+    wrapper.ensure_connection()
 
 
 def pool_of(connection: BaseDatabaseWrapper) -> Any:
@@ -107,6 +129,22 @@ def wrapped_cursor(connection: BaseDatabaseWrapper, cursor: Any) -> Any:
     return connection._prepare_cursor(cursor)  # type: ignore[attr-defined]
 
 
+def is_watched(connection: BaseDatabaseWrapper) -> bool:
+    """Whether somebody wants to be called with each statement, as `execute_wrapper` has it, or to have it logged."""
+    return bool(connection.execute_wrappers) or connection.queries_logged
+
+
+def validate(connection: BaseDatabaseWrapper) -> None:
+    """Raise what a cursor of Django's raises where its connection is another thread's or its transaction is broken."""
+    connection.validate_thread_sharing()
+    connection.validate_no_broken_transaction()
+
+
+def hold_nothing(cursor: Any) -> None:
+    """Have a cursor of PostgreSQL's driver, psycopg 3, let go of its last statement's values and rows."""
+    cursor._reset()
+
+
 def streaming_cursor(connection: BaseDatabaseWrapper) -> Any:
     """A cursor that doesn't fetch all rows at once, where the driver has one."""
     return connection.chunked_cursor()
@@ -128,3 +166,22 @@ def server(connection: BaseDatabaseWrapper) -> str:
     """The server's name and version."""
     wrapper: Any = connection
     return f"{wrapper.display_name} {'.'.join(map(str, wrapper.get_database_version()))}"
+
+
+def server_version(connection: BaseDatabaseWrapper) -> tuple[int, ...]:
+    """The server's version, its main number first."""
+    wrapper: Any = connection
+    version: tuple[int, ...] = wrapper.get_database_version()
+    return version
+
+
+def client_call(
+    connection: BaseDatabaseWrapper, settings: dict[str, Any], parameters: Sequence[str] = ()
+) -> tuple[list[str], dict[str, str]]:
+    """How a program of the server's is called that is given these settings: arguments, without its name, and variables.
+
+    The database's name stands after PostgreSQL's parameters, and before those of the others.
+    """
+    client: Any = connection.client
+    arguments, variables = client.settings_to_cmd_args_env(settings, list(parameters))
+    return arguments[1:], variables or {}

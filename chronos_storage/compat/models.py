@@ -77,7 +77,7 @@ class Column:
 
 def is_heard(signal: Signal, sender: type[Any]) -> bool:
     """Whether there is a receiver for what this sender sends."""
-    return signal.has_listeners(sender)
+    return bool(signal.receivers) and signal.has_listeners(sender)
 
 
 def renew_lock(signal: Signal) -> None:

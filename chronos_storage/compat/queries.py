@@ -54,8 +54,8 @@ def is_for_update(rows: QuerySet[Any]) -> bool:
     return rows.query.select_for_update
 
 
-#: The expressions of columns whose values are converted, each with its position.
-Converted = Sequence[tuple[int, Any]]
+#: Positions of columns whose values are converted, each with what gives them all, on a connection.
+Converted = Sequence[tuple[int, Callable[[Sequence[Any], Any], Sequence[Any]]]]
 #: Gives the rows of a cursor.
 Read = Callable[[Any], list[tuple[Any, ...]]]
 #: Gives what columns hold of the rows of something, most often a queryset.
@@ -91,7 +91,25 @@ def selecting(rows: QuerySet[Any], columns: Sequence[str]) -> tuple[str, Sequenc
 def converted_of(rows: QuerySet[Any], expressions: Sequence[Any]) -> Converted:
     """Which of its values are converted, of a statement that selects these expressions where the queryset is."""
     found = rows.query.get_compiler(rows.db).get_converters(expressions)
-    return [(position, expression) for position, (_, expression) in found.items()]
+    ops = connections[rows.db].ops
+    return [(position, _conversion(ops, expression)) for position, (_, expression) in found.items()]
+
+
+def _conversion(ops: Any, expression: Any) -> Callable[[Sequence[Any], Any], Sequence[Any]]:
+    """Gives the values of a column as Django's converters do, or all at once by the field's `from_db_column`."""
+    whole = getattr(expression.output_field, "from_db_column", None) if isinstance(expression, Col) else None
+    if whole is not None and not ops.get_db_converters(expression):
+        return lambda values, connection: whole(values)
+
+    def convert(values: Sequence[Any], connection: Any) -> Sequence[Any]:
+        converters = connection.ops.get_db_converters(expression)  # which are this connection's
+        if whole is None:
+            converters = [*converters, *expression.get_db_converters(connection)]
+        for each in converters:
+            values = [each(value, expression, connection) for value in values]
+        return values if whole is None else whole(values)
+
+    return convert
 
 
 def fetch_statement(
@@ -100,7 +118,7 @@ def fetch_statement(
     parameters: Sequence[Any],
     converted: Converted,
     read: Read = read_all,
-    cursor_of: Callable[[Any], Any] = BaseDatabaseWrapper.cursor,
+    cursor_of: Callable[[Any], Any] | None = None,
 ) -> Iterator[tuple[Any, ...]]:
     """What a statement selects.
 
@@ -108,32 +126,29 @@ def fetch_statement(
     ISO 8601, which Python reads six times as fast as Django's loader does; a field must take them.
 
     Args:
-        cursor_of: gives the connection's cursor.
+        cursor_of: gives a cursor whose times come as text, as `cursor_with_texts` does, which is taken otherwise.
     """
-    with cursor_of(connection) as cursor:
-        if connection.vendor == "postgresql":
-            _take_times_as_text(cursor)
+    with (cursor_of or cursor_with_texts)(connection) as cursor:
         cursor.execute(sql, parameters)
-        found: list[Any] = list(zip(*read(cursor), strict=True))
-    if not found:
-        return iter(())
-    for position, expression in converted:
-        found[position] = _converted(found[position], expression, connection)
+        rows = read(cursor)
+    if not (rows and converted):
+        return iter(rows)
+    found: list[Any] = list(zip(*rows, strict=True))
+    for position, convert in converted:
+        found[position] = convert(found[position], connection)
     return zip(*found, strict=True)
 
 
-def _converted(values: Sequence[Any], expression: Any, connection: BaseDatabaseWrapper) -> Sequence[Any]:
-    """The values of a column as Django's converters give them, or all at once by the field's `from_db_column`."""
-    converters = connection.ops.get_db_converters(expression)
-    whole = getattr(expression.output_field, "from_db_column", None) if isinstance(expression, Col) else None
-    if whole is None:
-        converters = [*converters, *expression.get_db_converters(connection)]
-    for convert in converters:
-        values = [convert(value, expression, connection) for value in values]
-    return values if whole is None else whole(values)
+def cursor_with_texts(connection: BaseDatabaseWrapper) -> Any:
+    """A cursor of Django's whose times come as text, where the driver lets that be said."""
+    cursor = connection.cursor()
+    if connection.vendor == "postgresql":
+        take_times_as_text(cursor)
+    return cursor
 
 
-def _take_times_as_text(cursor: Any) -> None:
+def take_times_as_text(cursor: Any) -> None:
+    """Have times come as text from a cursor on PostgreSQL."""
     if loader := _text_loader():
         cursor.adapters.register_loader("timestamptz", loader)
 
@@ -156,15 +171,17 @@ def can_return_updated(connection: BaseDatabaseWrapper) -> bool:
     return connection.vendor != "mysql" and can_return_inserted(connection)
 
 
-def fetch_updated(
-    rows: QuerySet[Any], columns: Sequence[str], changes: Mapping[str, Any], cursor_of: Callable[[Any], Any]
-) -> Iterator[tuple[Any, ...]]:
-    """Update rows in one statement, as ``rows.update(**changes)`` does; what columns of them hold then."""
+def updating(
+    rows: QuerySet[Any], columns: Sequence[str], changes: Mapping[str, Any]
+) -> tuple[str, Sequence[Any], Converted]:
+    """The statement that updates rows, as ``rows.update(**changes)`` does, and selects columns of them; its parameters,
+    and which of the values that it selects are converted.
+    """
     query: Any = rows.query.chain(UpdateQuery)
     query.add_update_values(changes)
     sql, parameters = query.get_compiler(rows.db).as_sql()
     returning, converted = _returning(rows, columns)
-    return fetch_statement(connections[rows.db], sql + returning, parameters, converted, cursor_of=cursor_of)
+    return sql + returning, parameters, converted
 
 
 def upserting(

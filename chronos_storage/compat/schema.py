@@ -9,6 +9,15 @@ from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.indexes import IndexExpression
 
+#: Django's own look takes a table's whole definition apart, which is long for a migration that looks for each index.
+_INDEX_NAMES = {
+    "postgresql": "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+    " WHERE i.indrelid = to_regclass(quote_ident(%s))",
+    "sqlite": "SELECT name FROM pragma_index_list(%s)",
+    "mysql": "SELECT DISTINCT index_name FROM information_schema.statistics"
+    " WHERE table_schema = DATABASE() AND table_name = %s",
+}
+
 
 def quoted(connection: BaseDatabaseWrapper, name: str) -> str:
     """The name of a table or column as it stands in a statement."""
@@ -26,10 +35,11 @@ def column_names(connection: BaseDatabaseWrapper, table: str) -> list[str]:
         return [column.name for column in connection.introspection.get_table_description(cursor, table)]
 
 
-def constraint_names(connection: BaseDatabaseWrapper, table: str) -> set[str]:
-    """The constraints and indexes of a table."""
+def index_names(connection: BaseDatabaseWrapper, table: str) -> set[str]:
+    """The indexes of a table."""
     with connection.cursor() as cursor:
-        return set(connection.introspection.get_constraints(cursor, table))
+        cursor.execute(_INDEX_NAMES[connection.vendor], [table])
+        return {name for (name,) in cursor.fetchall()}
 
 
 def index_statement(using: str, model: type[models.Model], index: Any, wrappers: Sequence[type[Any]]) -> str:

@@ -14,6 +14,7 @@ from ..batches import batches
 from ..exceptions import AlreadyExists
 from ..facade import Storage
 from ..records import Container, Event, Message, Record, Session
+from ..redaction import redacted
 from ..transactions import again
 from . import Format
 from .lines import parse
@@ -114,8 +115,8 @@ def _store_once(storage: Storage, session: Session, messages: Iterable[Message],
             except AlreadyExists:  # by another import, at this moment
                 return there
         for batch in batches(messages):
-            storage.add_messages(batch)
-            storage.append_events([_event(message) for message in batch])
+            stored = storage.add_messages(batch)
+            storage.append_events([_event(message) for message in stored])
             count += len(batch)
         if deleted:
             storage.delete_session(session.id)
@@ -123,10 +124,10 @@ def _store_once(storage: Storage, session: Session, messages: Iterable[Message],
 
 
 def put_once(storage: Storage, record: Record) -> None:
-    """Store a container or an image as it is, unless one of its id is there."""
+    """Store a container or an image with its times, but redacted, unless one of its id is there."""
     found = storage.get_container(record.id) if isinstance(record, Container) else storage.get_image(record.id)
     if found is None:
-        storage.load([record])
+        storage.load([redacted(record)])
 
 
 def _event(message: Message) -> Event:

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
+from django.apps import apps
+from django.urls import NoReverseMatch, reverse
 from django.utils.timezone import localtime
 from django.utils.translation import ngettext
 
@@ -18,6 +20,17 @@ register.filter("visible", visible)
 register.filter("shortened", name)
 
 _KNOWN = frozenset({"active", "running", "paused", "completed", "failed", "ended"})
+
+
+@register.inclusion_tag("admin/chronos_storage/unseen.html")
+def unseen() -> dict[str, str]:
+    """Says that what is stored isn't shown here, where that is so, and where it is."""
+    try:
+        api = reverse("chronos_storage_api:root")
+    except NoReverseMatch:
+        api = ""
+    config: Any = apps.get_app_config("chronos_storage")
+    return {"store": config.unseen_store, "api": api}
 
 
 @register.filter

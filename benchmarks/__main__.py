@@ -9,7 +9,9 @@ import os
 import pkgutil
 import platform
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ _HELPERS = {
     "appending",
     "by_hand",
     "databases",
+    "engines",
     "measure",
     "pages",
     "postgres",
@@ -30,16 +33,25 @@ _HELPERS = {
 }
 _GROUPS = sorted({module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])} - _HELPERS)
 _DATABASES = ("postgres", "sqlite")
+#: The group that is measured on each engine that keeps documents, and not on the databases.
+_ON_ENGINES = "backends"
 
 
 def main() -> int:
     """Measure, show the table, and keep it where that is asked for."""
     arguments = _arguments()
-    settings.configure(INSTALLED_APPS=["chronos_storage", "chronos_storage.vectors"], USE_TZ=True)
+    apps = ["chronos_storage", "chronos_storage.vectors"]
+    if find_spec("langgraph"):  # which has tables of its own
+        apps.append("chronos_storage.integrations.langgraph")
+    settings.configure(INSTALLED_APPS=apps, USE_TZ=True)
     django.setup()
     databases = [arguments.database] if arguments.database else _DATABASES
+    groups = arguments.groups or _GROUPS
+    on_databases = [group for group in groups if group != _ON_ENGINES]
     try:
-        results = [_run(database, arguments.groups or _GROUPS, arguments.quick) for database in databases]
+        results = [_run(database, on_databases, arguments.quick) for database in databases if on_databases]
+        if _ON_ENGINES in groups:
+            results += _run_engines(arguments.quick)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
@@ -78,6 +90,25 @@ def _run(database: str, groups: list[str], quick: bool) -> dict[str, Any]:
             figures.append({"group": group, **as_json(figure)})
     print()
     return {"database": vendor.description(), "figures": figures}
+
+
+def _run_engines(quick: bool) -> Iterator[dict[str, Any]]:
+    from .backends import figures
+    from .engines import ENGINES
+    from .measure import as_json, header, row
+
+    for name, opened in ENGINES.items():
+        with opened() as engine:
+            if engine is None:
+                print(f"{name}: no server is found", file=sys.stderr)
+                continue
+            print(f"{engine.description}\n{_machine()}\n{header()}", flush=True)
+            found = []
+            for figure in figures(engine, quick):
+                print(row(figure), flush=True)
+                found.append({"group": _ON_ENGINES, **as_json(figure)})
+            print()
+            yield {"database": engine.description, "figures": found}
 
 
 def _machine() -> str:

@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 from unittest.mock import patch
 
-from chronos_storage import codec
+from chronos_storage import codec, upcasters
 from chronos_storage.ids import new_id
 from chronos_storage.ledger import item_log, postgresql_checkpoints
 from chronos_storage.ledger.mapping import CHECKPOINTS
@@ -58,6 +58,7 @@ def figures(vendor: Vendor, quick: bool) -> Iterator[Figure]:
                 against=f"among {_FEW}",
                 at_most=vendor.bar(1.3),
             )
+        yield _current(many, rounds)
     for turns in (400,) if quick else (400, 2_000):
         yield from _growing(vendor, turns)
 
@@ -90,6 +91,29 @@ def _small(vendor: Vendor, database: Database, rounds: int) -> Figure:
             rounds=rounds,
             at_least=vendor.bar(0.6),
         )
+
+
+def _current(database: Database, rounds: int) -> Figure:
+    """States of the version that the code writes, where upcasters are registered for the four before it."""
+    given = Checkpoint(session_id="current", state={"step": 1, "next": ["agent"]}, schema="order", schema_version=5)
+    database.storage.create_session(Session(id="current"))
+    for _ in range(_TIMES):
+        database.storage.save_checkpoint(given)
+    registered: dict[tuple[str, int], upcasters.Upcaster] = {("order", version): dict for version in (1, 2, 3, 4)}
+
+    def read(steps: dict[tuple[str, int], upcasters.Upcaster]) -> None:
+        with patch.object(upcasters, "_steps", steps):
+            database.storage.get_latest_checkpoint("current")
+
+    return duration(
+        "get_latest_checkpoint of the current version",
+        _TIMES,
+        always(partial(read, registered), _TIMES),
+        always(partial(read, {}), _TIMES),
+        rounds=4 * rounds,
+        against="without upcasters",
+        at_most=1.05,
+    )
 
 
 def _growing(vendor: Vendor, turns: int) -> Iterator[Figure]:

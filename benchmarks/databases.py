@@ -38,7 +38,7 @@ class Series:
 
 def values_of(table: Table[Any], record: Any) -> list[Any]:
     """What the columns `table.stored` hold for a record, JSON as text."""
-    values, _ = column_values(table, record)
+    values, *_ = column_values(table, record)
     place = dict(zip(columns_of(table), values, strict=True))
     return [place.get(name, getattr(record, name, None)) for name in table.stored]
 

@@ -23,7 +23,7 @@ def figures(vendor: Vendor, quick: bool) -> Iterator[Figure]:
     rounds = 4 if quick else 20
     with vendor.database() as database:
         yield from _read(vendor, database, 500 if quick else 5000, rounds)
-        yield _one_by_one(vendor, database, rounds)
+        yield _one_by_one(vendor, database, rounds * 5)  # each is short, and the machine has its moods
         yield _by_tasks(vendor, database, rounds // 4)
         yield from by_threads(EVENTS, vendor, database, rounds // 2, own=0.6, shared=0.7)
         yield in_batches(EVENTS, vendor, database, rounds, 0.4)

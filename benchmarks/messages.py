@@ -22,7 +22,7 @@ def figures(vendor: Vendor, quick: bool) -> Iterator[Figure]:
         yield _one_by_one(vendor, database, rounds)
         yield from by_threads(MESSAGES, vendor, database, rounds // 2, own=0.5, shared=0.6)
         yield in_batches(MESSAGES, vendor, database, rounds, 0.3)
-        yield _read(vendor, database, 500 if quick else 5000, rounds)
+        yield from _read(vendor, database, 500 if quick else 5000, rounds)
 
 
 def _one_by_one(vendor: Vendor, database: Database, rounds: int) -> Figure:
@@ -39,16 +39,27 @@ def _one_by_one(vendor: Vendor, database: Database, rounds: int) -> Figure:
     )
 
 
-def _read(vendor: Vendor, database: Database, count: int, rounds: int) -> Figure:
+def _read(vendor: Vendor, database: Database, count: int, rounds: int) -> Iterator[Figure]:
     id = database.storage.create_session(Session(id="long")).id
     database.storage.add_messages(samples.messages(id, count))
     database.analyze()
+    listed = always(partial(database.storage.list_messages, id))
     with closing(database.bare()) as bare:
-        return duration(
+        yield duration(
             f"list_messages of {count:,}",
             1,
-            always(partial(database.storage.list_messages, id)),
+            listed,
             bare.select(mapping.MESSAGES, "WHERE session_id = %s ORDER BY seq_num", id),
             rounds=rounds,
             at_most=vendor.bar(1.2),
+        )
+    for provider in ("openai", "anthropic"):
+        yield duration(
+            f"context of {count:,}, {provider}",
+            1,
+            always(partial(database.storage.context, id, provider=provider)),
+            listed,
+            rounds=rounds,
+            at_most=vendor.bar(1.3),
+            against="list_messages",
         )

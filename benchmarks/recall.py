@@ -16,7 +16,7 @@ from django.core.management import call_command
 
 from chronos_storage.jsonb import condition
 from chronos_storage.records import Embedding
-from chronos_storage.vectors.orm import Question
+from chronos_storage.vectors.questions import Question
 from chronos_storage.vectors.stores import database_store
 
 from .databases import Vendor

@@ -46,15 +46,15 @@ class SqliteBare(Bare):
         given = [column_values(table, record) for record in records]
         chained = isinstance(series, Chained)
         fixed = [series.fixed_part(record, given[at][1]) if chained else b"" for at, record in enumerate(records)]
-        order = [[*columns, "seq_num", "hash"].index(name) for name in table.stored]
+        order = [[*columns, "seq_num", "hash", "erased"].index(name) for name in table.stored]
         execute = self._connection.execute
 
         def work() -> None:
-            for record, (values, _), part in zip(records, given, fixed, strict=True):
+            for record, (values, *_), part in zip(records, given, fixed, strict=True):
                 execute("BEGIN IMMEDIATE")
                 head, seq_num, previous = execute(self._find, [record.session_id, kind]).fetchone()
                 row_hash = hashing.row_hash(previous, seq_num + 1, part) if chained else previous
-                row = [*values, seq_num + 1, row_hash]
+                row = [*values, seq_num + 1, row_hash, ""]
                 execute(insert, [row[place] for place in order])
                 execute(self._move, [seq_num + 1, row_hash, head])
                 if kind == "message":

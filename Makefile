@@ -1,4 +1,4 @@
-# make test | lint | otherwise | soak | demo | bench, on a machine with Python 3.11 or newer: the rest is installed into $(VENV).
+# make test | lint | otherwise | soak | soak-short | demo | bench, on a machine with Python 3.11 or newer: the rest is installed into $(VENV).
 # PYTHON=python3.13 chooses the interpreter, VENV=.venv-3.13 a folder of its own for it, and ARGS goes to
 # pytest, to the demo or to the benchmarks: make pytest ARGS="-k events", make bench ARGS="events checkpoints".
 # JOBS=0 runs the tests one after the other.
@@ -9,13 +9,14 @@ ARGS ?=
 # One more than there are processors, as tests wait for servers about a seventh of the time; four at most.
 JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); [ "$$n" -lt 4 ] && echo $$((n + 1)) || echo 4)
 
+FRAMEWORKS := $(VENV)-frameworks$(if $(NEWEST),-newest)
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 # The tests start dozens of interpreters: what images for containers set would have each compile all it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: test lint types names style imports migrations pytest otherwise soak demo bench
+.PHONY: test lint types names style imports migrations pytest otherwise frameworks soak soak-short demo bench
 
 test: lint pytest
 
@@ -35,25 +36,51 @@ pytest: $(INSTALLED)
 # The suites of storage and vectors once more, with other settings, as CI runs them too.
 otherwise: $(INSTALLED)
 	DJANGO_SETTINGS_MODULE=tests.otherwise $(BIN)/python -m pytest -n $(JOBS) --dist worksteal \
-		tests/conformance/test_orm.py tests/vectors/test_conformance.py -k "mariadb or (vectors and postgres)" \
+		tests/conformance/test_orm.py tests/vectors/test_conformance.py -k "mariadb or postgres15 or (vectors and postgres)" \
 		|| [ $$? -eq 5 ]  # as where neither server is installed
+
+# The adapters to agent frameworks, which have an environment of their own. NEWEST=1 takes the newest of each framework
+# in place of the pinned ones.
+frameworks: $(FRAMEWORKS)/.installed
+	$(FRAMEWORKS)/bin/python -m mypy --cache-dir .mypy_cache/frameworks $$(find chronos_storage/integrations benchmarks/frameworks project/demo/frameworks tests/frameworks -name '*.py')
+	$(FRAMEWORKS)/bin/python -m pytest -n $(JOBS) --dist worksteal tests/frameworks $(ARGS)
 
 # What takes minutes, in random order each time; ARGS="-k postgres" chooses.
 soak: $(INSTALLED)
 	$(BIN)/python -m pytest -n 0 -s -o python_files='soak_*.py' tests/soak $(ARGS)
 
-demo: $(INSTALLED)
-	$(BIN)/python -m project.demo $(ARGS)
+# The same in less than a minute and from one seed, as CI runs it.
+soak-short: export SEED = 1
+soak-short: export SOAK_CASES = 1
+soak-short: export SOAK_EXAMPLES = 1
+soak-short: export SOAK_CHAINS = 3
+soak-short: export SOAK_ROUNDS = 1
+soak-short: export SOAK_CALLS = 150
+soak-short: export SOAK_SESSIONS = 20
+soak-short: export SOAK_KILLS = 1
+soak-short: export SOAK_CHECKPOINTS = 500
+soak-short: ARGS = -k "not sqlite"
+soak-short: soak
+
+# ARGS="--framework pydantic_ai" runs the agent under a framework, in the environment that has them.
+demo: DEMO := $(if $(findstring --framework,$(ARGS)),$(FRAMEWORKS),$(VENV))
+demo: $(if $(findstring --framework,$(ARGS)),$(FRAMEWORKS)/.installed,$(INSTALLED))
+	$(DEMO)/bin/python -m project.demo $(ARGS)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 # Written last, so that an installation that was broken off is done again.
-$(INSTALLED): requirements.txt pyproject.toml
+%/.installed: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'Python 3.11 or newer is needed; say where it is: make PYTHON=python3.13 …' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>&- || \
 		{ echo 'Python lacks its venv module; on Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -e .
+	$(PYTHON) -m venv $*
+	$*/bin/python -m pip install --quiet --disable-pip-version-check $(REQUIRED) -e .
 	@touch $@
+
+$(INSTALLED): REQUIRED := -r requirements.txt
+$(VENV)-frameworks/.installed: REQUIRED := -r requirements.txt -r requirements-frameworks.txt
+$(VENV)-frameworks-newest/.installed: REQUIRED := -r requirements.txt $(shell sed -n 's/==.*//p' requirements-frameworks.txt)
+$(FRAMEWORKS)/.installed: requirements-frameworks.txt

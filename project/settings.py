@@ -45,10 +45,24 @@ INSTALLED_APPS = [
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    # Where LangGraph is installed, as in the environment of the frameworks.
+    *(["chronos_storage.integrations.langgraph"] if find_spec("langgraph") else []),
 ]
 
 # Each event of the ledger is published, so that a session can be followed as it goes on.
-CHRONOS_STORAGE = {"QUEUE": {"PUBLISH_EVENTS": True}}
+CHRONOS_STORAGE: dict[str, dict[str, Any]] = {
+    "QUEUE": {"PUBLISH_EVENTS": True},
+    "ARTIFACTS": {"STORAGE": "artifacts"},
+}
+# Where no URL leads to.
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "artifacts": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": VAR_DIR / "artifacts"},
+    },
+}
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

@@ -1,7 +1,8 @@
 """Processes that append events, or checkpoints, until they are done or killed; each writes down what was acknowledged.
 
-Called as ``python -m tests.appenders KIND ALIAS SESSION FOLDER COUNT…``, with the count for each process: prints the
-processes' ids, and when all have ended, what they ended with. Each has a file of its own in the folder, with a line for
+Called as ``python -m tests.appenders KIND STORE SESSION FOLDER COUNT…``, with the count for each process: prints the
+processes' ids, and when all have ended, what they ended with. The store is the alias of a database, or what `connect`
+is given, as a JSON object. Each has a file of its own in the folder, with a line for
 each record: its number and its id, and of a checkpoint the digest of its state.
 """
 
@@ -47,17 +48,22 @@ def digest_of(state: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(state).encode()).hexdigest()
 
 
-def append(kind: str, alias: str, session_id: str, path: Path, count: int) -> None:
+def storage_of(store: str) -> Any:
+    from chronos_storage import connect
     from chronos_storage.backends.orm import OrmBackend
     from chronos_storage.facade import Storage
 
+    return connect(**json.loads(store)) if store.startswith("{") else Storage(OrmBackend(using=store))
+
+
+def append(kind: str, store: str, session_id: str, path: Path, count: int) -> None:
     append_some = {"events": append_events, "checkpoints": save_checkpoints}[kind]
     with path.open("w", buffering=1) as acknowledged:
-        for line in append_some(Storage(OrmBackend(using=alias)), session_id, path.name, count):
+        for line in append_some(storage_of(store), session_id, path.name, count):
             acknowledged.write(f"{line}\n")
 
 
-def main(kind: str, alias: str, session_id: str, folder: str, *counts: str) -> None:
+def main(kind: str, store: str, session_id: str, folder: str, *counts: str) -> None:
     django.setup()
     children = []
     for number, count in enumerate(counts):
@@ -65,7 +71,7 @@ def main(kind: str, alias: str, session_id: str, folder: str, *counts: str) -> N
         if not child:
             status = 1
             try:
-                append(kind, alias, session_id, Path(folder, str(number)), int(count))
+                append(kind, store, session_id, Path(folder, str(number)), int(count))
                 status = 0
             finally:
                 sys.stderr.flush()

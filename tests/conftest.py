@@ -12,7 +12,9 @@ those that it depends on.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -52,6 +54,9 @@ def alias_of(databases: list[Any]) -> Any:
     return fixture
 
 
+#: The tests of the adapters run in an environment of their own; see `make frameworks`.
+collect_ignore = [] if find_spec("langgraph") else ["frameworks"]
+
 alias = alias_of(each_database(without=["postgres15"]))
 #: SQLite and PostgreSQL, for what stands above the storage, and the stricter of them, for what is long.
 SQLITE_AND_POSTGRES = each_database(without=["postgres15", "mariadb"])
@@ -72,6 +77,15 @@ def storage(alias: str) -> Storage:
 def storage_committed(storage: Storage, transactional_db: None) -> Storage:
     """The facade over `alias`, really committing, for threads and processes; the tables are flushed afterwards."""
     return storage
+
+
+@pytest.fixture
+def garbage_goes_soon() -> Iterator[None]:
+    """Circles are looked for as often as Python does by itself, for tests of what stays in memory; see tests.plugin."""
+    seldom = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
+    yield
+    gc.set_threshold(*seldom)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,9 @@ import socket
 import threading
 from contextlib import suppress
 
+from chronos_storage import Storage
+from chronos_storage.records import Event, MemoryRecord, Session
+
 
 class Cutter:
     """Passes bytes between a client and a server on 127.0.0.1, until it is to cut.
@@ -61,3 +64,20 @@ class Cutter:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
+
+
+def check_nothing_doubles(storage: Storage, cutter: Cutter, message: bytes) -> None:
+    """Lose the answer to the next message of a kind within each of some calls, which are made again by themselves."""
+    for call in (
+        lambda: storage.create_session(Session(id="s")),
+        lambda: storage.append_events([Event(session_id="s"), Event(session_id="s")]),
+        lambda: storage.put_memory(MemoryRecord(agent_id="a", kind="k", key="k", value=1)),
+        lambda: storage.delete_memory("m"),
+    ):
+        cutter.cut_after = message
+        call()
+        storage.list_events("s")
+        cutter.cut_after = None
+    assert [event.seq_num for event in storage.list_events("s")] == [1, 2]
+    assert storage.verify_events("s").intact
+    assert len(storage.list_memory("a")) == 1

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from django.conf import settings
 from django.db import connections
 
@@ -42,8 +43,38 @@ def new_databases(place: str, folder: Path, count: int = 1) -> Iterator[list[str
 def hand_written(url: str, **settings: Any) -> str:
     """A new alias for the database of this address, with settings as they are written by hand: nothing but these."""
     parts, alias = urlsplit(url), f"new_{secrets.token_hex(4)}"
-    engine = {"postgres": "postgresql", "mysql": "mysql"}[parts.scheme]
+    engine = {"postgres": "postgresql", "mysql": "mysql", "sqlite": "sqlite3"}[parts.scheme]
     address = {"NAME": parts.path[1:], "USER": parts.username, "HOST": parts.hostname, "PORT": parts.port}
     written = {"ENGINE": f"django.db.backends.{engine}", **address, **settings}
     connections.settings |= connections.configure_settings({"default": connections.settings["default"], alias: written})
     return alias
+
+
+def require(variable: str, reason: str) -> None:
+    """Leave a module's tests out, without collecting them, where no server's address stands in this variable."""
+    if not os.environ.get(variable):
+        pytest.skip(reason, allow_module_level=True)
+
+
+needs_mongodb = pytest.mark.skipif(not os.environ.get("TEST_MONGODB_URL"), reason="MongoDB is not installed")
+
+
+@contextmanager
+def new_mongodb() -> Iterator[tuple[str, str]]:
+    """The address of a MongoDB server, and the name of a new database there, which is gone afterwards."""
+    from pymongo import MongoClient
+
+    uri, name = os.environ["TEST_MONGODB_URL"], f"chronos_new_{secrets.token_hex(4)}"
+    try:
+        yield uri, name
+    finally:
+        with MongoClient(uri) as client:
+            client.drop_database(name)
+
+
+needs_dynamodb = pytest.mark.skipif(not os.environ.get("TEST_DYNAMODB_URL"), reason="DynamoDB is not installed")
+
+
+def new_dynamodb() -> tuple[str, str]:
+    """The address of a server that speaks as DynamoDB does, and the name of a new table there."""
+    return os.environ["TEST_DYNAMODB_URL"], f"chronos_new_{secrets.token_hex(4)}"

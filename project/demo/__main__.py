@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from functools import partial
+from importlib import import_module
 from threading import Event
 
 import django
@@ -19,6 +20,7 @@ from django.urls import reverse
 from chronos_storage import storage
 
 from .agent import Agent, Stopped, open_session
+from .frameworks import installed
 from .questions import QUESTIONS
 
 say = partial(print, flush=True)
@@ -29,13 +31,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m project.demo", description=__doc__)
     parser.add_argument("--again", action="store_true", help="ask all questions in a new session")
     parser.add_argument("--no-serve", action="store_true", help="stop once the questions are answered")
+    parser.add_argument("--framework", choices=installed(), help="run the agent under this one (make frameworks)")
     parser.add_argument("--port", type=int, default=8000, help="the first port to try (default: %(default)s)")
     options = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
     stop = stop_on_interrupt()
     try:
         django.setup()
-        session_id = answer_questions(stop, again=options.again)
+        session_id = answer_questions(stop, again=options.again, framework=options.framework)
         if not options.no_serve:
             serve(stop, session_id, options.port)
     except (Stopped, KeyboardInterrupt):
@@ -63,17 +66,23 @@ def stop_on_interrupt() -> Event:
     return stop
 
 
-def answer_questions(stop: Event, *, again: bool) -> str:
+def answer_questions(stop: Event, *, again: bool, framework: str | None) -> str:
     """Bring the database up to date and let the agent do what is left to do; returns its session's id."""
     say("Migrating the database …")
     call_command("migrate", verbosity=0)
+    if framework:
+        module = import_module(f".frameworks.{framework}", __package__)
+        session_id: str = module.answer_questions(storage, stop, say, again=again)
+        say(f"Session {session_id} has all {len(QUESTIONS)} answers: {storage.count_messages(session_id)} messages.")
+        return session_id
     session = open_session(storage, again=again)
     if session.status == "completed":
         say(f"Session {session.id}: all {len(QUESTIONS)} questions are answered. --again asks them in a new one.")
         return session.id
     last = storage.get_latest_checkpoint(session.id)
     say(f"Session {session.id} goes on after step {last.id}." if last else f"Session {session.id} begins.")
-    Agent(storage, session, stop, say).run()
+    with storage.session(session.id) as handle:
+        Agent(handle, stop, say).run()
     say(
         f"Session {session.id} is completed: {storage.count_messages(session.id)} messages, "
         f"{storage.count_events(session.id)} events, chain "

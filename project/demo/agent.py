@@ -7,8 +7,7 @@ makes the call. A checkpoint after each step holds all the agent needs to go on 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from threading import Event
@@ -16,8 +15,8 @@ from typing import Any
 
 import django
 
-from chronos_storage import Storage, records
-from chronos_storage.records import AuditLog, Checkpoint, MemoryRecord, Message, Session, Trace
+from chronos_storage import SessionHandle, Storage, records
+from chronos_storage.records import AuditLog, Session
 
 from .library import find_docstrings, index_docstrings
 from .questions import QUESTIONS, Call, decide
@@ -64,9 +63,9 @@ class Agent:
         say: where its progress goes, line by line.
     """
 
-    def __init__(self, storage: Storage, session: Session, stop: Event, say: Callable[[str], None] = print) -> None:
-        self.storage = storage
-        self.session_id = session.id
+    def __init__(self, session: SessionHandle, stop: Event, say: Callable[[str], None] = print) -> None:
+        self.session = session
+        self.storage = session.storage
         self.stop = stop
         self.say = say
 
@@ -77,7 +76,7 @@ class Agent:
             Stopped: it was asked to stop; run again, it goes on.
         """
         state = self._resume()
-        self.storage.patch_session(self.session_id, status="running")
+        self.storage.patch_session(self.session.id, status="running")
         status = "failed"
         try:
             while state.question < len(QUESTIONS):
@@ -87,62 +86,65 @@ class Agent:
             status = "paused"
             raise
         finally:
-            self.storage.patch_session(self.session_id, status=status)
+            self.storage.patch_session(self.session.id, status=status)
 
     def _resume(self) -> State:
         # A process that was killed could not end its spans.
-        for span in self.storage.list_traces(self.session_id):
+        for span in self.storage.list_traces(self.session.id):
             if span.ended_at is None:
                 self.storage.end_trace(span.id, error="the process was stopped")
-        checkpoint = self.storage.get_latest_checkpoint(self.session_id)
+        checkpoint = self.storage.get_latest_checkpoint(self.session.id)
         return State(**checkpoint.state) if checkpoint else State()
 
     def _answer(self, state: State) -> State:
         number, question = state.question, QUESTIONS[state.question]
         nodes = {"ask": self._ask, "decide": self._decide, "act": self._act}
         self.say(f"[{number + 1:>2}/{len(QUESTIONS)}] {question}")
-        with self._span("graph", f"question {number + 1}", given=question) as span:
+        with self.session.span(f"question {number + 1}", "graph", input=question) as span:
             while state.question == number:
                 if self.stop.is_set():
                     raise Stopped("on request")
-                state = nodes[state.node](state, span)
+                state = nodes[state.node](state)
             span.output = state.answer
         self.say(f"        {state.answer}")
         return state
 
-    def _ask(self, state: State, span: Trace) -> State:
-        return self._keep(state, Message(role="user", content=QUESTIONS[state.question]), node="decide")
+    def _ask(self, state: State) -> State:
+        return self._keep(state, {"role": "user", "content": QUESTIONS[state.question]}, node="decide")
 
-    def _decide(self, state: State, span: Trace) -> State:
+    def _decide(self, state: State) -> State:
         question = QUESTIONS[state.question]
         decision = decide(question, state.results)
         if isinstance(decision, Call):
             function = {"name": decision.tool, "arguments": json.dumps(decision.arguments)}
             call = {"id": f"call-{state.step:03}", "type": "function", "function": function}
-            message = Message(role="assistant", kind="tool-call", tool_calls=[call])
+            message = {"role": "assistant", "kind": "tool-call", "tool_calls": [call]}
             return self._keep(state, message, node="act", call=call)
         with self.storage.atomic():
-            self._remember(question, decision)
-            message, number = Message(role="assistant", content=decision), state.question + 1
+            # Facts are for every session to come; the last answer is for this one, and for a day.
+            tomorrow = records.now() + timedelta(days=1)
+            self.session.remember(question, {"answer": decision})
+            self.session.remember("last_answer", decision, kind="short_term", expires_at=tomorrow)
+            message, number = {"role": "assistant", "content": decision}, state.question + 1
             return self._keep(state, message, node="ask", question=number, call=None, results=[], answer=decision)
 
-    def _act(self, state: State, span: Trace) -> State:
+    def _act(self, state: State) -> State:
         assert state.call is not None
         name, arguments = state.call["function"]["name"], json.loads(state.call["function"]["arguments"])
         self.say(f"        {name}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})")
         # No transaction is open while a tool runs: it would hold up every other writer.
         try:
-            with self._span("tool_call", name, parent_id=span.id, given=arguments) as tool_span:
-                tool_span.output = TOOLS[name](**arguments)
-            result = {"output": tool_span.output}
+            with self.session.span(name, "tool_call", input=arguments) as span:
+                span.output = TOOLS[name](**arguments)
+            result = {"output": span.output}
         except ToolError as error:
             result = {"error": str(error)}
-        message = Message(role="tool", name=name, tool_call_id=state.call["id"], content=json.dumps(result))
+        message = {"role": "tool", "name": name, "tool_call_id": state.call["id"], "content": json.dumps(result)}
         with self.storage.atomic():
             self.storage.append_audit_log(
                 AuditLog(
-                    id=f"{self.session_id}:{state.step:03}",
-                    session_id=self.session_id,
+                    id=f"{self.session.id}:{state.step:03}",
+                    session_id=self.session.id,
                     agent_id=AGENT_ID,
                     actor=AGENT_ID,
                     action="tool.failed" if "error" in result else "tool.called",
@@ -152,41 +154,18 @@ class Agent:
             )
             return self._keep(state, message, node="decide", call=None, results=[*state.results, result])
 
-    def _remember(self, question: str, answer: str) -> None:
-        """Facts are for every session to come; the last answer is for this one, and for a day."""
-        fact = MemoryRecord(agent_id=AGENT_ID, kind="long_term", key=question, value={"answer": answer})
-        last = replace(fact, session_id=self.session_id, kind="short_term", key="last_answer", value=answer)
-        self.storage.put_memory(fact)
-        self.storage.put_memory(replace(last, expires_at=records.now() + timedelta(days=1)))
-
-    def _keep(self, state: State, message: Message, **changes: Any) -> State:
+    def _keep(self, state: State, message: dict[str, Any], **changes: Any) -> State:
         """Store a step's message, its event and the checkpoint after it, all or none; returns the state after it.
 
         All three have the step's name for an id: written again, they are found stored, and nothing doubles.
         """
-        name, session_id = f"{state.step:03}-{state.node}", self.session_id
+        name = f"{state.step:03}-{state.node}"
         after = replace(state, step=state.step + 1, **changes)
-        payload = {"node": state.node, "role": message.role, "content": message.content}
-        if message.tool_calls:
-            payload["tool_calls"] = message.tool_calls
-        event_type = "node_executed" if state.node == "act" else "chat_message"
         with self.storage.atomic():
-            self.storage.add_message(replace(message, id=name, session_id=session_id))
-            self.storage.append_event(records.Event(id=name, session_id=session_id, type=event_type, payload=payload))
-            self.storage.save_checkpoint(
-                Checkpoint(id=name, session_id=session_id, node_id=state.node, state=asdict(after))
-            )
+            said = self.session.say(id=name, **message)
+            payload = {"node": state.node, "role": said.role, "content": said.content}
+            if said.tool_calls:
+                payload["tool_calls"] = said.tool_calls
+            self.session.event("node_executed" if state.node == "act" else "chat_message", payload, id=name)
+            self.session.checkpoint(asdict(after), id=name, node_id=state.node)
         return after
-
-    @contextmanager
-    def _span(self, kind: str, name: str, *, parent_id: str = "", given: Any = None) -> Iterator[Trace]:
-        """A span around the block, whose `output` the block sets; it gets its end however the block ends."""
-        span = self.storage.insert_trace(
-            Trace(session_id=self.session_id, kind=kind, name=name, parent_id=parent_id, input=given)
-        )
-        try:
-            yield span
-        except BaseException as error:
-            self.storage.end_trace(span.id, error=f"{type(error).__name__}: {error}")
-            raise
-        self.storage.end_trace(span.id, output=span.output)

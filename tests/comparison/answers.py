@@ -13,9 +13,21 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from io import BufferedReader
 from typing import Any
 
-from chronos_storage.records import KINDS, AuditLog, Batch, Checkpoint, Embedding, Event, Message, Record, Session
+from chronos_storage.records import (
+    KINDS,
+    Artifact,
+    AuditLog,
+    Batch,
+    Checkpoint,
+    Embedding,
+    Event,
+    Message,
+    Record,
+    Session,
+)
 
 #: The ids that stores make, and hashes.
 _MADE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}|[0-9a-f]{64}")
@@ -59,6 +71,9 @@ class Side:
             return ["Batch", [self.plain(item) for item in value], "new", self.plain(value.new)]
         if type(value) is list:
             return [self.plain(item, name) for item in value]
+        if isinstance(value, BufferedReader):
+            with value:
+                return ["file", value.read().hex()]
         if isinstance(value, Iterator):
             return ["iterator", *(self.plain(item) for item in value)]
         if type(value) is dict:
@@ -67,6 +82,15 @@ class Side:
         if dataclasses.is_dataclass(value):
             return self._fields(value)
         return "of a strange type", type(value).__name__, repr(value)
+
+    def noted(self) -> tuple[dict[type[Record], list[Any]], dict[str, str], list[Any]]:
+        """What was noted of the answers until now, for `forget`."""
+        return {kind: list(seen) for kind, seen in self.seen.items()}, dict(self._made), self.backup
+
+    def forget(self, noted: tuple[dict[type[Record], list[Any]], dict[str, str], list[Any]]) -> None:
+        """Note no more than what was noted then: other sides have not been asked since."""
+        seen, self._made, self.backup = noted
+        self.seen = defaultdict(list, seen)
 
     def back_up(self) -> None:
         """Remember all that the store has, as `load` takes it."""
@@ -100,7 +124,7 @@ def _owner(record: Record) -> str:
     """The session without which there is no such record."""
     if isinstance(record, Session):
         return record.id
-    return record.session_id if isinstance(record, Message | Event | Checkpoint | AuditLog) else ""
+    return record.session_id if isinstance(record, Message | Event | Checkpoint | AuditLog | Artifact) else ""
 
 
 def difference(one: Any, other: Any, path: str = "") -> str:

@@ -19,7 +19,8 @@ from tests.comparison.pools import GIVEN, SESSIONS, UNSTORABLE, pool_of
 #: Numbers that mean something beside the last one of a session.
 _NEAR_THE_LAST = {"expected_seq", "seq_num", "after_seq", "before_seq", "through_seq"}
 #: What is left empty for the store, but where records are loaded.
-_STORE_FILLS_IN = {"id", "seq_num", "role", "created_at", "updated_at", "last_activity_at", "started_at"}
+_STORE_FILLS_IN = {"id", "seq_num", "version", "sha256", "role", "created_at", "updated_at", "last_activity_at"}
+_STORE_FILLS_IN |= {"started_at"}
 #: How often an argument is given that may be left out; most as often as the others of a call.
 _PROBABLE = {"session_id": 0.8, "offset": 0.2, "hard": 0.7}
 #: The field of what a method is about that an argument with another name is compared with.

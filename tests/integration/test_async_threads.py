@@ -100,6 +100,23 @@ def row_held(alias: str, id: str) -> Iterator[None]:
         thread.join()
 
 
+def until_one_waits(alias: str) -> None:
+    """Return once somebody's statement waits for a lock."""
+
+    def waits() -> bool:
+        with connections[alias].cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+                " WHERE NOT granted AND datname = current_database()"
+            )
+            return cursor.fetchone() != (0,)
+
+    try:
+        until(waits)
+    finally:
+        connections[alias].close()
+
+
 # Beside each other
 
 
@@ -370,7 +387,7 @@ def test_a_cancelled_call_is_made_as_a_whole_or_not_at_all(storage_committed: St
         with row_held(alias, "s"):
             begun = asyncio.create_task(storage_committed.aadd_messages(messages("begun")))
             waiting = asyncio.create_task(storage_committed.aadd_messages(messages("waiting")))
-            await asyncio.sleep(0.1)
+            await asyncio.to_thread(until_one_waits, alias)
             begun.cancel()
             waiting.cancel()
             results = await asyncio.gather(begun, waiting, return_exceptions=True)

@@ -1,35 +1,18 @@
-"""All backends give the same answers to the same calls: what they return, and raise, word by word."""
+"""What ``make soak`` compares the backends by is whole: each method, and each field of each record."""
 
 from __future__ import annotations
 
 import dataclasses
-import time
 
 import pytest
-from django.conf import settings
 
 from chronos_storage.records import KINDS, Embedding, TokenUsage
 from tests.comparison.methods import QUEUE, STORAGE, VECTORS, Interface, methods_of, records_of
 from tests.comparison.pools import pool_of
-from tests.comparison.run import Comparison
-from tests.comparison.stores import stores_of
-
-#: Calls that are compared, and the seconds after which no more are.
-CALLS, SECONDS = 200, 1.5
 
 each_interface: pytest.MarkDecorator = pytest.mark.parametrize(
     "interface", [STORAGE, QUEUE, VECTORS], ids=lambda interface: interface.kind.__name__
 )
-
-
-@pytest.mark.django_db(databases=list(settings.DATABASES))
-@each_interface
-def test_the_same_calls_give_the_same_answers(interface: Interface) -> None:
-    """Against: a result list that differs between backends. ``make soak`` has the long form."""
-    end = time.monotonic() + SECONDS
-    for _ in Comparison(interface, stores_of(interface), seed=0).run(CALLS):
-        if time.monotonic() > end:
-            break
 
 
 @each_interface

@@ -6,7 +6,7 @@ import pytest
 from django.db import connections
 
 from chronos_storage import models
-from chronos_storage.exceptions import AlreadyExists, SequenceConflict, StaleWriter, StoreFailure
+from chronos_storage.exceptions import AlreadyExists, NotFound, SequenceConflict, StaleWriter, StoreFailure
 from chronos_storage.facade import Storage
 from chronos_storage.records import Checkpoint, Event, Message, Session
 from tests.conftest import ONLY_SQLITE, STRICTEST
@@ -54,6 +54,40 @@ def test_a_chain_does_not_go_on_behind_a_row_that_was_not_appended(storage: Stor
     with pytest.raises(StoreFailure, match="event chain 's' has a number 2, which was not appended"):
         storage.append_event(Event(session_id="s"))
     assert storage.verify_events("s").bad_seq == 2
+
+
+def test_a_session_that_was_deleted_by_its_model_takes_no_more(storage: Storage) -> None:
+    storage.create_session(Session(id="s"))
+    row = models.Session.objects.using(storage.alias).filter(pk="s")
+    writes = [
+        lambda: storage.append_event(Event(session_id="s")),
+        lambda: storage.add_messages([Message(session_id="s", role="user")]),
+        lambda: storage.save_checkpoint(Checkpoint(session_id="s")),
+        lambda: storage.delete_messages("s"),
+    ]
+    for write in writes:
+        write()
+    row.update(deleted_at=row.get().created_at)
+    for write in writes:
+        with pytest.raises(NotFound, match="deleted"):
+            write()
+    row.update(deleted_at=None)
+    for write in writes:
+        write()
+    storage.delete_session("s")
+    row.update(deleted_at=None)
+    assert storage.append_event(Event(session_id="s")).seq_num == 3
+
+
+@pytest.mark.parametrize("text", ["[1]", "null", '"x"'])
+@pytest.mark.parametrize("alias", STRICTEST + ONLY_SQLITE, indirect=True)
+def test_metadata_that_is_no_object_is_not_merged(storage: Storage, text: str) -> None:
+    storage.create_session(Session(id="s"))
+    with connections[storage.alias].cursor() as cursor:
+        cursor.execute("UPDATE chronos_storage_session SET metadata = %s", [text])
+    for _ in range(2):
+        with pytest.raises(StoreFailure, match=r"metadata holds .*no object"):
+            storage.patch_session_metadata("s", {"a": 1})
 
 
 @pytest.mark.parametrize("alias", STRICTEST, indirect=True)

@@ -17,7 +17,7 @@ from chronos_storage.models import Session as SessionRow
 from chronos_storage.records import Checkpoint, Container, Event, Session
 from chronos_storage.testing.conformance.helpers import PATIENCE, together
 from tests.conftest import each_database
-from tests.failing import failure_told
+from tests.failing import on_failure
 
 pytestmark = pytest.mark.parametrize(
     "alias", [each for each in each_database() if each.id.startswith("postgres")][:1], indirect=True
@@ -28,7 +28,7 @@ def test_a_fork_is_made_again_as_a_whole(storage_committed) -> None:
     storage = storage_committed
     storage.create_session(Session(id="s"))
     storage.save_checkpoint(Checkpoint(id="c", session_id="s", state={"n": 1}))
-    held, refused = threading.Event(), threading.Event()
+    held, refused, over = threading.Event(), threading.Event(), threading.Event()
 
     def hold() -> None:
         with transaction.atomic(using=storage.alias):
@@ -36,12 +36,17 @@ def test_a_fork_is_made_again_as_a_whole(storage_committed) -> None:
             held.set()
             assert refused.wait(PATIENCE)
             transaction.set_rollback(True, using=storage.alias)
+        over.set()
+
+    def told() -> None:
+        refused.set()
+        assert over.wait(PATIENCE)
 
     def fork() -> Session:
         assert held.wait(PATIENCE)
         with connections[storage.alias].cursor() as cursor:
             cursor.execute("SET lock_timeout = '50ms'")
-        with failure_told(storage.alias, refused):
+        with on_failure(storage.alias, told):
             return storage.fork_session("c", id="fork")
 
     _, forked = together(storage, hold, fork)
@@ -50,7 +55,7 @@ def test_a_fork_is_made_again_as_a_whole(storage_committed) -> None:
 
 
 def test_what_a_receiver_writes_is_made_again_too(storage_committed: Storage) -> None:
-    storage, held, refused = storage_committed, threading.Event(), threading.Event()
+    storage, held, refused, over = storage_committed, threading.Event(), threading.Event(), threading.Event()
     storage.create_session(Session(id="s"))
 
     def receiver(**kwargs: Any) -> None:
@@ -61,12 +66,17 @@ def test_what_a_receiver_writes_is_made_again_too(storage_committed: Storage) ->
             SessionRow.objects.using(storage.alias).select_for_update().get(pk="s")
             held.set()
             assert refused.wait(PATIENCE)
+        over.set()
+
+    def told() -> None:
+        refused.set()
+        assert over.wait(PATIENCE)
 
     def write() -> None:
         assert held.wait(PATIENCE)
         with connections[storage.alias].cursor() as cursor:
             cursor.execute("SET lock_timeout = '50ms'")
-        with failure_told(storage.alias, refused):
+        with on_failure(storage.alias, told):
             storage.save_container(Container(id="c"))
 
     signals.records_written.connect(receiver, sender=Container)
@@ -79,11 +89,12 @@ def test_what_a_receiver_writes_is_made_again_too(storage_committed: Storage) ->
 
 def test_a_pool_that_has_no_connection_left_is_waited_for_once(alias: str, other_databases: None) -> None:
     known = connections.settings[alias]
-    pool = {"min_size": 0, "max_size": 1, "timeout": 0.2}
+    pool = {"min_size": 0, "max_size": 1, "timeout": PATIENCE}
     connections.settings["pooled"] = known | {"CONN_MAX_AGE": 0, "OPTIONS": known["OPTIONS"] | {"pool": pool}}
     connection: Any = connections["pooled"]
     try:
         connection.ensure_connection()  # which takes all that the pool has
+        connection.pool.timeout = 0.2
         with ThreadPoolExecutor(1) as another, pytest.raises(RetryTransaction):
             another.submit(Storage(OrmBackend("pooled")).get_session, "s").result()
         assert connection.pool.get_stats()["requests_errors"] == 1

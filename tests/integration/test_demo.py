@@ -76,7 +76,7 @@ class Demo:
             if line in printed:
                 process.send_signal(number)
                 break
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=120)
         return process.returncode, stderr
 
     def stored(self) -> Stored:
@@ -330,14 +330,27 @@ def lasting(session: Stored) -> Stored:
     return kept
 
 
-#: In the order in which they are printed.
-STOPS = ["Session", "'django.forms'", "[11/14]"]
+BROKEN = """
+import sys
+from project.demo import __main__, agent
+def fails(**arguments):
+    raise RuntimeError("the disk is gone")
+agent.TOOLS["read_docstring"] = fails
+sys.argv = ["demo", "--no-serve"]
+__main__.main()
+"""
+#: In the order in which they are printed, and by what it is stopped then.
+STOPS = [
+    ("Session", signal.SIGKILL),
+    ("[ 2/14]", signal.SIGINT),
+    ("'django.forms'", signal.SIGKILL),
+    ("[ 7/14]", signal.SIGINT),
+]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
-def test_stopped_again_and_again_it_goes_on_where_it_was(demo: Demo, session: Stored, number: signal.Signals) -> None:
+def test_stopped_or_broken_again_and_again_it_goes_on_where_it_was(demo: Demo, session: Stored) -> None:
     seen: list[Stored] = []
-    for line in STOPS:
+    for line, number in STOPS:
         status, stderr = demo.stop(number, line)
         if number == signal.SIGINT:
             assert (status, stderr) == (128 + signal.SIGINT, ""), line
@@ -349,6 +362,15 @@ def test_stopped_again_and_again_it_goes_on_where_it_was(demo: Demo, session: St
         assert before["messages"][: len(seen)] == seen
         seen = before["messages"]
 
+    done = demo.python("-c", BROKEN)
+    assert done.returncode == 1
+    assert done.stderr.endswith("RuntimeError: the disk is gone\n")
+    failed = demo.session()
+    assert failed["status"] == "failed"
+    assert failed["messages"][: len(seen)] == seen
+    # of the question and of the call
+    assert [span["error"] for span in failed["traces"]].count("RuntimeError: the disk is gone") == 2
+
     demo.run()
     after = demo.session()
     assert lasting(after) == lasting(session)
@@ -357,7 +379,7 @@ def test_stopped_again_and_again_it_goes_on_where_it_was(demo: Demo, session: St
     assert after["intact"]
     assert all(span["ended_at"] for span in after["traces"])
     unkept = [span for span in after["traces"] if span["kind"] == "tool_call"]
-    assert 0 <= len(unkept) - len(after["audit_logs"]) <= len(STOPS)
+    assert 1 <= len(unkept) - len(after["audit_logs"]) <= len(STOPS) + 1
 
 
 @pytest.mark.skipif("postgres15" not in settings.DATABASES, reason="there is no PostgreSQL without pgvector")
@@ -371,8 +393,6 @@ def test_without_pgvector_it_says_what_to_install(demo_on_server: Demo) -> None:
 
 def test_on_a_server_it_is_the_same(demo_on_server: Demo, session: Stored) -> None:
     demo = demo_on_server
-    assert demo.stop(signal.SIGINT, "[ 2/14]") == (128 + signal.SIGINT, "")
-    assert demo.session()["status"] == "paused"
     assert demo.stop(signal.SIGKILL, "'django.forms'")[0] == -signal.SIGKILL
     demo.run()
     after = demo.session()
@@ -386,33 +406,6 @@ def test_a_finished_session_is_left_as_it_is(finished: Demo, session: Stored) ->
     assert finished.session() == session
 
 
-def test_again_begins_a_new_session(finished_too: Demo) -> None:
-    finished_too.run("--again")
-    newest, oldest = finished_too.stored()["sessions"]
-    assert lasting(newest) == lasting(oldest)
-    assert newest["id"] != oldest["id"]
-
-
-def test_an_error_leaves_the_session_failed_and_the_next_run_completes_it(demo: Demo, session: Stored) -> None:
-    broken = """
-import sys
-from project.demo import __main__, agent
-def fails(**arguments):
-    raise RuntimeError("the disk is gone")
-agent.TOOLS["read_docstring"] = fails
-sys.argv = ["demo", "--no-serve"]
-__main__.main()
-"""
-    done = demo.python("-c", broken)
-    assert done.returncode == 1
-    assert done.stderr.endswith("RuntimeError: the disk is gone\n")
-    failed = demo.session()
-    assert failed["status"] == "failed"
-    assert [span["error"] for span in failed["traces"] if span["error"]] == ["RuntimeError: the disk is gone"] * 2
-    demo.run()
-    assert lasting(demo.session()) == lasting(session)
-
-
 # The site
 
 
@@ -424,7 +417,7 @@ class Browser:
     def get(self, url: str, **form: str) -> tuple[str, str]:
         """The address where a page was found, following redirects, and its text; a POST where there is a form."""
         data = urllib.parse.urlencode(form).encode() if form else None
-        with self.open(urllib.request.Request(url, data, {"Referer": url}), timeout=30) as response:
+        with self.open(urllib.request.Request(url, data, {"Referer": url}), timeout=120) as response:
             return response.url, response.read().decode()
 
 
@@ -433,11 +426,11 @@ Serve = Callable[[Demo, int], tuple[subprocess.Popen[str], str]]
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Starts a demo that serves; gives it, and what it printed up to there."""
+    """Starts a demo that asks all again and serves; gives it, and what it printed up to there."""
     processes = []
 
     def start(demo: Demo, port: int) -> tuple[subprocess.Popen[str], str]:
-        process = demo.start("--port", str(port))
+        process = demo.start("--again", "--port", str(port))
         processes.append(process)
         assert process.stdout
         printed = ""
@@ -453,13 +446,19 @@ def serve() -> Iterator[Serve]:
         process.communicate()
 
 
-def test_the_site_shows_what_it_says(demo: Demo, serve: Serve) -> None:
-    process, printed = serve(demo, 0)
+def test_again_begins_a_new_session_and_the_site_shows_what_it_says(finished_too: Demo, serve: Serve) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process, printed = serve(finished_too, port)
+    newest, oldest = finished_too.stored()["sessions"]
+    assert lasting(newest) == lasting(oldest)
+    assert newest["id"] != oldest["id"]
     site, password, page = (
         match[1]
         for pattern in (r"The admin: +(\S+)/admin/", r"admin, password (\S+)", r"The session: +(\S+)")
         if (match := re.search(pattern, printed))
     )
+    assert port < int(site.rpartition(":")[2]) < port + 100, "a port in use is passed over"
     browser = Browser()
     address, login = browser.get(site)
     assert address.startswith(f"{site}/admin/login/")
@@ -476,6 +475,7 @@ def test_the_site_shows_what_it_says(demo: Demo, serve: Serve) -> None:
     assert 'href="/admin/chronos_storage/session/"' in index
     address, shown = browser.get(page)
     assert address == page
+    assert newest["id"] in page
     assert "14 questions about Django" in shown
     lists = re.findall(r"(http\S+q=\S+)", printed)
     assert len(lists) == 4
@@ -483,18 +483,9 @@ def test_the_site_shows_what_it_says(demo: Demo, serve: Serve) -> None:
         assert "/change/" in browser.get(page)[1]
 
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=30)
+    stdout, stderr = process.communicate(timeout=120)
     assert (process.returncode, stderr) == (0, "")
     assert stdout.endswith("Stopped.\n")
-
-
-def test_a_port_in_use_is_passed_over(finished_too: Demo, serve: Serve) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        _, printed = serve(finished_too, port)
-    found = re.search(r":(\d+)/admin/", printed)
-    assert found
-    assert port < int(found[1]) < port + 100
 
 
 # The project
@@ -519,7 +510,7 @@ def test_the_secret_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> 
     script = "import sys, pathlib, project.secret_key as s; print(s.read_or_make(pathlib.Path(sys.argv[1])))"
     command = [sys.executable, "-c", script, str(file)]
     processes = [subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE) for _ in range(8)]
-    keys = {process.communicate(timeout=60)[0] for process in processes}
+    keys = {process.communicate(timeout=120)[0] for process in processes}
     assert keys == {file.read_text() + "\n"}
     assert len(file.read_text()) >= 50
     assert file.stat().st_mode & 0o777 == 0o600

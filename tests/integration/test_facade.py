@@ -31,6 +31,7 @@ from chronos_storage.models import Event as EventRow
 from chronos_storage.models import Message as MessageRow
 from chronos_storage.records import (
     KINDS,
+    Artifact,
     AuditLog,
     Checkpoint,
     Container,
@@ -65,6 +66,7 @@ def write_everything(store: Storage, session_id: str = "s") -> None:
     store.save_checkpoint(Checkpoint(session_id=session_id, state={"n": 1}))
     store.save_container(Container(id="c"))
     store.save_image(Image(id="i", name="n"))
+    store.put_artifact(Artifact(session_id=session_id, name="n"), b"data")
 
 
 # Importing
@@ -88,7 +90,8 @@ def test_importing_needs_no_settings_and_loads_no_model_or_optional_library() ->
         "from chronos_storage.backends.base import PurgePermit\n"
         "print(*sys.modules)"
     ).split()
-    optional = {"MySQLdb", "factory", "numpy", "pgvector", "psycopg", "pymysql", "pytest", "redis", "rest_framework"}
+    optional = {"MySQLdb", "bson", "factory", "numpy", "pgvector", "psycopg", "pymongo", "pymysql", "pytest", "redis"}
+    optional.add("rest_framework")
     assert {name for name in loaded if name.split(".")[0] in optional} == set()
     assert {
         name for name in loaded if name.startswith(("chronos_storage.models", "chronos_storage.backends.orm"))
@@ -410,16 +413,15 @@ def closed_after(store: Storage) -> dict[str, list[Any]]:
 @pytest.mark.parametrize("spelling", ["agent.db", "agent", "a:b.db", "%41.db", "agent?.db"])
 def test_a_bare_file_name_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelling: str) -> None:
     monkeypatch.chdir(tmp_path)
-    with closing(connect(spelling, migrate=True)) as store:
-        write_everything(store)
+    with closing(connect(spelling)) as store:
+        assert not store.health().ok  # which looks for the tables
     assert (tmp_path / spelling).exists()
 
 
 @pytest.mark.usefixtures("unblocked")
-@pytest.mark.parametrize("spelling", [":memory:", "sqlite://:memory:", "sqlite:///:memory:", "sqlite://"])
-def test_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelling: str) -> None:
+def test_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    store, other = connect(spelling, migrate=True), connect(spelling, migrate=True)
+    store, other = connect(":memory:", migrate=True), connect(":memory:", migrate=True)
     write_everything(store)
     before = everything(store)
     assert in_thread(lambda: closed_after(store)) == before
@@ -429,6 +431,23 @@ def test_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelling: str) 
     assert list(tmp_path.iterdir()) == []
     store.close()
     other.close()
+
+
+@pytest.mark.usefixtures("unblocked")
+@pytest.mark.parametrize("spelling", ["sqlite://:memory:", "sqlite:///:memory:", "sqlite://"])
+def test_memory_spelled_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelling: str) -> None:
+    def tables(store: Storage) -> list[str]:
+        with closing(store):
+            return connections[store.alias].introspection.table_names()
+
+    monkeypatch.chdir(tmp_path)
+    store, other = connect(spelling), connect(spelling)
+    with connections[store.alias].cursor() as cursor:
+        cursor.execute("CREATE TABLE made (id INTEGER)")
+    assert in_thread(lambda: tables(store)) == ["made"]
+    assert tables(store) == tables(store) == ["made"]
+    assert tables(other) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.usefixtures("unblocked")
@@ -451,7 +470,7 @@ def test_memory_is_read_and_written_by_many_threads() -> None:
 
     def work() -> None:
         try:
-            for _ in range(25):
+            for _ in range(10):
                 store.append_event(Event(session_id="s"))
                 store.list_events("s")
                 with store.atomic():
@@ -468,7 +487,7 @@ def test_memory_is_read_and_written_by_many_threads() -> None:
     for thread in threads:
         thread.join()
     assert errors == []
-    assert [event.seq_num for event in store.list_events("s")] == list(range(1, 401))
+    assert [event.seq_num for event in store.list_events("s")] == list(range(1, 161))
     assert store.verify_events("s").intact
     store.close()
 
@@ -598,6 +617,7 @@ def test_a_router_decides_where_is_purged(routed: Storage, alias: str) -> None:
     assert [entry.detail["reason"] for entry in Storage(OrmBackend(using=alias)).list_audit_logs()] == ["router"]
 
 
+@pytest.mark.usefixtures("other_databases")
 def test_tables_that_a_router_forbids_are_not_taken_for_made(routed: Storage, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="router"):
         connect(str(tmp_path / "agent.db"), migrate=True)
@@ -644,6 +664,20 @@ def test_receivers_hear_of_what_was_written_once_it_is_committed(storage_committ
         with pytest.raises(NotFound):
             store.append_event(Event(session_id="unknown"))
         assert messages == []
+
+
+def test_a_receiver_changes_nothing_of_what_a_writer_gets(storage_committed: Storage) -> None:
+    def receiver(records: Any, **kwargs: Any) -> None:
+        records[0].payload["from"] = "the receiver"
+        records[0].type = "changed"
+
+    storage_committed.create_session(Session(id="s"))
+    signals.records_written.connect(receiver, sender=Event)
+    try:
+        event = storage_committed.append_event(Event(session_id="s", type="own", payload={"from": "the caller"}))
+    finally:
+        signals.records_written.disconnect(receiver, sender=Event)
+    assert (event.type, event.payload) == ("own", {"from": "the caller"})
 
 
 def test_receivers_do_not_hear_of_what_was_stored_already(storage_committed: Storage) -> None:

@@ -14,14 +14,15 @@ from django.db import IntegrityError, transaction
 
 from chronos_storage.exceptions import AppendOnlyError
 from chronos_storage.facade import Storage
-from chronos_storage.models import AuditLog, Event, Head
+from chronos_storage.models import AuditLog, Event, Head, Session
 from chronos_storage.records import KINDS
 from chronos_storage.records import AuditLog as AuditLogRecord
 from chronos_storage.records import Checkpoint as CheckpointRecord
 from chronos_storage.records import Event as EventRecord
 from chronos_storage.records import Message as MessageRecord
 from chronos_storage.records import Session as SessionRecord
-from tests.conftest import SQLITE_AND_POSTGRES, STRICTEST
+from tests.conftest import ONLY_SQLITE, SQLITE_AND_POSTGRES, STRICTEST
+from tests.emptying import empty
 
 #: What JSON in a fixture could lose: the order of keys, the kind of a number, what is no ASCII.
 PAYLOAD = {"z": 1, "a": [1.0, 1e23, -0.0, 2**63 - 1], "\u00e9": "\u2028\U0001f642", "": {"deep": [None, True]}}
@@ -66,10 +67,6 @@ def dump(ledger: Storage, tmp_path: Path) -> Path:
     return path
 
 
-def flush(storage: Storage) -> None:
-    call_command("flush", database=storage.alias, interactive=False, verbosity=0)
-
-
 def load(storage: Storage, path: Path) -> None:
     call_command("loaddata", str(path), database=storage.alias, verbosity=0)
 
@@ -96,7 +93,7 @@ def require_intact(storage: Storage, chains: int = 6) -> None:
 def test_a_dump_that_is_loaded_is_the_same_ledger(ledger: Storage, dump: Path) -> None:
     before = everything(ledger)
     verdicts = list(ledger.verify_all())
-    flush(ledger)
+    call_command("flush", database=ledger.alias, interactive=False, verbosity=0)
     assert not any(everything(ledger).values())
     load(ledger, dump)
     after = everything(ledger)
@@ -109,7 +106,7 @@ def test_a_dump_that_is_loaded_is_the_same_ledger(ledger: Storage, dump: Path) -
 
 
 def test_after_loading_numbers_go_on(ledger: Storage, dump: Path) -> None:
-    flush(ledger)
+    empty(ledger.alias)
     load(ledger, dump)
     assert ledger.append_event(EventRecord(session_id="s"), expected_seq=5).seq_num == 6
     assert ledger.append_event(EventRecord(session_id="purged")).seq_num == 5
@@ -124,11 +121,25 @@ def test_after_loading_numbers_go_on(ledger: Storage, dump: Path) -> None:
     require_intact(ledger, chains=7)
 
 
+@pytest.mark.parametrize("alias", STRICTEST)
+def test_a_dump_from_before_there_were_owners_is_loaded(ledger: Storage, dump: Path) -> None:
+    verdicts = list(ledger.verify_all())
+    objects = json.loads(dump.read_text())
+    for given in objects:
+        given["fields"].pop("owner", None)
+        if "series" in given["fields"]:
+            given["fields"]["owner"] = given["fields"].pop("series")
+    empty(ledger.alias)
+    load(ledger, write(dump, objects))
+    assert list(ledger.verify_all()) == verdicts
+    assert ledger.append_audit_log(AuditLogRecord(session_id="s")).seq_num == 4
+
+
 def test_loading_again_changes_nothing(ledger: Storage, dump: Path) -> None:
     before = ledger_rows(ledger)
     load(ledger, dump)
     assert ledger_rows(ledger) == before
-    flush(ledger)
+    empty(ledger.alias)
     load(ledger, dump)
     before = ledger_rows(ledger)
     load(ledger, dump)
@@ -150,7 +161,7 @@ def test_a_later_dump_appends_what_is_missing(ledger: Storage, dump: Path, tmp_p
     ledger.append_event(EventRecord(id="later", session_id="s"))
     later = tmp_path / "later.json"
     call_command("dumpdata", "chronos_storage", database=ledger.alias, output=str(later), verbosity=0)
-    flush(ledger)
+    empty(ledger.alias)
     load(ledger, dump)
     load(ledger, later)
     assert [event.id for event in ledger.list_events("s")] == ["e0", "e1", "e2", "e3", "odd", "later"]
@@ -159,7 +170,7 @@ def test_a_later_dump_appends_what_is_missing(ledger: Storage, dump: Path, tmp_p
 
 def test_beside_other_sessions_none_is_disturbed(ledger: Storage, dump: Path) -> None:
     """Heads are numbered by each database for itself: those of a fixture don't take the place of others."""
-    flush(ledger)
+    empty(ledger.alias)
     ledger.create_session(SessionRecord(id="other"))
     ledger.add_messages([MessageRecord(session_id="other", role="user") for _ in range(3)])
     ledger.append_audit_log(AuditLogRecord(session_id="other"))
@@ -181,7 +192,7 @@ def test_objects_come_in_any_order(ledger: Storage, dump: Path, order: str) -> N
         + rows_of(objects, "auditlog")
         + rows_of(objects, "event")[::-1],
     }[order]
-    flush(ledger)
+    empty(ledger.alias)
     load(ledger, write(dump, ordered))
     require_intact(ledger)
     assert ledger.append_event(EventRecord(session_id="s")).seq_num == 6
@@ -191,7 +202,7 @@ def test_rows_without_heads_make_their_own(ledger: Storage, dump: Path) -> None:
     objects = without(json.loads(dump.read_text()), "head")
     whole = [given for given in objects if given["fields"].get("session") != "purged"]
     whole = [given for given in whole if given["fields"].get("chain") != "agent:agent"]
-    flush(ledger)
+    empty(ledger.alias)
     load(ledger, write(dump, whole))
     require_intact(ledger, chains=4)
     assert ledger.append_event(EventRecord(session_id="s")).seq_num == 6
@@ -275,7 +286,7 @@ PASSED_OVER = {
 @pytest.mark.parametrize("alias", STRICTEST, indirect=True)
 def test_a_fixture_that_does_not_fit_is_refused_whole(ledger: Storage, dump: Path, subtests: pytest.Subtests) -> None:
     text = dump.read_text()
-    flush(ledger)
+    empty(ledger.alias)
     for name, tamper in TAMPERED.items():
         with subtests.test(name):
             with pytest.raises((AppendOnlyError, IntegrityError)):
@@ -320,12 +331,28 @@ def test_rows_can_be_deserialized_one_by_one(ledger: Storage, dump: Path) -> Non
     objects = json.loads(dump.read_text())
     session = [given for given in rows_of(objects, "session") if given["pk"] == "s"]
     events = [given for given in rows_of(objects, "event") if given["fields"]["session"] == "s"]
-    flush(ledger)
+    empty(ledger.alias)
     deserialize(ledger, session + events)
     assert ledger.verify_events("s").intact
     assert ledger.append_event(EventRecord(session_id="s")).seq_num == 6
-    flush(ledger)
+    empty(ledger.alias)
     events[4]["fields"]["payload"] = "changed"
     with pytest.raises(AppendOnlyError):
         deserialize(ledger, session + events)
     assert ledger_rows(ledger) == [[], [], []]
+
+
+@pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)
+def test_a_fixture_of_before_a_hold_does_not_lift_it(storage: Storage) -> None:
+    storage.create_session(SessionRecord(id="s"))
+    storage.set_legal_hold("s", True, actor="counsel", reason="case 7")
+    [stored] = Session.objects.using(storage.alias).all()
+    [given] = json.loads(serializers.serialize("json", [stored]))
+    for changes in ({"legal_hold": False}, {}):
+        del given["fields"]["legal_hold"]
+        given["fields"] |= changes | {"title": "new"}
+        for loaded in serializers.deserialize("json", json.dumps([given]), using=storage.alias):
+            loaded.save(using=storage.alias)
+        session = storage.get_session("s")
+        assert session is not None
+        assert (session.title, session.legal_hold) == ("new", True)

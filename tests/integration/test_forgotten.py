@@ -121,6 +121,19 @@ def test_a_missing_app_of_vectors_or_of_the_api_is_named() -> None:
     ]
 
 
+def test_the_api_without_a_database_for_its_users_says_so() -> None:
+    engine = "connections.settings['default']['ENGINE'] = 'django.db.backends.dummy'"
+    anew = "connections['default'] = connections.create_connection('default')"
+    nothing, *checks = project(
+        f"from django.db import connections; {engine}; {anew}",
+        apps="chronos_storage rest_framework django_filters",
+        tags="urls",
+    )
+    assert nothing == "nothing"
+    [line] = [line for line in checks if line.startswith("chronos_storage.E010")]
+    assert "are in the Django database 'default', wherever the storage is, and DATABASES has none of that name" in line
+
+
 def test_an_unknown_using_is_an_error_that_names_the_known(settings: Settings) -> None:
     entry = {"OPTIONS": {"USING": "elsewhere"}}
     settings.CHRONOS_STORAGE = {

@@ -13,8 +13,9 @@ from django.db import connections, transaction
 from chronos_storage import preparing
 from chronos_storage.backends.orm import OrmBackend
 from chronos_storage.compat.connections import pool_of
-from chronos_storage.exceptions import RetryTransaction
+from chronos_storage.exceptions import NotFound, RetryTransaction
 from chronos_storage.facade import Storage
+from chronos_storage.operations.verifying import verify
 from chronos_storage.records import Embedding, Event, Message, Session
 from tests import servers
 from tests.databases import hand_written
@@ -142,6 +143,28 @@ def test_a_storage_prepares_what_it_sends_again_and_again() -> None:
     assert prepared(storage) == 0
 
 
+def test_what_is_called_as_a_statement_is_sent_has_a_cursor_of_its_own() -> None:
+    storage = Storage(OrmBackend(store_at(os.environ["TEST_POSTGRES_URL"]).alias))
+    outer, inner = (storage.create_session(Session()).id for _ in range(2))
+    called: list[int] = []
+
+    def append_too(execute: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
+        result = execute(sql, parameters, many, context)
+        if len(called) < 4:
+            called.append(0)
+            storage.append_event(Event(session_id=inner))
+        return result
+
+    storage.append_event(Event(session_id=outer))
+    with connections[storage.alias].execute_wrapper(append_too):
+        event = storage.append_event(Event(session_id=outer, type="mine"))
+    assert (event.session_id, event.seq_num, event.type) == (outer, 2, "mine")
+    assert storage.last_seq(inner) == 4
+    with pytest.raises(NotFound):
+        storage.append_event(Event(session_id="nowhere"))
+    call(storage)
+
+
 @pytest.mark.parametrize("options", [{}, {"pool": {"min_size": 6, "max_size": 6}}], ids=["", "pool"])
 def test_what_was_prepared_before_a_migration_is_prepared_anew(options: Any) -> None:
     storage = Storage(OrmBackend(store_at(os.environ["TEST_POSTGRES_URL"], **options).alias))
@@ -164,3 +187,19 @@ def test_what_was_prepared_before_a_migration_is_prepared_anew(options: Any) -> 
             cursor.execute("ALTER TABLE chronos_storage_session ALTER COLUMN author TYPE varchar(255)")
         if options:
             pool_of(connections[storage.alias]).close()
+
+
+def test_chains_are_checked_by_as_many_as_the_pool_has_connections_for(other_databases: None) -> None:
+    name = connections["postgres"].settings_dict["NAME"]
+    url = urlsplit(os.environ["TEST_POSTGRES_URL"])._replace(path=f"/{name}").geturl()
+    pool = {"min_size": 1, "max_size": 2, "timeout": 1}
+    connection: Any = connections[hand_written(url, OPTIONS={"pool": pool})]
+    storage = Storage(OrmBackend(using=connection.alias))
+    try:
+        for number in range(6):
+            storage.create_session(Session(id=f"{number}"))
+            storage.append_event(Event(session_id=f"{number}"))
+        assert verify(storage, jobs=8).rows == 6
+    finally:
+        connection.close()
+        connection.close_pool()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -38,9 +39,12 @@ from chronos_storage.records import (
 from chronos_storage.testing.conformance.helpers import PATIENCE
 from tests.appenders import digest_of
 from tests.conftest import STRICTEST, each_database
+from tests.failing import on_failure
 
 ROOT = Path(__file__).resolve().parents[2]
-PROCESSES, EVENTS, VICTIMS = 16, 40, (3, 11)
+T = TypeVar("T")
+
+PROCESSES, EVENTS, VICTIMS = 16, 20, (3, 11)
 
 
 def environment_for(alias: str) -> dict[str, str]:
@@ -60,14 +64,20 @@ def lines(path: Path) -> list[list[str]]:
     return [line.split() for line in text.split("\n")[:-1]]
 
 
-def run_and_kill(storage: Storage, folder: Path, kind: str, count: int, victims: Sequence[int], processes: int) -> None:
-    """Have processes append to the session "s", so many each, of which some are killed while they are at it."""
-    # the victims would go on for long
-    counts = [str(100 * count if number in victims else count) for number in range(processes)]
+def run_and_kill(
+    store: str, environment: dict[str, str], folder: Path, kind: str, count: int, victims: Sequence[int], processes: int
+) -> None:
+    """Have processes append to the session "s", so many each, of which some are killed while they are at it.
+
+    Args:
+        store: as `tests.appenders` takes it.
+    """
+    # the victims would go on for minutes
+    counts = [str(10_000 * count if number in victims else count) for number in range(processes)]
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.appenders", kind, storage.alias, "s", str(folder), *counts],
+        [sys.executable, "-m", "tests.appenders", kind, store, "s", str(folder), *counts],
         cwd=ROOT,
-        env=environment_for(storage.alias),
+        env=environment,
         stdout=subprocess.PIPE,
         text=True,
     ) as launcher:
@@ -87,13 +97,10 @@ def run_and_kill(storage: Storage, folder: Path, kind: str, count: int, victims:
     assert statuses == [-signal.SIGKILL if number in victims else 0 for number in range(processes)]
 
 
-def test_killed_processes_leave_no_gap_and_lose_nothing(storage_committed: Storage, tmp_path: Path) -> None:
-    storage = storage_committed
-    storage.create_session(Session(id="s"))
-    run_and_kill(storage, tmp_path, "events", EVENTS, VICTIMS, PROCESSES)
-
-    acknowledged = {number: lines(tmp_path / str(number)) for number in range(PROCESSES)}
-    assert {len(appended) for number, appended in acknowledged.items() if number not in VICTIMS} == {EVENTS}
+def assert_all_is_there(storage: Storage, folder: Path, count: int, victims: Sequence[int], processes: int) -> None:
+    """Of the events that `run_and_kill` had appended: no gap, no repeat, and nothing that was acknowledged is lost."""
+    acknowledged = {number: lines(folder / str(number)) for number in range(processes)}
+    assert {len(appended) for number, appended in acknowledged.items() if number not in victims} == {count}
     events = storage.list_events("s")
     assert [event.seq_num for event in events] == list(range(1, len(events) + 1))
     stored = {(str(event.seq_num), event.id): event for event in events}
@@ -102,12 +109,19 @@ def test_killed_processes_leave_no_gap_and_lose_nothing(storage_committed: Stora
             {"number": each} for each in range(len(appended))
         ]
         assert {stored[seq_num, id].type for seq_num, id in appended} == {str(number)}
-    count = sum(map(len, acknowledged.values()))
+    told = sum(map(len, acknowledged.values()))
     # one that was killed may have appended its last event and not have heard of it
-    assert count <= len(events) <= count + len(VICTIMS)
+    assert told <= len(events) <= told + len(victims)
     verdict = storage.verify_events("s")
     assert (verdict.intact, verdict.checked, verdict.last_seq) == (True, len(events), len(events))
     assert storage.append_event(Event(session_id="s")).seq_num == len(events) + 1
+
+
+def test_killed_processes_leave_no_gap_and_lose_nothing(storage_committed: Storage, tmp_path: Path) -> None:
+    storage = storage_committed
+    storage.create_session(Session(id="s"))
+    run_and_kill(storage.alias, environment_for(storage.alias), tmp_path, "events", EVENTS, VICTIMS, PROCESSES)
+    assert_all_is_there(storage, tmp_path, EVENTS, VICTIMS, PROCESSES)
 
 
 @pytest.mark.parametrize("alias", STRICTEST, indirect=True)
@@ -115,7 +129,7 @@ def test_states_that_killed_processes_saved_are_exact(storage_committed: Storage
     """With prunes beside them, by each of its own run."""
     storage = storage_committed
     storage.create_session(Session(id="s"))
-    run_and_kill(storage, tmp_path, "checkpoints", 16, [1, 4], 6)
+    run_and_kill(storage.alias, environment_for(storage.alias), tmp_path, "checkpoints", 16, [1, 4], 6)
     acknowledged = {id: digest for number in range(6) for _, id, digest in lines(tmp_path / str(number))}
     found = list(storage.iter_checkpoints("s"))
     assert all(acknowledged.get(each.id, digest_of(each.state)) == digest_of(each.state) for each in found)
@@ -155,6 +169,22 @@ def test_a_process_that_was_stopped_meanwhile_writes_nothing_more(storage_commit
     assert list(storage.iter_checkpoints("s")) == before
     assert storage.get_latest_checkpoint("s") == third
     assert (storage.last_seq("s"), storage.count_messages("s")) == (0, 0)
+
+
+@pytest.mark.parametrize("alias", STRICTEST, indirect=True)
+def test_whoever_is_killed_a_card_is_charged_once(storage_committed: Storage, tmp_path: Path) -> None:
+    alias = storage_committed.alias
+    command = [sys.executable, "-m", "tests.charging", alias, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, env=environment_for(alias), stdout=subprocess.PIPE, check=True)
+    found = json.loads(done.stdout)
+    assert found["killed"] == [
+        ["before", "unknown", 0, 1, {"paid": 7}],
+        ["between", "unknown", 1, 1, {"paid": 7}],
+        ["after", "known", 1, 1, {"paid": 7}],
+    ]
+    assert "charged" in found["at once"]
+    assert set(found["at once"]) <= {"charged", "FenceHeld", "OutcomeUnknown", "StaleWriter"}
+    assert (tmp_path / "at once").read_text() == "charged\n"
 
 
 # Threads in each other's way
@@ -359,7 +389,7 @@ def test_an_audit_entry_that_waits_while_its_session_is_made_and_removed(storage
     """On PostgreSQL it is one statement, in which it first looks for the session and then waits for the chain."""
     storage, held = storage_committed, threading.Event()
     storage.append_audit_log(AuditLog(session_id="new"))
-    head = models.Head.objects.using(storage.alias).filter(kind="audit_log", owner="session:new")
+    head = models.Head.objects.using(storage.alias).filter(kind="audit_log", owner="new")
 
     def until_waiting(count: int) -> None:
         until = time.monotonic() + PATIENCE
@@ -403,7 +433,7 @@ class OneFile:
         self.patient.create_session(Session(id="s"))
         self.hasty = self._connect(path, 0.01)
         self.deferred = self._connect(path, 0.01, transaction_mode="DEFERRED")
-        #: Ends what keeps the file busy before its time.
+        #: Ends what keeps the file busy.
         self.over = threading.Event()
 
     def _connect(self, path: Path, timeout: float, **options: Any) -> Storage:
@@ -411,8 +441,8 @@ class OneFile:
         assert isinstance(store.backend, OrmBackend)
         return store
 
-    def keep_busy(self, seconds: float) -> threading.Thread:
-        """A thread that has begun to write, and does not end before so many seconds, or until it is over."""
+    def keep_busy(self) -> threading.Thread:
+        """A thread that has begun to write, and does not end until it is over."""
         begun = threading.Event()
         self.over.clear()
 
@@ -420,13 +450,26 @@ class OneFile:
             with self.patient.atomic():
                 self.patient.put_memory(MemoryRecord(agent_id="holder", key="k"))
                 begun.set()
-                self.over.wait(seconds)
+                assert self.over.wait(PATIENCE)
             self.patient.close()
 
         thread = threading.Thread(target=hold)
         thread.start()
         begun.wait()
         return thread
+
+    def write(self, write: Callable[[Storage], T]) -> T:
+        """Have the hasty store write to the file, which is busy until that was refused once."""
+        thread = self.keep_busy()
+
+        def free() -> None:
+            self.over.set()
+            thread.join()
+
+        with on_failure(self.hasty.alias, free):
+            written = write(self.hasty)
+        assert self.over.is_set()
+        return written
 
 
 @pytest.fixture
@@ -459,9 +502,7 @@ WRITES: dict[str, Callable[[Storage], Any]] = {
 def test_outside_a_transaction_the_facade_waits_for_a_busy_file(one_file: OneFile, subtests: pytest.Subtests) -> None:
     for name, write in WRITES.items():
         with subtests.test(name):
-            thread = one_file.keep_busy(0.1)
-            write(one_file.hasty)
-            thread.join()
+            one_file.write(write)
     assert one_file.hasty.get_session("s") is None
     assert all(verdict.intact for verdict in one_file.hasty.verify_all())
 
@@ -476,22 +517,16 @@ def test_what_can_be_read_only_once_is_written_once_and_whole(one_file: OneFile)
     def containers() -> Iterator[Container]:
         yield from (Container(id=id, created_at=records.now(), updated_at=records.now()) for id in "abc")
 
-    thread = one_file.keep_busy(0.1)
-    assert [message.id for message in one_file.hasty.add_messages(messages())] == ["a", "b", "c"]
-    thread.join()
-    thread = one_file.keep_busy(0.1)
-    assert [event.id for event in one_file.hasty.append_events(events())] == ["a", "b", "c"]
-    thread.join()
+    assert [message.id for message in one_file.write(lambda store: store.add_messages(messages()))] == ["a", "b", "c"]
+    assert [event.id for event in one_file.write(lambda store: store.append_events(events()))] == ["a", "b", "c"]
     # it may be too long to be kept until it is written: the transaction has begun before it is gone through
-    thread = one_file.keep_busy(0.1)
-    assert one_file.hasty.load(containers()) == 3
-    thread.join()
+    assert one_file.write(lambda store: store.load(containers())) == 3
     assert len(one_file.hasty.list_messages("s")) == len(one_file.hasty.list_events("s")) == 3
     assert len(one_file.hasty.list_containers()) == 3
 
 
 def test_a_file_that_stays_busy_ends_the_attempts(one_file: OneFile) -> None:
-    thread = one_file.keep_busy(30)
+    thread = one_file.keep_busy()
     with pytest.raises(RetryTransaction):
         one_file.hasty.append_event(Event(session_id="s"))
     assert thread.is_alive()
@@ -505,26 +540,24 @@ def test_a_transaction_on_a_busy_file_can_be_run_again(one_file: OneFile) -> Non
         with one_file.hasty.atomic():
             one_file.hasty.append_event(Event(session_id="s"))
 
-    def purge() -> None:
-        with one_file.hasty.purge_permit(reason="r") as permit:
+    def purge(store: Storage) -> None:
+        with store.purge_permit(reason="r") as permit:
             permit.purge_events("s")
 
-    thread = one_file.keep_busy(30)  # and one that is busy for less is waited for
+    thread = one_file.keep_busy()  # and one that is busy for less is waited for
     with pytest.raises(RetryTransaction):
         work()
     one_file.over.set()
     thread.join()
     work()
     assert one_file.hasty.last_seq("s") == 1
-    thread = one_file.keep_busy(0.1)
-    purge()
-    thread.join()
+    one_file.write(purge)
     assert one_file.hasty.count_events("s") == 0
 
 
 def test_inside_a_host_s_transaction_a_busy_file_is_said_at_once(one_file: OneFile) -> None:
     """Where the host's transactions are deferred, the first write meets the other writer."""
-    thread = one_file.keep_busy(30)
+    thread = one_file.keep_busy()
     attempts = 0
 
     def work() -> None:

@@ -42,7 +42,7 @@ def messages(id: str) -> list[tuple[str, str]]:
 
 
 def migrated(path: Path) -> str:
-    """What ``migrate`` of a new database prints."""
+    """What ``migrate`` of this database prints, which may be done already."""
     written = io.StringIO()
     store: Any = connect(str(path))
     call_command("migrate", "chronos_storage", database=store.alias, stdout=written, no_color=True)
@@ -68,11 +68,11 @@ def test_migrate_ends_with_each_store_that_lacks_its_tables(elsewhere: Any, tmp_
     ]
     assert last[0].endswith("Run chronos_migrate or storage.migrate().")
     elsewhere["default"].migrate()
-    again = migrated(tmp_path / "other.db")
+    again = migrated(tmp_path / "some.db")
     assert '["default"]' not in again
     assert 'storages["agent:a"].migrate()' in again
     elsewhere["agent:a"].migrate()
-    assert "Not migrated" not in migrated(tmp_path / "third.db")
+    assert "Not migrated" not in migrated(tmp_path / "some.db")
 
 
 def test_one_command_migrates_every_store(elsewhere: Any, tmp_path: Path, settings: Settings) -> None:
@@ -83,7 +83,7 @@ def test_one_command_migrates_every_store(elsewhere: Any, tmp_path: Path, settin
     assert 'CHRONOS_STORAGE["QUEUE"]: ready' in lines
     for alias in elsewhere:
         elsewhere[alias].create_session(Session(id=alias))
-    assert "Not migrated" not in migrated(tmp_path / "another.db")
+    assert "Not migrated" not in migrated(tmp_path / "own.db")
     call_command("chronos_migrate", stdout=io.StringIO())
 
 
@@ -129,3 +129,17 @@ def test_a_store_that_the_admin_can_not_show_is_a_warning(settings: Settings) ->
     settings.CHRONOS_STORAGE = {"STORAGES": {"default": MEMORY}}
     [(text, _)] = messages("W004")
     assert 'CHRONOS_STORAGE["STORAGES"]["default"] keeps nothing in one' in text
+
+
+@pytest.mark.django_db
+def test_the_admin_says_that_another_store_is_served_by_the_api(settings: Settings, admin_client: Client) -> None:
+    pages = [reverse("admin:app_list", args=["chronos_storage"]), reverse("admin:chronos_storage_session_changelist")]
+    queue = reverse("admin:chronos_storage_topic_changelist")
+    link = f'<a href="{reverse("chronos_storage_api:root")}">The REST API shows it.</a>'
+    assert not any("no Django database" in admin_client.get(page).content.decode() for page in pages)
+    settings.CHRONOS_STORAGE = {"STORAGES": {"default": MEMORY}}
+    for page in pages:
+        text = " ".join(admin_client.get(page).content.decode().split())
+        assert "The storage of this site is a MemoryBackend, which is no Django database" in text
+        assert link in text
+    assert link not in admin_client.get(queue).content.decode()

@@ -9,19 +9,24 @@ from typing import Any
 import pytest
 from django.db import connections, transaction
 
-from chronos_storage.exceptions import RetryTransaction, StoreFailure
+from chronos_storage.exceptions import RetryTransaction, SequenceConflict, StoreFailure
 from chronos_storage.facade import Storage
 from chronos_storage.ledger.heads import lock_sessions
 from chronos_storage.records import Event, Message, Session
 from chronos_storage.testing.conformance.helpers import PATIENCE, together
 from tests.conftest import ONLY_SQLITE, each_database
-from tests.failing import failure_told
+from tests.failing import on_failure
 
 #: Ends each statement that takes longer than a fifth of a second; refuses to write.
 LIMITS = {
     "postgresql": ("SET statement_timeout = '200ms'", "SET default_transaction_read_only = on"),
     "mysql": ("SET max_statement_time = 0.2", "SET SESSION TRANSACTION READ ONLY"),
     "sqlite": ("", "PRAGMA query_only = 1"),
+}
+#: What asks for the number of a connection; what ends it, and returns when it has ended.
+ENDS = {
+    "postgresql": ("SELECT pg_backend_pid()", "SELECT pg_terminate_backend(%s, 60000)"),
+    "mysql": ("SELECT CONNECTION_ID()", "KILL %s"),
 }
 
 
@@ -39,19 +44,48 @@ def execute(storage: Storage, sql: str) -> Any:
 
 @pytest.mark.parametrize("alias", each_database(without=["default", "postgres15"]), indirect=True)
 class TestOnServers:
+    def test_a_transaction_whose_connection_is_lost_as_an_error_of_ours_is_undone_says_so_at_the_next_call(
+        self, storage_committed: Storage, session: str
+    ) -> None:
+        storage, connection = storage_committed, connections[storage_committed.alias]
+        ask, end = ENDS[connection.vendor]
+        number, other = execute(storage, ask), connection.copy()
+
+        def lose(run: Any, sql: str, *rest: Any) -> Any:
+            if sql.startswith("ROLLBACK TO SAVEPOINT"):
+                with other.cursor() as cursor:
+                    cursor.execute(end, number)
+            return run(sql, *rest)
+
+        def write() -> None:
+            with storage.atomic():
+                with pytest.raises(SequenceConflict), connection.execute_wrapper(lose):
+                    storage.append_event(Event(session_id=session), expected_seq=1)
+                storage.append_event(Event(session_id=session))
+
+        with pytest.raises(RetryTransaction):
+            write()
+        other.close()
+        assert storage.append_event(Event(session_id=session)).seq_num == 1
+
     def test_a_statement_that_took_too_long_is_sent_again(self, storage_committed: Storage, session: str) -> None:
-        storage, held, refused = storage_committed, threading.Event(), threading.Event()
+        storage, held, refused, over = storage_committed, threading.Event(), threading.Event(), threading.Event()
 
         def hold() -> None:
             with transaction.atomic(using=storage.alias):
                 lock_sessions(storage.alias, [session])
                 held.set()
                 assert refused.wait(PATIENCE)
+            over.set()
+
+        def told() -> None:
+            refused.set()
+            assert over.wait(PATIENCE)
 
         def write() -> int:
             execute(storage, LIMITS[connections[storage.alias].vendor][0])
             assert held.wait(PATIENCE)
-            with failure_told(storage.alias, refused):
+            with on_failure(storage.alias, told):
                 return storage.append_event(Event(session_id=session)).seq_num
 
         assert together(storage, hold, write)[1] == 1

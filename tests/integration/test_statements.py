@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from django.db import connections
 from django.test.utils import CaptureQueriesContext
 
 from chronos_storage import Storage, models
+from chronos_storage.exceptions import StaleWriter
 from chronos_storage.ledger import kept
-from chronos_storage.records import AuditLog, Checkpoint, Event, MemoryRecord, Message, Session, Trace, now
+from chronos_storage.records import AuditLog, Checkpoint, Event, MemoryRecord, Message, Session, TokenUsage, Trace, now
 from chronos_storage.testing.conformance.helpers import populate
 from tests.conftest import each_database
 
@@ -27,6 +29,7 @@ CALLS: dict[str, tuple[Callable[[Storage], Any], tuple[int, ...]]] = {
     "append_event": (lambda s: s.append_event(Event(session_id="s")), (1, 6)),
     "append_event, fenced": (lambda s: s.append_event(Event(session_id="s"), fence=0), (1, 6)),
     "acquire": (lambda s: s.acquire("other", "worker", ttl=60), (7, 6)),
+    "append_event, the first": (lambda s: s.append_event(Event(session_id="other"), fence=1), (1, 7)),
     "append_audit_log": (lambda s: s.append_audit_log(AuditLog(session_id="s")), (1, 6)),
     "add_message": (lambda s: s.add_message(Message(session_id="s", role="user")), (1, 7)),
     "find_messages": (lambda s: s.find_messages(["m1", "unknown"]), (1,)),
@@ -64,6 +67,42 @@ def test_the_statement_that_puts_a_record_is_kept(storage: Storage, monkeypatch:
     assert [storage.get_memory("a", key) for key in ("k", "'")] == [again, other]
     assert statements.items() <= kept.KEPT.items()
     assert [shape for *_, shape in kept.KEPT].count(("put", models.MemoryRecord)) == 1
+
+
+@pytest.mark.parametrize("alias", each_database(without=["postgres15"]), indirect=True)
+def test_statements_that_change_or_count_are_kept(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "KEPT", {})
+
+    def use(id: str, number: int) -> None:
+        storage.create_session(Session(id=id))
+        changed = storage.patch_session(id, title=f"{number} '%s", metadata={"n": number}, user_id=f"u{number}")
+        assert (changed.title, changed.metadata) == (f"{number} '%s", {"n": number})
+        changed = storage.patch_session_metadata(id, {"m": [number]})
+        assert (changed.metadata, changed.user_id) == ({"n": number, "m": [number]}, f"u{number}")
+        assert storage.get_session(id) == changed
+        fence = storage.acquire(id, "worker")
+        assert storage.patch_session(id, title=id, fence=fence).title == id
+        with pytest.raises(StaleWriter):
+            storage.patch_session(id, title="", fence=fence.token + 1)
+        storage.insert_trace(Trace(id=id, session_id=id))
+        usage = TokenUsage(prompt_tokens=number)
+        ended = storage.end_trace(id, output={"o": number}, usage=usage, cost=Decimal(number), error="")
+        assert (ended.output, ended.usage, ended.cost, ended.error) == ({"o": number}, usage, Decimal(number), "")
+        assert storage.end_trace(id, ended_at=now()).ended_at == ended.ended_at
+        storage.append_events([Event(session_id=id)] * number)
+        storage.add_message(Message(session_id=id, role="user"))
+        assert (storage.count_events(id), storage.last_seq(id), storage.last_message_seq(id)) == (number, number, 1)
+        assert storage.count_messages(id) == 1
+        storage.save_checkpoint(Checkpoint(session_id=id, namespace=id))
+        assert storage.list_namespaces(id) == [id]
+
+    use("first", 1)
+    statements = set(kept.KEPT)
+    assert len([shape for *_, shape in statements if "patch" in shape]) == {"default": 4, "mariadb": 0}.get(
+        storage.alias, 5
+    )
+    use("second", 2)
+    assert set(kept.KEPT) == statements
 
 
 @pytest.mark.parametrize("alias", each_database(without=["postgres15", "mariadb"]), indirect=True)

@@ -15,6 +15,7 @@ from chronos_storage.models import AuditLog, Event
 from chronos_storage.records import AuditLog as AuditLogRecord
 from chronos_storage.records import Event as EventRecord
 from chronos_storage.records import Session
+from tests.conftest import STRICTEST
 
 EVENTS, AUDIT_LOGS, HEADS = "chronos_storage_event", "chronos_storage_auditlog", "chronos_storage_head"
 ROWS = 5
@@ -185,6 +186,22 @@ def test_tampering_without_the_triggers_is_found_and_named(storage_committed, al
     assert command("chronos_verify").status == 0
 
 
+@pytest.mark.parametrize("alias", STRICTEST, indirect=True)
+def test_chains_that_are_checked_at_once_are_told_as_one_after_the_other(storage_committed, alias, command) -> None:
+    for number in range(12):
+        session = storage_committed.create_session(Session())
+        storage_committed.append_events([EventRecord(session_id=session.id, id=f"e{n}") for n in range(number % 4)])
+        storage_committed.append_audit_log(AuditLogRecord(agent_id=f"agent {number}"))
+    run_sql(alias, copy_row(Event, "event_id = 'e2'", seq_num="5", event_id="'new'"))
+    told = [command("chronos_verify", jobs=jobs) for jobs in (1, 3)]
+    assert told[0] == told[1]
+    assert told[0].status == 1
+    assert told[0].stdout.count("number 5 was inserted after the last, 3") == 3
+    reports = [command("chronos_verify", jobs=jobs, json=True).stdout for jobs in (1, 3)]
+    assert reports[0] == reports[1]
+    assert "jobs: is 0" in command("chronos_verify", jobs=0).stderr
+
+
 def test_an_insert_that_the_triggers_let_through_is_found(storage, alias, command, fill) -> None:
     fill()
     run_sql(alias, copy_row(Event, "session_id = 's' AND seq_num = 2", seq_num="6", event_id="'new'"))
@@ -224,7 +241,7 @@ def refused(vendor: str, table: str) -> list[str]:
                 f"REPLACE INTO {table} SELECT * FROM {table} WHERE seq_num = 5",
                 f"INSERT INTO {table} SELECT * FROM {table} WHERE seq_num = 5 ON DUPLICATE KEY UPDATE hash = 'x'",
                 f"UPDATE IGNORE {table} SET hash = 'x'",
-                f"DELETE {table} FROM {table} JOIN {HEADS} ON owner = 's'",
+                f"DELETE {table} FROM {table} JOIN {HEADS} ON {HEADS}.owner = 's'",
             ],
         }[vendor]
     )

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import venv
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = """
@@ -30,6 +32,23 @@ def run(*command: object, cwd: Path) -> str:
     return output
 
 
+_SITE_PACKAGES = "import sysconfig; print(sysconfig.get_path('purelib'))"
+
+
+def link_dependencies(site_packages: Path) -> None:
+    """Put what the package needs there, and no more: as it is here, which takes no network, and is compiled already."""
+    pending, linked = ["chronos-storage"], set[str]()
+    while pending:
+        distribution = metadata.distribution(pending.pop())
+        needed = [Requirement(each) for each in distribution.requires or ()]
+        pending += [each.name for each in needed if not each.marker or each.marker.evaluate({"extra": ""})]
+        if distribution.name in linked or distribution.name == "chronos-storage":
+            continue
+        linked.add(distribution.name)
+        for name in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
+            (site_packages / name).symlink_to(str(distribution.locate_file(name)))
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dist")
@@ -44,8 +63,10 @@ def manage(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> list[object
     folder = tmp_path_factory.mktemp("host")
     venv.create(folder / "venv")
     python = folder / "venv" / "bin" / "python"
-    # By this interpreter's own pip; modules are compiled when, and if, they are imported.
-    run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-compile", wheel, cwd=folder)
+    link_dependencies(Path(run(python, "-c", _SITE_PACKAGES, cwd=folder).strip()))
+    # By this interpreter's own pip, which finds all there that the wheel names, and nothing else.
+    pip = [sys.executable, "-m", "pip", "--python", python]
+    run(*pip, "install", "--quiet", "--no-compile", "--no-index", wheel, cwd=folder)
     run(python, "-m", "django", "startproject", "host", folder, cwd=folder)
     with (folder / "host" / "settings.py").open("a") as settings:
         settings.write(SETTINGS)
@@ -72,7 +93,6 @@ def test_holds_the_package_and_nothing_else(wheel: Path) -> None:
 
 
 def test_migrates_a_fresh_project_and_leaves_no_migration_to_make(manage: list[object], tmp_path: Path) -> None:
-    run(*manage, "check", cwd=tmp_path)
     assert "No changes detected" in run(*manage, "makemigrations", "--check", "--dry-run", cwd=tmp_path)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -18,9 +20,12 @@ from chronos_storage.models import Event
 from chronos_storage.records import AuditLog as AuditLogRecord
 from chronos_storage.records import Event as EventRecord
 from chronos_storage.records import Session as SessionRecord
+from tests.databases import PLACES
 
+EACH_VENDOR = [place for place in PLACES if place != "postgres15"]
 POSTGRESQL = [alias for alias in django_settings.DATABASES if alias.startswith("postgres")]
 TABLES = ("chronos_storage_event", "chronos_storage_auditlog")
+PGVECTOR = "SELECT 1 FROM pg_available_extensions WHERE name = 'vector'"
 
 
 def migrate(storage: Storage, *target: str, **options: Any) -> None:
@@ -57,14 +62,15 @@ def assert_guarded(storage: Storage) -> None:
 
 
 def trigger_names(storage: Storage) -> dict[str, str]:
-    """The tables of the triggers that are in the database, by their names."""
+    """The tables of the ledger's triggers that are in the database, by their names."""
     query = {
         "sqlite": "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger'",
         "mysql": "SELECT trigger_name, event_object_table FROM information_schema.triggers"
         " WHERE trigger_schema = database()",
         "postgresql": "SELECT tgname, tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal",
     }
-    return dict(execute(storage, query[vendor_of(storage)]))
+    found = dict(execute(storage, query[vendor_of(storage)]))
+    return {name: table for name, table in found.items() if not name.endswith("_owner")}
 
 
 def drop(storage: Storage, name: str, table: str) -> None:
@@ -87,12 +93,34 @@ def test_they_are_there_after_migrate(migrated: Storage) -> None:
     assert migrated.health().ok
 
 
-def test_they_are_there_after_going_back_to_zero_and_again(empty: Storage) -> None:
+def objects(storage: Storage) -> list[Any]:
+    """All that is in the database but Django's own table."""
+    queries = {
+        "sqlite": "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite%'",
+        "mysql": "SELECT table_name FROM information_schema.tables WHERE table_schema = database()"
+        " UNION SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = database()"
+        " UNION SELECT routine_name FROM information_schema.routines WHERE routine_schema = database()",
+        # What belongs to the extension stays with it.
+        "postgresql": "SELECT name FROM (SELECT oid, relname AS name, relnamespace AS n FROM pg_class"
+        " UNION SELECT oid, proname, pronamespace FROM pg_proc"
+        " UNION SELECT oid, typname, typnamespace FROM pg_type) AS found"
+        " WHERE n = 'public'::regnamespace AND NOT EXISTS"
+        " (SELECT 1 FROM pg_depend WHERE objid = found.oid AND deptype IN ('e', 'i'))",
+    }
+    names = [name for (name,) in execute(storage, queries[vendor_of(storage)])]
+    return [name for name in names if not name.startswith("django_migrations")]
+
+
+@pytest.mark.parametrize("empty", EACH_VENDOR, indirect=True)
+def test_going_back_to_zero_leaves_nothing_and_they_are_there_again(empty: Storage) -> None:
     migrate(empty)
     assert_guarded(empty)
+    has_vectors = vendor_of(empty) != "postgresql" or execute(empty, PGVECTOR)
+    if has_vectors:
+        call_command("migrate", "chronos_vectors", database=empty.alias, verbosity=0)
+        call_command("migrate", "chronos_vectors", "zero", database=empty.alias, verbosity=0)
     migrate(empty, "zero")
-    assert trigger_names(empty) == {}
-    assert connections[empty.alias].introspection.table_names() == ["django_migrations"]
+    assert objects(empty) == []
     assert "W003" not in check(empty)
     migrate(empty)
     assert empty.get_session("s") is None
@@ -113,6 +141,7 @@ def test_migrate_again_leaves_them_as_they_are(migrated: Storage) -> None:
     assert_guarded(migrated)
 
 
+@pytest.mark.parametrize("empty", EACH_VENDOR, indirect=True)
 def test_they_are_made_again_after_their_table_was(empty: Storage) -> None:
     """A migration that alters the table rebuilds it on SQLite, which drops its triggers."""
     migrate(empty)
@@ -197,3 +226,37 @@ def test_a_flush_that_fails_closes_again(storage_committed: Storage, monkeypatch
         call_command("flush", database=storage_committed.alias, interactive=False, verbosity=0)
     monkeypatch.undo()
     assert_guarded(storage_committed)
+
+
+def test_under_the_permit_a_row_can_be_emptied_and_not_be_changed_in_another_way(migrated: Storage) -> None:
+    migrated.save_session(SessionRecord(id="s"))
+    migrated.append_event(EventRecord(session_id="s", type="t", payload={"n": 1}))
+    migrated.append_audit_log(AuditLogRecord(session_id="s", agent_id="a", user_id="u", action="do", detail={"n": 1}))
+    blank = {
+        "event": "type = '', schema = '', schema_version = 0, payload = 'null'",
+        "auditlog": "user_id = '', actor = '', action = '', resource = '', detail = '{}'",
+    }
+    digest = "ab" * 32
+    for table, values in blank.items():
+        emptied = f"UPDATE chronos_storage_{table} SET {values}, erased = '{digest}'"
+        also = ("seq_num = 2", "hash = ''", "created_at = '2020-01-01'", "session_id = 'x'")
+        refused = [f"{emptied}, {each}" for each in also]
+        refused += [emptied.replace(*each) for each in ((digest, ""), ("'{}'", "'[]'"), ("'null'", "'1'"))]
+        refused.append(f"UPDATE chronos_storage_{table} SET erased = '{digest}'")
+        for statement in dict.fromkeys(each for each in refused if each != emptied):
+            with pytest.raises(IntegrityError, match="append-only"), deleting(migrated):
+                execute(migrated, statement)
+        with pytest.raises(IntegrityError, match="append-only"):
+            execute(migrated, emptied)
+        with deleting(migrated):
+            execute(migrated, emptied)
+            for statement in (emptied.replace(digest, "cd" * 32), f"UPDATE chronos_storage_{table} SET erased = ''"):
+                with pytest.raises(IntegrityError, match="append-only"):
+                    execute(migrated, statement)
+
+
+@contextmanager
+def deleting(storage: Storage) -> Iterator[None]:
+    """The permit of the triggers, which on PostgreSQL is a transaction's."""
+    with transaction.atomic(using=storage.alias), triggers.deletion_permitted(storage.alias):
+        yield

@@ -6,10 +6,9 @@ committing.
 
 from __future__ import annotations
 
-import os
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 
 import pytest
 from django.conf import settings
@@ -18,10 +17,10 @@ from django.core.management import call_command
 from tests.comparison.methods import QUEUE, STORAGE, VECTORS, Interface
 from tests.comparison.run import Comparison, Different
 from tests.comparison.stores import stores_of
-from tests.soak.conftest import Progress
+from tests.soak.conftest import Progress, seeds, size
 
 #: Rounds, each on stores that are empty, and calls of each: 20,000 in all, of each interface.
-ROUNDS, CALLS = 20, 1_000
+ROUNDS, CALLS = size("ROUNDS", 20), size("CALLS", 1_000)
 
 
 @dataclass
@@ -43,18 +42,11 @@ class Compared:
         return "\n\n".join(self.differences.values())
 
 
-def _seeds() -> Iterator[int]:
-    if seed := os.environ.get("SEED"):
-        yield int(seed)
-    else:
-        yield from (random.SystemRandom().getrandbits(32) for _ in range(ROUNDS))
-
-
 @pytest.mark.django_db(databases=list(settings.DATABASES), transaction=True)
 @pytest.mark.parametrize("interface", [STORAGE, QUEUE, VECTORS], ids=lambda interface: interface.kind.__name__)
 def test_backends(interface: Interface, say: Callable[[Progress], None]) -> None:
     compared = Compared()
-    for seed in _seeds():
+    for seed in islice(seeds(), ROUNDS):
         compared.seed = seed
         comparison = Comparison(interface, stores_of(interface), seed)
         try:

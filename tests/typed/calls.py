@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, assert_type
 
 from asgiref.sync import async_to_sync
@@ -13,6 +14,8 @@ from asgiref.sync import async_to_sync
 import chronos_storage
 from chronos_storage import (
     EventQueue,
+    SessionHandle,
+    Span,
     Storage,
     VectorStore,
     connect,
@@ -105,6 +108,38 @@ def synchronous() -> None:
         assert_type(permit.purge_events("s", through_seq=10), int)
     assert_type(queue.subscribe("topic", lambda entry: print(entry.cursor)), Callable[[], None])
     assert_type(vector_store.upsert("docs", [Embedding(id="x", vector=[0.5])]), list[Embedding])
+
+
+def charge(amount: int, *, currency: str = "EUR") -> dict[str, int]:
+    return {currency: amount}
+
+
+async def charge_later(amount: int) -> str:
+    return f"{amount}"
+
+
+async def handles() -> None:
+    """A step takes its function's parameters, and gives its result."""
+    with storage.session("s", agent_id="a", holder="worker", ttl=60) as session:
+        assert_type(session, SessionHandle)
+        assert_type(session.say("user", "hello", name="ada"), Message)
+        assert_type(session.event("t", {}), Event)
+        assert_type(session.checkpoint({}), Checkpoint)
+        assert_type(session.remember("k", 1), MemoryRecord)
+        assert_type(session.once("charge", charge, 7, currency="EUR"), dict[str, int])
+        session.once("charge", charge, "7")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        session.once("charge", charge, 7, money="EUR")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+        session.settle("charge", happened=True, result={})
+        with session.span("plan", "node", input={}) as span:
+            assert_type(span, Span)
+            span.usage = TokenUsage(total_tokens=1)
+            span.cost = Decimal("0.01")
+    async with storage.session("s") as session:
+        assert_type(await session.asay("user", "hello"), Message)
+        assert_type(await session.aonce("charge", charge_later, 7), str)
+        session.aonce("charge", charge, 7)  # type: ignore[arg-type, unused-coroutine]  # pyright: ignore[reportArgumentType, reportUnusedCoroutine]
+        async with session.span("plan", parent=span) as inner:
+            assert_type(inner.output, Any)
 
 
 def records() -> None:

@@ -80,6 +80,14 @@ class TestJson:
         assert repr(json.loads(text, parse_constant=no_constant)) == repr(value)
 
     @given(values)
+    def test_the_text_is_the_standard_librarys(self, value):
+        def text(**options):
+            return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), **options)
+
+        assert codec.encode(value) == text()
+        assert codec.canonical(value) == text(sort_keys=True)
+
+    @given(values)
     def test_the_canonical_form_does_not_know_the_order_of_keys(self, value):
         assert codec.canonical(reversed_keys(value)) == codec.canonical(value)
 
@@ -270,7 +278,7 @@ class TestTimestamp:
 class TestLoads:
     """What is read, one or many at once, is what the standard library reads."""
 
-    @given(st.lists(st.none() | st.recursive(st.none() | st.booleans() | st.text(), st.lists)))
+    @given(st.lists(st.none() | st.recursive(st.none() | st.booleans() | st.text(), st.lists, max_leaves=8)))
     def test_many_are_read_as_each(self, values):
         texts = [None if value is None else codec.dumps(value) for value in values]
         assert codec.loads_each(texts) == [None if text is None else json.loads(text) for text in texts]

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chronos_storage import ids
+from chronos_storage import codec, ids
+from chronos_storage.exceptions import InvalidRecord
 
 MILLISECOND = 1_000_000
 NOW = 1_767_225_600_123_456_789  # 2026-01-01, in nanoseconds
@@ -110,3 +111,33 @@ def test_whatever_the_clock_does_ids_increase_and_never_lag_behind_it(make, read
 def test_the_random_part_differs(monkeypatch, make):
     monkeypatch.setattr(time, "time_ns", lambda: NOW)
     assert len({make()().int & (1 << 62) - 1 for _ in range(100)}) == 100
+
+
+texts = st.text(st.sampled_from("ab~%\x00\ud800é7E:/"), max_size=4)
+composites = st.lists(texts | st.sampled_from(["a" * 254, "a" * 300, "%~" * 90]), min_size=1, max_size=4).map(tuple)
+
+
+class TestCompositeId:
+    @given(composites.filter(any), composites.filter(any))
+    def test_other_parts_give_another_id(self, parts, others):
+        made = ids.composite_id(*parts)
+        assert codec.string(made, "id") == made != ""
+        assert (ids.composite_id(*others) == made) == (others == parts)
+
+    def test_it_reads_as_its_parts(self):
+        assert ids.composite_id("app", "user:1", "") == "app~user:1~"
+        assert ids.composite_id("a~b", "100%", "\x00\ud800") == "a%7Eb~100%25~%00%ED%A0%80"
+
+    def test_a_long_one_begins_as_its_parts_do(self):
+        made = ids.composite_id("app", "x" * 252)
+        assert len(made) == 255
+        assert made.startswith("app~xxx")
+        assert len(ids.composite_id("app", "x" * 251)) == 255
+        # What it becomes is nobody else's: not even of who is called by it.
+        assert ids.composite_id(made) != made
+
+    @pytest.mark.parametrize("parts", [(), ("",), (1, "a"), (None,), b"bytes".split()])
+    def test_refused(self, parts):
+        with pytest.raises(InvalidRecord) as caught:
+            ids.composite_id(*parts)
+        assert caught.value.field == "parts"

@@ -59,6 +59,6 @@ def test_where_nothing_is_registered_nothing_is_touched():
 
 @pytest.mark.django_db
 def test_the_page_of_the_documentation():
-    [example] = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    with case(example):
-        exec(example, {})
+    examples = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    with case(examples):
+        exec("\n".join(examples), {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import product
 from typing import Any
@@ -25,9 +26,11 @@ from chronos_storage.compat.connections import (
     connect,
     database_errors,
     driver_connection,
+    hold_nothing,
     in_transaction,
     is_in_memory,
     is_mariadb,
+    is_watched,
     open_connections,
     pool_of,
     server,
@@ -35,6 +38,7 @@ from chronos_storage.compat.connections import (
     streaming_cursor,
     unused_connection,
     unwrapped_connection,
+    validate,
     wrapped_cursor,
 )
 from chronos_storage.models import Session
@@ -155,6 +159,38 @@ def test_the_drivers_cursor_is_wrapped_as_djangos_own(alias):
         cursor.execute("SELECT 1")
         assert cursor.fetchone() == (1,)
     assert [query["sql"] for query in queries] == ["SELECT 1"]
+
+
+def test_a_connection_is_watched_by_who_wants_to_be_called(alias):
+    connection = connections[alias]
+    assert not is_watched(connection)
+    with connection.execute_wrapper(lambda execute, *given: execute(*given)):
+        assert is_watched(connection)
+    with CaptureQueriesContext(connection):
+        assert is_watched(connection)
+
+
+def test_a_broken_transaction_and_another_threads_connection_are_refused(alias):
+    connection = connections[alias]
+    validate(connection)
+    with transaction.atomic(using=alias):
+        transaction.set_rollback(True, using=alias)
+        with pytest.raises(DatabaseError, match="atomic"):
+            validate(connection)
+    with ThreadPoolExecutor(1) as pool, pytest.raises(DatabaseError, match="thread"):
+        pool.submit(validate, unused_connection(alias)).result()
+
+
+def test_a_drivers_cursor_lets_go_of_what_it_holds_and_is_used_again(django_db_blocker):
+    if "postgres" not in connections.settings:
+        pytest.skip("without PostgreSQL")
+    with closing(unwrapped_connection("postgres")) as connection:
+        cursor = connection.cursor()
+        for text in ("first", "second"):
+            assert cursor.execute("SELECT %s", [text]).fetchone() == (text,)
+            hold_nothing(cursor)
+            assert cursor.pgresult is None
+            assert cursor._query is None  # which has the values
 
 
 def test_rows_are_streamed(alias):

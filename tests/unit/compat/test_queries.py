@@ -20,12 +20,12 @@ from chronos_storage.compat.queries import (
     delete_unseen,
     expression_sql,
     fetch_statement,
-    fetch_updated,
     fetch_values,
     for_writing,
     is_for_update,
     selected,
     statement,
+    updating,
     upserting,
 )
 from chronos_storage.compat.schema import quoted
@@ -92,9 +92,14 @@ def test_a_statement_gives_the_rows_that_it_wrote(alias):
         assert connection.vendor == "mysql"
         return
     changes = {"title": Lower("title"), "metadata": {}}
-    found = list(fetch_updated(rows.filter(id__in=["a", "x"]), columns, changes, prepared_cursor))
+
+    def updated(*ids: str) -> list[Any]:
+        statement = updating(rows.filter(id__in=ids), columns, changes)
+        return list(fetch_statement(connection, *statement, cursor_of=prepared_cursor))
+
+    found = updated("a", "x")
     assert found == [("u", {}, THEN, "a")]
-    assert not list(fetch_updated(rows.filter(id="x"), columns, changes, prepared_cursor))
+    assert not updated("x")
 
 
 def test_an_expression_is_part_of_another_statement(alias):

@@ -290,6 +290,8 @@ def append_one(
     expected = expected_seq if not record.seq_num else record.seq_num - 1
     if expected_seq not in (None, expected):  # one of the two is wrong
         return None
+    if isinstance(series, Chained):
+        record.erased = ""  # is the store's, and would be hashed in place of the content
     with prepared_cursor(connection) as cursor:
         cursor.execute(append_statement(series), append_parameters(series, record, expected, fence, channel))
         seq_num, row_hash = cursor.fetchone()
@@ -297,7 +299,7 @@ def append_one(
         return None
     record.seq_num = seq_num
     if isinstance(series, Chained):
-        record.hash, record.erased = row_hash, ""
+        record.hash = row_hash
     return record
 
 

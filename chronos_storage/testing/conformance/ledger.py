@@ -176,6 +176,10 @@ class ErasedRowsContract:
         assert storage.verify_events("s").erased == 2
         appended = storage.append_event(replace(given[0], id="new", seq_num=0, erased="ab" * 32))
         assert appended.erased == storage.list_events("s")[-1].erased == ""
+        logged = storage.append_audit_log(AuditLog(session_id="s", erased="ab" * 32))
+        batch = storage.append_events([replace(given[0], id="", seq_num=0, erased="ab" * 32) for _ in range(2)])
+        assert {each.erased for each in (logged, *batch)} == {""}
+        assert all(verdict.intact for verdict in storage.verify_all())
 
 
 class PurgeContract:

@@ -1,4 +1,4 @@
-# make test | lint | otherwise | soak | soak-short | demo | bench, on a machine with Python 3.11 or newer: the rest is installed into $(VENV).
+# make test | lint | otherwise | docs | soak | soak-short | demo | bench, on a machine with Python 3.11 or newer: the rest is installed into $(VENV).
 # PYTHON=python3.13 chooses the interpreter, VENV=.venv-3.13 a folder of its own for it, and ARGS goes to
 # pytest, to the demo or to the benchmarks: make pytest ARGS="-k events", make bench ARGS="events checkpoints".
 # JOBS=0 runs the tests one after the other.
@@ -16,7 +16,7 @@ INSTALLED := $(VENV)/.installed
 # The tests start dozens of interpreters: what images for containers set would have each compile all it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: test lint types names style imports migrations pytest otherwise frameworks soak soak-short demo bench
+.PHONY: test lint types names style imports migrations pytest otherwise frameworks docs soak soak-short demo bench
 
 test: lint pytest
 
@@ -44,6 +44,10 @@ otherwise: $(INSTALLED)
 frameworks: $(FRAMEWORKS)/.installed
 	$(FRAMEWORKS)/bin/python -m mypy --cache-dir .mypy_cache/frameworks $$(find chronos_storage/integrations benchmarks/frameworks project/demo/frameworks tests/frameworks -name '*.py')
 	$(FRAMEWORKS)/bin/python -m pytest -n $(JOBS) --dist worksteal tests/frameworks $(ARGS)
+
+# The documentation's site, in build/docs.
+docs: $(INSTALLED)
+	PYTHONPATH=. $(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env --quiet -d build/doctrees docs build/docs $(ARGS)
 
 # What takes minutes, in random order each time; ARGS="-k postgres" chooses.
 soak: $(INSTALLED)

@@ -174,12 +174,14 @@ def can_return_updated(connection: BaseDatabaseWrapper) -> bool:
 def updating(
     rows: QuerySet[Any], columns: Sequence[str], changes: Mapping[str, Any]
 ) -> tuple[str, Sequence[Any], Converted]:
-    """The statement that updates rows, as ``rows.update(**changes)`` does, and selects columns of them; its parameters,
-    and which of the values that it selects are converted.
+    """The statement that updates rows, as ``rows.update(**changes)`` does, and selects columns of them, if any; its
+    parameters, and which of the values that it selects are converted.
     """
     query: Any = rows.query.chain(UpdateQuery)
     query.add_update_values(changes)
     sql, parameters = query.get_compiler(rows.db).as_sql()
+    if not columns:
+        return sql, parameters, ()
     returning, converted = _returning(rows, columns)
     return sql + returning, parameters, converted
 

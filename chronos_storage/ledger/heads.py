@@ -14,54 +14,98 @@ An audit entry without a session has only the head of its agent's chain.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
 from django.db import connections, models
+from django.db.models import BigIntegerField, CharField
 from django.db.models.query import QuerySet
 
 from .. import records
 from ..chains.hashing import ZERO
 from ..chains.numbering import owner_of, session_of
 from ..compat.connections import begins_with_lock
+from ..compat.queries import selecting, updating
 from ..exceptions import LegalHold
 from ..models import Fence, Head, Session
 from ..refusals import Reason, Refused
 from ..snapshots import current, refuse_unseen
+from ..transactions import connection_of
+from .kept import FEW, Built, Place, execute_kept, fetch_kept
 
 M = TypeVar("M", bound=models.Model)
 
-#: What of a session its writers must know.
-_FOR_WRITERS = ("id", "deleted_at", "fence_token", "require_fence", "legal_hold")
+#: What of a session its writers must know, and what a head has, in the order of the fields.
+_FOR_WRITERS = ("id", "deleted_at", "require_fence", "fence_token", "legal_hold")
+_HEAD = {field.attname: field for field in Head._meta.concrete_fields}
 
 
 def locked(rows: QuerySet[M]) -> list[M]:
     """The rows of a queryset, in its order, kept from other writers until the transaction ends."""
-    connection = connections[rows.db]
-    if connection.vendor != "sqlite":
-        return list(rows.select_for_update(no_key=connection.vendor == "postgresql"))
-    # SQLite has one lock for all writers, which a transaction that has read first may not get any more. A statement
-    # that writes takes it though it changes no row, and so need not look at all that refers to one.
-    if not begins_with_lock(connection):
-        table, column = rows.model._meta.db_table, rows.model._meta.pk.column
+    _begin_writing(rows.db, rows.model)
+    return list(_for_update(rows))
+
+
+def _for_update(rows: QuerySet[M]) -> QuerySet[M]:
+    """The rows of a queryset, to be locked as they are read; not on SQLite, see `_begin_writing`."""
+    vendor = connections[rows.db].vendor
+    return rows if vendor == "sqlite" else rows.select_for_update(no_key=vendor == "postgresql")
+
+
+def _begin_writing(using: str, model: type[models.Model]) -> None:
+    """Take the lock that SQLite has, one for all writers, which a transaction that has read first may not get any more.
+
+    A statement that writes takes it though it changes no row, and so need not look at all that refers to one.
+    """
+    connection = connection_of(using)
+    if connection.vendor == "sqlite" and not begins_with_lock(connection):
+        table, column = model._meta.db_table, model._meta.pk.column
         with connection.cursor() as cursor:
             cursor.execute(f"UPDATE {table} SET {column} = {column} WHERE 0")
-    return list(rows)
 
 
-def _locked_too(rows: QuerySet[M]) -> list[M]:
-    """The rows of a queryset, locked after others: on SQLite they are already."""
-    return list(rows) if connections[rows.db].vendor == "sqlite" else locked(rows)
+def _fetch_locked(
+    using: str, model: type[M], columns: Sequence[str], make: Callable[..., QuerySet[M]], *values: str
+) -> list[M]:
+    """Rows of a model, locked; but on SQLite, where who writes has begun with that.
+
+    Args:
+        columns: what is wanted of them, in the order of the model's fields.
+        make: gives them as a queryset, by strings or by what stands for these.
+        values: these.
+    """
+    if len(values) > FEW:
+        return list(_for_update(make(*values)).only(*columns))
+
+    def build() -> Built:
+        return selecting(_for_update(make(*(Place(at, CharField()) for at in range(len(values))))), columns)
+
+    found = fetch_kept(connection_of(using), ("locked", model, len(values)), values, build)
+    return [model.from_db(using, columns, row) for row in found]
 
 
 def heads_of(using: str, kind: str, series: Iterable[Any], namespace: str = "") -> QuerySet[Head]:
     """The heads of these series, each found by its owner too."""
     names = list(series)
-    owners = [head_owner(kind, name) for name in names]
+    return _heads(using, kind, namespace, [head_owner(kind, name) for name in names], names)
+
+
+def _heads(using: str, kind: Any, namespace: Any, owners: Sequence[Any], names: Sequence[Any]) -> QuerySet[Head]:
     rows = Head.objects.using(using).filter(kind=kind, namespace=namespace)
     if len(names) == 1:
         return rows.filter(owner=owners[0], series=names[0])
     return rows.filter(owner__in=owners, series__in=names)
+
+
+def _locked_heads(using: str, kind: str, names: Sequence[str], namespace: str) -> list[Head]:
+    """The heads of these series that are there, by name, locked after their sessions."""
+
+    def make(kind: Any, namespace: Any, *given: Any) -> QuerySet[Head]:
+        owners, series = given[: len(names)], given[len(names) :]
+        return _heads(using, kind, namespace, owners, series).order_by("series")
+
+    owners = (head_owner(kind, name) for name in names)
+    return _fetch_locked(using, Head, list(_HEAD), make, kind, namespace, *owners, *names)
 
 
 def head_owner(kind: str, series: str) -> str:
@@ -71,8 +115,14 @@ def head_owner(kind: str, series: str) -> str:
 
 def move(using: str, head: Head, *names: str) -> None:
     """Store these fields of a head that is locked."""
-    values = {name: getattr(head, name) for name in names}
-    Head.objects.using(using).filter(pk=head.pk, owner=head.owner).update(**values)
+
+    def build() -> Built:
+        places = {name: Place(at, _HEAD[name]) for at, name in enumerate(names, 2)}
+        rows = Head.objects.using(using).filter(pk=Place(0, BigIntegerField()), owner=Place(1, CharField()))
+        return updating(rows, (), places)
+
+    values = [head.pk, head.owner, *(getattr(head, name) for name in names)]
+    execute_kept(connection_of(using), ("move", names), values, build)
 
 
 def move_all(using: str, heads: Collection[Head], *names: str) -> None:
@@ -83,8 +133,14 @@ def move_all(using: str, heads: Collection[Head], *names: str) -> None:
 
 def lock_sessions(using: str, ids: Iterable[str]) -> dict[str, Session]:
     """Lock sessions, before anything else of theirs; those that are there, by id, with what writers must know."""
-    rows = Session.objects.using(using).filter(id__in=sorted(ids)).order_by("id")
-    return {session.id: session for session in locked(rows.only(*_FOR_WRITERS))}
+    wanted = sorted(ids)
+
+    def make(*ids: Any) -> QuerySet[Session]:
+        return Session.objects.using(using).filter(id__in=ids).order_by("id")
+
+    _begin_writing(using, Session)
+    found = _fetch_locked(using, Session, _FOR_WRITERS, make, *wanted) if wanted else []
+    return {session.id: session for session in found}
 
 
 def require_fence(session: Session, fence: int | None) -> None:
@@ -152,7 +208,7 @@ def lock_heads(
             if id not in sessions:
                 refuse_unseen(using, Session(id=id))
                 raise Refused(Reason.MISSING, records.Session, id)
-    heads = {head.series: head for head in _locked_too(heads_of(using, kind, names, namespace).order_by("series"))}
+    heads = {head.series: head for head in _locked_heads(using, kind, names, namespace)}
     if missing := [name for name in names if name not in heads]:
         new = [
             Head(
@@ -197,8 +253,7 @@ def _make(using: str, heads: list[Head]) -> list[Head]:
         rows.bulk_create(heads, update_conflicts=True, update_fields=["namespace"])
     else:  # without a target, so that it does not matter what makes a head unique
         rows.bulk_create(heads, ignore_conflicts=True)
-    made = heads_of(using, heads[0].kind, [head.series for head in heads], heads[0].namespace)
-    return _locked_too(made.order_by("series"))
+    return _locked_heads(using, heads[0].kind, sorted(head.series for head in heads), heads[0].namespace)
 
 
 def remove_heads(sender: type[Session], instance: Session, using: str, **kwargs: Any) -> None:

@@ -49,12 +49,25 @@ def fetch_kept(
         shape: all that the statement's text depends on.
         build: gives it, with places among its parameters; called where none is kept.
     """
+    try:
+        sql, given, converted = _filled(connection, shape, values, build)
+    except EmptyResultSet:  # a filter that nothing can match
+        return iter(())
+    return fetch_statement(connection, sql, given, converted, read, prepared_cursor)
+
+
+def execute_kept(connection: Any, shape: Hashable, values: Sequence[Any], build: Callable[[], Built]) -> None:
+    """Execute the statement of a shape, which selects nothing, with these values; see `fetch_kept`."""
+    sql, given, _ = _filled(connection, shape, values, build)
+    with prepared_cursor(connection) as cursor:
+        cursor.execute(sql, given)
+
+
+def _filled(connection: Any, shape: Hashable, values: Sequence[Any], build: Callable[[], Built]) -> Built:
+    """The statement of a shape with these values for its parameters."""
     key = (connection.alias, connection.vendor, shape)
     if (built := KEPT.get(key)) is None:
-        try:
-            built = build()
-        except EmptyResultSet:  # a filter that nothing can match
-            return iter(())
+        built = build()
         if len(KEPT) >= MOST:
             KEPT.pop(list(KEPT)[0], None)  # noqa: RUF015 - in one step, as other threads do the same
         KEPT[key] = built
@@ -67,7 +80,7 @@ def fetch_kept(
         else each.output_field.get_db_prep_value(values[each.number], connection)
         for each in parameters
     ]
-    return fetch_statement(connection, sql, given, converted, read, prepared_cursor)
+    return sql, given, converted
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,17 +14,20 @@ from itertools import starmap
 from typing import Any, TypeVar
 
 from django.db import IntegrityError, connections, transaction
-from django.db.models import F, Model, Q, Value
+from django.db.models import CharField, DateTimeField, F, Model, Q
 from django.db.models.functions import Greatest
 from django.db.models.query import QuerySet
 
 from .. import records
 from ..chains.numbering import AuditLogs, Chained, Events, Messages, Numbered, assign_numbers
+from ..compat.queries import updating
 from ..exceptions import AlreadyExists, SequenceConflict, StoreFailure
 from ..models import AuditLog, Event, Head, Session
 from ..snapshots import Unseen, current
+from ..transactions import connection_of
 from . import postgresql
 from .heads import head_owner, lock_heads, move
+from .kept import Built, Place, execute_kept
 from .mapping import AUDIT_LOGS, EVENTS, MESSAGES, Table
 
 R = TypeVar("R", bound=Any)
@@ -168,9 +171,13 @@ def _touch(using: str, new: Iterable[Any]) -> None:
     newest: dict[str, datetime] = {}
     for message in new:
         newest[message.session_id] = max(message.created_at, newest.get(message.session_id, message.created_at))
-    for session_id, timestamp in newest.items():
-        rows = Session.objects.using(using).filter(pk=session_id)
-        rows.update(last_activity_at=Greatest(F("last_activity_at"), Value(timestamp)))
+
+    def build() -> Built:
+        rows = Session.objects.using(using).filter(pk=Place(0, CharField()))
+        return updating(rows, (), {"last_activity_at": Greatest(F("last_activity_at"), Place(1, DateTimeField()))})
+
+    for each in newest.items():
+        execute_kept(connection_of(using), "touch", each, build)
 
 
 def _caught_up(using: str, series: Series[R], given: Sequence[R]) -> bool:

@@ -12,6 +12,7 @@ from .definitions import Guarded, Installed, Wanted, outdated, versioned
 from .postgresql import Function, append_function
 from .postgresql_checkpoints import save_function
 from .postgresql_entries import entry_function
+from .postgresql_messages import messages_function
 from .series import CHAINS, MESSAGE_SERIES
 
 PERMIT_ENDS_WITH_ROLLBACK = True
@@ -54,7 +55,8 @@ def wanted(connection: BaseDatabaseWrapper, tables: dict[str, Guarded], message:
         cursor.execute(f"SELECT {_SCHEMA}::regnamespace::text")
         (schema,) = cursor.fetchone()
     chains = [series for model, series in CHAINS.items() if model._meta.db_table in tables]
-    functions = [refuse, *map(append_function, [MESSAGE_SERIES, *chains]), save_function(), entry_function()]
+    functions = [refuse, *map(append_function, [MESSAGE_SERIES, *chains])]
+    functions += [messages_function(), save_function(), entry_function()]
     found = {each.name: Wanted(each.body, (each.create(schema),)) for each in functions}
     for table in tables:
         text = f"BEFORE DELETE OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {refuse.name}('{table}')"

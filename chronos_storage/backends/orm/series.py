@@ -9,7 +9,7 @@ from django.db import IntegrityError
 
 from ...chains.numbering import not_stored
 from ...exceptions import AlreadyExists
-from ...ledger import postgresql, postgresql_spans
+from ...ledger import postgresql, postgresql_messages, postgresql_spans
 from ...ledger.mapping import TRACES
 from ...ledger.series import AUDIT_CHAIN, EVENT_CHAIN, MESSAGE_SERIES, Series, append
 from ...records import Artifact, AuditLog, Event, Message, Record, Trace
@@ -33,14 +33,6 @@ _HOW: dict[type[Record], str] = {
 }
 
 
-#: Up to so many messages are appended one by one, in one transaction.
-_FEW = 8
-
-
-class _InTheWay(Exception):
-    """A message can't be appended in one statement."""
-
-
 class SeriesMethods(ArtifactMethods):
     def append(
         self, record: type[R], given: Sequence[R], expected_seq: int | None = None, fence: int | None = None
@@ -51,9 +43,13 @@ class SeriesMethods(ArtifactMethods):
     def _append_messages(
         self, given: Sequence[Message], expected_seq: int | None, fence: int | None
     ) -> Appended[Message]:
-        if stored := self._append_few(given, expected_seq, fence):
+        connection = connection_of(self.using)
+        sessions = {message.session_id for message in given}
+        if connection.vendor != "postgresql" or not 1 < len(given) <= postgresql_messages.FEW or len(sessions) > 1:
+            return self._in_series(MESSAGE_SERIES, given, expected_seq, fence)
+        if stored := postgresql_messages.append_few(connection, given, expected_seq, fence):
             return stored, stored
-        return self._in_series(MESSAGE_SERIES, given, expected_seq, fence)
+        return append(self.using, MESSAGE_SERIES, given, expected_seq, fence, look_up=True)
 
     def _append_events(self, given: Sequence[Event], expected_seq: int | None, fence: int | None) -> Appended[Event]:
         if (outbox := hooks.outbox()) is None:
@@ -98,29 +94,6 @@ class SeriesMethods(ArtifactMethods):
             return []
         stored = postgresql.append_one(connection, series, given[0], expected_seq, fence, channel)
         return [] if stored is None else [stored]
-
-    def _append_few(self, given: Sequence[Message], expected_seq: int | None, fence: int | None) -> list[Message]:
-        """A few messages of one session, each stored in one statement where that can be for all; else nothing.
-
-        A turn of two messages takes four round trips so, and ten as a batch.
-        """
-        connection = connection_of(self.using)
-        sessions = {message.session_id for message in given}
-        if connection.vendor != "postgresql" or not 1 < len(given) <= _FEW or len(sessions) > 1:
-            return []
-        stored: list[Message] = []
-        try:
-            with self._atomic():
-                for message in given:
-                    # The first one locks the session's numbers: nobody gets between it and the others.
-                    expected = None if stored else expected_seq
-                    one = postgresql.append_one(connection, MESSAGE_SERIES, message, expected, fence)
-                    if one is None:
-                        raise _InTheWay
-                    stored.append(one)
-        except _InTheWay:
-            return []
-        return stored
 
     def _append_spans(self, given: Sequence[Trace], expected_seq: int | None, fence: int | None) -> Appended[Trace]:
         if fence is None:

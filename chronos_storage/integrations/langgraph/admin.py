@@ -113,9 +113,9 @@ class StoredItemAdmin(ReadOnlyAdmin):
     """The items of the store."""
 
     list_display = ("namespace", "key", "updated_at", "expires_at")
-    lookups: tuple[str, ...] = ("beginning",)
-    ordering: ClassVar[Any] = ("-id",)
-    search_fields = ("beginning__exact",)
+    lookups: tuple[str, ...] = ("place",)
+    ordering: ClassVar[Any] = ("place",)
+    search_fields = ("place__exact",)
 
 
 def _block(text: str) -> Any:

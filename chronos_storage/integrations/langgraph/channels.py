@@ -17,12 +17,12 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from . import msgpack
 
-DIGEST = 16
+_DIGEST = 16
 #: Longest value, in bytes, that stays with the checkpoint.
 SHORT = 512
 #: Items, and bytes, of a run, at most; one item may be longer.
 RUN_ITEMS, _RUN_BYTES = 256, 64 * 1024
-_ENTRY = Struct(f">{DIGEST}sI")
+_ENTRY = Struct(f">{_DIGEST}sI")
 
 Kind: TypeAlias = Literal["list", "dict", "whole"]
 #: Positions of a log: the first, and the one after the last.
@@ -62,14 +62,14 @@ class Place(NamedTuple):
     """Where the items of a value are, and where they are known, what tells them from others.
 
     Attributes:
-        digests: of the items, one after the other.
+        entries: of the items, one after the other: the digest and the length of each.
         size: of all of them in bytes, and `total` the digest of these.
     """
 
     kind: Kind
     type: str
     ranges: tuple[Range, ...]
-    digests: bytes = b""
+    entries: bytes = b""
     size: int = 0
     total: bytes = b""
 
@@ -116,32 +116,32 @@ def parts_of(serde: Serializer, value: Any, *, divides: bool) -> Parts | None:
 
 
 def place(parts: Parts, known: Place | None, end: int) -> tuple[Place, list[bytes], bytes]:
-    """Where the items of a value are, those that are to be added to the log, and their digests.
+    """Where the items of a value are, those that are to be added to the log, and their entries.
 
     Args:
         known: the place of the value that the channel had before.
         end: the position at which the log goes on.
     """
     all_of = _hash(parts.kind, parts.type)
-    if known is not None and known.digests:
+    if known is not None and known.entries:
         all_of.update(parts.body[: known.size])
         if all_of.digest() == known.total:  # the same, and perhaps more
             items = parts.split(known.size) if len(parts.body) > known.size else []
-            digests = b"".join(_digest(parts.type, item) for item in items)
+            entries = b"".join(_entry(parts.type, item) for item in items)
             all_of.update(parts.body[known.size :])
             ranges = _with(known.ranges, end, end + len(items))
-            whole = known.digests + digests
-            return Place(parts.kind, parts.type, ranges, whole, len(parts.body), all_of.digest()), items, digests
+            whole = known.entries + entries
+            return Place(parts.kind, parts.type, ranges, whole, len(parts.body), all_of.digest()), items, entries
         all_of.update(parts.body[known.size :])
     else:
         all_of.update(parts.body)
     items = parts.split()
-    each = [_digest(parts.type, item) for item in items]
-    elsewhere = {} if known is None else dict(zip(_each(known.digests), _positions(known.ranges), strict=False))
+    each = [_entry(parts.type, item) for item in items]
+    elsewhere = {} if known is None else dict(zip(_each(known.entries), _positions(known.ranges), strict=False))
     positions: list[int] = []
     added: list[int] = []
-    for number, digest in enumerate(each):
-        position = elsewhere.get(digest)
+    for number, entry in enumerate(each):
+        position = elsewhere.get(entry)
         if position is None:
             position = end + len(added)
             added.append(number)
@@ -155,7 +155,7 @@ def place(parts: Parts, known: Place | None, end: int) -> tuple[Place, list[byte
     return place, [items[number] for number in added], new
 
 
-def packed(channel: str, items: Sequence[bytes], digests: bytes, start: int) -> list[Run]:
+def packed(channel: str, items: Sequence[bytes], entries: bytes, start: int) -> list[Run]:
     """Items as runs, the first of which starts at a position."""
     runs: list[Run] = []
     at = 0
@@ -164,11 +164,8 @@ def packed(channel: str, items: Sequence[bytes], digests: bytes, start: int) -> 
         while stop < len(items) and stop - at < RUN_ITEMS and (stop == at or size + len(items[stop]) <= _RUN_BYTES):
             size += len(items[stop])
             stop += 1
-        entries = (
-            _ENTRY.pack(digest, len(item))
-            for digest, item in zip(_each(digests[DIGEST * at : DIGEST * stop]), items[at:stop], strict=True)
-        )
-        runs.append(Run(channel, start + at, start + stop, b"".join(entries), b"".join(items[at:stop])))
+        theirs = entries[_ENTRY.size * at : _ENTRY.size * stop]
+        runs.append(Run(channel, start + at, start + stop, theirs, b"".join(items[at:stop])))
         at = stop
     return runs
 
@@ -190,9 +187,9 @@ class Items:
         Raises:
             Missing: items are not there.
         """
-        body, digests, count = self._joined(place.ranges)
+        body, entries, count = self._joined(place.ranges)
         before = b"" if place.kind == "whole" else msgpack.header(place.kind, count)
-        return serde.loads_typed((place.type, before + body)), _known(place, body, digests)
+        return serde.loads_typed((place.type, before + body)), _known(place, body, entries)
 
     def located(self, place: Place) -> Place:
         """A place with all that is known of it.
@@ -200,12 +197,12 @@ class Items:
         Raises:
             Missing: items are not there.
         """
-        body, digests, _ = self._joined(place.ranges)
-        return _known(place, body, digests)
+        body, entries, _ = self._joined(place.ranges)
+        return _known(place, body, entries)
 
     def _joined(self, ranges: Sequence[Range]) -> tuple[bytes, bytes, int]:
         texts: list[bytes] = []
-        digests: list[bytes] = []
+        all_entries: list[bytes] = []
         count = 0
         for start, stop in ranges:
             at, number = start, bisect_right(self._starts, start) - 1
@@ -213,14 +210,16 @@ class Items:
                 if not 0 <= number < len(self._runs) or not self._runs[number].start <= at < self._runs[number].stop:
                     raise Missing
                 run = self._runs[number]
-                entries = list(_ENTRY.iter_unpack(run.entries))
                 first, last = at - run.start, min(stop, run.stop) - run.start
-                digests += [digest for digest, _ in entries[first:last]]
-                begin = sum(length for _, length in entries[:first])
-                texts.append(run.items[begin : begin + sum(length for _, length in entries[first:last])])
+                entries, items = run.entries[_ENTRY.size * first : _ENTRY.size * last], run.items
+                if len(entries) < len(run.entries):
+                    begin = _length(run.entries[: _ENTRY.size * first])
+                    items = items[begin : begin + _length(entries)]
+                all_entries.append(entries)
+                texts.append(items)
                 at, number = run.start + last, number + 1
             count += stop - start
-        return b"".join(texts), b"".join(digests), count
+        return b"".join(texts), b"".join(all_entries), count
 
 
 def to_json(places: Mapping[str, Place | None]) -> dict[str, list[Any]]:
@@ -239,23 +238,27 @@ def from_json(stored: Mapping[str, list[Any]]) -> dict[str, Place]:
     }
 
 
-def _known(place: Place, body: bytes, digests: bytes) -> Place:
+def _known(place: Place, body: bytes, entries: bytes) -> Place:
     all_of = _hash(place.kind, place.type)
     all_of.update(body)
-    return place._replace(digests=digests, size=len(body), total=all_of.digest())
+    return place._replace(entries=entries, size=len(body), total=all_of.digest())
 
 
 def _hash(*person: str) -> Any:
-    return blake2b(digest_size=DIGEST, person=" ".join(person).encode()[:16])
+    return blake2b(digest_size=_DIGEST, person=" ".join(person).encode()[:16])
 
 
-def _digest(form: str, item: bytes) -> bytes:
-    """What tells an item, and the form that it is in, from all others."""
-    return blake2b(item, digest_size=DIGEST, person=form.encode()[:16]).digest()
+def _entry(form: str, item: bytes) -> bytes:
+    """What tells an item, and the form that it is in, from all others, and its length."""
+    return _ENTRY.pack(blake2b(item, digest_size=_DIGEST, person=form.encode()[:16]).digest(), len(item))
 
 
-def _each(digests: bytes) -> list[bytes]:
-    return [digests[at : at + DIGEST] for at in range(0, len(digests), DIGEST)]
+def _each(entries: bytes) -> list[bytes]:
+    return [entries[at : at + _ENTRY.size] for at in range(0, len(entries), _ENTRY.size)]
+
+
+def _length(entries: bytes) -> int:
+    return sum(length for _, length in _ENTRY.iter_unpack(entries))
 
 
 def _positions(ranges: Sequence[Range]) -> list[int]:

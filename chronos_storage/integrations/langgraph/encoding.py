@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from ... import codec
 from .channels import Known, Parts, Place, Run, Serializer, packed, parts_of, place, to_json
 from .keys import key_of
+from .phrases import shortened
 
 
 class Encoded(NamedTuple):
@@ -17,7 +18,7 @@ class Encoded(NamedTuple):
 
     Attributes:
         columns: of its row.
-        runs: what is to be added to the logs.
+        runs: what is to be added to the logs, the items as a row has them.
         ends: where these end then: JSON.
     """
 
@@ -70,11 +71,12 @@ class Encoding:
                 places[channel], short[channel] = None, value
                 continue
             key, end = key_of(channel), ends.get(channel, 0)
-            places[channel], new, digests = place(parts, before, end)
+            places[channel], new, entries = place(parts, before, end)
             if new:
-                runs += packed(key, new, digests, end)
+                runs += packed(key, new, entries, end)
                 ends[channel] = end + len(new)
-        form, data = self.serde.dumps_typed({**self.rest, "channel_values": short})
+        rest = {name: value for name, value in self.rest.items() if name != "id"}
+        form, data = self.serde.dumps_typed({**rest, "channel_values": short})
         inside = {channel: each for channel, each in places.items() if each is not None}
         start, stop, main = max(
             ((*each.ranges[0], key_of(channel)) for channel, each in inside.items() if len(each.ranges) == 1),
@@ -85,7 +87,7 @@ class Encoding:
             "parent_id": self.parent_id,
             "run_id": run_key(self.metadata.get("run_id")),
             "type": form,
-            "data": data,
+            "data": shortened(data),
             "places": codec.dumps(to_json(places)),
             "main": main,
             "main_start": start,
@@ -95,7 +97,7 @@ class Encoding:
         version = new_version() if runs else known.version
         return Encoded(
             columns,
-            runs,
+            [run._replace(items=shortened(run.items)) for run in runs],
             codec.dumps(ends),
             Known(known.namespace, version, ends, self.checkpoint_id, versions, inside),
         )

@@ -21,23 +21,20 @@ from ...preparing import prepared_cursor
 from .models import StoredItem
 
 _TABLE = StoredItem._meta.db_table
-#: Characters of a namespace that an index has.
-_BEGINNING = codec.MAX_INDEXED
+#: Characters of a namespace that an item's place begins with.
+_BEGINNING = 200
 #: Items that a statement reads, writes or removes, at most.
 BATCH = 500
 #: What separates labels, and the character after it.
 _PERIOD, _NEXT = ".", "/"
 
 _INSERT = (
-    f"INSERT INTO {_TABLE} (created_at, updated_at, place, namespace, beginning, key, value, ttl, expires_at)"
+    f"INSERT INTO {_TABLE} (created_at, updated_at, place, namespace, key, value, ttl, expires_at)"
     " SELECT %s::timestamptz, %s::timestamptz, "
 )
 #: One item is no array: of that the planner would think anew each time.
-_ONE = "%s::text, %s::text, %s::text, %s::text, %s::json, %s::float8, %s::timestamptz"
-_MANY = (
-    "item.* FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::json[], %s::float8[], %s::timestamptz[])"
-    " AS item"
-)
+_ONE = "%s::text, %s::text, %s::text, %s::json, %s::float8, %s::timestamptz"
+_MANY = "item.* FROM unnest(%s::text[], %s::text[], %s::text[], %s::json[], %s::float8[], %s::timestamptz[]) AS item"
 _INSTEAD = (
     " ON CONFLICT (place) DO UPDATE SET value = EXCLUDED.value, ttl = EXCLUDED.ttl, expires_at = EXCLUDED.expires_at,"
     " updated_at = EXCLUDED.updated_at"
@@ -68,8 +65,9 @@ class New:
 
 
 def place_of(namespace: Sequence[str], key: str) -> str:
-    """What tells the place of an item from all others."""
-    return blake2b("\0".join([*namespace, key]).encode(), digest_size=20).hexdigest()
+    """What tells an item from all others, and stands among those whose namespaces begin as its does."""
+    digest = blake2b("\0".join([*namespace, key]).encode(), digest_size=20).hexdigest()
+    return f"{_PERIOD.join(namespace)[:_BEGINNING]}{_PERIOD}{_PERIOD}{digest}"
 
 
 def read(using: str, places: Collection[str], now: datetime) -> dict[str, Stored]:
@@ -77,7 +75,12 @@ def read(using: str, places: Collection[str], now: datetime) -> dict[str, Stored
     found: dict[str, Stored] = {}
     listed = sorted(set(places))
     for at in range(0, len(listed), BATCH):
-        rows = _live(using, now).narrowed("places", _at, *listed[at : at + BATCH])
+        some = listed[at : at + BATCH]
+        rows = _live(using, now)
+        if connections[using].vendor == "postgresql" and len(some) > 1:
+            rows = rows.narrowed("listed", _listed, codec.dumps(some))
+        else:
+            rows = rows.narrowed("places", _at, *some)
         found |= {item.place: item for item in _fetch(rows)}
     return found
 
@@ -111,11 +114,12 @@ def namespaces(using: str, prefix: Sequence[str], now: datetime) -> Iterator[tup
 
 def write(using: str, items: Sequence[New], now: datetime) -> None:
     """Store items, of which no two have one place, each over what its place had; that keeps its created_at."""
-    for at in range(0, len(items), BATCH):
-        some = [_columns(item, now) for item in items[at : at + BATCH]]
+    listed = sorted(items, key=lambda item: item.place)  # as all who write do, so that none waits for another in turn
+    for at in range(0, len(listed), BATCH):
+        some = [_columns(item, now) for item in listed[at : at + BATCH]]
         if connections[using].vendor == "postgresql":
             columns: list[list[Any]] = [[each[name] for each in some] for name in some[0]]
-            columns[4] = [codec.dumps(value) for value in columns[4]]
+            columns[3] = [codec.dumps(value) for value in columns[3]]
             with prepared_cursor(connections[using]) as cursor:
                 if len(some) == 1:
                     cursor.execute(_INSERT + _ONE + _INSTEAD, [now, now, *(column[0] for column in columns)])
@@ -158,24 +162,29 @@ def below(rows: Rows, prefix: Sequence[str]) -> Rows:
     if not prefix:
         return rows
     name = _PERIOD.join(prefix)
-    inside = name + _PERIOD
-    if len(inside) <= _BEGINNING:
-        return rows.narrowed("below", _within, name, inside, name + _NEXT)
-    exactly = (name[:_BEGINNING], name, inside, name + _NEXT)
-    return rows.narrowed("far below", _far_within, *exactly)
+    cut = name[:_BEGINNING]
+    rows = rows.narrowed("below", _between, cut + _PERIOD, cut + _NEXT)
+    if len(name) < _BEGINNING:
+        return rows
+    return rows.narrowed("far below", _far_below, name, name + _PERIOD, name + _NEXT)
 
 
 def _at(rows: QuerySet[Any], *places: Any) -> QuerySet[Any]:
     return rows.filter(place__in=places)
 
 
-def _within(rows: QuerySet[Any], name: Any, first: Any, last: Any) -> QuerySet[Any]:
-    return rows.filter(Q(beginning=name) | Q(beginning__gte=first, beginning__lt=last))
+def _listed(rows: QuerySet[Any], places: Any) -> QuerySet[Any]:
+    # One value, however many places there are, so that the statement is kept.
+    given = "ARRAY(SELECT json_array_elements_text(%s::json))"
+    return rows.filter(_Condition(f"{_TABLE}.place = ANY({given})", [places]))
 
 
-def _far_within(rows: QuerySet[Any], beginning: Any, name: Any, first: Any, last: Any) -> QuerySet[Any]:
-    inside = Q(namespace=name) | Q(namespace__gte=first, namespace__lt=last)
-    return rows.filter(inside, beginning=beginning)
+def _between(rows: QuerySet[Any], first: Any, last: Any) -> QuerySet[Any]:
+    return rows.filter(place__gte=first, place__lt=last)
+
+
+def _far_below(rows: QuerySet[Any], name: Any, first: Any, last: Any) -> QuerySet[Any]:
+    return rows.filter(Q(namespace=name) | Q(namespace__gte=first, namespace__lt=last))
 
 
 def _matching(sql: str, rows: QuerySet[Any], *values: Any) -> QuerySet[Any]:
@@ -203,7 +212,6 @@ def _columns(item: New, now: datetime) -> dict[str, Any]:
     return {
         "place": item.place,
         "namespace": name,
-        "beginning": name[:_BEGINNING],
         "key": item.key,
         "value": item.value,
         "ttl": item.ttl,

@@ -178,12 +178,11 @@ class GraphWrite(models.Model):
 class StoredItem(models.Model):
     """An item of LangGraph's store: a value under a key in a namespace of labels."""
 
-    id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
-    #: The digest of namespace and key, which both may be long.
-    place: IdField = IdField(max_length=64, unique=True, blank=False)
-    #: The labels with a period between, which none has in it; and as much of that as an index takes.
+    #: The beginning of the namespace, two periods and the digest of namespace and key, which both may be long: the one
+    #: index that who puts an item writes, and who looks below a prefix reads.
+    place: IdField = IdField(primary_key=True)
+    #: The labels with a period between, which none has in it.
     namespace: TextField = TextField()
-    beginning: IdField = IdField()
     key: TextField = TextField()
     value: JSONTextField = JSONTextField(default=dict)
     created_at: models.DateTimeField[datetime, datetime] = TimestampField(default=timezone.now)
@@ -197,7 +196,6 @@ class StoredItem(models.Model):
         verbose_name: ClassVar[Any] = _("item of the store")
         verbose_name_plural: ClassVar[Any] = _("items of the store")
         indexes: ClassVar[tuple[models.Index, ...]] = (
-            models.Index(fields=["beginning", "updated_at"], name="chronos_langgraph_item_places"),
             models.Index(
                 fields=["expires_at"],
                 name="chronos_langgraph_item_expiry",

@@ -88,10 +88,8 @@ def add_writes(
     using: str, where: Where, fence: int | None, namespace: int, checkpoint_id: str, writes: Sequence[Write]
 ) -> bool:
     """Store what a task wrote, if the namespace is there; whether it is."""
-    columns: list[Any] = [
-        [getattr(write, name) for write in writes]
-        for name in ("task_id", "task_path", "idx", "channel", "type", "data")
-    ]
+    rows = [write.columns() for write in writes]
+    columns = [[row[name] for row in rows] for name in ("task_id", "task_path", "idx", "channel", "type", "data")]
     return _stored(using, _WRITE, [*_opened(where, fence), namespace, checkpoint_id, *columns])
 
 

@@ -19,6 +19,7 @@ from ...preparing import prepared_cursor
 from .channels import RUN_ITEMS, Items, Place, Run, from_json
 from .keys import Where, key_of
 from .models import GraphCheckpoint, GraphItems, GraphWrite, Namespace
+from .phrases import expanded, shortened
 
 #: Ranges that a statement reads, and checkpoints whose writes one reads, at most.
 _RANGES = 50
@@ -47,6 +48,10 @@ class Write(NamedTuple):
     channel: str
     type: str
     data: bytes
+
+    def columns(self) -> dict[str, Any]:
+        """What its row has."""
+        return self._replace(data=shortened(self.data))._asdict()
 
 
 @dataclass
@@ -104,11 +109,11 @@ UNION ALL SELECT 3, w.idx, NULL, w.task_path, w.task_id, w.channel, w.type, NULL
     runs: list[Run] = []
     for kind, one, other, a, b, c, d, e, f, data, items in _all(using, sql, [*given, where.session_id, where.key]):
         if kind == 1:
-            found = Found(0, one, where, a, b, c, bytes(data), codec.loads(e), codec.loads(f), other, codec.loads(d))
+            found = Found(0, one, where, a, b, c, expanded(data), codec.loads(e), codec.loads(f), other, codec.loads(d))
         elif kind == 2:
-            runs.append(Run(a, one, other, bytes(data), bytes(items)))
+            runs.append(Run(a, one, other, bytes(data), expanded(items)))
         else:
-            writes.append(Write(a, b, one, c, d, bytes(data)))
+            writes.append(Write(a, b, one, c, d, expanded(data)))
     if found is not None:
         found.writes, found.runs = sorted(writes), runs
     return found
@@ -212,7 +217,7 @@ def _runs(using: str, namespace: int, channel: str, ranges: Sequence[Range]) -> 
             f"SELECT start, stop, entries, items FROM {_ITEMS} WHERE namespace_id = %s AND channel = %s AND ({within})"
         )
         rows = _all(using, sql, [namespace, channel, *bounds])
-        found += [Run(channel, start, stop, bytes(entries), bytes(items)) for start, stop, entries, items in rows]
+        found += [Run(channel, start, stop, bytes(entries), expanded(items)) for start, stop, entries, items in rows]
     return found
 
 
@@ -256,13 +261,13 @@ def page(
         "metadata",
     )
     return [
-        Found(pk, namespace, Where(thread_id, name), id, parent_id, form, bytes(data), codec.loads(places), metadata)
+        Found(pk, namespace, Where(thread_id, name), id, parent_id, form, expanded(data), codec.loads(places), metadata)
         for pk, namespace, thread_id, name, id, parent_id, form, data, places, metadata in columns[:limit]
     ]
 
 
 def _write(task_path: str, task_id: str, idx: int, channel: str, form: str, data: Any) -> Write:
-    return Write(task_path, task_id, idx, channel, form, bytes(data))
+    return Write(task_path, task_id, idx, channel, form, expanded(data))
 
 
 def _covers(known: list[Range], wanted: Range) -> bool:

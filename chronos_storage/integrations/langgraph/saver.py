@@ -232,7 +232,7 @@ class ChronosSaver(BaseCheckpointSaver[int]):
             versions = dict(checkpoint["channel_versions"])
             known = Known(found.namespace, found.version, found.ends, found.checkpoint_id, versions, places)
             self._knowledge.keep(where, known)
-        return {**checkpoint, "channel_values": values}
+        return {**checkpoint, "id": found.checkpoint_id, "channel_values": values}
 
     def _tuple(self, found: Found, checkpoint: Checkpoint) -> CheckpointTuple:
         loads = self.serde.loads_typed

@@ -95,10 +95,7 @@ def add_writes(storage: Storage, where: Where, writer: Writer, checkpoint_id: st
     with transaction.atomic(using=using):
         namespace = _open(storage, where, writer)
         rows = [
-            GraphWrite(
-                namespace_id=namespace.pk, checkpoint_id=checkpoint_id, **dict(zip(Write._fields, write, strict=True))
-            )
-            for write in writes
+            GraphWrite(namespace_id=namespace.pk, checkpoint_id=checkpoint_id, **write.columns()) for write in writes
         ]
         special = [row for row in rows if row.idx < 0]
         table = _rows(GraphWrite, using)

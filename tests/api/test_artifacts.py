@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import io
 import re
-import shlex
 import tempfile
 from typing import Any
 
@@ -294,44 +292,3 @@ def test_under_asgi(committed_site: Storage) -> None:
     following.READERS.close()
     assert b"".join(parts) == data
     assert len(parts) > 5
-
-
-def test_the_calls_of_the_page(ada: Api, site: Storage) -> None:
-    """Those of docs/artifacts.md, as curl would send them."""
-    site.create_session(Session(id="s", user_id=ada.user_id))
-    put(site, id="known", user_id=ada.user_id)
-    curl = argparse.ArgumentParser()
-    for option, more in (
-        ("-H", "append"),
-        ("-F", "append"),
-        ("--data-binary", "store"),
-        ("-X", "store"),
-        ("-o", "store"),
-    ):
-        curl.add_argument(option, action=more)
-    curl.add_argument("url")
-    calls = re.findall(r"^\$ curl (.*)$", PAGE, re.MULTILINE)
-    assert len(calls) == 5
-    report = SimpleUploadedFile("report.txt", b"Report", "text/plain")
-    answers = []
-    for call in calls:
-        given = curl.parse_args(shlex.split(call))
-        headers = dict(header.split(": ") for header in given.H)
-        assert headers.pop("Authorization") == "Token $TOKEN"
-        address = given.url.replace("$SITE", "").replace("$ID", "known")
-        with case(call):
-            if given.F:
-                fields = dict(field.split("=") for field in given.F)
-                form = {name: report if value == "@report.txt" else value for name, value in fields.items()}
-                answer = ada.client.post(address, form, headers=headers)
-            elif given.data_binary:
-                kind = headers.pop("Content-Type")
-                answer = ada.client.post(address, b"Report", content_type=kind, headers=headers)
-            else:
-                answer = ada.client.generic(given.X or "GET", address, headers=headers)
-            assert answer.status_code in (200, 201, 204)
-            answers.append(body_of(answer))
-    versions = [(each.version, each.mime_type, content(site, each)) for each in site.list_artifacts(session_id="s")]
-    assert versions == [(2, "text/plain", b"Report"), (1, "text/plain", b"Report")]
-    assert (answers[2].count(b"report.txt"), answers[3]) == (2, b"data")
-    assert site.list_artifacts(name="n") == []

@@ -58,13 +58,13 @@ follow(0);
 """
 #: The same.
 PATH = "s/events/stream?after=0"
-#: Appends the event that the README's example waits for.
+#: Appends the event that the page's example waits for.
 APPEND = """
 import django
 django.setup()
 from chronos_storage import storage
 from chronos_storage.records import Event
-storage.append_event(Event(session_id="readme", type="node_executed", payload={"node": "answer"}))
+storage.append_event(Event(session_id="page", type="node_executed", payload={"node": "answer"}))
 """
 
 
@@ -85,7 +85,7 @@ def site(
 ) -> Iterator[Site]:
     name, settings_module = request.param
     with django_db_blocker.unblock(), new_databases(name, tmp_path_factory.mktemp("cut")) as (url,):
-        yield Site(url, settings_module, "s", "t", "readme")
+        yield Site(url, settings_module, "s", "t", "page")
 
 
 #: The names, ids and data of events.
@@ -215,7 +215,7 @@ def test_such_a_reader_and_a_browsers_event_source(site: Site, tmp_path: Path) -
         assert page.evaluate("ended") >= 1
         for received in (page.evaluate("received"), following.result(SECONDS)):
             assert_each_once_in_order(received, tmp_path)
-        assert_readme_is_right(site, page)
+        assert_page_is_right(site, page)
 
 
 @contextmanager
@@ -235,9 +235,9 @@ def browsing(site: Site, port: int) -> Iterator[Any]:
         yield page
 
 
-def assert_readme_is_right(site: Site, page: Any) -> None:
-    [example] = re.findall(r"```js\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def assert_page_is_right(site: Site, page: Any) -> None:
+    [example] = re.findall(r"```js\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.DOTALL)
     site.python("-c", APPEND)
     with page.expect_console_message(timeout=SECONDS * 1000) as shown:
-        page.evaluate(f"{{ const id = 'readme'; {example} }}")
+        page.evaluate(f"{{ const id = 'page'; {example} }}")
     assert [each.json_value() for each in shown.value.args] == [1, {"node": "answer"}]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -538,12 +537,3 @@ def test_a_pool_with_fewer_connections_than_calls_take_is_a_warning(
     settings.CHRONOS_STORAGE = {} if size is None else {"ASYNC_CONNECTIONS": size}
     found = [message.msg for message in run_checks(tags=["compatibility"]) if message.id == "chronos_storage.W005"]
     assert [f"has {most} connections" in text for text in found] == ([] if most is None else [True])
-
-
-@pytest.mark.parametrize("alias", ONLY_SQLITE)
-def test_the_examples_of_the_documentation_run(storage_committed: Storage) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "asynchronous.md").read_text(encoding="utf-8")
-    names: dict[str, Any] = {}
-    for block in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
-        exec(block, names)
-    assert len(storage_committed.list_sessions(agent_id="support")) == 21

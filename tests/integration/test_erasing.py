@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -33,14 +32,6 @@ from chronos_storage.vectors.stores import database_store
 from tests.conftest import ONLY_SQLITE, STRICTEST
 
 USER = f"{MARK}-user"
-
-
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "erasure.md").read_text(encoding="utf-8")
-
-
-def test_the_page_s_example() -> None:
-    (example,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-    exec(example, {})
 
 
 def fill_vectors(store: VectorStore) -> None:

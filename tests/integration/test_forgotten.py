@@ -151,8 +151,8 @@ def test_an_unknown_using_is_an_error_that_names_the_known(settings: Settings) -
             ask()
 
 
-def test_the_readme_s_urls_are_complete() -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+def test_the_page_s_urls_are_complete() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.DOTALL)
     [example] = [block for block in blocks if "chronos_storage.api.urls" in block]
     names: dict[str, Any] = {"urlpatterns": []}
     exec(example, names)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,7 +16,6 @@ from health_check.views import HealthCheckView
 from chronos_storage.exceptions import ConfigurationError
 from chronos_storage.health import health
 from chronos_storage.integrations.health_check import StorageHealthCheck
-from chronos_storage.testing.conformance.helpers import cases
 
 MEMORY = {"BACKEND": "chronos_storage.backends.document.MemoryBackend"}
 CONNECT = "chronos_storage.dsn.connect"
@@ -76,14 +73,3 @@ def test_django_health_check_shows_each_storage(site: Any, tmp_path: Path) -> No
         asyncio.run(StorageHealthCheck(alias="other").run())
     with pytest.raises(ConfigurationError):
         asyncio.run(StorageHealthCheck(alias="unknown").run())
-
-
-def test_the_page_s_examples(site: Any) -> None:
-    text = (Path(__file__).resolve().parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
-    _, _, page = text.partition("\n## Health\n")
-    site.CHRONOS_STORAGE = {"STORAGES": {"default": MEMORY, "archive": MEMORY}}
-    for example in cases(re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)):
-        module = ModuleType("urls_of_the_page")
-        exec(example, module.__dict__)
-        site.ROOT_URLCONF = module
-        assert Client().get("/health", {"format": "json"}).status_code == 200

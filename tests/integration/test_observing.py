@@ -6,11 +6,9 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.checks import run_checks
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -99,15 +97,6 @@ def test_refused_and_slow_writes_are_logged_without_what_they_wrote(settings: An
     assert {method for method, _, _ in told} <= {"create_session", "append_events"}
     assert all(SECRET not in str(vars(record)) for record in logged)
     assert all(record.chronos_milliseconds >= 0 and record.chronos_backend == "MemoryBackend" for record in logged)
-
-
-def test_the_page_s_settings_are_known(settings: Any) -> None:
-    text = (Path(__file__).resolve().parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
-    made: dict[str, Any] = {}
-    exec(text.partition("```python\n")[2].partition("```")[0], made)
-    settings.CHRONOS_STORAGE = made["CHRONOS_STORAGE"]
-    assert not [each for each in run_checks(tags=["compatibility"]) if "OBSERVE" in str(each)]
-    assert repr(connect("memory://")).startswith("<Storage over ")
 
 
 def test_a_storage_that_nobody_watches_is_as_it_was_made(settings: Any) -> None:

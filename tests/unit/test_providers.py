@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -279,10 +277,3 @@ def test_parts_that_only_look_like_a_provider_s_own_are_made_so_or_named() -> No
             content: Any = message.get("content") or message["parts"]
             shown: dict[str, Any] = {"text": content} if isinstance(content, str) else content[0]
             assert shown.get("type") == expected or expected in shown
-
-
-def test_the_page_says_what_is() -> None:
-    page = Path(__file__).resolve().parents[2] / "docs" / "context.md"
-    examples: dict[str, Any] = {}
-    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
-        exec(block, examples)

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 
 from chronos_storage import upcasters
 from chronos_storage.exceptions import ConfigurationError, InvalidRecord
 from chronos_storage.records import Event, Message
-from chronos_storage.testing.conformance.helpers import case
-
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "upcasters.md"
 
 
 @pytest.fixture(autouse=True)
@@ -55,10 +49,3 @@ def test_where_nothing_is_registered_nothing_is_touched():
     assert upcasters.upcast_all(found) is found
     upcasters.register("order", 1, len)
     assert [upcasters.upcast(record) is record for record in found] == [True, True]
-
-
-@pytest.mark.django_db
-def test_the_page_of_the_documentation():
-    examples = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    with case(examples):
-        exec("\n".join(examples), {})

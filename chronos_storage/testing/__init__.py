@@ -1,6 +1,9 @@
-"""Tests for whoever writes a backend of their own (they need pytest).
+"""What a host's own tests may use, and tests for whoever writes a backend of their own; all need pytest.
 
-Subclass `StorageConformance` and say how to get a store; everything the contract promises is then tested on it::
+`plugin` has the fixture ``chronos_storage``, which pytest finds by itself, and `factories` make records.
+
+For a backend, subclass `StorageConformance` and say how to get a store; everything the contract promises is then tested
+on it::
 
     # tests/test_my_backend.py
     import pytest
@@ -39,28 +42,32 @@ is `records.now`, which its tests move.
 Tests of transactions are skipped where `Storage.supports_transactions` is false.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from .conformance import StorageConformance as StorageConformance
+    from .queues import EventQueueConformance as EventQueueConformance
     from .vectors import VectorStoreConformance as VectorStoreConformance
 
 pytest.register_assert_rewrite(
     "chronos_storage.testing.conformance", "chronos_storage.testing.queues", "chronos_storage.testing.vectors"
 )
 
-from .conformance import StorageConformance  # noqa: E402  (only modules imported from here on are rewritten)
-from .queues import EventQueueConformance  # noqa: E402
-
 __all__ = ["EventQueueConformance", "StorageConformance", "VectorStoreConformance"]
+
+#: Imported only when asked for: the plugin is without them, and that of vectors needs Hypothesis.
+_HOMES = {
+    "EventQueueConformance": ".queues",
+    "StorageConformance": ".conformance",
+    "VectorStoreConformance": ".vectors",
+}
 
 if not TYPE_CHECKING:  # or type checkers would take any name for one that is here
 
     def __getattr__(name: str) -> Any:
-        # Only when asked for: it needs Hypothesis.
-        if name != "VectorStoreConformance":
+        if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from .vectors import VectorStoreConformance
-
-        return VectorStoreConformance
+        return getattr(import_module(_HOMES[name], __name__), name)

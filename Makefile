@@ -1,22 +1,25 @@
-# make test | lint | otherwise | docs | soak | soak-short | demo | bench, on a machine with Python 3.11 or newer: the rest is installed into $(VENV).
+# make test | lint | otherwise | docs | soak | soak-short | demo | bench | api-snapshot | lock | release, on a machine with
+# Python 3.11 or newer: the rest is installed into $(VENV).
 # PYTHON=python3.13 chooses the interpreter, VENV=.venv-3.13 a folder of its own for it, and ARGS goes to
 # pytest, to the demo or to the benchmarks: make pytest ARGS="-k events", make bench ARGS="events checkpoints".
-# JOBS=0 runs the tests one after the other.
+# JOBS=0 runs the tests one after the other. What is installed is what requirements.lock says; NEWEST=1 takes the newest of
+# all that requirements.txt and requirements-frameworks.txt name, in environments of its own.
 
 PYTHON ?= python3
-VENV ?= .venv
+VENV ?= .venv$(if $(NEWEST),-newest)
 ARGS ?=
 # One more than there are processors, as tests wait for servers about a seventh of the time; four at most.
 JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); [ "$$n" -lt 4 ] && echo $$((n + 1)) || echo 4)
 
-FRAMEWORKS := $(VENV)-frameworks$(if $(NEWEST),-newest)
+FRAMEWORKS := $(VENV)-frameworks
+RELEASE := $(VENV)-release
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 # The tests start dozens of interpreters: what images for containers set would have each compile all it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: test lint types names style imports migrations pytest otherwise frameworks docs soak soak-short demo bench
+.PHONY: test lint types names style imports migrations pytest otherwise frameworks docs soak soak-short demo bench api-snapshot lock release
 
 test: lint pytest
 
@@ -39,8 +42,7 @@ otherwise: $(INSTALLED)
 		tests/conformance/test_orm.py tests/vectors/test_conformance.py -k "mariadb or postgres15 or (vectors and postgres)" \
 		|| [ $$? -eq 5 ]  # as where neither server is installed
 
-# The adapters to agent frameworks, which have an environment of their own. NEWEST=1 takes the newest of each framework
-# in place of the pinned ones.
+# The adapters to agent frameworks, which have an environment of their own.
 frameworks: $(FRAMEWORKS)/.installed
 	$(FRAMEWORKS)/bin/python -m mypy --cache-dir .mypy_cache/frameworks $$(find chronos_storage/integrations benchmarks/frameworks project/demo/frameworks tests/frameworks -name '*.py')
 	$(FRAMEWORKS)/bin/python -m pytest -n $(JOBS) --dist worksteal tests/frameworks $(ARGS)
@@ -74,17 +76,31 @@ demo: $(if $(findstring --framework,$(ARGS)),$(FRAMEWORKS)/.installed,$(INSTALLE
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks $(ARGS)
 
+# After each change of what is public, which is then seen in the commit: tests/typed/public.txt.
+api-snapshot: $(INSTALLED)
+	$(BIN)/python -m tests.typed.public
+
+# After each change of requirements.txt. ARGS=--upgrade takes the newest of all; ARGS="--upgrade-package ruff", of one.
+lock: $(RELEASE)/.installed
+	$(RELEASE)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--output-file requirements.lock requirements.txt $(ARGS)
+
+# Builds in dist/ and checks; uploads nothing before the version is typed.
+release: $(INSTALLED) $(RELEASE)/.installed
+	BIN=$(BIN) RELEASE=$(RELEASE)/bin .ci/release
+
 # Written last, so that an installation that was broken off is done again.
-%/.installed: requirements.txt pyproject.toml
+%/.installed: requirements.txt requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo 'Python 3.11 or newer is needed; say where it is: make PYTHON=python3.13 …' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>&- || \
 		{ echo 'Python lacks its venv module; on Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
 	$(PYTHON) -m venv $*
-	$*/bin/python -m pip install --quiet --disable-pip-version-check $(REQUIRED) -e .
+	$*/bin/python -m pip install --quiet --disable-pip-version-check $(REQUIRED)
+	$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-$(INSTALLED): REQUIRED := -r requirements.txt
-$(VENV)-frameworks/.installed: REQUIRED := -r requirements.txt -r requirements-frameworks.txt
-$(VENV)-frameworks-newest/.installed: REQUIRED := -r requirements.txt $(shell sed -n 's/==.*//p' requirements-frameworks.txt)
+$(INSTALLED): REQUIRED := $(if $(NEWEST),-r requirements.txt,--require-hashes -r requirements.lock)
+$(FRAMEWORKS)/.installed: REQUIRED := -r requirements.txt $(if $(NEWEST),$(shell sed -n 's/==.*//p' requirements-frameworks.txt),-r requirements-frameworks.txt)
 $(FRAMEWORKS)/.installed: requirements-frameworks.txt
+$(RELEASE)/.installed: REQUIRED := twine uv

@@ -1,4 +1,7 @@
-"""The wheel, in a fresh Django project that knows nothing of this repository."""
+"""What is released: the source distribution, and the wheel in a fresh project that knows nothing of this repository.
+
+``DIST=dist`` has what is built there looked at, and the wheel's dependencies taken from an index; see .ci/release.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from importlib import metadata
@@ -32,29 +36,51 @@ def run(*command: object, cwd: Path) -> str:
     return output
 
 
-_SITE_PACKAGES = "import sysconfig; print(sysconfig.get_path('purelib'))"
+def site_packages(python: Path) -> Path:
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    return Path(run(python, "-c", code, cwd=python.parent).strip())
 
 
-def link_dependencies(site_packages: Path) -> None:
-    """Put what the package needs there, and no more: as it is here, which takes no network, and is compiled already."""
-    pending, linked = ["chronos-storage"], set[str]()
+def link_distributions(folder: Path, *names: str) -> None:
+    """Put distributions, but this one, and what they need there, and no more.
+
+    They are as they are here, which takes no network, and compiled already.
+    """
+    pending, linked = list(names), set[str]()
     while pending:
         distribution = metadata.distribution(pending.pop())
-        needed = [Requirement(each) for each in distribution.requires or ()]
-        pending += [each.name for each in needed if not each.marker or each.marker.evaluate({"extra": ""})]
-        if distribution.name in linked or distribution.name == "chronos-storage":
+        if distribution.name in linked:
             continue
         linked.add(distribution.name)
+        needed = [Requirement(each) for each in distribution.requires or ()]
+        pending += [each.name for each in needed if not each.marker or each.marker.evaluate({"extra": ""})]
+        if distribution.name == "chronos-storage":
+            continue
         for name in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
-            (site_packages / name).symlink_to(str(distribution.locate_file(name)))
+            if not (folder / name).exists():
+                (folder / name).symlink_to(str(distribution.locate_file(name)))
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the source distribution, and the wheel that was built of it."""
+    if "DIST" in os.environ:
+        return (ROOT / os.environ["DIST"]).resolve()
     folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT, cwd=folder)
-    (built,) = folder.glob("*.whl")
-    return built
+    run(sys.executable, "-m", "build", "--outdir", folder, ROOT, cwd=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> Path:
+    (found,) = built.glob("*.whl")
+    return found
+
+
+def package() -> set[str]:
+    """The files of the package, as this repository has them."""
+    files = {path.relative_to(ROOT) for path in (ROOT / "chronos_storage").rglob("*") if path.is_file()}
+    return {str(path) for path in files if "__pycache__" not in path.parts}
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +89,12 @@ def manage(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> list[object
     folder = tmp_path_factory.mktemp("host")
     venv.create(folder / "venv")
     python = folder / "venv" / "bin" / "python"
-    link_dependencies(Path(run(python, "-c", _SITE_PACKAGES, cwd=folder).strip()))
-    # By this interpreter's own pip, which finds all there that the wheel names, and nothing else.
-    pip = [sys.executable, "-m", "pip", "--python", python]
-    run(*pip, "install", "--quiet", "--no-compile", "--no-index", wheel, cwd=folder)
+    pip: list[object] = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-compile"]
+    if "DIST" not in os.environ:
+        # This interpreter's own pip then finds all there that the wheel names, and nothing else.
+        link_distributions(site_packages(python), "chronos-storage")
+        pip.append("--no-index")
+    run(*pip, wheel, cwd=folder)
     run(python, "-m", "django", "startproject", "host", folder, cwd=folder)
     with (folder / "host" / "settings.py").open("a") as settings:
         settings.write(SETTINGS)
@@ -78,10 +106,7 @@ def manage(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> list[object
 def test_holds_the_package_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    tracked = {str(path.relative_to(ROOT)) for path in (ROOT / "chronos_storage").rglob("*") if path.is_file()}
-    assert {name for name in names if ".dist-info/" not in name} == {
-        name for name in tracked if "__pycache__" not in name
-    }
+    assert {name for name in names if ".dist-info/" not in name} == package()
     assert "chronos_storage/py.typed" in names
     assert any(name.startswith("chronos_storage/migrations/0001") for name in names)
     assert "chronos_storage/templates/admin/chronos_storage/session/timeline.html" in names
@@ -92,6 +117,14 @@ def test_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 
+def test_source_holds_what_the_wheel_is_built_of(built: Path) -> None:
+    (source,) = built.glob("*.tar.gz")
+    with tarfile.open(source) as archive:
+        names = {member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()}
+    beside = {"CHANGELOG.md", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml"}
+    assert names - {".gitignore"} == package() | beside  # which hatchling always adds
+
+
 def test_migrates_a_fresh_project_and_leaves_no_migration_to_make(manage: list[object], tmp_path: Path) -> None:
     assert "No changes detected" in run(*manage, "makemigrations", "--check", "--dry-run", cwd=tmp_path)
 
@@ -100,3 +133,10 @@ def test_does_what_the_readme_shows(manage: list[object], tmp_path: Path) -> Non
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
     [example] = blocks
     run(*manage, "shell", "-c", f"exec({example!r}, {{}})", cwd=tmp_path)
+
+
+def test_pytest_finds_the_fixture(manage: list[object], tmp_path: Path) -> None:
+    python = Path(str(manage[0]))
+    link_distributions(site_packages(python), "pytest", "pytest-django")
+    found = run(python, "-m", "pytest", "--fixtures", "--quiet", "--override-ini", "testpaths=", cwd=tmp_path)
+    assert "fixtures defined from chronos_storage.testing.plugin" in found

@@ -135,8 +135,18 @@ def test_does_what_the_readme_shows(manage: list[object], tmp_path: Path) -> Non
     run(*manage, "shell", "-c", f"exec({example!r}, {{}})", cwd=tmp_path)
 
 
-def test_pytest_finds_the_fixture(manage: list[object], tmp_path: Path) -> None:
-    python = Path(str(manage[0]))
-    link_distributions(site_packages(python), "pytest", "pytest-django")
-    found = run(python, "-m", "pytest", "--fixtures", "--quiet", "--override-ini", "testpaths=", cwd=tmp_path)
-    assert "fixtures defined from chronos_storage.testing.plugin" in found
+def test_pytest_finds_the_fixture_and_leaves_the_package_as_it_is(manage: list[object], tmp_path: Path) -> None:
+    (tmp_path / "test_host.py").write_text(
+        """
+from importlib.machinery import SourceFileLoader
+from chronos_storage import records
+
+def test_agent(chronos_storage):
+    assert chronos_storage.create_session(records.Session(id="s")) == chronos_storage.get_session("s")
+    assert type(records.__loader__) is SourceFileLoader  # not pytest's, which rewrites assertions
+"""
+    )
+    python, _, _, project = map(str, manage)
+    link_distributions(site_packages(Path(python)), "pytest", "pytest-django")
+    settings = ["--ds", "host.settings", "--override-ini", "testpaths=", "--rootdir", tmp_path, tmp_path]
+    assert "1 passed" in run(python, "-m", "pytest", "-q", *settings, cwd=Path(project).parent)

@@ -34,7 +34,7 @@ def requirements(text: str) -> list[Requirement]:
 
 def locked(python: str) -> dict[str, list[Requirement]]:
     """What is installed with a Python, by name."""
-    found = defaultdict(list)
+    found: dict[str, list[Requirement]] = defaultdict(list)
     for each in requirements(LOCK):
         if each.marker is None or each.marker.evaluate(environment(python)):
             found[canonicalize_name(each.name)].append(each)

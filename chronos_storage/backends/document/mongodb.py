@@ -44,8 +44,7 @@ _CLUSTERED = 16
 _EXISTS = 48
 #: What a body's characters are taken for where its entries don't say.
 _SHORT = 1024
-#: Of so many entries the documents, of up to so many characters each, come along in one answer. Of more it takes the
-#: server longer to look for each than to look for all of them afterwards.
+#: Of so many entries the documents, of up to so many characters each, come along: one answer has room for them.
 _AT_ONCE, _NEAR = 100, 1 << 14
 #: No stored version: what is written under it replaces nothing.
 _NONE = -1
@@ -61,12 +60,11 @@ class _Awaited(Document):
 
 
 class _Place(NamedTuple):
-    """A place of a scan, with the id of what is there, about its length, and where it came along, the document."""
+    """A place of a scan, with the id of what is there, and about its length."""
 
     place: str
     id: str
     length: int
-    near: list[Found] | None
 
 
 class MongoDriver(InPieces):
@@ -110,26 +108,39 @@ class MongoDriver(InPieces):
             {"$sort": {"_id": -1 if reverse else 1}},
             {"$limit": limit},
         ]
-        if limit <= _AT_ONCE:
-            steps += [
-                {"$set": {"near": {"$cond": [{"$gt": ["$s", _NEAR]}, None, "$k"]}}},
-                {
-                    "$lookup": {
-                        "from": self.server.collection,
-                        "localField": "near",
-                        "foreignField": "_id",
-                        "as": "found",
-                    }
-                },
-            ]
         with self.server.asked() as client, client.start_session(snapshot=True) as session:
             collection = self.server.documents(client)
-            entries = collection.aggregate(steps, session=session, batchSize=limit + 1)
-            places = [
-                _Place(entry["_id"][len(prefix) :], entry["k"], entry.get("s", _SHORT), entry.get("found"))
-                for entry in entries
-            ]
-            return up_to_size(_in_parts(collection, session, places, size), size)
+            entries: Iterable[Found]
+            near: list[Found] = []
+            if limit <= _AT_ONCE:
+                steps += self._with_documents
+                together: Found = next(collection.aggregate(steps, session=session), {"entries": [], "near": []})
+                entries, near = together["entries"], together["near"]
+            else:
+                entries = collection.aggregate(steps, session=session, batchSize=limit + 1)
+            places = [_Place(entry["_id"][len(prefix) :], entry["k"], entry.get("s", _SHORT)) for entry in entries]
+            return up_to_size(_in_parts(collection, session, places, near, size), size)
+
+    @property
+    def _with_documents(self) -> list[Found]:
+        """The steps that make one answer of entries: these, and what is at those of them where it isn't long."""
+        return [
+            {
+                "$group": {
+                    "_id": None,
+                    "entries": {"$push": "$$ROOT"},
+                    "near": {"$push": {"$cond": [{"$gt": ["$s", _NEAR]}, "$$REMOVE", "$k"]}},
+                }
+            },
+            {
+                "$lookup": {
+                    "from": self.server.collection,
+                    "localField": "near",
+                    "foreignField": "_id",
+                    "as": "near",
+                }
+            },
+        ]
 
     # Writing
 
@@ -333,24 +344,25 @@ def _batches(values: list[T]) -> list[list[T]]:
 
 
 def _in_parts(
-    collection: Collection[Found], session: ClientSession, places: list[_Place], size: int
+    collection: Collection[Found], session: ClientSession, places: list[_Place], near: list[Found], size: int
 ) -> Iterator[tuple[str, Document]]:
-    """The documents at these places; those that are not there yet are read so many at a time as may have `size`
-    characters together.
+    """The documents at these places; those that are not near are read so many at a time as may have `size` characters
+    together.
     """
+    found = {each["_id"]: each for each in near}
     while places:
         total = 0
         count = 0
-        for _, _, length, _ in places:
+        for _, _, length in places:
             total += length
             count += 1
             if total >= size:
                 break
         part, places = places[:count], places[count:]
-        far = [id for _, id, _, near in part if not near]
-        found = {each["_id"]: each for each in _by_id(collection, far, session)}
-        for place, id, _, near in part:
-            yield place, _document(near[0] if near else found.pop(id))
+        far = [id for _, id, _ in part if id not in found]
+        found |= {each["_id"]: each for each in _by_id(collection, far, session)}
+        for place, id, _ in part:
+            yield place, _document(found[id])
 
 
 def _document(found: Found) -> Document:

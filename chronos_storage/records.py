@@ -26,6 +26,8 @@ from .ids import new_id
 R = TypeVar("R", bound="Record")
 
 
+#: Characters of a string that fits in any record, whatever they are.
+_SHORT = 100_000
 #: The times that a record is never without once it is stored, each by the one before it where it was left empty.
 TIMES = ("created_at", "started_at", "updated_at", "last_activity_at")
 
@@ -128,6 +130,8 @@ class Record:
         """
         record: Any = type(self)
         given = [(name, value) for name in _documents(record) if (value := getattr(self, name))]
+        if len(given) == 1 and type(given[0][1]) is str and len(given[0][1]) < _SHORT and not _texts(record):
+            return  # as most messages: it is not written out to be measured
         size = sum(codec.bytes_of(codec.dumps(value, name)) for name, value in given)
         texts = sum(codec.bytes_of(getattr(self, name)) for name in _texts(record))
         name = record.__name__.lower()

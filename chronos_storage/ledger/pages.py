@@ -314,7 +314,7 @@ def rows_after(table: Source[R], rows: QuerySet[Any], order: Sequence[str], afte
 
 def iterate(
     table: Source[R],
-    rows: QuerySet[Any],
+    rows: QuerySet[Any] | Rows,
     *order: str,
     after: R | None = None,
     most: int | None = None,
@@ -328,7 +328,7 @@ def iterate(
 
 def pages(
     table: Source[R],
-    rows: QuerySet[Any],
+    rows: QuerySet[Any] | Rows,
     *order: str,
     after: R | None = None,
     most: int | None = None,
@@ -344,12 +344,13 @@ def pages(
         first: how many the caller takes, as far as it knows: the first page has no more.
         size: rows of a page, at most; 500 unless said otherwise.
     """
+    rows = Rows.of(rows)
     largest = _PAGE if size is None else size
     size, most = largest if first is None else min(first, largest), MAX_PAGE if most is None else most
     while True:
-        following = rows if after is None else rows_after(table, rows, order, after)
+        following = rows if after is None else Rows.of(rows_after(table, rows.queryset, order, after))
         # Page by page, so that a walk whose connection is lost goes on where it is.
-        page, more = attempt(rows.db, partial(fetch_page, table, following, order, size, most, little=most))
+        page, more = attempt(rows.using, partial(fetch_page, table, following, order, size, most, little=most))
         # After a page that ended early, a database looks no further than it may have to.
         after, size = page[-1] if page else None, min(2 * len(page), largest)
         yield page

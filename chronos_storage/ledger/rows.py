@@ -12,7 +12,9 @@ from typing import Any
 
 from django.db import connections, models, transaction
 
+from .. import codec
 from ..batches import batches
+from ..fields import JSONTextField, MetadataField
 
 #: Fields whose values the driver takes as they are in a record.
 _PLAIN = (models.CharField, models.TextField, models.IntegerField, models.BooleanField, models.ForeignKey)
@@ -44,6 +46,8 @@ def _values(
     changes = [
         (place, time)
         if isinstance(field, models.DateTimeField)
+        else (place, partial(codec.dumps, field=field.attname))
+        if isinstance(field, JSONTextField | MetadataField)
         else (place, partial(field.get_db_prep_save, connection=connection))
         for place, field in changed
     ]

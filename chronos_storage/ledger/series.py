@@ -49,7 +49,11 @@ class Series(Numbered[R]):
 
     def rows(self, using: str, name: str) -> QuerySet[Any]:
         """The rows of a series."""
-        found = {self.column: name, self.owner_column: head_owner(self.kind, name)}
+        return self.rows_of(using, name, head_owner(self.kind, name))
+
+    def rows_of(self, using: str, name: Any, owner: Any) -> QuerySet[Any]:
+        """The same, of an owner or of what stands for him."""
+        found = {self.column: name, self.owner_column: owner}
         rows: QuerySet[Any] = self.table.model._default_manager.using(using).filter(**found)
         return rows
 

@@ -8,16 +8,21 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, TextField
 from django.db.models.functions import Cast
+from django.db.models.query import QuerySet
 
 from ..chains.hashing import ZERO
 from ..chains.verification import verify_chain
+from ..compat.queries import selecting
 from ..models import Head
 from ..records import ChainHead, Verdict
-from .heads import heads_of
+from .heads import head_owner, heads_of
+from .kept import Rows
 from .pages import Columns, iterate
 from .series import ChainSeries
 
 _PAGE = 1000
+#: What of a head its chain is checked against.
+_HEAD = ("id", "seq_num", "hash", "base_seq", "base_hash")
 
 
 def verify(using: str, series: ChainSeries[Any], name: str) -> Verdict:
@@ -25,14 +30,22 @@ def verify(using: str, series: ChainSeries[Any], name: str) -> Verdict:
     while True:
         head = _head(using, series, name)
         verdict = _walk(using, series, name, head)
+        if verdict.intact:
+            return verdict
         now = _head(using, series, name)
         # A purge or a deletion meanwhile took rows away that the walk then missed: it begins again.
-        if verdict.intact or (now.pk, now.base_seq) == (head.pk, head.base_seq):
+        if (now.pk, now.base_seq) == (head.pk, head.base_seq):
             return verdict
 
 
 def _head(using: str, series: ChainSeries[Any], name: str) -> Head:
-    return heads_of(using, series.kind, [name]).first() or Head(hash=ZERO, base_hash=ZERO)
+    def make(owner: Any, name: Any) -> QuerySet[Any]:
+        return Head.objects.using(using).filter(kind=series.kind, namespace="", owner=owner, series=name)
+
+    rows = Rows(using, make, (head_owner(series.kind, name), name), ("a head to verify", series.kind))
+    for found in rows.fetch("head", lambda rows: selecting(rows, _HEAD)):
+        return Head(**dict(zip(_HEAD, found, strict=True)))
+    return Head(hash=ZERO, base_hash=ZERO)
 
 
 def _walk(using: str, series: ChainSeries[Any], name: str, head: Head) -> Verdict:
@@ -48,7 +61,8 @@ def _rows(using: str, series: ChainSeries[Any], name: str) -> Iterator[tuple[Any
     table = series.table
     names = [name for name in table.names if name != series.document]
     columns = [table.id if name == "id" else name for name in names]
-    rows = series.rows(using, name)
+    owner = head_owner(series.kind, name)
+    rows = Rows(using, partial(series.rows_of, using), (name, owner), ("a chain to verify", series.kind))
     found = Columns(table.model, *columns, Cast(series.document, TextField()))
     for *values, text in iterate(found, rows, "seq_num"):
         yield table.record(**dict(zip(names, values, strict=True))), text

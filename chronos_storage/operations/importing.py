@@ -23,7 +23,7 @@ from .checking import check, read
 from .exported import KIND_OF, Notes
 
 #: Records that are loaded in one transaction, and the bytes of an artifact that stay in memory.
-_BATCH, _IN_MEMORY = 1000, 1 << 20
+_BATCH, _IN_MEMORY = 2000, 1 << 20
 
 
 @dataclass

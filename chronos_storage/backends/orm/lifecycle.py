@@ -39,6 +39,8 @@ _WALKS: dict[type[Record], tuple[str, ...]] = {
     records.Checkpoint: ("session_id", "namespace", "seq_num"),
     records.AuditLog: ("chain", "seq_num"),
 }
+#: Records that are loaded at once, whose series are locked and moved once.
+_LOADED = 2000
 #: Rows of a page of lines, at most: making the statement takes as long as reading some hundred.
 _PAGE = 5000
 #: Of what there is much, and which is kept as it is, its lines.
@@ -109,7 +111,7 @@ class LifecycleMethods(OrmBase):
     def _load(self, records: Iterable[Record]) -> int:
         count = 0
         for record_type, group in groupby(records, type):
-            for batch in batches(group):
+            for batch in batches(group, _LOADED):
                 count += load_some(self.using, record_type, batch)
         return count
 

@@ -15,8 +15,9 @@ from ..records import KINDS, now
 from ..sqlite_files import file_of, in_memory
 from . import sqlite_copies
 from .backing_up import EXPORT, TIME, BackedUp, write
+from .dumping import ServerTools
 from .importing import load_export
-from .server_tools import ServerTools, server_tools
+from .server_tools import server_tools
 from .verifying import Verified, verify
 
 

@@ -21,6 +21,8 @@ from chronos_storage.chains import merkle
 from chronos_storage.exceptions import InvalidRecord, NotFound
 from chronos_storage.ledger.permit import permit
 from chronos_storage.operations import anchors
+from chronos_storage.operations.anchor_checks import Compared, compare
+from chronos_storage.operations.anchor_proofs import check_proof, prove
 from chronos_storage.records import AuditLog, Event, Session
 from chronos_storage.testing.conformance.helpers import cases
 from tests.conftest import ONLY_SQLITE
@@ -47,8 +49,8 @@ def anchored(storage: Storage) -> list[bytes]:
     return file.getvalue().splitlines(keepends=True)
 
 
-def compared(storage: Storage, lines: list[bytes]) -> anchors.Compared:
-    return anchors.compare(storage, anchors.read_anchor(lines, KEY.public_key()))
+def compared(storage: Storage, lines: list[bytes]) -> Compared:
+    return compare(storage, anchors.read_anchor(lines, KEY.public_key()))
 
 
 def test_a_store_is_what_was_anchored_while_it_goes_on() -> None:
@@ -135,12 +137,12 @@ def test_what_was_erased_is_not_taken_for_rewritten_and_proofs_go_as_far_as_they
     report = compared(storage, lines)
     assert (report.deleted, report.broken) == (1, [])
     found = anchors.read_anchor(lines, KEY.public_key())
-    proof = anchors.prove(storage, found, "audit_log", "agent:a", 1)
-    assert anchors.check_proof(proof, KEY.public_key())["actor"] == ""
+    proof = prove(storage, found, "audit_log", "agent:a", 1)
+    assert check_proof(proof, KEY.public_key())["actor"] == ""
     proof["row"]["actor"] = "ben"  # which its digest says nothing of
-    assert refuses(partial(anchors.check_proof, proof, KEY.public_key()))
+    assert refuses(partial(check_proof, proof, KEY.public_key()))
     with pytest.raises(NotFound, match="number 6 was erased with its id"):
-        anchors.prove(storage, found, "event", "s", 3)
+        prove(storage, found, "event", "s", 3)
 
 
 def test_a_file_that_is_not_as_it_was_signed_is_refused() -> None:
@@ -183,20 +185,20 @@ def test_a_row_is_proved_to_whoever_has_the_public_key() -> None:
     found = anchors.read_anchor(anchored(storage), KEY.public_key())
     storage.append_event(Event(session_id="s"))  # after the anchor, which says nothing of it
     for kind, chain, number in (("event", "s", 1), ("event", "s", 5), ("event", "t", 2), ("audit_log", "agent:a", 1)):
-        proof = json.dumps(anchors.prove(storage, found, kind, chain, number))
-        row = anchors.check_proof(json.loads(proof), KEY.public_key())
+        proof = json.dumps(prove(storage, found, kind, chain, number))
+        row = check_proof(json.loads(proof), KEY.public_key())
         [stored] = storage.list_chain(kind, chain, number - 1, limit=1)
         assert (row["id"], row["hash"]) == (stored.id, stored.hash)
         for name, change in cases(CHANGES.items()):
             changed = json.loads(proof)
             change(changed)
-            assert refuses(partial(anchors.check_proof, changed, KEY.public_key())), name
+            assert refuses(partial(check_proof, changed, KEY.public_key())), name
     with storage.purge_permit(reason="old") as permit:
         permit.purge_events("s", through_seq=2)
-    anchors.check_proof(anchors.prove(storage, found, "event", "s", 3), KEY.public_key())
+    check_proof(prove(storage, found, "event", "s", 3), KEY.public_key())
     for number in (0, 2, 6):
         with pytest.raises(NotFound):
-            anchors.prove(storage, found, "event", "s", number)
+            prove(storage, found, "event", "s", number)
 
 
 #: What makes another proof of one.

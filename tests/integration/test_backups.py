@@ -205,7 +205,7 @@ def test_a_password_for_mariadb_is_on_no_command_line(tmp_path: Path, monkeypatc
         with storage.atomic(), pytest.raises(NotSupported, match="inside a transaction"):
             restore(storage, Path(done.name), replace=True)
         # A table that somebody uses stays, and so do all others.
-        monkeypatch.setattr("chronos_storage.operations.server_tools.LOCK_SECONDS", 1)
+        monkeypatch.setattr("chronos_storage.operations.dumping.ServerTools.lock_seconds", 1)
         with connections["mariadb"].cursor() as cursor:
             cursor.execute(f"LOCK TABLES {name}.chronos_storage_event READ")
             with pytest.raises(StoreFailure, match="can't be removed"):

@@ -19,7 +19,8 @@ from chronos_storage.backends.document import MemoryBackend
 from chronos_storage.exceptions import InvalidRecord
 from chronos_storage.ledger.leftovers import clear_leftovers
 from chronos_storage.operations.chosen import Chosen
-from chronos_storage.operations.erasing import BACKUPS, Erased, erase
+from chronos_storage.operations.erased import BACKUPS, Erased
+from chronos_storage.operations.erasing import erase
 from chronos_storage.operations.exporting import export
 from chronos_storage.operations.importing import load_export
 from chronos_storage.queues.memory import MemoryQueue

@@ -16,7 +16,9 @@ from django.core.files.storage import storages as file_storages
 from ... import conf, storages
 from ...exceptions import ConfigurationError, InvalidRecord
 from ...operations import anchors
-from ...operations.anchors import Anchored, Compared
+from ...operations.anchor_checks import Compared, compare
+from ...operations.anchor_proofs import check_proof, prove
+from ...operations.anchors import Anchored
 from ..report import Report, ReportCommand, add_using
 
 _FOLDER = "chronos-anchors"
@@ -104,11 +106,11 @@ class Command(ReportCommand):
             told = len(report.broken)
             self.show(report)
 
-        return anchors.compare(storages[options["storage"]], anchored, progress=show)
+        return compare(storages[options["storage"]], anchored, progress=show)
 
     def _prove(self, **options: Any) -> Proof:
         kind, chain = ("audit_log", f"session:{options['session']}") if options["audit_log"] else ("event", "")
-        found = anchors.prove(
+        found = prove(
             storages[options["storage"]], _read(options), kind, chain or options["session"], options["number"]
         )
         return Proof(found)
@@ -118,7 +120,7 @@ class Command(ReportCommand):
             proof = json.loads(options["file"].read_bytes())
         except (ValueError, RecursionError) as error:
             raise InvalidRecord("proof", f"{options['file']} is no JSON") from error
-        return Proof(anchors.check_proof(proof, anchors.public_key(options["public_key"])))
+        return Proof(check_proof(proof, anchors.public_key(options["public_key"])))
 
 
 def _read(options: dict[str, Any]) -> anchors.Anchor:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ... import storages
-from ...operations.erasing import Erased, erase
+from ...operations.erased import Erased
+from ...operations.erasing import erase
 from ...operations.places import configured_vector_stores
 from ...queues.handler import queue_handler
 from ..report import ReportCommand, add_confirmation, add_using

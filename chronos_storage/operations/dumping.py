@@ -60,6 +60,10 @@ class ServerTools(ABC):
     def tables(self) -> list[tuple[str, str]]:
         """What the database has: each time what it is, and its name, as SQL has them."""
 
+    def put_aside(self) -> Path | None:
+        """The file with what the database had before a `replace` that was killed, if one was, and it is still there."""
+        return None
+
     @abstractmethod
     def replace(self, path: Path, was: Path | None) -> None:
         """Put what stands in a file in the place of all that the database has; where that fails, it is as before.

@@ -18,6 +18,9 @@ from ..exceptions import InvalidRecord, StoreFailure
 from .dumping import TABLE, ServerTools
 from .programs import CHUNK, program, run, version_of
 
+#: The table that says, while all others are replaced, in which file they are: who is killed then leaves it.
+_NOTE = "chronos_storage_put_aside"
+
 
 class MysqlTools(ServerTools):
     """``mariadb-dump`` or ``mysqldump``, packed by gzip, and ``mariadb`` or ``mysql``."""
@@ -66,17 +69,50 @@ class MysqlTools(ServerTools):
         with self.connection.cursor() as cursor:
             cursor.execute("SHOW FULL TABLES")
             quote = self.connection.ops.quote_name
-            return [("VIEW" if kind == "VIEW" else "TABLE", quote(name)) for name, kind in cursor.fetchall()]
+            found = [("VIEW" if kind == "VIEW" else "TABLE", name) for name, kind in cursor.fetchall()]
+        return [(kind, quote(name)) for kind, name in found if name != _NOTE]
+
+    def put_aside(self) -> Path | None:
+        if _NOTE not in self.connection.introspection.table_names():
+            return None
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT path FROM {_NOTE}")  # noqa: S608 - a name of our own
+            found = cursor.fetchone()
+        return Path(found[0]) if found and Path(found[0]).exists() else None
 
     def replace(self, path: Path, was: Path | None) -> None:
-        self._empty()
+        earlier = self.put_aside()  # which is named until one is done
+        if was is not None and earlier is None:
+            self._note(was)
+
+        def undone() -> None:
+            if earlier is None:
+                self._forget()
+
+        try:
+            self._empty()
+        except StoreFailure:  # all is there still
+            undone()
+            raise
         try:
             self._read(path)
         except BaseException:
             if was is not None:
                 self._empty()
                 self._read(was)
+                undone()
             raise
+        self._forget()
+
+    def _note(self, was: Path) -> None:
+        self._forget()
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"CREATE TABLE {_NOTE} (id INT PRIMARY KEY, path LONGTEXT) CHARACTER SET utf8mb4")
+            cursor.execute(f"INSERT INTO {_NOTE} VALUES (1, %s)", [str(was.absolute())])  # noqa: S608 - the same
+
+    def _forget(self) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"DROP TABLE IF EXISTS {_NOTE}")
 
     def _empty(self) -> None:
         try:

@@ -28,11 +28,13 @@ class Restored:
     Attributes:
         name: the file's.
         replaced: the path of what the store had before; empty where it had nothing.
+        earlier: the path of what it had before another restore, which was killed; empty where none was.
         verified: what the check of all chains found afterwards.
     """
 
     name: str
     replaced: str = ""
+    earlier: str = ""
     verified: Verified = field(default_factory=Verified)
 
     @property
@@ -42,10 +44,12 @@ class Restored:
 
     def as_dict(self) -> dict[str, Any]:
         """The same, as JSON's types."""
-        return {"name": self.name, "replaced": self.replaced, **self.verified.as_dict()}
+        return {"name": self.name, "replaced": self.replaced, "earlier": self.earlier, **self.verified.as_dict()}
 
     def __str__(self) -> str:
         replaced = f" What was there is now {self.replaced}." if self.replaced else ""
+        if self.earlier:
+            replaced += f" What was there before a restore that was killed is still {self.earlier}."
         return f"Restored: {self.name}.{replaced} {self.verified}"
 
 
@@ -129,7 +133,8 @@ def _replace(
     storage: Storage, tools: ServerTools, file: Path, aside: str, report: Restored, show: Callable[[], object]
 ) -> None:
     """Put a backup in the place of all that a server's database has, which is in a backup too then."""
-    was = None
+    was = tools.put_aside()
+    report.earlier = str(was or "")
     if tools.tables():
         if tools.dump is None:
             raise InvalidRecord("file", f"can't take the place of what the database has: {tools.problem}")

@@ -224,6 +224,46 @@ def test_a_password_for_mariadb_is_on_no_command_line(tmp_path: Path, monkeypatc
     assert "--single-transaction" in called
 
 
+@pytest.mark.django_db(databases=["mariadb"])
+@pytest.mark.skipif(not os.environ.get("TEST_MARIADB_URL"), reason="MariaDB is not installed")
+@pytest.mark.parametrize("read", [0, 4000])
+def test_a_restore_into_mariadb_that_is_killed_is_finished_by_the_next(
+    read: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = shutil.which("mariadb")
+    program = tmp_path / "bin" / "mariadb"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nhead -c {read} | {real} "$@"\nkill -9 $PPID\n')
+    program.chmod(0o755)
+    script = """
+        import sys
+        from pathlib import Path
+        import django
+        django.setup()
+        from chronos_storage import connect
+        from chronos_storage.operations.restoring import restore
+        restore(connect(sys.argv[1]), Path(sys.argv[2]), replace=True)
+    """
+    with new_databases("mariadb", tmp_path) as [url]:
+        storage = connect(url, migrate=True)
+        fill(storage)
+        done = backup(storage, tmp_path)
+        storage.append_event(Event(session_id="s", id="later"))
+        storage.close()
+        with monkeypatch.context() as changed:
+            changed.setenv("PATH", str(program.parent), prepend=os.pathsep)
+            arguments = [sys.executable, "-c", textwrap.dedent(script), url, done.name]
+            assert subprocess.run(arguments, cwd=ROOT, env=environment()).returncode == -signal.SIGKILL
+        [aside] = tmp_path.glob("replaced-*")
+        restored = restore(storage, Path(done.name), replace=True)
+        assert (restored.earlier, restored.problem) == (str(aside), "")
+        assert str(aside) in str(restored)
+        require_intact(storage, {"first"})
+        again = restore(storage, aside, replace=True)
+        assert again.earlier == ""
+        require_intact(storage, {"first", "later"})
+
+
 def fill(storage: Storage) -> None:
     storage.create_session(Session(id="s"))
     storage.append_event(Event(session_id="s", id="first"))

@@ -18,7 +18,7 @@ from ...batches import batches
 from ...compat.queries import can_return_inserted, can_return_updated, fetch_statement, updating, upserting
 from ...fields import MetadataField
 from ...ledger.heads import open_to, refuse_stale
-from ...ledger.kept import Built, Place, fetch_kept
+from ...ledger.kept import FEW, Built, Place, fetch_kept
 from ...ledger.mapping import MEMORY, SESSIONS, TABLES, Table
 from ...models.memory import natural_key
 from ...preparing import prepared_cursor
@@ -73,17 +73,18 @@ class UpsertMethods(OrmBase):
         """Insert rows, or update what has their key; what columns of them hold."""
         model, connection = type(new[0]), connections[self.using]
         rows: QuerySet[Any] = model._default_manager.using(self.using)
-        if len(new) > 1:
+        fields = model._meta.concrete_fields
+        if len(new) > FEW:
             statement = upserting(rows, columns, new, update_fields, key)
             return fetch_statement(connection, *statement, cursor_of=prepared_cursor)
-        fields = model._meta.concrete_fields
 
         def build() -> Built:
-            places = {field.attname: Place(at, field) for at, field in enumerate(fields)}
-            return upserting(rows, columns, [model(**places)], update_fields, key)
+            numbers = count()
+            placed = [model(**{field.attname: Place(next(numbers), field) for field in fields}) for _ in new]
+            return upserting(rows, columns, placed, update_fields, key)
 
-        values = [getattr(new[0], field.attname) for field in fields]
-        return fetch_kept(connection, ("put", model), values, build)
+        values = [getattr(row, field.attname) for row in new for field in fields]
+        return fetch_kept(connection, ("put", model, len(new)), values, build)
 
     def _put_memories(self, given: Sequence[Any], fresh: Set[str]) -> list[Any]:
         named = {record.id for record in given}.difference(fresh)

@@ -17,9 +17,9 @@ from ...exceptions import AlreadyExists, NotFound, SequenceConflict
 from ...facade import Storage
 from ...facade.base import in_our_words
 from ...ids import composite_id, new_id
-from ...records import Message
+from ..own_items import own_items
 from .compat import StaleSessionError, note_revision, revision
-from .events import moment, to_event, to_message
+from .events import FORMAT, moment, to_event, to_message
 from .states import Scopes, states_of
 
 T = TypeVar("T")
@@ -106,12 +106,16 @@ class ChronosSessionService(BaseSessionService):
         if stored is None or MARK not in stored.metadata:
             return None
         since = moment(config.after_timestamp) if config.after_timestamp else None
-        found = self._storage.list_messages(scopes.session, since=since, order="desc", limit=config.num_recent_events)
-        known = [message for message in found if message.seq_num <= last]
-        return self._session(stored, states_of(self._storage, scopes[:3]), known[::-1], last)
+        limit = config.num_recent_events
+        events = own_items(self._storage, scopes.session, FORMAT, Event.model_validate, since=since, limit=limit)
+        if events is None:
+            found = self._storage.list_messages(scopes.session, since=since, order="desc", limit=limit)
+            events = [(message.seq_num, to_event(message)) for message in found]
+        known = [event for number, event in reversed(events) if number <= last]
+        return self._session(stored, states_of(self._storage, scopes[:3]), known, last)
 
     def _session(
-        self, stored: records.Session, states: dict[str, dict[str, Any]], messages: list[Message], last: int | None
+        self, stored: records.Session, states: dict[str, dict[str, Any]], events: list[Event], last: int | None
     ) -> Session:
         scopes = Scopes.of(stored.agent_id, stored.user_id, stored.metadata[MARK])
         assert stored.last_activity_at
@@ -120,7 +124,7 @@ class ChronosSessionService(BaseSessionService):
             user_id=stored.user_id,
             id=stored.metadata[MARK],
             state=scopes.merged(states),
-            events=[to_event(message) for message in messages],
+            events=events,
             last_update_time=stored.last_activity_at.timestamp(),
         )
         if last is not None:

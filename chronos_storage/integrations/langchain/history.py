@@ -12,8 +12,9 @@ from ...async_variants import hop
 from ...exceptions import NotFound
 from ...facade import Storage
 from ...records import Fence, Session
+from ..own_items import own_items
 from ..owners import is_owned
-from .messages import from_record, to_record
+from .messages import FORMAT, from_raw, from_record, to_record
 
 
 class ChronosChatMessageHistory(BaseChatMessageHistory):
@@ -55,7 +56,10 @@ class ChronosChatMessageHistory(BaseChatMessageHistory):
 
     def _messages(self) -> list[BaseMessage]:
         self._check()
-        return [own for message in self._storage.list_messages(self._session.id) for own in from_record(message)]
+        own = own_items(self._storage, self._session.id, FORMAT, from_raw)
+        if own is not None:
+            return [message for _, message in reversed(own)]
+        return [each for message in self._storage.list_messages(self._session.id) for each in from_record(message)]
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Append messages, all or none."""

@@ -97,15 +97,23 @@ def _count(given: Any) -> int | None:
     return given if isinstance(given, int) and 0 <= given <= codec.MAX_TOKENS else None
 
 
+def from_raw(raw: Any) -> BaseMessage:
+    """LangChain's own item.
+
+    Raises:
+        ValueError: it is of a class that LangChain doesn't know, as somebody's own.
+    """
+    return messages_from_dict([raw])[0]
+
+
 def from_record(record: Message) -> list[BaseMessage]:
     """A record as messages: LangChain's own item, or what another writer's says as LangChain has it.
 
     That is none where it says nothing, and several where it holds the results of several calls.
     """
     if record.format == FORMAT:
-        # One of a class that LangChain doesn't know, as somebody's own, is read like another writer's.
-        with suppress(ValueError):
-            return messages_from_dict([record.raw])
+        with suppress(ValueError):  # which is read like another writer's then
+            return [from_raw(record.raw)]
     said = chat_messages(record)
     ids = [record.id, *(composite_id(record.id, str(number)) for number in range(1, len(said)))]
     return [_message(chat | {"id": id}) for id, chat in zip(ids, said, strict=False)]

@@ -13,6 +13,7 @@ from ...exceptions import NotFound
 from ...facade import Storage
 from ...ids import composite_id
 from ...records import Fence, Message, Session, TokenUsage
+from ..own_items import own_items
 from ..owners import is_owned
 from .items import FORMAT, items_of
 
@@ -66,12 +67,19 @@ class ChronosSession:
             limit = self.session_settings.limit
         if limit is not None and limit <= 0:
             return []
-        found = await hop(self._storage, self._latest, limit)
-        items = [item for message in reversed(found) for item in items_of(message)]
+        return await hop(self._storage, self._items, limit)
+
+    def _items(self, limit: int | None) -> list[TResponseInputItem]:
+        self._check()
+        own: list[tuple[int, TResponseInputItem]] | None = own_items(
+            self._storage, self.id, FORMAT, lambda raw: raw, limit=limit
+        )
+        if own is not None:
+            return [item for _, item in reversed(own)]
+        items = [item for message in reversed(self._latest(limit)) for item in items_of(message)]
         return items if limit is None else items[-limit:]
 
     def _latest(self, limit: int | None) -> list[Message]:
-        self._check()
         return self._storage.list_messages(self.id, order="desc", limit=limit)
 
     async def add_items(self, items: list[TResponseInputItem], wrapper: RunContextWrapper[Any] | None = None) -> None:
@@ -103,6 +111,7 @@ class ChronosSession:
         return await hop(self._storage, self._pop)
 
     def _pop(self) -> TResponseInputItem | None:
+        self._check()
         while found := self._latest(1):
             removed = self._storage.delete_message(found[0].id, session_id=self.id, fence=self._fence)
             if removed and (items := items_of(found[0])):

@@ -211,6 +211,26 @@ class FidelityContract:
         stored = write(prepared(storage, "message"), bare("message", tool_calls=calls))
         assert read(storage, stored).tool_calls == calls
 
+    @pytest.mark.parametrize("count", [2, 120])
+    def test_messages_come_back_from_a_batch_as_they_were_written(self, storage: Storage, count: int) -> None:
+        """A few may be stored in another way than many, and than one."""
+        open_session(storage)
+        odd: list[Any] = [ODD_JSON | {"more": UNFILTERABLE}, None, [nested(99)], -0.0, "null", ODD_STRINGS]
+        texts = dict(zip(("name", "model", "kind", "parent_id", "tool_call_id", "format"), ODD_STRINGS, strict=False))
+        given = [
+            bare("message", id=f"m{n}", raw=odd[n % 6], metadata=ODD_JSON, created_at=at(count - n / 8), **texts)
+            for n in range(count - 1)
+        ] + [bare("message", tool_calls=[odd[0]])]
+        stored = storage.add_messages(given)
+        read_again = storage.list_messages("s")
+        assert read_again == stored
+        assert [exactly(message.raw) for message in read_again] == [exactly(message.raw) for message in given]
+        assert [alike(message.metadata) for message in read_again] == [alike(message.metadata) for message in given]
+        assert exactly(read_again[-1].tool_calls) == exactly([odd[0]])
+        for name, text in texts.items():
+            assert [getattr(message, name) for message in read_again[:-1]] == [text] * (count - 1)
+        assert [message.created_at for message in read_again[:-1]] == [message.created_at for message in given[:-1]]
+
     @pytest.mark.parametrize(("kind", "name"), FILTERABLE)
     def test_metadata_comes_back_equal(self, storage: Storage, kind: str, name: str) -> None:
         prepared(storage, kind)

@@ -1,7 +1,7 @@
 """A session's messages as the providers of models accept them; a view, which changes nothing stored.
 
-`said` reads a message in whichever form it is stored, `summaries` leaves out what they stand for, `pairing` brings
-calls and results together, a file a provider renders what comes of it, and `cutting` keeps within a budget.
+`summaries` leaves out what they stand for, `pairing` brings calls and results together, and `cutting` keeps within a
+budget; a message is read and written by `chronos_storage.dialects`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any, Literal
 
+from ..dialects import anthropic, gemini, openai
+from ..dialects.said import SYSTEMS, Said, left_out, said
 from ..exceptions import InvalidRecord
 from ..records import Message
-from . import anthropic, gemini, openai
 from .cutting import beginning
 from .pairing import paired
-from .said import Said, left_out, said
 from .summaries import standing
 
 Provider = Literal["openai", "anthropic", "gemini"]
@@ -58,7 +58,7 @@ def context(
     opening: list[Said] = []
     first: list[Said] = []
     for turn in turns:
-        if not _is_systems(turn):
+        if turn.role not in SYSTEMS:
             first = [turn]
             break
         opening.append(turn)
@@ -77,10 +77,6 @@ def context(
     if given and form.OPENING and given[0]["role"] != "user":
         given.insert(0, form.OPENING)
     return Context(head + given, system=system)
-
-
-def _is_systems(turn: Said) -> bool:
-    return turn.role in ("system", "developer")
 
 
 def _within(

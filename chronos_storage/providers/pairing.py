@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from hashlib import sha256
-from itertools import count
 
-from .said import Call, Part, Result, Said, result_text
+from ..dialects.said import Call, Part, Result, Said, result_text
 
 #: What the model reads where a call has no result, as after a crash.
 NO_RESULT = "No result of this call was recorded: it may have been done or not."
@@ -26,21 +26,23 @@ def paired(messages: Iterable[Said]) -> Iterator[Said]:
     What has no call is a user's text.
     """
     ids = _Ids()
-    waiting: list[Said] = []
-    calls = False
+    answers: list[Said] = []  # that have calls
+    since: list[Said] = []
     for said in messages:
-        is_answer = said.role == "assistant"
-        if is_answer and waiting and waiting[-1].role != "assistant":
-            yield from _exchange(waiting, ids)
-            waiting, calls = [], False
-        if not said.parts:
-            continue
-        calls = calls or (is_answer and _has(said, Call))
-        if calls:
-            waiting.append(said)
-        else:
-            yield from _without_call(said)
-    yield from _exchange(waiting, ids)
+        parts = said.parts
+        if since and said.role == "assistant":
+            yield from _exchange(answers, since, ids)
+            answers, since = [], []
+        if answers:
+            if parts:
+                (answers if said.role == "assistant" else since).append(said)
+        elif len(parts) == 1 and isinstance(parts[0], str):  # most are, and it is soon done
+            yield said
+        elif said.role == "assistant" and any(isinstance(part, Call) for part in parts):
+            answers.append(said)
+        elif parts:
+            yield _without_call(said)
+    yield from _exchange(answers, since, ids)
 
 
 class _Ids:
@@ -50,34 +52,29 @@ class _Ids:
         self._given: set[str] = set()
 
     def of(self, id: str) -> str:
-        own = id
-        for attempt in count(1):
-            if own not in self._given and _ID.fullmatch(own):
-                self._given.add(own)
-                return own
+        own, attempt = id, 0
+        while own in self._given or not _ID.fullmatch(own):
+            attempt += 1
             own = "call_" + sha256(f"{id}\n{attempt}".encode()).hexdigest()[:32]
-        raise AssertionError
+        self._given.add(own)
+        return own
 
 
-def _exchange(messages: list[Said], ids: _Ids) -> Iterator[Said]:
+def _exchange(answers: list[Said], since: list[Said], ids: _Ids) -> list[Said]:
     """One or several answers of the model, and what was said to it until the next."""
-    answers = [said for said in messages if said.role == "assistant"]
     calls = [part for said in answers for part in said.parts if isinstance(part, Call)]
     results: dict[int, Result] = {}
     others: list[Said] = []
-    for said in messages[len(answers) :]:
+    for said in since:
         left: list[Part] = []
         for part in said.parts:
-            place = _asked(part, calls, results) if isinstance(part, Result) else None
-            if place is None:
-                left.append(part)
-            elif isinstance(part, Result):
+            if isinstance(part, Result) and (place := _asked(part, calls, results)) is not None:
                 results[place] = part
+            else:
+                left.append(part)
         if left:
-            others.append(Said(said.role, left, said.name))
-    yield from _answered(answers, results, ids)
-    for said in others:
-        yield from _without_call(said)
+            others.append(_without_call(Said(said.role, left, said.name)))
+    return _answered(answers, results, ids) + others
 
 
 def _asked(result: Result, calls: list[Call], results: dict[int, Result]) -> int | None:
@@ -88,60 +85,48 @@ def _asked(result: Result, calls: list[Call], results: dict[int, Result]) -> int
     return None
 
 
-def _answered(answers: list[Said], results: dict[int, Result], ids: _Ids) -> Iterator[Said]:
+def _answered(answers: list[Said], results: dict[int, Result], ids: _Ids) -> list[Said]:
     """Answers with the results of their calls. Those that follow each other are calls made at once, as some frameworks
     keep each in a message of its own; but one of which no call has a result was given up, and the next made in its
     place.
     """
-    parts: list[Part] = []
-    name, given, first = "", list[Part](), 0
+    turns: list[Said] = []
+    place, goes_on = 0, False
     for said in answers:
-        calls = [part for part in said.parts if isinstance(part, Call)]
-        places = range(first, first := first + len(calls))
-        has_result = any(place in results for place in places)
-        if given and not (calls and has_result):
-            yield Said("assistant", parts, name)
-            yield Said("tool", given)
-            parts, given = [], []
-        own = {place: ids.of(call.id) for place, call in zip(places, calls, strict=True)}
-        numbers = iter(places)
+        given, has_result = list[Part](), False
         for part in said.parts:
             if isinstance(part, Call):
-                place = next(numbers)
-                call = Call(own[place], _name(part.name), part.arguments, part.extra)
-                parts.append(call)
-                result = results.get(place, Result("", "", NO_RESULT, failed=True))
-                given.append(Result(call.id, call.name, result.content, result.failed))
-            else:
-                parts.append(part)
-        name = said.name
-        if not (calls and has_result):
-            yield Said("assistant", parts, name)
+                result = results.get(place)
+                has_result = has_result or result is not None
+                place += 1
+                part.id, part.name = ids.of(part.id), _name(part.name)
+                result = result or Result("", "", NO_RESULT, failed=True)
+                result.id, result.name = part.id, part.name
+                given.append(result)
+        if has_result and goes_on:
+            answer, all_given = turns[-2:]
+            answer.name = said.name
+            answer.parts += said.parts
+            all_given.parts += given
+        else:
+            turns.append(said)
             if given:
-                yield Said("tool", given)
-            parts, given = [], []
-    if parts:
-        yield Said("assistant", parts, name)
-        yield Said("tool", given)
+                turns.append(Said("tool", given))
+        goes_on = has_result
+    return turns
 
 
-def _has(said: Said, kind: type[Call | Result]) -> bool:
-    for part in said.parts:  # noqa: SIM110  (three times as fast as any() of a generator)
-        if isinstance(part, kind):
-            return True
-    return False
-
-
+@lru_cache
 def _name(name: str) -> str:
     return name if _NAME.fullmatch(name) else re.sub(r"[^A-Za-z0-9_-]", "_", name)[:64] or "unknown"
 
 
-def _without_call(said: Said) -> Iterator[Said]:
+def _without_call(said: Said) -> Said:
     """A message that has no calls, each result in it as a text of the user's."""
-    if _has(said, Result):
-        yield Said("user", [_orphan(part) if isinstance(part, Result) else part for part in said.parts], said.name)
-    else:
-        yield said
+    if any(isinstance(part, Result) for part in said.parts):
+        parts: list[Part] = [_orphan(part) if isinstance(part, Result) else part for part in said.parts]
+        return Said("user", parts, said.name)
+    return said
 
 
 def _orphan(result: Result) -> str:

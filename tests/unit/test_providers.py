@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from chronos_storage.dialects.said import said
 from chronos_storage.exceptions import InvalidRecord
 from chronos_storage.providers import PROVIDERS, Context, context, size
-from chronos_storage.providers.said import said
 from chronos_storage.records import Message
 from chronos_storage.testing.conformance.helpers import case
 from tests.histories import Histories, blocks_of, numbered, require_accepted

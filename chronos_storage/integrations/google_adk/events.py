@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,10 +10,11 @@ from google.genai import types
 
 from ... import codec
 from ...codec import storable
+from ...dialects import gemini
+from ...dialects.openai import chat_call
+from ...dialects.said import Call, Part, Result, left_out
+from ...dialects.single import turns_of
 from ...ids import new_id
-from ...providers import gemini
-from ...providers.said import Call, Part, Result, left_out
-from ...providers.single import turns_of
 from ...records import Message, TokenUsage
 
 FORMAT = "google-adk"
@@ -65,15 +65,8 @@ def _content(parts: list[types.Part]) -> Any:
 
 def _calls(parts: list[types.Part]) -> list[Any] | None:
     """The calls as most providers have them: their arguments are text."""
-    return [
-        {
-            "id": call.id or "",
-            "type": "function",
-            "function": {"name": call.name or "", "arguments": json.dumps(storable(call.args or {}).value)},
-        }
-        for part in parts
-        if (call := part.function_call)
-    ] or None
+    calls = [part.function_call for part in parts if part.function_call]
+    return [chat_call(Call(call.id or "", call.name or "", storable(call.args or {}).value)) for call in calls] or None
 
 
 def _usage(usage: types.GenerateContentResponseUsageMetadata | None) -> TokenUsage | None:

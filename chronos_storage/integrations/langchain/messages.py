@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from typing import Any
 
@@ -18,9 +17,9 @@ from langchain_core.messages import (
 
 from ... import codec
 from ...codec import storable
-from ...dialects.parts import as_object
+from ...dialects.openai import chat_call, chat_messages
+from ...dialects.said import Call, as_object
 from ...ids import composite_id
-from ...providers.single import chat_messages
 from ...records import Message, TokenUsage
 
 FORMAT = "langchain"
@@ -69,14 +68,8 @@ def _short(text: Any) -> str:
 
 def _calls(data: dict[str, Any]) -> list[Any] | None:
     """The calls as most providers have them: their arguments are text, whether it is JSON or not."""
-    calls = [
-        (call, call["args"] if isinstance(call["args"], str) else json.dumps(call["args"], ensure_ascii=False))
-        for call in [*data["tool_calls"], *data["invalid_tool_calls"]]
-    ]
-    return [
-        {"id": call["id"], "type": "function", "function": {"name": call["name"], "arguments": arguments}}
-        for call, arguments in calls
-    ] or None
+    calls = [*data["tool_calls"], *data["invalid_tool_calls"]]
+    return [chat_call(Call(call["id"], call["name"], call["args"])) for call in calls] or None
 
 
 def _usage(message: AIMessage) -> TokenUsage | None:

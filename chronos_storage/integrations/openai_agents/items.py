@@ -6,7 +6,7 @@ from typing import Any
 
 from agents import TResponseInputItem
 
-from ...providers.single import chat_messages
+from ...dialects.openai import chat_messages
 from ...records import Message
 
 FORMAT = "openai_agents"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..records import Message
-
-_ROLES = {
+#: Who speaks, by the names that messages have for it.
+ROLES = {
     "user": "user",
     "human": "user",
     "assistant": "assistant",
@@ -23,6 +22,9 @@ _TEXTS = frozenset({"text", "input_text", "output_text"})
 _THOUGHTS = frozenset({"thinking", "redacted_thinking", "reasoning"})
 _CALLS = frozenset({"tool_use", "tool_call", "tool-call", "function_call", "custom_tool_call"})
 _RESULTS = frozenset({"tool_result", "tool-result", "function_call_output", "custom_tool_call_output"})
+#: Those who speak for the system.
+SYSTEMS = ("system", "developer")
+_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 #: What a part of Gemini's has, which names no type.
 _OF_GEMINI = (
     *("thought", "inlineData", "inline_data", "fileData", "file_data", "executableCode", "codeExecutionResult"),
@@ -30,7 +32,8 @@ _OF_GEMINI = (
 )
 
 
-class Call(NamedTuple):
+@dataclass(slots=True)
+class Call:
     """A tool that the model wants called. The arguments are an object, or its JSON; so they stay as they came.
 
     Attributes:
@@ -43,7 +46,8 @@ class Call(NamedTuple):
     extra: dict[str, Any] | None = None
 
 
-class Result(NamedTuple):
+@dataclass(slots=True)
+class Result:
     """What a tool gave, as text, a list of parts, any other JSON, or None."""
 
     id: str
@@ -59,7 +63,7 @@ Part = Shown | Call | Result
 
 @dataclass(slots=True)
 class Said:
-    """What one message says.
+    """What one message says, read anew each time: whoever asked for it may change it.
 
     Attributes:
         role: ``system``, ``developer``, ``user`` or ``assistant``; once it is `paired`, ``tool`` too, whose parts are
@@ -71,19 +75,19 @@ class Said:
     name: str = ""
 
 
-def said(message: Message) -> Said:
-    """What a message says; without parts, if it says nothing. Whatever stands in it, this does not fail."""
-    role, content = _ROLES.get(message.role, ""), message.content
+def said(message: Any) -> Said:
+    """What a record's message says; without parts, if it says nothing. Whatever stands in it, this does not fail."""
+    role, content = ROLES.get(message.role, ""), message.content
     calls = message.tool_calls
     if not calls and isinstance(content, str) and (role == "user" or role == "assistant") and not message.tool_call_id:
         return Said(role, [content] if content and not content.isspace() else [], message.name)
     if role == "assistant":
-        listed = [call for item in calls or () if (call := _call(item, named=True))]
+        listed = [call_of(item) for item in calls or () if isinstance(item, dict)]
         # Whoever keeps the calls in both places means them once; where they are the content, nothing else is.
         said_too = parts_of(content) if content and content != calls else []
         elsewhere = {"", *(call.id for call in listed)} if said_too and listed else ()
         own = [
-            part if isinstance(part, Call) else _shown(part)
+            part if isinstance(part, Call) else shown(part)
             for part in said_too
             if not (isinstance(part, Call) and part.id in elsewhere)
         ]
@@ -91,8 +95,8 @@ def said(message: Message) -> Said:
     is_result = role == "tool" or message.tool_call_id != ""
     parts: list[Part] = []
     if content and not (is_result and isinstance(content, str)):
-        parts = [_shown(part) if isinstance(part, Call) else part for part in parts_of(content)]
-    if is_result and not any(isinstance(part, Result) for part in parts):
+        parts = [shown(part) if isinstance(part, Call) else part for part in parts_of(content)]
+    if is_result and not (parts and any(isinstance(part, Result) for part in parts)):
         failed = message.metadata.get("is_error") is True
         return Said("user", [Result(message.tool_call_id, message.name, content, failed)])
     if role == "tool":
@@ -120,16 +124,35 @@ def labelled(label: str, parts: list[Part]) -> list[Part]:
 
 
 def as_text(value: Any) -> str:
-    """Any JSON as a text."""
+    """Any JSON as a text: a string as it is, None as the empty one."""
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return value if isinstance(value, str) else _as_json(value)
+
+
+def as_object(arguments: Any) -> dict[str, Any]:
+    """A call's arguments as an object."""
+    if isinstance(arguments, str):
+        try:
+            arguments = _of_json(arguments or "{}")
+        except (ValueError, RecursionError):
+            return {"input": arguments}
+    if arguments is None:
+        return {}
+    return arguments if isinstance(arguments, dict) else {"input": arguments}
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+_of_json = json.JSONDecoder(parse_constant=_refused).decode
 
 
 def result_parts(content: Any) -> list[Shown]:
     """What a tool gave, as parts: those of a list of parts, else one text, or none."""
     if isinstance(content, list) and all(isinstance(item, dict) and _is_part(item) for item in content):
-        return [_shown(part) for part in parts_of(content)]
+        return [shown(part) for part in parts_of(content)]
     text = as_text(content)
     return [text] if text and not text.isspace() else []
 
@@ -169,7 +192,8 @@ def _part(item: Any) -> Part:
     if kind in _RESULTS or "functionResponse" in item or "function_response" in item:
         return _result(item)
     if kind in _CALLS or "functionCall" in item or "function_call" in item:
-        return _call(item) or as_text(item)
+        call = call_of(item)
+        return call if call.name else as_text(item)
     return item if _is_part(item) else as_text(item)
 
 
@@ -178,21 +202,13 @@ def _is_part(item: dict[str, Any]) -> bool:
     return bool(kind_of(item)) or any(name in item for name in _OF_GEMINI)
 
 
-def _call(item: Any, *, named: bool = False) -> Call | None:
-    """The call that an item is.
-
-    Args:
-        named: whether it stands where nothing but calls do.
-    """
-    if not isinstance(item, dict):
-        return None
-    inner = _first(item, "function", "functionCall", "function_call", "custom")
+def call_of(item: dict[str, Any]) -> Call:
+    """The call that an item is, in whichever form; without a name where it has none."""
+    inner = item.get("function") or item.get("functionCall") or item.get("function_call") or item.get("custom")
     fields = inner if isinstance(inner, dict) else item
-    name = _first(fields, "name", "toolName", "tool_name", "tool")
-    if not isinstance(name, str) and not named:
-        return None
-    id = _first(item, "call_id", "id", "toolCallId", "tool_call_id") or _first(fields, "id")
-    signature = _first(item, "thoughtSignature", "thought_signature")
+    name = fields.get("name") or fields.get("toolName") or fields.get("tool_name") or fields.get("tool")
+    id = item.get("call_id") or item.get("id") or item.get("toolCallId") or item.get("tool_call_id") or fields.get("id")
+    signature = item.get("thoughtSignature") or item.get("thought_signature")
     return Call(
         id if isinstance(id, str) else "",
         name if isinstance(name, str) else "",
@@ -202,10 +218,10 @@ def _call(item: Any, *, named: bool = False) -> Call | None:
 
 
 def _result(item: dict[str, Any]) -> Result:
-    inner = _first(item, "functionResponse", "function_response")
+    inner = item.get("functionResponse") or item.get("function_response")
     fields = inner if isinstance(inner, dict) else item
     id = _first(fields, "tool_use_id", "call_id", "tool_call_id", "toolCallId", "id")
-    name = _first(fields, "name", "toolName")
+    name = fields.get("name") or fields.get("toolName")
     return Result(
         id if isinstance(id, str) else "",
         name if isinstance(name, str) else "",
@@ -223,14 +239,14 @@ def _first(fields: dict[str, Any], *names: str) -> Any:
 
 
 def _numbered(parts: list[Part], number: int) -> list[Part]:
-    """The parts with an id for each call that came without one, the same however often it is asked for."""
-    return [
-        Call(f"call_{number}_{place}", *part[1:]) if isinstance(part, Call) and not part.id else part
-        for place, part in enumerate(parts)
-    ]
+    """The parts, with an id for each call that came without one, the same however often it is asked for."""
+    for place, part in enumerate(parts):
+        if isinstance(part, Call) and not part.id:
+            part.id = f"call_{number}_{place}"
+    return parts
 
 
-def _shown(part: Part) -> Shown:
+def shown(part: Part) -> Shown:
     """A part of what neither calls nor answers a tool."""
     if isinstance(part, Call):
         return f"[call of the tool {part.name}]\n{as_text(part.arguments)}"

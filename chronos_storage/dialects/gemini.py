@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ..dialects.parts import as_object
 from . import alternating
 from .media import medium_of, to_gemini
-from .said import Call, Part, Result, Said, is_thought, left_out, result_text
+from .said import Call, Part, Result, Said, as_object, is_thought, left_out, result_text
 
 SYSTEM_APART = True
 OPENING: dict[str, Any] | None = {"role": "user", "parts": [{"text": alternating.OPENING}]}
@@ -21,7 +20,7 @@ _UNSIGNED = "skip_thought_signature_validator"
 
 
 def rendered(messages: Iterable[Said]) -> Iterator[dict[str, Any]]:
-    """The messages, which are `paired`, as a request has them."""
+    """The messages, whose calls and results are paired, as a request has them."""
     for side, parts in alternating.turns(messages, part_of):
         if side == "assistant":
             parts.sort(key=_is_call)

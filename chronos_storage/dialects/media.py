@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from mimetypes import guess_type
 from typing import Any, NamedTuple
 
 _FORMATS = {"audio/wav": "wav", "audio/mpeg": "mp3"}
 _TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg"}
+#: By the endings of addresses: the same on every machine, unlike what `mimetypes` knows.
+_ENDINGS = {
+    **{name: f"image/{name}" for name in ("png", "jpeg", "gif", "webp", "bmp", "heic", "heif", "tiff")},
+    "jpg": "image/jpeg",
+    "svg": "image/svg+xml",
+    "pdf": "application/pdf",
+    "wav": "audio/wav",
+    "mp3": "audio/mpeg",
+    "flac": "audio/flac",
+    "ogg": "audio/ogg",
+    "mp4": "video/mp4",
+    "txt": "text/plain",
+    "csv": "text/csv",
+}
 _PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 
 
@@ -98,7 +111,7 @@ def _at(url: str, kind: str) -> Medium:
     if url.startswith("data:") and ";base64," in url:
         mime_type, data = url[5:].split(";base64,", 1)
         return Medium(mime_type.split(";")[0], data, "")
-    guessed = guess_type(url)[0] or ""
+    guessed = _ENDINGS.get(url.rpartition(".")[2].lower(), "")
     return Medium(guessed if guessed.startswith(kind) else kind, "", url)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from .said import Part, Said, labelled
+from .said import SYSTEMS, Part, Said, labelled
 
 #: What must stand before an answer of the model that nobody asked for, as where what came before is left out.
 OPENING = "[What came before is left out.]"
@@ -23,7 +23,7 @@ def turns(
     for said in messages:
         side = "assistant" if said.role == "assistant" else "user"
         parts = said.parts
-        if said.role in ("system", "developer"):
+        if said.role in SYSTEMS:
             parts = labelled(said.role, parts)
         if not (own := [each for part in parts if (each := block(part, said.role)) is not None]):
             continue

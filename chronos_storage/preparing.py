@@ -19,6 +19,7 @@ from .compat.connections import (
     database_errors,
     driver_connection,
     hold_nothing,
+    is_logged,
     is_watched,
     settings_of,
     validate,
@@ -64,7 +65,7 @@ def prepared_cursor(connection: Any) -> Any:
 
     Times come from it as `cursor_with_texts` gives them.
     """
-    if connection.vendor != "postgresql" or not hasattr(connection.Database, "pq") or connection.queries_logged:
+    if connection.vendor != "postgresql" or not hasattr(connection.Database, "pq") or is_logged(connection):
         return cursor_with_texts(connection)  # whose log of queries has the values in it
     return _prepared.of(connection, _AGAIN)
 
@@ -81,11 +82,12 @@ class KeptCursors:
         #: By Django's connection, those not in use: a new one takes longer than most statements' values.
         self._idle: WeakKeyDictionary[Any, list[Any]] = WeakKeyDictionary()
 
-    def of(self, connection: Any, threshold: int | None) -> AbstractContextManager[Any]:
+    def of(self, connection: Any, threshold: int | None, *, logged: bool = False) -> AbstractContextManager[Any]:
         """A block with a cursor of the connection's, which what is called in there does not get.
 
         Args:
             threshold: as `preparing_cursor` takes it.
+            logged: whether Django keeps a log of what is sent on the connection.
         """
         connect(connection)
         driver = driver_connection(connection)
@@ -100,24 +102,26 @@ class KeptCursors:
         else:
             cursor = preparing_cursor(connection, threshold)
             self._ready(connection, cursor)
-        return _Block(connection, cursor, idle)
+        return _Block(connection, cursor, idle, logged or is_watched(connection))
 
 
 class _Block:
     """A cursor in use, with those that are not."""
 
-    def __init__(self, connection: Any, cursor: Any, idle: list[Any]) -> None:
-        self._connection, self._cursor, self._idle = connection, cursor, idle
+    __slots__ = ("_connection", "_cursor", "_idle", "_wrapped")
+
+    def __init__(self, connection: Any, cursor: Any, idle: list[Any], wrapped: bool) -> None:
+        self._connection, self._cursor, self._idle, self._wrapped = connection, cursor, idle, wrapped
 
     def __enter__(self) -> Any:
-        if is_watched(self._connection):
+        if self._wrapped:
             return wrapped_cursor(self._connection, self._cursor)
         validate(self._connection)  # as Django's own cursor would, which costs as much as the driver's
         return self._cursor
 
-    def __exit__(self, *raised: Any) -> None:
-        if raised[0] is not None:
-            database_errors(self._connection).__exit__(*raised)
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if kind is not None:
+            database_errors(self._connection).__exit__(kind, error, traceback)
             return
         hold_nothing(self._cursor)
         self._idle.append(self._cursor)
@@ -182,11 +186,11 @@ def _cursor_class(driver: Any) -> Any:
         def adapters(self) -> Any:
             return self.known or super().adapters
 
-        def execute(self, *arguments: Any, **options: Any) -> Any:
+        def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
             connection = self.connection
             threshold, connection.prepare_threshold = connection.prepare_threshold, self.threshold
             try:
-                return super().execute(*arguments, **options)
+                return super().execute(query, params, **options)
             finally:
                 connection.prepare_threshold = threshold
 

@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from django.db import Error, connections, transaction
 
 from . import preparing
-from .compat.connections import driver_connection, in_transaction, pool_of
+from .compat.connections import connection_on, driver_connection, in_transaction, pool_of
 from .database_errors import failure, has_waited, is_lost, is_outdated, sqlstate, worth_retrying
 from .exceptions import RetryTransaction
 from .migrated import not_migrated
@@ -44,7 +44,7 @@ def _under_way() -> dict[str, Any]:
 
 def connection_of(using: str) -> Any:
     """Django's connection, which an attempt that is under way has looked up already: that takes a while."""
-    return _under_way().get(using) or connections[using]
+    return _under_way().get(using) or connection_on(using)
 
 
 @contextmanager
@@ -113,13 +113,11 @@ def attempt(using: str, function: Callable[[], T], again: Callable[[], T] | None
     aliases = _under_way()
     if using in aliases:
         return function()
-    connection: Any = connections[using]
-    aliases[using] = connection
+    connection = aliases[using] = connection_on(using)
     try:
         for delay in (*_DELAYS, None):
             try:
-                with by_turns(connection):
-                    return function()
+                return by_turns(connection, function)
             except (Error, RetryTransaction) as error:
                 if (retry := worth_retrying(connection, error)) is None:
                     if problem := not_migrated(connection, cast(Error, error)) or failure(error):

@@ -15,9 +15,9 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from .compat.connections import in_transaction, settings_of
 from .forks import PerProcess
@@ -26,8 +26,8 @@ from .forks import PerProcess
 _WRITES = ("INSERT", "UPDATE", "DELETE", "REPLACE", "BEGIN IMMEDIATE", "BEGIN EXCLUSIVE")
 #: Seconds that SQLite lets wait where nothing is said; the driver's own.
 _TIMEOUT = 5.0
-#: The block of a call that takes no turn.
-_NONE = nullcontext()
+
+T = TypeVar("T")
 
 
 class Turns(PerProcess):
@@ -85,13 +85,16 @@ class _Held(threading.local):
 _held = _Held()
 
 
-def by_turns(connection: Any) -> AbstractContextManager[None]:
-    """The block is a call, whose turn, if it writes, ends with it."""
+def by_turns(connection: Any, call: Callable[[], T]) -> T:
+    """What a call returns, whose turn, if it writes, ends with it."""
     if connection.vendor != "sqlite" or in_transaction(connection):
-        return _NONE
+        return call()
     name = _file(str(settings_of(connection)["NAME"]))
     # A plain database in memory is each connection's own. By another alias of this file the thread may have a turn.
-    return _NONE if name == ":memory:" or name in _held.files else _turn(connection, name)
+    if name == ":memory:" or name in _held.files:
+        return call()
+    with _turn(connection, name):
+        return call()
 
 
 @contextmanager

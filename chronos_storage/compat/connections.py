@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from asyncio import _get_running_loop  # which raises nothing where there is none: that takes longer than all else here
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from threading import get_ident
 from typing import Any
 
 from django.db import connections, transaction
@@ -33,6 +35,17 @@ def alias_proxy(handler: Any, alias: str) -> Any:
 def close_connections() -> None:
     """Close all of this thread's connections."""
     connections.close_all()
+
+
+def connection_on(alias: str) -> Any:
+    """``connections[alias]``, in a fifth of the time where the thread has one and runs no event loop."""
+    if _get_running_loop() is None:
+        handler: Any = connections
+        try:
+            return getattr(handler._connections._storage, alias)
+        except AttributeError:  # there is none yet
+            pass
+    return connections[alias]
 
 
 def unused_connection(alias: str) -> BaseDatabaseWrapper:
@@ -94,7 +107,8 @@ def connect(connection: BaseDatabaseWrapper) -> None:
     wrapper: Any = connection
     if wrapper.health_check_enabled:
         wrapper.close_if_health_check_failed()
-    wrapper.ensure_connection()
+    if wrapper.connection is None or _get_running_loop() is not None:  # in which Django forbids what waits
+        wrapper.ensure_connection()
 
 
 def pool_of(connection: BaseDatabaseWrapper) -> Any:
@@ -130,14 +144,22 @@ def wrapped_cursor(connection: BaseDatabaseWrapper, cursor: Any) -> Any:
 
 
 def is_watched(connection: BaseDatabaseWrapper) -> bool:
-    """Whether somebody wants to be called with each statement, as `execute_wrapper` has it, or to have it logged."""
-    return bool(connection.execute_wrappers) or connection.queries_logged
+    """Whether somebody wants to be called with each statement, as `execute_wrapper` has it."""
+    return bool(connection.execute_wrappers)
+
+
+def is_logged(connection: BaseDatabaseWrapper) -> bool:
+    """Whether Django keeps a log of the statements."""
+    return connection.queries_logged
 
 
 def validate(connection: BaseDatabaseWrapper) -> None:
     """Raise what a cursor of Django's raises where its connection is another thread's or its transaction is broken."""
-    connection.validate_thread_sharing()
-    connection.validate_no_broken_transaction()
+    wrapper: Any = connection
+    if wrapper._thread_ident != get_ident():
+        wrapper.validate_thread_sharing()
+    if wrapper.needs_rollback:
+        wrapper.validate_no_broken_transaction()
 
 
 def hold_nothing(cursor: Any) -> None:

@@ -27,7 +27,7 @@ from psycopg.pq import Format
 from psycopg.types import TypeInfo
 from psycopg.types.string import ByteaBinaryLoader
 
-from ..compat.connections import connect, database_errors, driver_connection, wrapped_cursor
+from ..compat.connections import connect, database_errors, driver_connection, is_logged, wrapped_cursor
 from ..preparing import KeptCursors, preparing_cursor
 from ..transactions import connection_of
 
@@ -129,7 +129,8 @@ def execute(using: str, sql: str, parameters: list[Any], *, prepare: bool = Fals
     Args:
         prepare: plan it once and not for each of its parameters, where `preparing` may.
     """
-    with _cursors.of(connection_of(using), 0 if prepare else None) as cursor:
+    connection = connection_of(using)
+    with _cursors.of(connection, 0 if prepare else None, logged=is_logged(connection)) as cursor:
         cursor.execute(sql, parameters)
         rows: list[Any] = cursor.fetchall()
         return rows

@@ -24,11 +24,13 @@ from chronos_storage.compat.connections import (
     close_anywhere,
     close_connections,
     connect,
+    connection_on,
     database_errors,
     driver_connection,
     hold_nothing,
     in_transaction,
     is_in_memory,
+    is_logged,
     is_mariadb,
     is_watched,
     open_connections,
@@ -66,6 +68,26 @@ def test_a_proxy_asks_for_what_it_stands_for_with_each_use():
     assert proxy.index(2) == 1
     proxy.append(3)
     assert handler["name"] == [1, 2, 3]
+
+
+def test_a_connection_is_the_one_that_django_gives_in_a_thread_and_in_an_event_loop(other_databases):
+    def look() -> None:
+        made = connection_on("default")
+        assert made is connection_on("default") is connections["default"]
+        connections["default"] = other = unused_connection("default")
+        assert connection_on("default") is other
+        del connections["default"]
+        assert connection_on("default") is not other
+
+    async def look_within() -> Any:
+        look()
+        return connection_on("default")
+
+    with ThreadPoolExecutor(1) as pool:
+        before = pool.submit(connection_on, "default").result()
+        assert pool.submit(asyncio.run, look_within()).result() is not before
+        assert pool.submit(connection_on, "default").result() is before
+        pool.submit(look).result()
 
 
 def test_a_threads_connections_are_those_it_has_made_and_are_closed_together():
@@ -161,13 +183,14 @@ def test_the_drivers_cursor_is_wrapped_as_djangos_own(alias):
     assert [query["sql"] for query in queries] == ["SELECT 1"]
 
 
-def test_a_connection_is_watched_by_who_wants_to_be_called(alias):
+def test_a_connection_is_watched_by_who_wants_to_be_called_or_logged(alias):
     connection = connections[alias]
     assert not is_watched(connection)
+    assert not is_logged(connection)
     with connection.execute_wrapper(lambda execute, *given: execute(*given)):
         assert is_watched(connection)
     with CaptureQueriesContext(connection):
-        assert is_watched(connection)
+        assert is_logged(connection)
 
 
 def test_a_broken_transaction_and_another_threads_connection_are_refused(alias):

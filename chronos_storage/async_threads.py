@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, ref
 
 from django.core.exceptions import SynchronousOnlyOperation
 from django.core.signals import setting_changed
@@ -48,6 +49,9 @@ _connections: WeakValueDictionary[tuple[int | None, str], BaseDatabaseWrapper] =
 #: The thread that last made a call within a transaction, and on which alias; for who runs in a copy of its context.
 _within: ContextVar[tuple[threading.Thread, str] | None] = ContextVar("within", default=None)
 
+#: This thread's `_Outcomes`.
+_here = threading.local()
+
 #: Each alias's threads, made when they are first needed; None where calls stay in the caller's.
 _threads: dict[str, _AliasThreads | None] = {}
 
@@ -59,6 +63,40 @@ def make(function: Callable[..., T], args: Any, kwargs: Any) -> T:
     except StopIteration as error:
         # No future takes it, so who awaits would wait for ever; a coroutine makes the same of it.
         raise RuntimeError("the function raised StopIteration") from error
+
+
+class _Outcomes:
+    """What came of an event loop's calls. The first of them has the loop look for all: to wake it takes a while."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = ref(loop)
+        self._put: deque[tuple[asyncio.Future[Any], Callable[[Any], None], Any]] = deque()
+        self._is_looked_for = False
+
+    def put(
+        self, loop: asyncio.AbstractEventLoop, future: asyncio.Future[T], tell: Callable[[Any], None], outcome: Any
+    ) -> None:
+        """Have `tell` called with an outcome in the loop's thread, unless the future is cancelled."""
+        self._put.append((future, tell, outcome))
+        if not self._is_looked_for:
+            self._is_looked_for = True
+            with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+                loop.call_soon_threadsafe(self._tell)
+
+    def _tell(self) -> None:
+        self._is_looked_for = False  # first: for what is put there from now on somebody has the loop look again
+        while self._put:
+            future, tell, outcome = self._put.popleft()
+            if not future.cancelled():
+                tell(outcome)
+
+
+def _outcomes_of(loop: asyncio.AbstractEventLoop) -> _Outcomes:
+    """Where what came of the calls of this thread's loop is put."""
+    found: _Outcomes | None = getattr(_here, "outcomes", None)
+    if found is None or found.loop() is not loop:
+        found = _here.outcomes = _Outcomes(loop)
+    return found
 
 
 class _AliasThreads(Threads):
@@ -75,7 +113,8 @@ class _AliasThreads(Threads):
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self.add(partial(self._call, loop, future, copy_context(), partial(make, function, args, kwargs)))
+        call = partial(make, function, args, kwargs)
+        self.add(partial(self._call, loop, _outcomes_of(loop), future, copy_context(), call))
         return await future
 
     def result(self, call: Callable[[], T]) -> T:
@@ -107,24 +146,24 @@ class _AliasThreads(Threads):
                 connections[self._alias].close()
 
     def _call(
-        self, loop: asyncio.AbstractEventLoop, future: asyncio.Future[T], context: Context, call: Callable[[], T]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        outcomes: _Outcomes,
+        future: asyncio.Future[T],
+        context: Context,
+        call: Callable[[], T],
     ) -> None:
         if future.cancelled():
             return
-        tell: Callable[[], None]
+        tell: Callable[[Any], None]
+        outcome: Any
         try:
-            tell = partial(_tell, future, future.set_result, call_in(context, loop, call))
+            tell, outcome = future.set_result, call_in(context, loop, call)
         except BaseException as error:
-            tell = partial(_tell, future, future.set_exception, error)
+            tell, outcome = future.set_exception, error
         self._give_back()
-        with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
-            loop.call_soon_threadsafe(tell)
-        del tell, future  # what holds an error, which holds this frame
-
-
-def _tell(future: asyncio.Future[Any], tell: Callable[[Any], None], outcome: Any) -> None:
-    if not future.cancelled():
-        tell(outcome)
+        outcomes.put(loop, future, tell, outcome)
+        del tell, outcome, future  # what holds an error, which holds this frame
 
 
 def threads_for(store: object) -> _AliasThreads | None:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from weakref import WeakSet
 
+from django.conf import settings
 from django.db import reset_queries
 
 from .compat.connections import close_connections
@@ -83,7 +84,8 @@ class Threads(PerProcess):
             while job := self._next(era):
                 job()
                 del job  # who waited may have let go of what it holds
-                reset_queries()  # which Django keeps under DEBUG
+                if settings.DEBUG:
+                    reset_queries()  # which Django keeps then; to look for them takes a while
         finally:
             close_connections()
 

@@ -20,6 +20,7 @@ from django.test.utils import override_settings
 from django.utils import translation
 
 from chronos_storage import Storage, async_threads, connect, signals
+from chronos_storage.async_variants import hop
 from chronos_storage.backends.document import MemoryBackend
 from chronos_storage.backends.orm import OrmBackend
 from chronos_storage.compat.connections import add_database, close_connections, settings_of
@@ -399,6 +400,45 @@ def test_a_cancelled_call_is_made_as_a_whole_or_not_at_all(storage_committed: St
 
 
 # How long connections stay
+
+
+def test_each_of_many_tasks_gets_its_own_outcome_in_one_loop_after_another() -> None:
+    storage = Storage(MemoryBackend())
+
+    def work(number: int) -> int:
+        if number % 3:
+            return number
+        raise ValueError(number)
+
+    async def give_up(end: threading.Event) -> None:
+        loop, begun = asyncio.get_running_loop(), asyncio.Event()
+
+        def stay() -> None:
+            loop.call_soon_threadsafe(begun.set)
+            end.wait(PATIENCE)
+
+        task = asyncio.ensure_future(hop(storage, stay))
+        await begun.wait()
+        task.cancel()
+
+    async def call_all() -> list[Any]:
+        calls = [asyncio.ensure_future(hop(storage, work, number)) for number in range(300)]
+        await asyncio.sleep(0)
+        for call in calls[::7]:
+            call.cancel()
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    for _ in range(2):
+        end = threading.Event()
+        asyncio.run(give_up(end))
+        end.set()  # what comes of it, nobody waits for any more, and its loop is closed
+        for number, outcome in enumerate(run(call_all())):
+            if not number % 7:
+                assert isinstance(outcome, asyncio.CancelledError)
+            elif number % 3:
+                assert outcome == number
+            else:
+                assert repr(outcome) == f"ValueError({number})"
 
 
 def test_idle_connections_are_closed(storage_committed: Storage, alias: str, monkeypatch) -> None:

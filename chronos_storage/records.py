@@ -46,7 +46,8 @@ def _field(
 
 
 def _string(limit: int = codec.MAX_INDEXED) -> Any:
-    return _field(partial(codec.string, limit=limit), default="")
+    # Most have the limit that is meant without one, and a partial with it takes as long to call as the check itself.
+    return _field(codec.string if limit == codec.MAX_INDEXED else partial(codec.string, limit=limit), default="")
 
 
 def _optional(check: Callable[[Any, str], Any]) -> Any:
@@ -148,12 +149,13 @@ class Record:
             touch: set updated_at to now, whatever it was.
         """
         self.id = self.id or new_id()  # type: ignore[misc]  # a slot of every subclass
-        start = timestamp = now()
+        start: datetime | None = None
+        timestamp: datetime | None = None
         for name in _times(type(self)):  # type: ignore[arg-type]
             if touch and name == "updated_at":
-                setattr(self, name, start)
+                setattr(self, name, start := start or now())
             elif getattr(self, name) is None:
-                setattr(self, name, timestamp)
+                setattr(self, name, timestamp or (start := start or now()))
             timestamp = getattr(self, name)
 
 

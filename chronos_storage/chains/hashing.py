@@ -26,7 +26,9 @@ def digest(*parts: str) -> bytes:
 
 def time_text(timestamp: datetime) -> str:
     """A time as `digest` takes it: ISO 8601 in UTC, with six digits of microseconds."""
-    return (timestamp if timestamp.tzinfo is UTC else timestamp.astimezone(UTC)).isoformat(timespec="microseconds")
+    in_utc = timestamp if timestamp.tzinfo is UTC else timestamp.astimezone(UTC)
+    # Python writes them by itself where there are any, and reads the argument longer than it writes.
+    return in_utc.isoformat() if in_utc.microsecond else in_utc.isoformat(timespec="microseconds")
 
 
 def fixed_part(chain: str, id: str, content: bytes) -> bytes:

@@ -1,6 +1,23 @@
 """What a host's own tests may use, and tests for whoever writes a backend of their own; all need pytest.
 
-`plugin` has the fixture ``chronos_storage``, which pytest finds by itself, and `factories` make records.
+`plugin` has the fixture ``chronos_storage``, which pytest finds by itself, and `factories` make records. A test that
+takes the fixture begins with an empty storage, and the code that it calls finds the same::
+
+    # tests/test_refunds.py
+    import pytest
+    from chronos_storage.testing.factories import SessionFactory
+    from shop.agents import refund
+
+    def test_an_agent_says_what_it_did(chronos_storage):  # everything is in memory
+        session = SessionFactory.create()
+        refund(session.id)
+        assert chronos_storage.count_messages(session.id) == 2
+
+    @pytest.mark.django_db
+    def test_a_refund_is_stored_with_its_order(chronos_storage):  # in the test's transaction, with the host's models
+        ...
+
+A cache in front of a storage (`CachedBackend`) is the host's: the tests' settings have a ``DummyCache`` there.
 
 For a backend, subclass `StorageConformance` and say how to get a store; everything the contract promises is then tested
 on it::

@@ -60,7 +60,7 @@ class Storage(
 
     @property
     def supports_transactions(self) -> bool:
-        """Whether `atomic()` works: several calls as one transaction."""
+        """Whether `atomic()` works, which makes several calls one transaction."""
         return self.backend.supports_transactions
 
     @property

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -30,13 +31,13 @@ def page(
     monkeypatch.setattr(upcasters, "_steps", {})
     user = User.objects.create_superuser("ada", password="secret")
     with ExitStack() as stack:
-        made = Page(tmp_path, Places(tmp_path, stack), client, stack)
+        made = Page(tmp_path, Servers(tmp_path, stack), client, stack)
         made.names |= {"TOKEN": Token.objects.create(user=user).key, "SITE": "", "user": user}
         yield made
 
 
-class Places:
-    """What is there instead of the servers and folders that pages write down."""
+class Servers:
+    """The tests' servers and a page's folder, in the place of those that pages write down."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder, self.stack = folder, stack
@@ -62,6 +63,14 @@ class Places:
                     self.made[written] = make()
                 text = text.replace(written, self.made[written])
         return text
+
+    def database(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """A database's settings, with the server that is there."""
+        if not settings["ENGINE"].endswith("postgresql"):
+            return settings
+        there = urlsplit(server("TEST_POSTGRES_URL"))
+        place = {"NAME": there.path[1:], "USER": there.username, "HOST": there.hostname, "PORT": there.port}
+        return {**settings, **place}
 
     def postgres(self) -> str:
         server("TEST_POSTGRES_URL")

@@ -95,3 +95,5 @@ OF_FRAMEWORKS = {
         "pydantic_ai",
     )
 }
+#: Followed from an empty folder, by test_tutorial.py.
+TUTORIAL = "docs/tutorial.md"

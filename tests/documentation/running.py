@@ -18,7 +18,7 @@ from copy import deepcopy
 from importlib import import_module
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -37,13 +37,23 @@ from tests.documentation.pages import ROOT, Block
 ADDED_TO = {"INSTALLED_APPS", "MIDDLEWARE", "REST_FRAMEWORK", "CACHES", "STORAGES"}
 
 
+class Places(Protocol):
+    """What is there instead of the servers and folders that pages write down."""
+
+    def __call__(self, text: str) -> str:
+        """A page's text, with the places that are there."""
+
+    def database(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """A database's settings, with the server that is there."""
+
+
 class Page:
     """A page that is being run, in a folder of its own.
 
     `places` puts servers and folders that are there into a text, instead of those that the page writes down.
     """
 
-    def __init__(self, folder: Path, places: Callable[[str], str], client: Client, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, places: Places, client: Client, stack: ExitStack) -> None:
         self.folder = folder
         self.places = places
         self.client = client
@@ -137,13 +147,14 @@ class Page:
 
     def add_databases(self, databases: dict[str, Any]) -> None:
         """Databases that can be opened; all but the default one are the project's from then on."""
-        handler = ConnectionHandler({"default": {}} | databases)
+        there = {alias: self.places.database(database) for alias, database in databases.items()}
+        handler = ConnectionHandler({"default": {}} | there)
         for alias in databases:
             with closing(handler[alias]) as connection, connection.cursor() as cursor:
                 cursor.execute("SELECT 1")
             if alias != "default":
                 connections.settings[alias] = handler.settings[alias]
-                self.stack.callback(connections.settings.pop, alias)
+                self.stack.callback(connections.settings.pop, alias, None)
 
     def console(self, block: Block) -> None:
         """Commands after ``$``, each with what it prints."""
@@ -152,7 +163,7 @@ class Page:
             failed = [each for each in output.splitlines() if each.startswith("CommandError")]
             assert not failed or any(each.startswith("CommandError") for each in shown), failed
             for line in shown:
-                assert any(_looks_like(line, each) for each in output.splitlines()), f"{line!r}: {output}"
+                assert any(looks_like(line, each) for each in output.splitlines()), f"{line!r}: {output}"
 
     def command(self, line: str) -> str:
         """What a command prints."""
@@ -239,7 +250,7 @@ def _words(line: str) -> list[str]:
     return [word for word in re.split(r"[^\w/.'-]+", line) if re.fullmatch(r"[A-Za-z_-]+[.]?", word)]
 
 
-def _looks_like(shown: str, printed: str) -> bool:
+def looks_like(shown: str, printed: str) -> bool:
     """Whether the words that a page shows are among those of a line, in their order."""
     words = iter(_words(printed))
     return all(word in words for word in _words(shown))

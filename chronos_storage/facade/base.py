@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
@@ -176,6 +177,12 @@ def in_our_words(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
         return function(*args, **kwargs)
     except Refused as refused:
         raise refusal_error(refused) from refused.__cause__
+
+
+def at_once(storage: Any) -> AbstractContextManager[None]:
+    """One transaction around several calls of a storage's where it has them; elsewhere each is done as it is made."""
+    block: AbstractContextManager[None] = storage.atomic() if storage.supports_transactions else nullcontext()
+    return block
 
 
 def refusal_error(refused: Refused) -> ChronosError:

@@ -6,13 +6,13 @@ import hashlib
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 from .. import codec
 from ..batches import batches
 from ..exceptions import AlreadyExists
 from ..facade import Storage
+from ..facade.base import at_once
 from ..records import Container, Event, Message, Record, Session
 from ..redaction import redacted
 from ..transactions import again
@@ -108,7 +108,7 @@ def _store_once(storage: Storage, session: Session, messages: Iterable[Message],
     if known is not None and (storage.supports_transactions or is_hidden):
         return there
     count = 0
-    with storage.atomic() if storage.supports_transactions else nullcontext():
+    with at_once(storage):
         if known is None:
             try:
                 storage.create_session(session)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 
 from ..async_variants import hop
 from ..exceptions import AlreadyExists, LegalHold, NotFound
 from ..facade import Storage
+from ..facade.base import at_once
 from ..records import Session
 from ..transactions import again
 
@@ -42,7 +42,7 @@ async def begin_anew(storage: Storage, session: Session) -> Session | None:
 
 
 def _begin_anew(storage: Storage, session: Session) -> Session:
-    with storage.atomic() if storage.supports_transactions else nullcontext():
+    with at_once(storage):
         storage.restore_session(session.id)
         storage.delete_messages(session.id)
         return storage.update_session(session)

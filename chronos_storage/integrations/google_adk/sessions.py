@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from google.adk.errors.already_exists_error import AlreadyExistsError
@@ -15,7 +14,7 @@ from ... import storage as default_storage
 from ...async_variants import hop
 from ...exceptions import AlreadyExists, NotFound, SequenceConflict
 from ...facade import Storage
-from ...facade.base import in_our_words
+from ...facade.base import at_once, in_our_words
 from ...ids import composite_id, new_id
 from ..own_items import own_items
 from .compat import StaleSessionError, note_revision, revision
@@ -88,7 +87,7 @@ class ChronosSessionService(BaseSessionService):
         """What a function returns that makes several calls, in one transaction where the storage has them."""
 
         def attempt() -> T:
-            with self._storage.atomic() if self._storage.supports_transactions else nullcontext():
+            with at_once(self._storage):
                 return write()
 
         return in_our_words(self._storage.backend.run, attempt)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 #: The modules here, and what each needs.
-_LIBRARIES = {"langgraph": "langgraph", "pydantic_ai": "pydantic_ai_harness"}
+_LIBRARIES = {"langchain": "langchain_core", "langgraph": "langgraph", "pydantic_ai": "pydantic_ai_harness"}
 
 
 def installed() -> list[str]:

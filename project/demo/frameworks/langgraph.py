@@ -9,7 +9,7 @@ from threading import Event
 from typing import Any
 
 import django
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AnyMessage, HumanMessage, ToolMessage
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import interrupt
 from openinference.instrumentation.langchain import LangChainInstrumentor
@@ -23,8 +23,9 @@ from chronos_storage.integrations.opentelemetry import ChronosSpanExporter
 from chronos_storage.records import Session
 
 from ..agent import TOOLS, Stopped
-from ..questions import QUESTIONS, Call, decide
+from ..questions import QUESTIONS
 from ..tools import ToolError
+from .langchain import script
 
 #: Whose sessions they are.
 AGENT_ID = "django-explorer-langgraph"
@@ -83,7 +84,7 @@ def _session(storage: Storage, again: bool) -> Session:
 
 def _graph(stop: Event, say: Callable[[str], None]) -> StateGraph[Any]:
     def think(state: MessagesState) -> Any:
-        return {"messages": [_script(state["messages"])]}
+        return {"messages": [script(state["messages"])]}
 
     def act(state: MessagesState) -> Any:
         last: Any = state["messages"][-1]
@@ -108,22 +109,6 @@ def _graph(stop: Event, say: Callable[[str], None]) -> StateGraph[Any]:
     graph.add_conditional_edges("think", after, ["act", END])
     graph.add_edge("act", "think")
     return graph
-
-
-def _script(messages: list[AnyMessage]) -> AIMessage:
-    """What a model would say: the next call of a tool, or the answer."""
-    question = ""
-    results: list[Any] = []
-    for message in messages:
-        if isinstance(message, HumanMessage):
-            question, results = str(message.content), []
-        elif isinstance(message, ToolMessage):
-            results.append(json.loads(str(message.content)))
-    decision = decide(question, results)
-    if isinstance(decision, Call):
-        call = {"name": decision.tool, "args": decision.arguments, "id": f"call-{len(messages):03}"}
-        return AIMessage("", tool_calls=[call])
-    return AIMessage(decision)
 
 
 def _show(storage: Storage, session_id: str, messages: list[AnyMessage]) -> None:

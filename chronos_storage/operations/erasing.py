@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ..facade import Storage
 from ..ledger.leftovers import clear_leftovers
 from ..queues.base import EventQueue
 from ..records import Artifact, AuditLog, Checkpoint, Image, MemoryRecord, Record, Session, now
+from ..transactions import again
 from ..vectors.base import VectorStore
 from .chosen import Chosen, Selection, outside
 from .erased import Erased
@@ -187,16 +189,19 @@ class _Erasing:
             chains[log.session_id, "" if log.session_id else log.agent_id].append(log)
         for (session_id, agent_id), logs in chains.items():
             if not self.report.is_dry_run:
+                numbers = [log.seq_num for log in logs]
                 try:
-                    with self._storage.purge_permit(reason=_REASON) as permit:
-                        permit.erase_audit_logs(
-                            session_id or None, agent_id=agent_id, seq_nums=[log.seq_num for log in logs]
-                        )
+                    again(self._storage.backend.using, partial(self._empty_some, session_id, agent_id, numbers))
                 except LegalHold as held:
                     self._hold(held.session_id)
                     continue
             for log in logs:
                 self._count("audit_log", line_of_record(log))
+
+    def _empty_some(self, session_id: str, agent_id: str, numbers: list[int]) -> None:
+        """Empty these entries of a chain."""
+        with self._storage.purge_permit(reason=_REASON) as permit:
+            permit.erase_audit_logs(session_id or None, agent_id=agent_id, seq_nums=numbers)
 
     def _erase_vectors(self) -> None:
         for store in self._vector_stores:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..chains.numbering import session_of
 from ..exceptions import LegalHold
 from ..facade import Storage
+from ..transactions import again
 from .pruned import Line, Pace
 
 
@@ -37,7 +40,7 @@ class Purge:
         """Remove what is due."""
         while self._due:
             try:
-                self._line.add(self._pace.timed(self._purged))
+                self._line.add(self._pace.timed(partial(again, self._storage.backend.using, self._purged)))
             except LegalHold as error:  # which came in between
                 held = [chain for chain in self._due if error.session_id in (chain, session_of(chain))]
                 self._line.add(sum(self._due.pop(chain)[1] for chain in held), held=True)

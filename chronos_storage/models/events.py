@@ -36,6 +36,7 @@ class Event(LedgerModel):
             models.UniqueConstraint(fields=["session", "event_id"], name="chronos_event_id"),
             models.UniqueConstraint(fields=["session", "seq_num"], name="chronos_event_number"),
         )
+        # None by type, which each append would pay for and few readers need: docs/eventsourcing.md has it for these.
         indexes: ClassVar[tuple[models.Index, ...]] = (
             models.Index(fields=["event_id"], name="chronos_event_any_session"),
             models.Index(fields=["created_at"], name="chronos_event_created"),

@@ -72,14 +72,15 @@ class ScanContract:
                 assert list(storage.scan(kind, user_id="u1", after=others[0])) == following
                 assert list(storage.scan(kind, user_id="nobody")) == []
 
-    @pytest.mark.parametrize("kind", ["memory", "audit_log"])
-    def test_what_names_a_user_or_is_in_a_session_of_theirs(self, storage: Storage, kind: str) -> None:
+    def test_what_names_a_user_or_is_in_a_session_of_theirs(self, storage: Storage) -> None:
         open_session(storage, "theirs", user_id="u")
         open_session(storage, "nobody's")
         owners = [{"user_id": "u"}, {"session_id": "theirs"}, {"session_id": "nobody's"}, {"user_id": "other"}]
-        stored = [write(storage, bare(kind, **{"session_id": ""} | owner)) for owner in owners]
-        found = column(storage.scan(kind, user_id="u"), "id")
-        assert sorted(found) == sorted(column(stored[:2], "id"))
+        for kind in ("memory", "audit_log"):
+            with case(kind):
+                stored = [write(storage, bare(kind, **{"session_id": ""} | owner)) for owner in owners]
+                found = column(storage.scan(kind, user_id="u"), "id")
+                assert sorted(found) == sorted(column(stored[:2], "id"))
 
     def test_containers_and_images_are_nobodys(self, storage: Storage) -> None:
         storage.save_container(Container())
@@ -239,19 +240,21 @@ class LoadContract:
                 storage.load([complete_session("new"), other])
             assert everything(storage) == before
 
-    @pytest.mark.parametrize("kind", ["message", "checkpoint", "memory", "artifact"])
-    def test_a_place_that_another_id_holds_is_refused(self, storage: Storage, kind: str) -> None:
+    def test_a_place_that_another_id_holds_is_refused(self, storage: Storage) -> None:
         populate(storage)
         before = everything(storage)
-        with pytest.raises(AlreadyExists):
-            storage.load([complete_session("new"), dataclasses.replace(before[kind][0], id="another")])
-        assert everything(storage) == before
+        for kind in ("message", "checkpoint", "memory", "artifact"):
+            with case(kind):
+                with pytest.raises(AlreadyExists):
+                    storage.load([complete_session("new"), dataclasses.replace(before[kind][0], id="another")])
+                assert everything(storage) == before
 
-    @pytest.mark.parametrize("kind", ["message", "checkpoint"])
-    def test_what_has_no_session_is_refused_whole(self, storage: Storage, kind: str) -> None:
-        with pytest.raises(NotFound):
-            storage.load([complete_session("new"), bare(kind, "nowhere", id="x", seq_num=1, created_at=at(0))])
-        assert not any(everything(storage).values())
+    def test_what_has_no_session_is_refused_whole(self, storage: Storage) -> None:
+        for kind in ("message", "checkpoint"):
+            with case(kind):
+                with pytest.raises(NotFound):
+                    storage.load([complete_session("new"), bare(kind, "nowhere", id="x", seq_num=1, created_at=at(0))])
+                assert not any(everything(storage).values())
 
     def test_events_without_their_session_are_refused(self, storage: Storage) -> None:
         populate(storage)
@@ -261,16 +264,19 @@ class LoadContract:
             storage.load(events)
         assert list(storage.scan("event")) == []
 
-    @pytest.mark.parametrize(
-        ("kind", "name", "wrong"),
-        [("memory", "key", "\x00"), ("message", "created_at", NAIVE), ("trace", "input", {1: 2})],
-    )
-    def test_what_cannot_be_kept_cannot_be_loaded(self, storage: Storage, kind: str, name: str, wrong: Any) -> None:
-        given = dataclasses.replace(full(kind), **{name: wrong})
-        with pytest.raises(InvalidRecord) as caught:
-            storage.load([complete_session("another"), complete_session("s"), given])
-        assert caught.value.field == name
-        assert not any(everything(storage).values())
+    def test_what_cannot_be_kept_cannot_be_loaded(self, storage: Storage) -> None:
+        wrongs: list[tuple[str, str, Any]] = [
+            ("memory", "key", "\x00"),
+            ("message", "created_at", NAIVE),
+            ("trace", "input", {1: 2}),
+        ]
+        for kind, name, wrong in wrongs:
+            with case(kind, name, wrong):
+                given = dataclasses.replace(full(kind), **{name: wrong})
+                with pytest.raises(InvalidRecord) as caught:
+                    storage.load([complete_session("another"), complete_session("s"), given])
+                assert caught.value.field == name
+                assert not any(everything(storage).values())
 
     def test_a_large_copy(self, storage: Storage) -> None:
         timestamp = datetime(2026, 1, 1, tzinfo=UTC)
@@ -281,13 +287,14 @@ class LoadContract:
         assert storage.list_messages("s") == given[1:]
         assert storage.load(given) == 0
 
-    @pytest.mark.parametrize("kind", ["message", "checkpoint"])
-    def test_of_a_number_that_is_taken_the_session_is_named(self, storage: Storage, kind: str) -> None:
+    def test_of_a_number_that_is_taken_the_session_is_named(self, storage: Storage) -> None:
         for session_id in ("a", "b"):
             open_session(storage, session_id)
-        write(storage, bare(kind, "b", id="first"))
-        before = everything(storage)
-        given = [bare(kind, session_id, id="other", seq_num=1, created_at=at(1)) for session_id in ("a", "b")]
-        with pytest.raises(AlreadyExists, match="'b'"):
-            storage.load(given)
-        assert everything(storage) == before
+        for kind in ("message", "checkpoint"):
+            with case(kind):
+                write(storage, bare(kind, "b", id="first"))
+                before = everything(storage)
+                given = [bare(kind, session_id, id="other", seq_num=1, created_at=at(1)) for session_id in ("a", "b")]
+                with pytest.raises(AlreadyExists, match="'b'"):
+                    storage.load(given)
+                assert everything(storage) == before

@@ -9,7 +9,7 @@ import pytest
 from ...exceptions import InvalidRecord, NotFound, SequenceConflict
 from ...facade import Storage
 from ...records import Event
-from .helpers import column, everything, open_session
+from .helpers import case, column, everything, open_session
 from .samples import at
 
 
@@ -64,18 +64,19 @@ class EventContract:
         assert storage.append_event(Event(session_id="s"), expected_seq=3).seq_num == 4
         assert storage.append_event(Event(session_id="s"), expected_seq=None).seq_num == 5
 
-    @pytest.mark.parametrize("expected", [0, 1, 3, 99])
-    def test_the_last_number_not_as_expected(self, storage: Storage, expected: int) -> None:
+    def test_the_last_number_not_as_expected(self, storage: Storage) -> None:
         open_session(storage)
         append(storage, 2)
         before = everything(storage)
-        with pytest.raises(SequenceConflict) as caught:
-            storage.append_event(Event(session_id="s"), expected_seq=expected)
-        assert (caught.value.expected, caught.value.actual) == (expected, 2)
-        with pytest.raises(SequenceConflict) as caught:
-            storage.append_events([Event(session_id="s")] * 2, expected_seq=expected)
-        assert (caught.value.expected, caught.value.actual) == (expected, 2)
-        assert everything(storage) == before
+        for expected in (0, 1, 3, 99):
+            with case(expected):
+                with pytest.raises(SequenceConflict) as caught:
+                    storage.append_event(Event(session_id="s"), expected_seq=expected)
+                assert (caught.value.expected, caught.value.actual) == (expected, 2)
+                with pytest.raises(SequenceConflict) as caught:
+                    storage.append_events([Event(session_id="s")] * 2, expected_seq=expected)
+                assert (caught.value.expected, caught.value.actual) == (expected, 2)
+                assert everything(storage) == before
 
     def test_an_expected_number_and_one_of_its_own_must_both_hold(self, storage: Storage) -> None:
         open_session(storage)
@@ -114,23 +115,28 @@ class EventContract:
             storage.append_events([Event(session_id="s", seq_num=number) for number in (5, 7)])
         assert everything(storage) == before
 
-    @pytest.mark.parametrize("wrong", [{"payload": float("nan")}, {"type": "\x00"}, {"session_id": "unknown"}], ids=str)
-    def test_all_or_none(self, storage: Storage, wrong: dict[str, Any]) -> None:
+    def test_all_or_none(self, storage: Storage) -> None:
         open_session(storage)
         append(storage, 1)
-        before = everything(storage)
-        with pytest.raises((InvalidRecord, NotFound)):
-            storage.append_events([Event(session_id="s"), Event(**{"session_id": "s"} | wrong), Event(session_id="s")])
-        assert everything(storage) == before
-        assert append(storage, 1)[0].seq_num == 2
+        wrongs: list[dict[str, Any]] = [{"payload": float("nan")}, {"type": "\x00"}, {"session_id": "unknown"}]
+        for number, wrong in enumerate(wrongs, start=2):
+            with case(wrong):
+                before = everything(storage)
+                with pytest.raises((InvalidRecord, NotFound)):
+                    storage.append_events(
+                        [Event(session_id="s"), Event(**{"session_id": "s"} | wrong), Event(session_id="s")]
+                    )
+                assert everything(storage) == before
+                assert append(storage, 1)[0].seq_num == number
 
-    @pytest.mark.parametrize("unknown", ["nowhere", ""])
-    def test_an_unknown_session_gets_no_events(self, storage: Storage, unknown: str) -> None:
-        with pytest.raises((NotFound, InvalidRecord)):
-            storage.append_event(Event(session_id=unknown))
-        with pytest.raises((NotFound, InvalidRecord)):
-            storage.append_event(Event(session_id=unknown), expected_seq=0)
-        assert list(storage.scan("event")) == []
+    def test_an_unknown_session_gets_no_events(self, storage: Storage) -> None:
+        for unknown in ("nowhere", ""):
+            with case(unknown):
+                with pytest.raises((NotFound, InvalidRecord)):
+                    storage.append_event(Event(session_id=unknown))
+                with pytest.raises((NotFound, InvalidRecord)):
+                    storage.append_event(Event(session_id=unknown), expected_seq=0)
+                assert list(storage.scan("event")) == []
 
     def test_an_unknown_session_has_no_events(self, storage: Storage) -> None:
         assert storage.get_recent_events("nowhere", 5) == []

@@ -14,7 +14,7 @@ from ...exceptions import AmbiguousId
 from ...facade import Storage
 from ...records import KINDS, Event, MemoryRecord, Session, Trace
 from ..writers import write
-from .helpers import alike, exactly, open_session, read
+from .helpers import SESSIONS_FIRST, alike, case, cases, exactly, open_session, prepared, read
 from .samples import ODD_JSON, ODD_STRINGS, UNFILTERABLE, at, bare, full, nested
 
 CONTENT = [
@@ -45,13 +45,12 @@ TIMES = [
     for field in dataclasses.fields(record)
     if field.name in ("created_at", "last_activity_at", "started_at", "ended_at", "expires_at")
 ]
-every_kind: pytest.MarkDecorator = pytest.mark.parametrize("kind", KINDS)
-
-
-def prepared(storage: Storage, kind: str) -> Storage:
-    if kind != "session":
-        open_session(storage)
-    return storage
+_FAR = [
+    datetime(1000, 1, 1, tzinfo=UTC),
+    datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
+    datetime(2000, 1, 1, 0, 0, 0, 1, tzinfo=UTC),
+    datetime.max.replace(tzinfo=UTC),
+]
 
 
 def random_characters(seed: int) -> str:
@@ -60,59 +59,67 @@ def random_characters(seed: int) -> str:
 
 
 class FidelityContract:
-    @every_kind
-    def test_every_field_comes_back_as_it_was_written(self, storage: Storage, kind: str) -> None:
+    def test_every_field_comes_back_as_it_was_written(self, storage: Storage) -> None:
         """Against: a user id silently dropped."""
-        given = full(kind)
-        stored = write(prepared(storage, kind), given)
-        for field in dataclasses.fields(given):
-            if field.name not in SET_BY_THE_STORE:
-                assert (field.name, getattr(stored, field.name)) == (field.name, getattr(given, field.name))
-        assert type(stored) is type(given)
-        assert read(storage, given) == stored
-        assert list(storage.scan(kind)) == [stored]
+        for kind in SESSIONS_FIRST:
+            with case(kind):
+                given = full(kind)
+                stored = write(prepared(storage, kind), given)
+                for field in dataclasses.fields(given):
+                    if field.name not in SET_BY_THE_STORE:
+                        assert (field.name, getattr(stored, field.name)) == (field.name, getattr(given, field.name))
+                assert type(stored) is type(given)
+                assert read(storage, given) == stored
+                assert list(storage.scan(kind)) == [stored]
 
-    @every_kind
-    def test_what_is_left_empty_stays_empty_or_is_filled_in(self, storage: Storage, kind: str) -> None:
-        given = bare(kind)
-        stored = write(prepared(storage, kind), given)
-        assert read(storage, stored) == stored
-        for field in dataclasses.fields(given):
-            value = getattr(stored, field.name)
-            if field.name in ("created_at", "updated_at", "started_at"):
-                assert abs(value - datetime.now(UTC)) < timedelta(minutes=1)
-            elif field.name not in SET_BY_THE_STORE | FILLED_IN:
-                assert (field.name, value) == (field.name, getattr(given, field.name))
+    def test_what_is_left_empty_stays_empty_or_is_filled_in(self, storage: Storage) -> None:
+        for kind in SESSIONS_FIRST:
+            with case(kind):
+                given = bare(kind)
+                stored = write(prepared(storage, kind), given)
+                assert read(storage, stored) == stored
+                for field in dataclasses.fields(given):
+                    value = getattr(stored, field.name)
+                    if field.name in ("created_at", "updated_at", "started_at"):
+                        assert abs(value - datetime.now(UTC)) < timedelta(minutes=1)
+                    elif field.name not in SET_BY_THE_STORE | FILLED_IN:
+                        assert (field.name, value) == (field.name, getattr(given, field.name))
 
-    @every_kind
-    def test_an_empty_id_becomes_a_uuid_that_sorts_by_time(self, storage: Storage, kind: str) -> None:
-        prepared(storage, kind)
-        made = [write(storage, bare(kind, **({"key": str(number)} if kind == "memory" else {}))) for number in range(3)]
-        assert [uuid.UUID(record.id).version for record in made] == [7, 7, 7]
-        assert made[0].id < made[1].id < made[2].id
+    def test_an_empty_id_becomes_a_uuid_that_sorts_by_time(self, storage: Storage) -> None:
+        for kind in SESSIONS_FIRST:
+            with case(kind):
+                prepared(storage, kind)
+                made = [
+                    write(storage, bare(kind, **({"key": str(number)} if kind == "memory" else {})))
+                    for number in range(3)
+                ]
+                assert [uuid.UUID(record.id).version for record in made] == [7, 7, 7]
+                assert made[0].id < made[1].id < made[2].id
 
-    @every_kind
-    def test_the_callers_object_stays_as_it_was(self, storage: Storage, kind: str) -> None:
+    def test_the_callers_object_stays_as_it_was(self, storage: Storage) -> None:
         """Against: metadata of the caller being changed in place."""
-        prepared(storage, kind)
-        for given in (full(kind), bare(kind, **({"key": "other"} if kind == "memory" else {}))):
-            before = copy.deepcopy(given)
-            assert write(storage, given) is not given
-            assert given == before
+        for kind in SESSIONS_FIRST:
+            with case(kind):
+                prepared(storage, kind)
+                for given in (full(kind), bare(kind, **({"key": "other"} if kind == "memory" else {}))):
+                    before = copy.deepcopy(given)
+                    assert write(storage, given) is not given
+                    assert given == before
 
-    @every_kind
-    def test_what_is_stored_is_nobodys_object(self, storage: Storage, kind: str) -> None:
-        given = full(kind)
-        stored = write(prepared(storage, kind), given)
-        before = copy.deepcopy(stored)
-        for record in (given, stored, read(storage, given), next(storage.scan(kind))):
-            for field in dataclasses.fields(record):
-                value = getattr(record, field.name)
-                if isinstance(value, list | dict):
-                    value.clear()
-                elif isinstance(value, str):
-                    setattr(record, field.name, "changed by the caller")
-            assert read(storage, before) == before
+    def test_what_is_stored_is_nobodys_object(self, storage: Storage) -> None:
+        for kind in SESSIONS_FIRST:
+            with case(kind):
+                given = full(kind)
+                stored = write(prepared(storage, kind), given)
+                before = copy.deepcopy(stored)
+                for record in (given, stored, read(storage, given), next(storage.scan(kind))):
+                    for field in dataclasses.fields(record):
+                        value = getattr(record, field.name)
+                        if isinstance(value, list | dict):
+                            value.clear()
+                        elif isinstance(value, str):
+                            setattr(record, field.name, "changed by the caller")
+                    assert read(storage, before) == before
 
     @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "artifact"])  # of which loading shows it
     def test_odd_ids_are_all_different(self, storage: Storage, kind: str) -> None:
@@ -138,78 +145,80 @@ class FidelityContract:
             assert [event.payload for event in storage.list_events(id)] == [id]
             assert storage.verify_events(id).intact
 
-    @every_kind
-    def test_all_strings_may_be_long_at_once(self, storage: Storage, kind: str) -> None:
-        names = [field.name for field in dataclasses.fields(KINDS[kind]) if type(field.default) is str]
-        texts = {name: random_characters(seed) for seed, name in enumerate(names) if name not in SET_BY_THE_STORE}
-        if kind == "trace":
-            texts["status"] = "ok"
-        if "session_id" in texts:
-            open_session(storage, texts["session_id"])
-        stored = write(storage, KINDS[kind](**texts))
-        assert {name: getattr(stored, name) for name in texts} == texts
-        assert read(storage, stored) == stored
+    def test_all_strings_may_be_long_at_once(self, storage: Storage) -> None:
+        for kind in SESSIONS_FIRST:
+            with case(kind):
+                names = [field.name for field in dataclasses.fields(KINDS[kind]) if type(field.default) is str]
+                texts = {
+                    name: random_characters(seed) for seed, name in enumerate(names) if name not in SET_BY_THE_STORE
+                }
+                if kind == "trace":
+                    texts["status"] = "ok"
+                if "session_id" in texts:
+                    prepared(storage, kind, texts["session_id"])
+                stored = write(storage, KINDS[kind](**texts))
+                assert {name: getattr(stored, name) for name in texts} == texts
+                assert read(storage, stored) == stored
 
-    @pytest.mark.parametrize("name", ["title", "description", "system_prompt", "error"])
-    def test_free_text_may_be_long(self, storage: Storage, name: str) -> None:
-        kind = {"title": "session", "error": "trace"}.get(name, "image")
-        text = "\u00e9\n" * 200_000
-        stored = write(prepared(storage, kind), bare(kind, **{name: text}))
-        assert getattr(read(storage, stored), name) == text
+    def test_free_text_may_be_long(self, storage: Storage) -> None:
+        for name in ("title", "description", "system_prompt", "error"):
+            with case(name):
+                kind = {"title": "session", "error": "trace"}.get(name, "image")
+                text = "\u00e9\n" * 200_000
+                stored = write(prepared(storage, kind), bare(kind, **{name: text}))
+                assert getattr(read(storage, stored), name) == text
 
-    @pytest.mark.parametrize(("kind", "name"), TIMES)
-    def test_a_time_comes_back_as_the_same_instant_in_utc(self, storage: Storage, kind: str, name: str) -> None:
+    def test_a_time_comes_back_as_the_same_instant_in_utc(self, storage: Storage) -> None:
         given = datetime(2126, 6, 1, 12, 30, 15, 123456, tzinfo=timezone(timedelta(hours=5, minutes=45)))
-        stored = write(prepared(storage, kind), bare(kind, **{name: given}))
-        for record in (stored, read(storage, stored)):
-            assert getattr(record, name) == given
-            assert getattr(record, name).utcoffset() == timedelta(0)
+        for kind, name in cases(TIMES):
+            with case(kind, name):
+                key = {"key": name} if kind == "memory" else {}
+                stored = write(prepared(storage, kind), bare(kind, **{name: given}, **key))
+                for record in (stored, read(storage, stored)):
+                    assert getattr(record, name) == given
+                    assert getattr(record, name).utcoffset() == timedelta(0)
 
-    @pytest.mark.parametrize(
-        "timestamp",
-        [
-            datetime(1000, 1, 1, tzinfo=UTC),
-            datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
-            datetime(2000, 1, 1, 0, 0, 0, 1, tzinfo=UTC),
-            datetime.max.replace(tzinfo=UTC),
-        ],
-        ids=str,
-    )
-    def test_no_time_is_too_far(self, storage: Storage, timestamp: datetime) -> None:
-        stored = storage.insert_trace(Trace(started_at=timestamp, ended_at=timestamp))
-        kept = read(storage, stored)
-        assert (kept.started_at, kept.ended_at) == (timestamp, timestamp)
+    def test_no_time_is_too_far(self, storage: Storage) -> None:
+        for timestamp in _FAR:
+            with case(timestamp):
+                stored = storage.insert_trace(Trace(started_at=timestamp, ended_at=timestamp))
+                kept = read(storage, stored)
+                assert (kept.started_at, kept.ended_at) == (timestamp, timestamp)
 
-    @pytest.mark.parametrize(("kind", "name"), CONTENT)
-    def test_content_comes_back_exactly(self, storage: Storage, kind: str, name: str) -> None:
-        prepared(storage, kind)
-        for number, odd in enumerate([ODD_JSON | {"more": UNFILTERABLE}, {}, nested(100)]):
-            value: Any = odd
-            if name in LISTS:
-                value = [odd] if number < 2 else [odd["in"]]
-            given = bare(kind, **{name: value}, **({"key": str(number)} if kind == "memory" else {}))
-            stored = write(storage, given)
-            assert exactly(getattr(stored, name)) == exactly(value)
-            assert exactly(getattr(read(storage, stored), name)) == exactly(value)
+    def test_content_comes_back_exactly(self, storage: Storage) -> None:
+        for kind, name in CONTENT:
+            with case(kind, name):
+                prepared(storage, kind)
+                for number, odd in enumerate([ODD_JSON | {"more": UNFILTERABLE}, {}, nested(100)]):
+                    value: Any = odd
+                    if name in LISTS:
+                        value = [odd] if number < 2 else [odd["in"]]
+                    given = bare(kind, **{name: value}, **({"key": str(number)} if kind == "memory" else {}))
+                    stored = write(storage, given)
+                    assert exactly(getattr(stored, name)) == exactly(value)
+                    assert exactly(getattr(read(storage, stored), name)) == exactly(value)
 
-    @pytest.mark.parametrize(("kind", "name"), ANY_JSON)
-    def test_any_json_may_stand_alone(self, storage: Storage, kind: str, name: str) -> None:
-        prepared(storage, kind)
+    def test_any_json_may_stand_alone(self, storage: Storage) -> None:
         values = [None, True, False, 0, 1, 1.0, *UNFILTERABLE, 2**63 - 1, "", "null", '"', [], {}, [None], [[1.0]]]
-        for number, value in enumerate(values):
-            given = bare(kind, **{name: value}, **({"key": str(number)} if kind == "memory" else {}))
-            kept = read(storage, write(storage, given))
-            assert exactly(getattr(kept, name)) == exactly(value)
+        for kind, name in ANY_JSON:
+            with case(kind, name):
+                prepared(storage, kind)
+                for number, value in enumerate(values):
+                    given = bare(kind, **{name: value}, **({"key": str(number)} if kind == "memory" else {}))
+                    kept = read(storage, write(storage, given))
+                    assert exactly(getattr(kept, name)) == exactly(value)
 
-    @pytest.mark.parametrize("content", [None, "", "text", [], ["part"], {}], ids=repr)
-    def test_an_empty_message_is_not_a_missing_one(self, storage: Storage, content: Any) -> None:
-        stored = write(prepared(storage, "message"), bare("message", content=content))
-        assert exactly(read(storage, stored).content) == exactly(content)
+    def test_an_empty_message_is_not_a_missing_one(self, storage: Storage) -> None:
+        for content in (None, "", "text", [], ["part"], {}):
+            with case(content):
+                stored = write(prepared(storage, "message"), bare("message", content=content))
+                assert exactly(read(storage, stored).content) == exactly(content)
 
-    @pytest.mark.parametrize("calls", [None, []], ids=repr)
-    def test_no_tool_calls_are_not_an_empty_list(self, storage: Storage, calls: Any) -> None:
-        stored = write(prepared(storage, "message"), bare("message", tool_calls=calls))
-        assert read(storage, stored).tool_calls == calls
+    def test_no_tool_calls_are_not_an_empty_list(self, storage: Storage) -> None:
+        for calls in (None, []):
+            with case(calls):
+                stored = write(prepared(storage, "message"), bare("message", tool_calls=calls))
+                assert read(storage, stored).tool_calls == calls
 
     @pytest.mark.parametrize("count", [2, 120])
     def test_messages_come_back_from_a_batch_as_they_were_written(self, storage: Storage, count: int) -> None:
@@ -231,13 +240,14 @@ class FidelityContract:
             assert [getattr(message, name) for message in read_again[:-1]] == [text] * (count - 1)
         assert [message.created_at for message in read_again[:-1]] == [message.created_at for message in given[:-1]]
 
-    @pytest.mark.parametrize(("kind", "name"), FILTERABLE)
-    def test_metadata_comes_back_equal(self, storage: Storage, kind: str, name: str) -> None:
-        prepared(storage, kind)
-        for value in ({}, ODD_JSON, nested(100)):
-            stored = write(storage, bare(kind, **{name: value}))
-            assert alike(getattr(stored, name)) == alike(value)
-            assert alike(getattr(read(storage, stored), name)) == alike(value)
+    def test_metadata_comes_back_equal(self, storage: Storage) -> None:
+        for kind, name in FILTERABLE:
+            with case(kind, name):
+                prepared(storage, kind)
+                for value in ({}, ODD_JSON, nested(100)):
+                    stored = write(storage, bare(kind, **{name: value}))
+                    assert alike(getattr(stored, name)) == alike(value)
+                    assert alike(getattr(read(storage, stored), name)) == alike(value)
 
     def test_a_value_may_be_large(self, storage: Storage) -> None:
         open_session(storage)
@@ -246,23 +256,25 @@ class FidelityContract:
         assert storage.get_event(stored.id) == stored
         assert stored.payload == payload
 
-    @pytest.mark.parametrize("kind", ["message", "event", "checkpoint"])
-    def test_an_id_may_stand_in_several_sessions(self, storage: Storage, kind: str) -> None:
-        stored = []
-        for session_id in ("s1", "s2"):
-            open_session(storage, session_id)
-            stored.append(write(storage, bare(kind, session_id, id="same", created_at=at(len(stored)))))
-            if session_id == "s1":
-                assert getattr(storage, f"get_{kind}")("same") == stored[0]
-        with pytest.raises(AmbiguousId):
-            getattr(storage, f"get_{kind}")("same")
-        assert [read(storage, record) for record in stored] == stored
-        assert getattr(storage, f"get_{kind}")("same", session_id="s3") is None
+    def test_an_id_may_stand_in_several_sessions(self, storage: Storage) -> None:
+        for kind in ("message", "event", "checkpoint"):
+            with case(kind):
+                stored = []
+                for session_id in ("s1", "s2"):
+                    prepared(storage, kind, session_id)
+                    stored.append(write(storage, bare(kind, session_id, id="same", created_at=at(len(stored)))))
+                    if session_id == "s1":
+                        assert getattr(storage, f"get_{kind}")("same") == stored[0]
+                with pytest.raises(AmbiguousId):
+                    getattr(storage, f"get_{kind}")("same")
+                assert [read(storage, record) for record in stored] == stored
+                assert getattr(storage, f"get_{kind}")("same", session_id="s3") is None
 
-    @every_kind
-    def test_what_is_not_there_is_none(self, storage: Storage, kind: str) -> None:
-        prepared(storage, kind)
-        assert read(storage, bare(kind, id="nothing")) is None
+    def test_what_is_not_there_is_none(self, storage: Storage) -> None:
+        for kind in SESSIONS_FIRST:
+            with case(kind):
+                prepared(storage, kind)
+                assert read(storage, bare(kind, id="nothing")) is None
 
     def test_any_short_string_is_a_status_a_kind_and_a_type(self, storage: Storage) -> None:
         assert open_session(storage, status="waiting for Godot").status == "waiting for Godot"

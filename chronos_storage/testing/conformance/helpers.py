@@ -34,11 +34,20 @@ T = TypeVar("T")
 
 #: How many threads write at once, and how many seconds a test waits for what ought to happen soon.
 THREADS, PATIENCE = 8, 60
+#: The kinds in an order in which each finds the session "s" that it needs, or finds none, as sessions do.
+SESSIONS_FIRST = sorted(KINDS, key=lambda kind: kind != "session")
 
 
 def open_session(storage: Storage, id: str = "s", **fields: Any) -> Session:
     """A new session of that id."""
     return storage.create_session(Session(id=id, **fields))
+
+
+def prepared(storage: Storage, kind: str, session_id: str = "s") -> Storage:
+    """The store, in which the session is there that records of this kind stand in."""
+    if kind != "session" and storage.get_session(session_id) is None:
+        open_session(storage, session_id)
+    return storage
 
 
 def say(storage: Storage, *ids: str, session_id: str = "s") -> list[Message]:

@@ -27,8 +27,6 @@ PARTS = [
     for field in dataclasses.fields(KINDS[kind])
     if field.name not in NOT_CONTENT
 ] + [("audit_log", "session_id"), ("trace", "session_id")]
-every_kind: pytest.MarkDecorator = pytest.mark.parametrize("kind", APPENDED)
-every_batch: pytest.MarkDecorator = pytest.mark.parametrize("kind", BATCHED)
 
 
 def other(value: Any) -> Any:
@@ -61,24 +59,26 @@ def add(storage: Storage, kind: str, *records: Any) -> Batch[Any]:
 
 
 class RetryContract:
-    @every_kind
-    def test_the_same_content_again_gives_what_is_stored(self, storage: Storage, kind: str) -> None:
+    def test_the_same_content_again_gives_what_is_stored(self, storage: Storage) -> None:
         open_session(storage)
-        stored = write(storage, full(kind))
-        before = everything(storage)
-        assert write(storage, full(kind)) == stored
-        assert write(storage, stored) == stored
-        assert everything(storage) == before
+        for kind in APPENDED:
+            with case(kind):
+                stored = write(storage, full(kind))
+                before = everything(storage)
+                assert write(storage, full(kind)) == stored
+                assert write(storage, stored) == stored
+                assert everything(storage) == before
 
-    @every_kind
-    def test_what_is_left_empty_is_not_compared(self, storage: Storage, kind: str) -> None:
+    def test_what_is_left_empty_is_not_compared(self, storage: Storage) -> None:
         open_session(storage)
-        stored = write(storage, full(kind))
-        before = everything(storage)
-        needed = {"message": {"role": "assistant"}, "checkpoint": {"namespace": "namespace"}}
-        given = KINDS[kind](id=stored.id, session_id="s", **needed.get(kind, {}))
-        assert write(storage, given) == stored
-        assert everything(storage) == before
+        for kind in APPENDED:
+            with case(kind):
+                stored = write(storage, full(kind))
+                before = everything(storage)
+                needed = {"message": {"role": "assistant"}, "checkpoint": {"namespace": "namespace"}}
+                given = KINDS[kind](id=stored.id, session_id="s", **needed.get(kind, {}))
+                assert write(storage, given) == stored
+                assert everything(storage) == before
 
     def test_other_content_is_refused(self, storage: Storage) -> None:
         open_session(storage)
@@ -91,40 +91,45 @@ class RetryContract:
                 write(storage, dataclasses.replace(given, **{name: other(getattr(given, name))}))
         assert everything(storage) == before
 
-    @every_kind
-    def test_more_than_was_written_is_other_content(self, storage: Storage, kind: str) -> None:
+    def test_more_than_was_written_is_other_content(self, storage: Storage) -> None:
         open_session(storage)
-        given = bare(kind, id="id")
-        write(storage, given)
-        name = {"message": "model", "event": "type", "audit_log": "actor", "trace": "name"}.get(kind, "run_id")
-        with pytest.raises(AlreadyExists):
-            write(storage, dataclasses.replace(given, **{name: "now given"}))
+        for kind in APPENDED:
+            with case(kind):
+                given = bare(kind, id="id")
+                write(storage, given)
+                name = {"message": "model", "event": "type", "audit_log": "actor", "trace": "name"}.get(kind, "run_id")
+                with pytest.raises(AlreadyExists):
+                    write(storage, dataclasses.replace(given, **{name: "now given"}))
 
-    @every_kind
-    def test_the_order_of_keys_is_not_content(self, storage: Storage, kind: str) -> None:
+    def test_the_order_of_keys_is_not_content(self, storage: Storage) -> None:
         open_session(storage)
-        name = {"message": "content", "event": "payload", "audit_log": "detail", "trace": "output"}.get(kind, "state")
-        given = bare(kind, id="id", **{name: {"b": 1, "a": {"d": [{"f": 2, "e": 3}], "c": 4}}})
-        stored = write(storage, given)
-        value = reordered(getattr(given, name))
-        assert list(value) == ["a", "b"]
-        assert write(storage, dataclasses.replace(given, **{name: value})) == stored
-        assert list(getattr(read(storage, stored), name)) == ["b", "a"]
+        for kind in APPENDED:
+            with case(kind):
+                name = {"message": "content", "event": "payload", "audit_log": "detail", "trace": "output"}.get(
+                    kind, "state"
+                )
+                given = bare(kind, id="id", **{name: {"b": 1, "a": {"d": [{"f": 2, "e": 3}], "c": 4}}})
+                stored = write(storage, given)
+                value = reordered(getattr(given, name))
+                assert list(value) == ["a", "b"]
+                assert write(storage, dataclasses.replace(given, **{name: value})) == stored
+                assert list(getattr(read(storage, stored), name)) == ["b", "a"]
 
-    @pytest.mark.parametrize("again", [1.0, True, "1", [1], None, 0], ids=repr)
-    def test_the_type_of_a_number_is_content(self, storage: Storage, again: Any) -> None:
+    def test_the_type_of_a_number_is_content(self, storage: Storage) -> None:
         open_session(storage)
         storage.append_event(Event(id="id", session_id="s", payload={"n": 1}))
-        with pytest.raises(AlreadyExists):
-            storage.append_event(Event(id="id", session_id="s", payload={"n": again}))
+        for again in (1.0, True, "1", [1], None, 0):
+            with case(again), pytest.raises(AlreadyExists):
+                storage.append_event(Event(id="id", session_id="s", payload={"n": again}))
 
-    @pytest.mark.parametrize("kind", [kind for kind in APPENDED if kind != "trace"])
-    def test_whatever_number_comes_with_it(self, storage: Storage, kind: str) -> None:
+    def test_whatever_number_comes_with_it(self, storage: Storage) -> None:
         open_session(storage)
-        stored = [write(storage, bare(kind, id=f"{number}")) for number in (1, 2, 3)]
-        for number in (1, 2, 3, 4, 99):
-            assert write(storage, bare(kind, id="2", seq_num=number)) == stored[1]
-        assert write(storage, bare(kind, id="4")).seq_num == 4
+        for kind in ("message", "event", "audit_log", "checkpoint"):
+            with case(kind):
+                stored = [write(storage, bare(kind, id=f"{number}")) for number in (1, 2, 3)]
+                for number in (1, 2, 3, 4, 99):
+                    assert write(storage, bare(kind, id="2", seq_num=number)) == stored[1]
+                assert write(storage, bare(kind, id="4")).seq_num == 4
 
     def test_whatever_last_number_is_expected(self, storage: Storage) -> None:
         open_session(storage)
@@ -157,62 +162,68 @@ class RetryContract:
         assert storage.insert_trace(begun) == ended
         assert storage.get_trace("id") == ended
 
-    @every_batch
-    def test_in_a_batch_what_is_there_is_given_back_and_the_rest_appended(self, storage: Storage, kind: str) -> None:
+    def test_in_a_batch_what_is_there_is_given_back_and_the_rest_appended(self, storage: Storage) -> None:
         open_session(storage)
-        stored = add(storage, kind, bare(kind, id="a"), bare(kind, id="b"))
-        ids = ["new", "b", "newer", "a"]
-        result = add(storage, kind, *[bare(kind, id=id) for id in ids])
-        assert column(result, "id") == ids
-        if kind != "trace":
-            assert column(result, "seq_num") == [3, 2, 4, 1]
-        assert result.new == ["new", "newer"]
-        assert [result[3], result[1]] == stored
-        assert sorted(column(storage.scan(kind), "id")) == ["a", "b", "new", "newer"]
+        for kind in BATCHED:
+            with case(kind):
+                stored = add(storage, kind, bare(kind, id="a"), bare(kind, id="b"))
+                ids = ["new", "b", "newer", "a"]
+                result = add(storage, kind, *[bare(kind, id=id) for id in ids])
+                assert column(result, "id") == ids
+                if kind != "trace":
+                    assert column(result, "seq_num") == [3, 2, 4, 1]
+                assert result.new == ["new", "newer"]
+                assert [result[3], result[1]] == stored
+                assert sorted(column(storage.scan(kind), "id")) == ["a", "b", "new", "newer"]
 
-    @every_batch
-    def test_a_batch_may_hold_a_record_twice(self, storage: Storage, kind: str) -> None:
+    def test_a_batch_may_hold_a_record_twice(self, storage: Storage) -> None:
         open_session(storage)
-        result = add(storage, kind, *[bare(kind, id=id) for id in ("a", "b", "a")])
-        if kind != "trace":
-            assert column(result, "seq_num") == [1, 2, 1]
-        assert result.new == ["a", "b"]
-        assert result[0] == result[2]
-        assert column(storage.scan(kind), "id") == ["a", "b"]
+        for kind in BATCHED:
+            with case(kind):
+                result = add(storage, kind, *[bare(kind, id=id) for id in ("a", "b", "a")])
+                if kind != "trace":
+                    assert column(result, "seq_num") == [1, 2, 1]
+                assert result.new == ["a", "b"]
+                assert result[0] == result[2]
+                assert column(storage.scan(kind), "id") == ["a", "b"]
 
-    @every_batch
-    def test_each_of_a_batch_is_compared_with_what_is_stored(self, storage: Storage, kind: str) -> None:
+    def test_each_of_a_batch_is_compared_with_what_is_stored(self, storage: Storage) -> None:
         """Against: two that are both what is stored, refused for what one of them leaves empty."""
         open_session(storage)
-        whole = bare(kind, id="a", **{FIELDS[kind]: "stored"})
-        stored = add(storage, kind, whole)
-        again = add(storage, kind, bare(kind, id="a"), whole)
-        assert (again, again.new) == (stored * 2, [])
+        for kind in BATCHED:
+            with case(kind):
+                whole = bare(kind, id="a", **{FIELDS[kind]: "stored"})
+                stored = add(storage, kind, whole)
+                again = add(storage, kind, bare(kind, id="a"), whole)
+                assert (again, again.new) == (stored * 2, [])
 
-    @every_batch
-    def test_a_batch_that_contradicts_what_is_stored_is_refused_whole(self, storage: Storage, kind: str) -> None:
+    def test_a_batch_that_contradicts_what_is_stored_is_refused_whole(self, storage: Storage) -> None:
         open_session(storage)
-        field = FIELDS[kind]
-        add(storage, kind, bare(kind, id="a", **{field: "stored"}))
-        before = everything(storage)
-        with pytest.raises(AlreadyExists):
-            add(storage, kind, bare(kind, id="b"), bare(kind, id="a", **{field: "other"}), bare(kind, id="c"))
-        assert everything(storage) == before
+        for kind in BATCHED:
+            with case(kind):
+                field = FIELDS[kind]
+                add(storage, kind, bare(kind, id="a", **{field: "stored"}))
+                before = everything(storage)
+                with pytest.raises(AlreadyExists):
+                    add(storage, kind, bare(kind, id="b"), bare(kind, id="a", **{field: "other"}), bare(kind, id="c"))
+                assert everything(storage) == before
 
-    @every_batch
-    def test_a_batch_that_contradicts_itself_is_refused_whole(self, storage: Storage, kind: str) -> None:
+    def test_a_batch_that_contradicts_itself_is_refused_whole(self, storage: Storage) -> None:
         open_session(storage)
-        field = FIELDS[kind]
-        before = everything(storage)
-        with pytest.raises(AlreadyExists):
-            add(storage, kind, *[bare(kind, id="a", **{field: text}) for text in ("one", "other")])
-        assert everything(storage) == before
+        for kind in BATCHED:
+            with case(kind):
+                field = FIELDS[kind]
+                before = everything(storage)
+                with pytest.raises(AlreadyExists):
+                    add(storage, kind, *[bare(kind, id="a", **{field: text}) for text in ("one", "other")])
+                assert everything(storage) == before
 
-    @pytest.mark.parametrize("kind", ["message", "event"])
-    def test_the_same_id_in_another_session_is_another_record(self, storage: Storage, kind: str) -> None:
+    def test_the_same_id_in_another_session_is_another_record(self, storage: Storage) -> None:
         for session_id in ("s1", "s2"):
             open_session(storage, session_id)
-        result = add(storage, kind, bare(kind, "s1", id="a"), bare(kind, "s2", id="a"))
-        assert column(result, "session_id") == ["s1", "s2"]
-        assert column(result, "seq_num") == [1, 1]
-        assert [read(storage, record) for record in result] == result
+        for kind in ("message", "event"):
+            with case(kind):
+                result = add(storage, kind, bare(kind, "s1", id="a"), bare(kind, "s2", id="a"))
+                assert column(result, "session_id") == ["s1", "s2"]
+                assert column(result, "seq_num") == [1, 1]
+                assert [read(storage, record) for record in result] == result

@@ -16,12 +16,13 @@ from .samples import ODD_JSON, UNFILTERABLE, at, full, nested
 
 
 class SessionContract:
-    @pytest.mark.parametrize("title", ["", "other"])
-    def test_a_session_is_made_once(self, storage: Storage, title: str) -> None:
+    def test_a_session_is_made_once(self, storage: Storage) -> None:
         made = open_session(storage)
-        with pytest.raises(AlreadyExists):
-            open_session(storage, title=title)
-        assert storage.get_session("s") == made
+        for title in ("", "other"):
+            with case(title):
+                with pytest.raises(AlreadyExists):
+                    open_session(storage, title=title)
+                assert storage.get_session("s") == made
 
     def test_ensuring_makes_a_session_or_leaves_what_is_there(self, storage: Storage) -> None:
         made = storage.ensure_session(Session(id="s", user_id="ada", title="first"))
@@ -172,12 +173,13 @@ class SessionContract:
             assert alike(merged.metadata) == alike(before.metadata | changes)
             assert alike(storage.get_session("s").metadata) == alike(merged.metadata)
 
-    @pytest.mark.parametrize("wrong", [{"n": -0.0}, {"n": UNFILTERABLE[0]}, {1: 2}, nested(101), [], None, "{}"])
-    def test_metadata_that_cannot_be_merged(self, storage: Storage, wrong: Any) -> None:
+    def test_metadata_that_cannot_be_merged(self, storage: Storage) -> None:
         made = open_session(storage, metadata={"a": 1})
-        with pytest.raises(InvalidRecord):
-            storage.patch_session_metadata("s", wrong)
-        assert storage.get_session("s") == made
+        for wrong in ({"n": -0.0}, {"n": UNFILTERABLE[0]}, {1: 2}, nested(101), [], None, "{}"):
+            with case(wrong):
+                with pytest.raises(InvalidRecord):
+                    storage.patch_session_metadata("s", wrong)
+                assert storage.get_session("s") == made
 
     def test_sessions_by_the_time_they_were_made(self, storage: Storage) -> None:
         for id, timestamp in (("first", 1), ("third", 3), ("second", 2)):

@@ -8,6 +8,8 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Generator
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +53,28 @@ def _suite(nodeid: str) -> str | None:
     return " ".join([path, name, *databases])
 
 
+def _import_a_share(worker: dict[str, Any]) -> None:
+    """Let each of several workers begin with other modules than the rest.
+
+    pytest compiles a module in its own way where nobody has done so before, which takes seconds for all of them.
+    """
+    from tests.conftest import collect_ignore
+
+    folder = Path(__file__).parent
+    paths = [path for path in sorted(folder.glob("*/test_*.py")) if path.parent.name not in collect_ignore]
+    for path in paths[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]:
+        with suppress(pytest.skip.Exception):
+            import_module(f"tests.{path.parent.name}.{path.stem}")
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Modules and tests stay to the end: looking through them for garbage takes a tenth of the processor's time."""
     gc.disable()
     try:
+        worker = getattr(session.config, "workerinput", None)
+        if worker and session.config.args == session.config.getini("testpaths"):
+            _import_a_share(worker)
         return (yield)
     finally:
         gc.freeze()

@@ -44,7 +44,7 @@ from tests.failing import on_failure
 ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
 
-PROCESSES, EVENTS, VICTIMS = 16, 20, (3, 11)
+PROCESSES, EVENTS, VICTIMS = 16, 12, (3, 11)
 
 
 def environment_for(alias: str) -> dict[str, str]:

@@ -420,7 +420,7 @@ def test_a_new_connection_of_the_thread_is_not_permitted(filled_committed: Stora
 
 
 def test_a_chain_that_is_purged_meanwhile_is_not_taken_for_broken(storage_committed: Storage) -> None:
-    storage, rounds = storage_committed, 40
+    storage, rounds = storage_committed, 20
     storage.create_session(SessionRecord(id="s"))
     storage.append_events([EventRecord(session_id="s") for _ in range(rounds)])
     purging = threading.Event()

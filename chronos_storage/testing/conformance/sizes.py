@@ -14,7 +14,7 @@ from ..writers import write
 from .helpers import open_session
 
 #: How many large records a walk goes through, and the bytes of each.
-_COUNT, _SIZE = 8, 3 * 1024 * 1024
+_COUNT, _SIZE = 8, 2 * 1024 * 1024
 _TEXT = "x" * _SIZE
 
 #: By what is walked: a record of it, and the walks.

@@ -62,7 +62,7 @@ class StreamContract:
 
     def test_no_gap_and_no_repeat_while_others_publish(self, event_queue_committed: EventQueue) -> None:
         queue = event_queue_committed
-        publishers, each = 4, 50
+        publishers, each = 4, 25
 
         async def follow() -> None:
             tasks = [in_thread(publish_own, queue, number, each) for number in range(publishers)]
@@ -193,7 +193,7 @@ class SubscriptionContract:
 
     def test_a_burst_to_many(self, event_queue_committed: EventQueue) -> None:
         queue = event_queue_committed
-        handlers = [Collector() for _ in range(50)]
+        handlers = [Collector() for _ in range(25)]
         for handler in handlers:
             queue.subscribe("t", handler)
         publish(queue, "t", 100)

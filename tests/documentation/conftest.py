@@ -85,7 +85,7 @@ class Servers:
     def dynamodb(self) -> str:
         server("TEST_DYNAMODB_URL")
         url, table = new_dynamodb()
-        return f"dynamodb://key:secret@us-east-1/{table}?endpoint_url={url}"
+        return urlsplit(url)._replace(path=f"/{table}").geturl()
 
 
 def server(variable: str) -> str:

@@ -20,7 +20,7 @@ from ...exceptions import AlreadyExists, NotFound
 from ...facade import Storage
 from ...ids import composite_id
 from ...records import Message, Session
-from ..owners import is_owned
+from ..session_users import is_owned
 from .entries import FORMAT, messages_of
 
 #: The key in the metadata of a session under which stands what the SDK calls it, and its summary.

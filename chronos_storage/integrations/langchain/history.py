@@ -13,7 +13,7 @@ from ...exceptions import NotFound
 from ...facade import Storage
 from ...records import Fence, Session
 from ..own_items import own_items
-from ..owners import is_owned
+from ..session_users import is_owned
 from .messages import FORMAT, from_raw, from_record, to_record
 
 

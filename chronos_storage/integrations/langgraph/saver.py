@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
-from typing import Any, TypeVar
-from uuid import UUID
+from typing import Any
 
 from django.db import connections
 from langchain_core.runnables import RunnableConfig
@@ -18,40 +17,28 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
     CheckpointTuple,
     DeltaChannelHistory,
-    get_serializable_checkpoint_metadata,
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from ... import codec, records
-from ...async_threads import from_any_thread, refuse_outside
+from ...async_threads import refuse_outside
 from ...async_variants import async_iterator, async_variant
 from ...exceptions import ConfigurationError, InvalidRecord
 from ...facade.arguments import token_of
-from ...facade.base import in_our_words
 from ...facade.storage import Storage
-from ...facade.stores import storage as default_storage
-from ...transactions import attempt
-from . import postgresql, writing
-from .channels import Known, Missing, Place
+from . import postgresql, removing, writing
+from .adapter import Adapter
+from .configs import FENCE, checkpoint_id_of, config_of, metadata_of, text_of, thread_id_of, user_id_of, where_of
 from .encoding import Encoding
 from .keys import Where
 from .knowledge import Knowledge
-from .reading import Found, Logs, Write, ancestors, one, page, writes_of
-from .tables import set_up
+from .reading import Write
+from .tuples import Tuples
 from .writing import Writer
 
-T = TypeVar("T")
 
-#: What of `configurable` is ours: who may write. It is no metadata of a checkpoint.
-FENCE = "fence"
-#: Checkpoints of a page of a list.
-_PAGE = 50
-#: How often a checkpoint is read again whose items were removed meanwhile.
-_READS = 5
-
-
-class ChronosSaver(BaseCheckpointSaver[int]):
+class ChronosSaver(Adapter, BaseCheckpointSaver[int]):
     """A checkpointer for LangGraph: ``graph.compile(checkpointer=ChronosSaver())``.
 
     A thread has a session of the same id, which the admin shows; a `user_id` in `configurable` is the session's when it
@@ -69,29 +56,13 @@ class ChronosSaver(BaseCheckpointSaver[int]):
     def __init__(
         self, storage: Storage | None = None, *, agent_id: str = "", serde: SerializerProtocol | None = None
     ) -> None:
-        super().__init__(serde=serde)
-        self.storage: Storage = default_storage if storage is None else storage
+        Adapter.__init__(self, storage)
+        BaseCheckpointSaver.__init__(self, serde=serde)
         self.agent_id: str = codec.string(agent_id, "agent_id")
         self._knowledge = Knowledge()
         inner = getattr(self.serde, "serde", self.serde)
         if getattr(inner, "pickle_fallback", False):
             raise ConfigurationError("the serializer falls back to pickle, which runs what is stored: turn that off")
-
-    @property
-    def alias(self) -> str:
-        """The alias of the Django database.
-
-        Raises:
-            NotSupported: the storage is no database of Django's.
-        """
-        return self.storage.alias
-
-    def setup(self) -> None:
-        """Make the tables or bring them up to date, as ``manage.py migrate`` does for the settings' databases."""
-        set_up(self.storage)
-
-    @async_variant(setup)
-    def asetup(self) -> Any: ...
 
     def get_next_version(self, current: Any, channel: None) -> Any:
         """The version after this one: a number, or where a thread was copied from elsewhere, what follows its own."""
@@ -102,27 +73,17 @@ class ChronosSaver(BaseCheckpointSaver[int]):
 
     # Reading
 
+    @property
+    def _tuples(self) -> Tuples:
+        return Tuples(self.alias, self.serde, self._knowledge)
+
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """The checkpoint that the config names, or the latest of its namespace; None where there is none."""
-        where = _where(config)
-        return self._run(partial(self._get_tuple, where, _checkpoint_id(config)))
+        where = where_of(config)
+        return self._run(partial(self._tuples.get, where, checkpoint_id_of(config)))
 
     @async_variant(get_tuple)
     def aget_tuple(self) -> Any: ...
-
-    def _get_tuple(self, where: Where, checkpoint_id: str | None) -> CheckpointTuple | None:
-        using = self.alias
-        for _ in range(_READS):
-            if (found := one(using, where, checkpoint_id)) is None:
-                if not checkpoint_id:
-                    self._knowledge.forget(where.session_id)
-                return None
-            try:
-                checkpoint = self._read(found, Logs(using, found), where)
-            except Missing:
-                continue
-            return self._tuple(found, checkpoint)
-        return None
 
     def list(
         self,
@@ -139,14 +100,15 @@ class ChronosSaver(BaseCheckpointSaver[int]):
             before: a checkpoint, of which those before it by their ids are given.
         """
         given: Mapping[str, Any] = config["configurable"] if config else {}
-        session_id = Where(_thread_id(given["thread_id"])).session_id if "thread_id" in given else None
+        session_id = Where(thread_id_of(given["thread_id"])).session_id if "thread_id" in given else None
         name = given.get("checkpoint_ns")
-        key = None if name is None else Where("any", _text(name, "checkpoint_ns")).key
-        pages = self._pages(
+        key = None if name is None else Where("any", text_of(name, "checkpoint_ns")).key
+        pages = self._tuples.pages(
+            self._run,
             session_id,
             key,
-            _checkpoint_id(config) if config else None,
-            _checkpoint_id(before) if before else None,
+            checkpoint_id_of(config) if config else None,
+            checkpoint_id_of(before) if before else None,
             codec.storable(filter or {}, filterable=True).value,
             limit,
         )
@@ -155,139 +117,15 @@ class ChronosSaver(BaseCheckpointSaver[int]):
     @async_iterator(list)  # noqa: A003  (LangGraph's name)
     def alist(self) -> Any: ...
 
-    def _pages(
-        self,
-        session_id: str | None,
-        key: str | None,
-        checkpoint_id: str | None,
-        before: str | None,
-        metadata: Mapping[str, Any],
-        limit: int | None,
-    ) -> Iterator[CheckpointTuple]:
-        using = self.alias
-        plain = {name: value for name, value in metadata.items() if isinstance(value, str | int | float | None)}
-        others = {name: value for name, value in metadata.items() if name not in plain}
-        size = _PAGE if limit is None else max(1, min(_PAGE, limit))
-        after: tuple[str, int] | None = None
-        logs = Logs(using)
-        while True:
-            found = self._run(
-                partial(
-                    page,
-                    using,
-                    session_id=session_id,
-                    key=key,
-                    checkpoint_id=checkpoint_id,
-                    before=before,
-                    metadata=plain,
-                    after=after,
-                    limit=size,
-                )
-            )
-            matching = [each for each in found if all(each.metadata.get(name) == others[name] for name in others)]
-            yield from self._run(partial(self._tuples, matching, logs))
-            if len(found) < size:
-                return
-            after = found[-1].checkpoint_id, found[-1].pk
-
-    def _tuples(self, found: Sequence[Found], logs: Logs) -> Sequence[CheckpointTuple]:
-        by_namespace: dict[int, list[Found]] = {}
-        for each in found:
-            by_namespace.setdefault(each.namespace, []).append(each)
-        for namespace, theirs in by_namespace.items():
-            writes = writes_of(self.alias, namespace, [each.checkpoint_id for each in theirs])
-            for each in theirs:
-                each.writes = writes.get(each.checkpoint_id, [])
-            wanted: dict[str, list[Place]] = {}
-            for each in theirs:
-                for channel, place in each.kept.items():
-                    wanted.setdefault(channel, []).append(place)
-            for channel, places in wanted.items():
-                logs.items(namespace, channel, places)
-        tuples = []
-        for each in found:
-            try:
-                tuples.append(self._tuple(each, self._read(each, logs)))
-            except Missing:  # it was removed meanwhile
-                if again := self._get_tuple(each.where, each.checkpoint_id):
-                    tuples.append(again)
-        return tuples
-
-    def _read(self, found: Found, logs: Logs, where: Where | None = None) -> Checkpoint:
-        """A checkpoint with the values of its channels.
-
-        Args:
-            where: of which what was read is kept for who goes on from it.
-        """
-        checkpoint: Checkpoint = self.serde.loads_typed((found.type, found.data))
-        short = checkpoint["channel_values"]
-        places, values = found.kept, {}
-        for channel in found.places:
-            if place := places.get(channel):
-                items = logs.items(found.namespace, channel, [place])
-                values[channel], places[channel] = items.value(self.serde, place)
-            else:
-                values[channel] = short[channel]
-        if where is not None:
-            versions = dict(checkpoint["channel_versions"])
-            known = Known(found.namespace, found.version, found.ends, found.checkpoint_id, versions, places)
-            self._knowledge.keep(where, known)
-        return {**checkpoint, "id": found.checkpoint_id, "channel_values": values}
-
-    def _tuple(self, found: Found, checkpoint: Checkpoint) -> CheckpointTuple:
-        loads = self.serde.loads_typed
-        return CheckpointTuple(
-            _config(found.where, found.checkpoint_id),
-            checkpoint,
-            found.metadata,  # type: ignore[arg-type]  # as it was given
-            _config(found.where, found.parent_id) if found.parent_id else None,
-            [(write.task_id, write.channel, loads((write.type, write.data))) for write in found.writes],
-        )
-
     def get_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
         """What each channel's value is rebuilt from: the writes on the way to a checkpoint, behind a stored value."""
-        where = _where(config)
-        return self._run(partial(self._history, where, _checkpoint_id(config), channels))
+        where = where_of(config)
+        return self._run(partial(self._tuples.history, where, checkpoint_id_of(config), channels))
 
     @async_variant(get_delta_channel_history)
     def aget_delta_channel_history(self) -> Any: ...
-
-    def _history(
-        self, where: Where, checkpoint_id: str | None, channels: Sequence[str]
-    ) -> Mapping[str, DeltaChannelHistory]:
-        using = self.alias
-        paths: dict[str, list[str]] = {channel: [] for channel in channels}
-        seeds: dict[str, str] = {}
-        if channels and (found := one(using, where, checkpoint_id)):
-            left = set(channels)
-            for step in ancestors(using, found.namespace, found.checkpoint_id):
-                for channel in tuple(left):
-                    paths[channel].append(step.checkpoint_id)
-                    if channel in step.places:
-                        seeds[channel] = step.checkpoint_id
-                        left.discard(channel)
-                if not left:
-                    break
-            longest = max(paths.values(), key=len)
-            writes = writes_of(using, found.namespace, longest, set(channels))
-        result: dict[str, DeltaChannelHistory] = {}
-        values = {id: self._get_tuple(where, id) for id in set(seeds.values())}
-        for channel, path in paths.items():
-            history: DeltaChannelHistory = {
-                "writes": [
-                    (write.task_id, channel, self.serde.loads_typed((write.type, write.data)))
-                    for id in reversed(path)
-                    for write in writes.get(id, ())
-                    if write.channel == channel
-                ]
-            }
-            seed = values.get(seeds.get(channel, ""))
-            if seed is not None:
-                history["seed"] = seed.checkpoint["channel_values"][channel]
-            result[channel] = history
-        return result
 
     # Writing
 
@@ -309,11 +147,10 @@ class ChronosSaver(BaseCheckpointSaver[int]):
             TransactionOpen: the graph was invoked within a transaction, of which its executor's thread is no part.
         """
         given = config["configurable"]
-        where, parent_id = _where(config), given.get("checkpoint_id") or ""
+        where, parent_id = where_of(config), given.get("checkpoint_id") or ""
         rest: dict[str, Any] = {**checkpoint}
         values = rest.pop("channel_values")
         codec.string(rest["id"], "checkpoint id")
-        told = get_serializable_checkpoint_metadata({**config, "configurable": _without_ours(given)}, metadata)
         encoding = Encoding(
             self.serde,
             type(self.serde) is JsonPlusSerializer,
@@ -321,13 +158,13 @@ class ChronosSaver(BaseCheckpointSaver[int]):
             rest,
             values,
             frozenset(new_versions),
-            _filterable({**told}),
+            metadata_of(config, metadata),
         )
         begins = not parent_id and not where.name
         follows = self._knowledge.has(where.session_id) or (bool(parent_id) and not where.name)
         writer = self._writer(where, given, begins=begins, follows=follows)
         self._run(partial(self._put, where, writer, encoding))
-        return _config(where, encoding.checkpoint_id)
+        return config_of(where, encoding.checkpoint_id)
 
     @async_variant(put)
     def aput(self) -> Any: ...
@@ -349,7 +186,7 @@ class ChronosSaver(BaseCheckpointSaver[int]):
             TransactionOpen: the graph was invoked within a transaction, of which its executor's thread is no part.
         """
         given = config["configurable"]
-        where, checkpoint_id = _where(config), codec.string(given["checkpoint_id"], "checkpoint_id")
+        where, checkpoint_id = where_of(config), codec.string(given["checkpoint_id"], "checkpoint_id")
         codec.string(task_id, "task_id")
         path = codec.scrub(task_path)
         numbered: dict[int, Write] = {}
@@ -386,9 +223,9 @@ class ChronosSaver(BaseCheckpointSaver[int]):
             LegalHold: the session is under one.
             StaleWriter: the session requires a fence.
         """
-        where = Where(_thread_id(thread_id))
+        where = Where(thread_id_of(thread_id))
         self._knowledge.forget(where.session_id)
-        self._run(partial(writing.delete_thread, self.storage, where))
+        self._run(partial(removing.delete_thread, self.storage, where))
 
     @async_variant(delete_thread)
     def adelete_thread(self) -> Any: ...
@@ -398,14 +235,10 @@ class ChronosSaver(BaseCheckpointSaver[int]):
 
         Delta channels of later checkpoints are rebuilt from what is removed: they lose what these runs wrote.
         """
-        self._run(partial(self._delete_for_runs, run_ids))
+        self._run(partial(removing.delete_runs, self.alias, run_ids))
 
     @async_variant(delete_for_runs)
     def adelete_for_runs(self) -> Any: ...
-
-    def _delete_for_runs(self, run_ids: Sequence[str]) -> None:
-        for where, namespaces in writing.of_runs(self.alias, run_ids).items():
-            writing.delete_checkpoints(self.alias, where, namespaces)
 
     def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """Copy all checkpoints and writes of a thread to another, which has none.
@@ -414,8 +247,8 @@ class ChronosSaver(BaseCheckpointSaver[int]):
             AlreadyExists: it has.
         """
         source, target = (
-            Where(_thread_id(source_thread_id, "source_thread_id")),
-            Where(_thread_id(target_thread_id, "target_thread_id")),
+            Where(thread_id_of(source_thread_id, "source_thread_id")),
+            Where(thread_id_of(target_thread_id, "target_thread_id")),
         )
         session = self._session(target, {})
         self._run(partial(writing.copy_thread, self.storage, source, target, session))
@@ -442,8 +275,8 @@ class ChronosSaver(BaseCheckpointSaver[int]):
         if strategy != "keep_latest":
             raise InvalidRecord("strategy", f"is {strategy!r}; it must be 'keep_latest' or 'delete'")
         for thread_id in thread_ids:
-            where = Where(_thread_id(thread_id, "thread_ids"))
-            self._run(partial(writing.keep_latest, self.alias, where))
+            where = Where(thread_id_of(thread_id, "thread_ids"))
+            self._run(partial(removing.keep_latest, self.alias, where))
 
     @async_variant(prune)
     def aprune(self) -> Any: ...
@@ -457,67 +290,9 @@ class ChronosSaver(BaseCheckpointSaver[int]):
         return records.Session(
             id=where.session_id,
             agent_id=self.agent_id,
-            user_id=_user_id(given.get("user_id")),
+            user_id=user_id_of(given.get("user_id")),
             metadata={"framework": "langgraph"},
         )
-
-    def _run(self, call: Callable[[], T]) -> T:
-        """What a call returns, made again while the database is busy, with a connection that is closed some time."""
-        return from_any_thread(self, in_our_words, attempt, self.alias, call)
-
-
-def _where(config: RunnableConfig) -> Where:
-    given = config["configurable"]
-    if "thread_id" not in given:
-        raise InvalidRecord("thread_id", "is not in the config: a checkpointer needs configurable['thread_id']")
-    return Where(_thread_id(given["thread_id"]), _text(given.get("checkpoint_ns") or "", "checkpoint_ns"))
-
-
-def _filterable(metadata: dict[str, Any]) -> dict[str, Any]:
-    try:
-        return codec.filterable_object(metadata, "metadata")
-    except InvalidRecord:
-        mended: dict[str, Any] = codec.storable(metadata, filterable=True).value
-        return mended
-
-
-def _thread_id(value: object, name: str = "thread_id") -> str:
-    if not (text := _text(value, name)):
-        raise InvalidRecord(name, "is empty")
-    return text
-
-
-def _user_id(value: object) -> str:
-    """Whose a thread is to be: often the primary key of a Django user."""
-    if value is None:
-        return ""
-    if isinstance(value, bool) or not isinstance(value, str | int | UUID):
-        raise InvalidRecord("user_id", f"must be a string, a whole number or a UUID, not {type(value).__name__}")
-    return codec.string(str(value), "user_id")
-
-
-def _checkpoint_id(config: RunnableConfig) -> str | None:
-    """The checkpoint that is named; as LangGraph has it, an empty id names none."""
-    value = config["configurable"].get("checkpoint_id")
-    return _text(value, "checkpoint_id") if value else None
-
-
-def _text(value: object, name: str) -> str:
-    return codec.string(str(value), name, codec.MAX_TEXT)
-
-
-def _config(where: Where, checkpoint_id: str) -> RunnableConfig:
-    return {
-        "configurable": {
-            "thread_id": where.thread_id,
-            "checkpoint_ns": where.name,
-            "checkpoint_id": checkpoint_id,
-        }
-    }
-
-
-def _without_ours(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if name != FENCE}
 
 
 def _is_postgresql(using: str) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from django.db import transaction
 from langgraph.store.base import (
@@ -25,27 +25,21 @@ from langgraph.store.base import (
 )
 
 from ... import codec, records
-from ...async_threads import from_any_thread
 from ...async_variants import async_variant, hop
 from ...exceptions import InvalidRecord
 from ...facade.arguments import page_slice
-from ...facade.base import in_our_words
 from ...facade.storage import Storage
-from ...facade.stores import storage as default_storage
-from ...transactions import attempt
 from . import items
+from .adapter import Adapter
 from .items import New, Stored, place_of
 from .meaning import Meaning
-from .tables import set_up
 from .wanted import common_prefix, fits, tree_of
-
-T = TypeVar("T")
 
 #: For how many minutes an item is kept at most, unless it is kept for ever.
 _MAX_TTL = 1e9
 
 
-class ChronosStore(BaseStore):
+class ChronosStore(Adapter, BaseStore):
     """A store for LangGraph: ``graph.compile(store=ChronosStore())``.
 
     Values are JSON; in what no database takes `codec.storable` changes what it must. An item that has expired is not
@@ -71,25 +65,9 @@ class ChronosStore(BaseStore):
         collection: str = "langgraph",
         ttl: TTLConfig | None = None,
     ) -> None:
-        self.storage: Storage = default_storage if storage is None else storage
+        super().__init__(storage)
         self.ttl_config = ttl
         self._meaning = None if index is None else Meaning(index, vectors, collection)
-
-    @property
-    def alias(self) -> str:
-        """The alias of the Django database.
-
-        Raises:
-            NotSupported: the storage is no database of Django's.
-        """
-        return self.storage.alias
-
-    def setup(self) -> None:
-        """Make the tables or bring them up to date, as ``manage.py migrate`` does for the settings' databases."""
-        set_up(self.storage)
-
-    @async_variant(setup)
-    def asetup(self) -> Any: ...
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """Do many operations, all or none: reads see what was there before, and of writes to one place the last counts.
@@ -197,9 +175,6 @@ class ChronosStore(BaseStore):
             items.remove(self.alias, places)
             if self._meaning is not None:
                 self._meaning.remove(places)
-
-    def _run(self, call: Callable[[], T]) -> T:
-        return from_any_thread(self, in_our_words, attempt, self.alias, call)
 
 
 class _Batch:

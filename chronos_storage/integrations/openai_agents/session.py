@@ -14,7 +14,7 @@ from ...facade import Storage
 from ...ids import composite_id
 from ...records import Fence, Message, Session, TokenUsage
 from ..own_items import own_items
-from ..owners import is_owned
+from ..session_users import is_owned
 from .items import FORMAT, items_of
 
 

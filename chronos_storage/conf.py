@@ -27,6 +27,7 @@ SECTIONS = (
     "REDACT",
     "OBSERVE",
     "RETENTION",
+    "LANGGRAPH",
     "ASYNC_CONNECTIONS",
 )
 #: What the sections of options may hold, each with the type of its value; numbers are at least 1.
@@ -46,6 +47,8 @@ OPTIONS: dict[str, dict[str, type]] = {
     "ARTIFACTS": {"STORAGE": str},
     #: The file of the private key that signs heads, and which of Django's STORAGES is handed each file of them.
     "ANCHORS": {"KEY": str, "STORAGE": str},
+    #: Which label of a namespace of LangGraph's store, from 1 on, is the id of the user whose the items are.
+    "LANGGRAPH": {"USER_LABEL": int},
     #: Who is told of the storages' calls; a write is slow from so many milliseconds on.
     "OBSERVE": {"OPENTELEMETRY": bool, "REFUSED_WRITES": bool, "SLOW_WRITES": int},
 }

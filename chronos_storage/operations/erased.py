@@ -21,7 +21,7 @@ class Erased:
         counts: how many records of each kind; ``file`` are those of artifacts' bytes that nobody else has.
         digests: of each kind the SHA-256 of the records as an export writes them, line by line.
         held: the sessions that are under a legal hold, and were left with all that belongs to them.
-        remains: what of the removed may still be on the disk, in words.
+        remains: what may still be there of the person, on the disk or as nobody can tell whose it is, in words.
         receipt: the id of the audit entry that says all this; empty where nothing was erased.
     """
 

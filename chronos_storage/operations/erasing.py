@@ -7,7 +7,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from .chosen import Chosen, Selection, outside
 from .erased import Erased
 from .exported import KIND_OF, ORDER, Notes, line_of, line_of_record
 from .extracts import pages
+from .further import beside
 
 #: Audit entries that are emptied under one permit.
 _PAGE = 500
@@ -114,11 +115,12 @@ class _Erasing:
         self._erase_outside()
         self._erase_vectors()
         self._erase_entries()
+        self._erase_further()
         for id in self.notes.all("session"):
             self._erase_session(id)
         if not self.report.is_dry_run:
             self.report.counts["file"] += self._storage.sweep_erased()
-            self.report.remains = list(dict.fromkeys(chain.from_iterable(map(clear_leftovers, self._aliases()))))
+            self.report.remains += dict.fromkeys(chain.from_iterable(map(clear_leftovers, self._aliases())))
         self.report.counts += Counter()  # without those of which there are none
         self.report.held.sort()
         self.report.digests = {kind: digest.hexdigest() for kind, digest in sorted(self._digests.items())}
@@ -232,6 +234,16 @@ class _Erasing:
     def _erase_topic(self, session_id: str) -> int:
         """Remove the topic of a session's own events."""
         return sum(queue.erase_topic(session_topic(session_id)) for queue in self._queues)
+
+    def _erase_further(self) -> None:
+        for kept, using in beside(self._storage):
+            found = kept.of_user(using, self._user_id)
+            while page := list(islice(found, _PAGE)):
+                if not self.report.is_dry_run:
+                    kept.remove(using, [key for key, _ in page])
+                for _, value in page:
+                    self._count(kept.kind, line_of(kept.kind, value))
+            self.report.remains += filter(None, [kept.unknown(using)])
 
     # Their sessions
 

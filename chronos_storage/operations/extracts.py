@@ -15,6 +15,7 @@ from ..records import Artifact, Embedding, Image, MemoryRecord
 from ..vectors.base import VectorStore
 from .chosen import outside
 from .exported import PIECE, Notes, line_of_record
+from .further import beside
 
 #: Embeddings that are read at once.
 _PAGE = 500
@@ -45,6 +46,9 @@ def extracts(
         for entry in queue.list_user_entries(user_id):
             at = entry.created_at and time_text(entry.created_at)
             yield {"queue_entry": {**asdict(entry), "created_at": at}}
+    for kept, using in beside(storage):
+        for _, value in kept.of_user(using, user_id):
+            yield {kept.kind: value}
 
 
 def _bytes(storage: Storage, artifact: Artifact) -> Iterator[dict[str, Any]]:

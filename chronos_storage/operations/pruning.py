@@ -23,6 +23,7 @@ from ..records import (
     Trace,
     now,
 )
+from .further import beside
 from .pruned import Line, Pruned
 from .purging import Purge
 from .removing import Removing, noted, older
@@ -94,6 +95,8 @@ class _Pruner(Removing):
                 line.records = None if self._dry_run else self._queue.cleanup(older_than=older_than)
             case "artifact_file":
                 self._files(rule, line)
+            case "store_item":
+                self._further(rule, line)
         self._step()
 
     # Sessions
@@ -204,6 +207,17 @@ class _Pruner(Removing):
 
         older_than: dict[str, Any] = {} if rule.older_than is None else {"older_than": rule.older_than}
         line.records = self._storage.sweep_artifacts(**older_than, progress=swept)
+
+    def _further(self, rule: Rule, line: Line) -> None:
+        for kept, using in beside(self._storage):
+            if kept.kind != rule.type:
+                continue
+            if self._dry_run:
+                line.add(kept.expired(using))
+                continue
+            while count := kept.sweep(using):
+                line.add(count)
+                self._step()
 
 
 def _is_due(rule: Rule, session: Session, before: datetime) -> bool:

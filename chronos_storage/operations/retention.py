@@ -12,7 +12,7 @@ from ..exceptions import ConfigurationError, InvalidRecord
 from ..records import Session
 
 #: What stands for the setting where there is none: what nobody can miss.
-DEFAULT: tuple[dict[str, Any], ...] = ({"type": "queue"}, {"type": "artifact_file"})
+DEFAULT: tuple[dict[str, Any], ...] = ({"type": "queue"}, {"type": "artifact_file"}, {"type": "store_item"})
 
 _OF_SESSIONS = ("agent_id", "user_id", "status")
 #: The keys of each type of rule; those that it must have end with a "!".
@@ -28,6 +28,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "audit_log": ("agent_id", "older_than!", "reason!"),
     "queue": ("older_than",),
     "artifact_file": ("older_than",),
+    "store_item": (),
 }
 
 
@@ -65,7 +66,7 @@ class Rule:
     @property
     def is_housekeeping(self) -> bool:
         """Whether nobody can miss what goes."""
-        return self.type in ("queue", "artifact_file") or self.expired
+        return self.type in ("queue", "artifact_file", "store_item") or self.expired
 
     @property
     def is_of_some_sessions(self) -> bool:

@@ -257,7 +257,7 @@ class TestCommand:
 
     def test_without_rules_it_keeps_house_and_asks_nobody(self, storage: Storage, command: Any) -> None:
         ran = command("chronos_prune", json=True)
-        assert [rule["type"] for rule in json.loads(ran.stdout)["rules"]] == ["queue", "artifact_file"]
+        assert [rule["type"] for rule in json.loads(ran.stdout)["rules"]] == ["queue", "artifact_file", "store_item"]
 
 
 WRONG: dict[str, Any] = {

@@ -119,7 +119,8 @@ class LifecycleMethods(OrmBase):
         if not router.allow_migrate(self.using, _APP, model_name="session", model=Session):
             raise ConfigurationError(f"a database router forbids to make the tables in {self.using!r}")
         try:
-            call_command("migrate", _APP, database=self.using, interactive=False, verbosity=0)
+            for label in (_APP, *_apps_of_sessions()):
+                call_command("migrate", label, database=self.using, interactive=False, verbosity=0)
         except CommandError as error:
             raise ConfigurationError(str(error)) from error
         except Error as error:
@@ -156,3 +157,10 @@ class LifecycleMethods(OrmBase):
         elif missing := triggers.missing(self.using):
             names = ", ".join(missing)
             yield f"the ledger's triggers or functions are missing or outdated ({names}): {remedy(self.using)}"
+
+
+def _apps_of_sessions() -> list[str]:
+    """Our other apps whose rows go with a session: no session can be removed where they have no tables."""
+    fields: Any = Session._meta.get_fields(include_hidden=True)
+    related = {each.related_model._meta.app_config for each in fields if each.is_relation}
+    return sorted(each.label for each in related if each.name.startswith(f"{_APP}."))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from django.core.management import call_command
-
 from ...async_threads import from_any_thread
 from ...async_variants import async_variant
 from ...facade.base import in_our_words
@@ -38,14 +36,10 @@ class Adapter:
 
     def setup(self) -> None:
         """Make the tables or bring them up to date, as ``manage.py migrate`` does for the settings' databases."""
-        from_any_thread(self, self._migrate)
+        from_any_thread(self, self.storage.migrate)
 
     @async_variant(setup)
     def asetup(self) -> Any: ...
-
-    def _migrate(self) -> None:
-        self.storage.migrate()
-        call_command("migrate", "chronos_langgraph", database=self.alias, interactive=False, verbosity=0)
 
     def _run(self, call: Callable[[], T]) -> T:
         """What a call returns, made again while the database is busy, with a connection that is closed some time."""

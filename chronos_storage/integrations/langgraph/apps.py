@@ -11,3 +11,10 @@ class ChronosLangGraphConfig(AppConfig):
     label = "chronos_langgraph"
     verbose_name: Any = _("LangGraph")
     default_auto_field: str = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from ...operations import further
+        from . import checks  # noqa: F401
+        from .lasting import StoredItems
+
+        further.register(StoredItems())

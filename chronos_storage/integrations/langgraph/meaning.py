@@ -14,6 +14,7 @@ from ...ids import composite_id
 from ...records import Embedding
 from ...vectors.base import VectorStore
 from ...vectors.handler import vector_store as default_store
+from .lasting import user_of
 
 #: How a filter's scalars are kept with an embedding: its search then passes over what does not match.
 _SCALARS = (str, int, float, bool)
@@ -54,6 +55,7 @@ class Meaning:
             Embedding(
                 id=composite_id(place, path),
                 vector=vectors[text],
+                user_id=user_of(op.namespace),
                 metadata={
                     "place": place,
                     "below": [".".join(op.namespace[:depth]) for depth in range(1, len(op.namespace) + 1)],

@@ -32,6 +32,7 @@ from ...facade.storage import Storage
 from . import items
 from .adapter import Adapter
 from .items import New, Stored, place_of
+from .lasting import COLLECTION
 from .meaning import Meaning
 from .wanted import common_prefix, fits, tree_of
 
@@ -62,7 +63,7 @@ class ChronosStore(Adapter, BaseStore):
         *,
         index: IndexConfig | None = None,
         vectors: Any = None,
-        collection: str = "langgraph",
+        collection: str = COLLECTION,
         ttl: TTLConfig | None = None,
     ) -> None:
         super().__init__(storage)

@@ -54,5 +54,5 @@ class Command(ReportCommand):
         for id in report.held:
             self.tell(f"Session {id!r} is under a legal hold and was left.")
         for remains in report.remains:
-            self.tell(f"May be on the disk still: {remains}.")
+            self.tell(f"May be there still: {remains}.")
         return report

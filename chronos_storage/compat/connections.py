@@ -15,6 +15,9 @@ from django.utils.connection import ConnectionProxy
 #: The alias of a connection with a server that is made to create or to remove a database.
 NO_DATABASE: str = NO_DB_ALIAS
 
+#: Django's method, which does nothing where there is a connection.
+_ensure_connection: Any = BaseDatabaseWrapper.ensure_connection
+
 
 def add_database(alias: str, settings: dict[str, Any]) -> None:
     """Make a database known to this process that the host's settings don't name.
@@ -107,7 +110,9 @@ def connect(connection: BaseDatabaseWrapper) -> None:
     wrapper: Any = connection
     if wrapper.health_check_enabled:
         wrapper.close_if_health_check_failed()
-    if wrapper.connection is None or _get_running_loop() is not None:  # in which Django forbids what waits
+    # Django forbids what waits in a running loop, and pytest-django puts a method in its place that forbids all.
+    is_own = getattr(wrapper.ensure_connection, "__func__", None) is _ensure_connection
+    if not is_own or wrapper.connection is None or _get_running_loop() is not None:
         wrapper.ensure_connection()
 
 

@@ -139,6 +139,16 @@ def test_a_connection_is_made_as_it_is_asked_for(other_databases):
     assert made == [None, (1,)]
 
 
+def test_a_connection_that_is_there_may_not_be_used_where_tests_forbid_it(alias, django_db_blocker):
+    connection = connections[alias]
+    connect(connection)
+    driver = driver_connection(connection)
+    with django_db_blocker.block(), pytest.raises(RuntimeError, match="Database access not allowed"):
+        connect(connection)
+    connect(connection)
+    assert driver_connection(connection) is driver
+
+
 def test_a_database_in_memory_is_no_file(other_databases, tmp_path):
     for name, expected in ((":memory:", True), (str(tmp_path / "file"), False)):
         add_database("where", {"ENGINE": "django.db.backends.sqlite3", "NAME": name})

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from typing import Any
@@ -19,7 +19,7 @@ from chronos_storage import Storage, connect
 from chronos_storage.backends.document import Document, Entry, Write, mongodb_line
 from chronos_storage.backends.document.mongodb import MongoBackend, MongoDriver
 from chronos_storage.exceptions import ConfigurationError, RetryTransaction
-from chronos_storage.records import Event, Session
+from chronos_storage.records import Checkpoint, Event, Message, Session
 from tests import servers
 from tests.cutting import Cutter, check_nothing_doubles
 from tests.databases import needs_mongodb, new_mongodb
@@ -196,6 +196,36 @@ def test_documents_of_any_length_come_in_their_order_however_many_are_asked_for(
             assert [(place, document.body) for place, document in found] == expected
         assert [place for place, _ in driver.scan(("p",), limit=limit, size=20_000)] == ["0", "1"]
     driver.close()
+
+
+def test_what_lies_between_the_documents_of_a_call_is_not_gone_through(database: tuple[str, str]) -> None:
+    uri, name = database
+    with closing(connect(uri, database=name, migrate=True)) as storage, MongoClient(uri) as client:
+        collection = client[name]["storage"]
+        for id in ("a", "z"):
+            storage.create_session(Session(id=id, agent_id=id, user_id="u"))
+        storage.save_checkpoint(Checkpoint(session_id="a", id="c"))
+        for end in list(collection.find({"_id": {"$regex": "a$"}})):
+            if "\x00u\x00" not in end["_id"]:  # but in what is listed
+                collection.insert_many([end | {"_id": f"{end['_id']}{number}", "e": []} for number in range(500)])
+        storage.create_session(Session(id="s", agent_id="a"))
+        calls: dict[str, Callable[[], object]] = {
+            "a message": lambda: storage.add_message(Message(session_id="a", role="user", content="x")),
+            "many messages": lambda: storage.add_messages([Message(session_id="s", role="user") for _ in range(60)]),
+            "a change": lambda: storage.patch_session("a", status="paused", container_id="c"),
+            "a list": lambda: [each.id for each in storage.list_sessions(user_id="u")],
+            "a short list": lambda: [each.id for each in storage.list_sessions(user_id="u", limit=2)],
+            "a deletion": lambda: storage.delete_session("z"),
+            "an erasure": lambda: storage.delete_session("s", hard=True),
+        }
+        for call, make in calls.items():
+            client[name].command("profile", 2)
+            made = make()
+            client[name].command("profile", 0)
+            examined = sum(each.get("docsExamined", 0) for each in client[name]["system.profile"].find())
+            assert examined < 450, call
+            client[name].drop_collection("system.profile")
+            assert made == ["z", "a"] or "list" not in call
 
 
 def test_a_collection_of_somebody_else_s_is_refused(database: tuple[str, str]) -> None:

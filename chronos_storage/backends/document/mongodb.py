@@ -15,13 +15,14 @@ An index over the places themselves would not do: MongoDB can't walk along one t
 from __future__ import annotations
 
 import threading
+from bisect import bisect
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from random import SystemRandom
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from pymongo import DeleteMany, DeleteOne, InsertOne, MongoClient, ReplaceOne, UpdateOne
+from pymongo import DeleteOne, InsertOne, MongoClient, ReplaceOne, UpdateOne
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
@@ -35,7 +36,7 @@ from .mongodb_server import TRANSACTION, Found, MongoServer, is_conflict
 from .pieces import InPieces
 from .recent import Recent
 
-#: Those that are asked for in one command.
+#: Those that are asked for in one command, at most.
 _MANY = 1000
 #: Up to so many one command does several things; of more each is a command, which is quicker then.
 _FEW = 50
@@ -44,13 +45,11 @@ _CLUSTERED = 16
 _EXISTS = 48
 #: What a body's characters are taken for where its entries don't say.
 _SHORT = 1024
-#: Of so many entries the documents, of up to so many characters each, come along: one answer has room for them.
-_AT_ONCE, _NEAR = 100, 1 << 14
+#: So many documents are looked up each by itself; of so many entries they come along, if they are no longer than this.
+_FEW_READ, _NEAR = 20, 1 << 14
 #: No stored version: what is written under it replaces nothing.
 _NONE = -1
 _random = SystemRandom()
-
-T = TypeVar("T")
 
 
 class _Awaited(Document):
@@ -110,37 +109,13 @@ class MongoDriver(InPieces):
         ]
         with self.server.asked() as client, client.start_session(snapshot=True) as session:
             collection = self.server.documents(client)
-            entries: Iterable[Found]
-            near: list[Found] = []
-            if limit <= _AT_ONCE:
-                steps += self._with_documents
-                together: Found = next(collection.aggregate(steps, session=session), {"entries": [], "near": []})
-                entries, near = together["entries"], together["near"]
-            else:
-                entries = collection.aggregate(steps, session=session, batchSize=limit + 1)
+            if limit <= _FEW_READ:
+                near = {"$cond": [{"$gt": ["$s", _NEAR]}, None, "$k"]}
+                steps += [{"$set": {"near": near}}, _lookup(collection, "near")]
+            entries = list(collection.aggregate(steps, session=session, batchSize=limit + 1))
             places = [_Place(entry["_id"][len(prefix) :], entry["k"], entry.get("s", _SHORT)) for entry in entries]
-            return up_to_size(_in_parts(collection, session, places, near, size), size)
-
-    @property
-    def _with_documents(self) -> list[Found]:
-        """The steps that make one answer of entries: these, and what is at those of them where it isn't long."""
-        return [
-            {
-                "$group": {
-                    "_id": None,
-                    "entries": {"$push": "$$ROOT"},
-                    "near": {"$push": {"$cond": [{"$gt": ["$s", _NEAR]}, "$$REMOVE", "$k"]}},
-                }
-            },
-            {
-                "$lookup": {
-                    "from": self.server.collection,
-                    "localField": "near",
-                    "foreignField": "_id",
-                    "as": "near",
-                }
-            },
-        ]
+            found = [each for entry in entries for each in entry.get("found", ())]
+            return up_to_size(_in_parts(collection, session, places, found, size), size)
 
     # Writing
 
@@ -296,11 +271,8 @@ class _Work:
                 for entry, fields in after.items():
                     if before.get(entry, fields) != fields:
                         changes.append(ReplaceOne({"_id": entry}, fields))
-        #: Those that are removed together, whose versions have to be looked at first.
-        self._looked_at = removed if len(removed) > _FEW else []
-        removals: list[Any] = [] if self._looked_at else list(map(DeleteOne, removed))
-        together = sorted([*(each["_id"] for each in self._looked_at), *absent, *gone])  # as they lie on the disk
-        removals += [DeleteMany({"_id": {"$in": ids}}) for ids in _batches(together)]
+        # Each by itself: for several in one condition, the server goes through all that is between them.
+        removals = list(map(DeleteOne, [*removed, *({"_id": id} for id in [*absent, *gone])]))
         if len(new) > _FEW:
             inserts: list[Any] = list(map(InsertOne, new))
         else:  # with what changes, these are one command
@@ -312,11 +284,6 @@ class _Work:
 
     def done(self, collection: Collection[Found], session: ClientSession | None) -> bool:
         """Write; whether all conditions held."""
-        for some in _batches(self._looked_at):
-            versions = {each["_id"]: each["v"] for each in some}
-            found = _by_id(collection, versions, session, {"v": 1})
-            if {each["_id"]: each["v"] for each in found} != versions:
-                return False
         result = collection.bulk_write(self.requests, session=session)
         return (result.matched_count, result.deleted_count, result.upserted_count + result.inserted_count) == (
             self._changed,
@@ -334,13 +301,47 @@ def _by_id(
     session: ClientSession | None = None,
     fields: Mapping[str, int] | None = None,
 ) -> Iterator[Found]:
-    for some in _batches(list(ids)):
-        # All in one answer, which MongoDB begins with a hundred of them unless it is asked for more.
-        yield from collection.find({"_id": {"$in": some}}, fields, session=session, batch_size=len(some) + 1)
+    """These documents, in any order.
+
+    For several in one condition the server goes through all that is between the first and the last of them, as far as
+    they are in a clustered collection. That is quick where they lie close together, and so done for so many as may; the
+    others are looked up each by itself.
+    """
+    wanted = sorted(set(ids))
+    shown: list[Found] = [{"$project": fields}] if fields else []
+    for start in range(0, len(wanted), _MANY):
+        some = wanted[start : start + _MANY]
+        if len(some) > _FEW_READ:
+            steps: list[Found] = [
+                {"$match": {"_id": {"$gte": some[0], "$lte": some[-1]}}},
+                {"$sort": {"_id": 1}},
+                {"$limit": 2 * len(some)},
+                {"$match": {"_id": {"$in": some}}},
+            ]
+            # All in one answer, which MongoDB begins with a hundred of them unless it is asked for more.
+            last = ""
+            for found in collection.aggregate([*steps, *shown], session=session, batchSize=len(some) + 1):
+                last = found["_id"]
+                yield found
+            some = some[bisect(some, last) :]
+        if len(some) == 1:
+            yield from collection.find({"_id": some[0]}, fields, session=session)
+        elif some:
+            steps = [
+                {"$sort": {"_id": -1}},  # where a short one is
+                {"$limit": 1},
+                {"$project": {"_id": 0, "id": {"$literal": some}}},
+                {"$unwind": "$id"},
+                _lookup(collection, "id"),
+                {"$unwind": "$found"},
+                {"$replaceRoot": {"newRoot": "$found"}},
+            ]
+            yield from collection.aggregate([*steps, *shown], session=session, batchSize=len(some) + 1)
 
 
-def _batches(values: list[T]) -> list[list[T]]:
-    return [values[start : start + _MANY] for start in range(0, len(values), _MANY)]
+def _lookup(collection: Collection[Found], field: str) -> Found:
+    """The step that finds the document whose `_id` a field has."""
+    return {"$lookup": {"from": collection.name, "localField": field, "foreignField": "_id", "as": "found"}}
 
 
 def _in_parts(

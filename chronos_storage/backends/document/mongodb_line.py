@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
+from pymongo import UpdateOne
 from pymongo.collection import Collection
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
@@ -61,7 +62,7 @@ class MongoLine:
         with self._server.asked() as client:
             line = self._line(client)
             line.delete_many({"_id": _OF_LINE, "$or": [{"_id": self._place}, {"$expr": _IS_OVER}]})
-            line.update_many({"_id": {"$in": self._ids}, "turn": self.token}, {"$unset": {"turn": 1}})
+            line.bulk_write([UpdateOne({"_id": id, "turn": self.token}, {"$unset": {"turn": 1}}) for id in self._ids])
 
     @property
     def _place(self) -> str:
@@ -90,4 +91,4 @@ class MongoLine:
 
     def _take(self) -> None:
         with self._server.asked() as client:
-            self._line(client).update_many({"_id": {"$in": self._ids}}, {"$set": {"turn": self.token}})
+            self._line(client).bulk_write([UpdateOne({"_id": id}, {"$set": {"turn": self.token}}) for id in self._ids])

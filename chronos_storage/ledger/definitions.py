@@ -8,7 +8,7 @@ from hashlib import sha256
 
 #: The names of what any version of this package makes, with the digest that this one appends to them.
 _OURS = re.compile(
-    "chronos_storage_(refuse|(message|event|auditlog|checkpoint|queueentry)_(append|append_only|no_update|no_delete|no_replace))(_[0-9a-f]+)?"
+    "chronos_storage_(refuse|(message|event|auditlog|checkpoint|queueentry)_(append|append_few|append_only|no_update|no_delete|no_replace))(_[0-9a-f]+)?"
 )
 
 

@@ -121,9 +121,10 @@ def rule_of(given: Any, where: str) -> Rule:
     if not isinstance(kind, str) or kind not in KEYS:
         raise ConfigurationError(f'{where}["type"] must be one of {", ".join(KEYS)}, not {kind!r}')
     known = [key.rstrip("!") for key in KEYS[kind]]
+    keys = ", ".join(known) or "none"
     for key in given:
         if key != "type" and key not in known:
-            raise ConfigurationError(f"{where} is of the type {kind!r}, which has no key {key!r}: {', '.join(known)}")
+            raise ConfigurationError(f"{where} is of the type {kind!r}, which has no key {key!r}, but {keys}")
     for key in KEYS[kind]:
         if key.endswith("!") and key[:-1] not in given:
             raise ConfigurationError(f'{where} is of the type {kind!r} and needs "{key[:-1]}"')

@@ -74,7 +74,7 @@ def test_each_tenant_has_its_tables_and_guards_and_all_share_the_extension(tenan
         assert [hit.id for hit in vectors.search("docs", [1.0, 0.0], top_k=2)] == [name]
         assert [event.payload for event in store.list_events("s")] == [name]
     one, two = tenants
-    assert len(guards(one, "one")) == 21
+    assert len(guards(one, "one")) == 22
     assert guards(one, "one") == guards(one, "two")
     assert "chronos" not in str(guards(one, "public"))
 

@@ -73,7 +73,7 @@ def test_one_whose_body_was_changed_is_found_and_put_right(migrated: Storage) ->
 def test_a_changed_append_function_is_put_right(migrated: Storage) -> None:
     before = functions(migrated)
     names = [name for name in before if "append" in name]
-    assert len(names) == 5
+    assert len(names) == 6
     for name in names:
         execute(migrated, f"UPDATE pg_proc SET prosrc = replace(prosrc, 'NOT FOUND', 'FOUND') WHERE proname = '{name}'")
         assert name in check(migrated)

@@ -85,10 +85,14 @@ class _Outcomes:
 
     def _tell(self) -> None:
         self._is_looked_for = False  # first: for what is put there from now on somebody has the loop look again
-        while self._put:
-            future, tell, outcome = self._put.popleft()
-            if not future.cancelled():
-                tell(outcome)
+        try:
+            while self._put:
+                future, tell, outcome = self._put.popleft()
+                if not future.cancelled():
+                    tell(outcome)
+        except BaseException:  # a signal's: who lets the loop go on waits for the others
+            asyncio.get_running_loop().call_soon(self._tell)
+            raise
 
 
 def _outcomes_of(loop: asyncio.AbstractEventLoop) -> _Outcomes:

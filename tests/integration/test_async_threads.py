@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
@@ -402,8 +402,8 @@ def test_a_cancelled_call_is_made_as_a_whole_or_not_at_all(storage_committed: St
 # How long connections stay
 
 
-def test_each_of_many_tasks_gets_its_own_outcome_in_one_loop_after_another() -> None:
-    storage = Storage(MemoryBackend())
+def test_each_of_many_tasks_gets_its_own_outcome_in_one_loop_after_another(tmp_path: Path) -> None:
+    storage = connect(f"file://{tmp_path}")
 
     def work(number: int) -> int:
         if number % 3:
@@ -439,6 +439,43 @@ def test_each_of_many_tasks_gets_its_own_outcome_in_one_loop_after_another() -> 
                 assert outcome == number
             else:
                 assert repr(outcome) == f"ValueError({number})"
+
+
+class InterruptedLoop(asyncio.SelectorEventLoop):
+    """A loop that is interrupted once, while it is told what came of a call."""
+
+    interrupts = False
+
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> Any:  # type: ignore[override]
+        handle = super().call_soon(callback, *args, context=context)
+        if self.interrupts and args and isinstance(args[0], asyncio.Future):
+            self.interrupts = False
+            raise KeyboardInterrupt
+        return handle
+
+
+def test_a_loop_that_goes_on_after_an_interrupt_is_told_what_came_of_the_others(tmp_path: Path) -> None:
+    storage, stopped = connect(f"file://{tmp_path}"), threading.Event()
+    made: list[int] = []
+
+    def work(number: int) -> None:
+        stopped.wait(PATIENCE)
+        made.append(number)
+
+    async def begin() -> list[asyncio.Future[Any]]:
+        return [asyncio.ensure_future(hop(storage, work, number)) for number in range(20)]
+
+    with closing(InterruptedLoop()) as loop:
+        calls = loop.run_until_complete(begin())
+        loop.run_until_complete(asyncio.sleep(0))
+        stopped.set()
+        until(lambda: len(made) == len(calls))
+        time.sleep(0.1)  # until the last one's outcome is there too
+        loop.interrupts = True
+        with pytest.raises(KeyboardInterrupt):
+            loop.run_until_complete(asyncio.sleep(0.1))
+        _, waiting = loop.run_until_complete(asyncio.wait(calls, timeout=PATIENCE))
+        assert not waiting
 
 
 def test_idle_connections_are_closed(storage_committed: Storage, alias: str, monkeypatch) -> None:

@@ -84,7 +84,8 @@ def target(statement: ast.stmt) -> str:
             return name
         case ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]):
             return name
-    return ""
+        case _:
+            return ""
 
 
 def source(module: str, statement: ast.ImportFrom) -> str:
@@ -113,7 +114,7 @@ def find(module: str, name: str) -> Found | None:
 
 def public_names(module: str) -> list[str]:
     """Those of `__all__`, or else what is defined, or imported in order to be exported, without an underscore."""
-    names = set()
+    names: set[str] = set()
     for statement in body(module):
         if target(statement) == "__all__":
             assert isinstance(statement, ast.Assign)
@@ -141,7 +142,7 @@ def modules() -> Iterator[tuple[str, list[str]]]:
 def bases(found: Found) -> list[tuple[str, Found | None]]:
     """What a class stands on, each with where it is defined within the package."""
     assert isinstance(found.node, ast.ClassDef)
-    known = []
+    known: list[tuple[str, Found | None]] = []
     for base in found.node.bases:
         plain = base.value if isinstance(base, ast.Subscript) else base
         match plain:
@@ -207,13 +208,16 @@ def described(found: Found, public: set[Found], indent: str = "") -> Iterator[st
                     continue
                 for statement in statements:
                     yield from described(Found(found.module, statement), public, indent + "    ")
+        case _:
+            raise TypeError(f"{ast.unparse(found.node)} defines no name")
 
 
 def text() -> str:
     """All of it."""
     everything = [(module, [(name, find(module, name)) for name in names]) for module, names in modules()]
     public = {found for _, names in everything for _, found in names if found}
-    lines, told = [], dict[Found, str]()
+    lines: list[str] = []
+    told: dict[Found, str] = {}
     for module, names in everything:
         lines += ["", module]
         for name, found in names:

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils.html import escape
 
 from chronos_storage import codec
-from chronos_storage.admin import session_pages
+from chronos_storage.admin import checkpoint_pages, span_pages
 from chronos_storage.models import Checkpoint as CheckpointRow
 from chronos_storage.models import Event as EventRow
 from chronos_storage.models import Message as MessageRow
@@ -246,8 +246,8 @@ def test_states_in_the_log_of_items_are_shown_whole(site, viewer) -> None:
 
 
 def test_many_spans_and_checkpoints_come_in_pages(site, viewer, monkeypatch) -> None:
-    monkeypatch.setattr(session_pages, "SPANS", 20)
-    monkeypatch.setattr(session_pages, "CHECKPOINTS", 10)
+    monkeypatch.setattr(span_pages, "SPANS", 20)
+    monkeypatch.setattr(checkpoint_pages, "CHECKPOINTS", 10)
     site.create_session(Session(id="s"))
     for number in range(25):
         site.insert_trace(Trace(id=f"t{number}", session_id="s", parent_id=f"t{number - 1}" if number else ""))

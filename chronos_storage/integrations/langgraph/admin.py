@@ -15,7 +15,7 @@ from django.utils.http import urlencode
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
 
-from ...admin import session_pages
+from ...admin import session_page
 from ...admin.access import may
 from ...admin.addresses import address, session_address
 from ...admin.base import ReadOnlyAdmin
@@ -128,4 +128,4 @@ def _tabs(request: HttpRequest, using: str, session_id: str) -> Iterable[tuple[s
         yield "langgraph", "LangGraph", address(Thread(session_id=session_id), "change")
 
 
-session_pages.further_tabs.append(_tabs)
+session_page.further_tabs.append(_tabs)

@@ -1,0 +1,79 @@
+"""What the pages about one session have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ..models import Artifact, AuditLog, Checkpoint, Event, Message, Trace
+from ..text import name as shown
+from .access import may
+from .addresses import session_address
+from .summaries import summary
+
+if TYPE_CHECKING:
+    from .base import EditableAdmin as Base
+else:
+    Base = object
+
+#: The pages beside the timeline, and whose permission each takes.
+TABS = (
+    ("spans", gettext_lazy("Spans"), (Trace,)),
+    ("tokens", gettext_lazy("Tokens"), (Message,)),
+    ("checkpoints", gettext_lazy("Checkpoints"), (Checkpoint,)),
+    ("verdict", gettext_lazy("Chain verdict"), (Event, AuditLog)),
+)
+
+#: Gives further tabs of a session, by the request, the database alias and the session's id: the name, label and address
+#: of each. Apps that keep something for sessions add theirs.
+further_tabs: list[Callable[[HttpRequest, str, str], Iterable[tuple[str, Any, str]]]] = []
+
+
+class SessionPage(Base):
+    """A page about a session, below what is said of each."""
+
+    def about(self, request: HttpRequest, session: Any, current: str) -> dict[str, Any]:
+        """What stands above each page about a session."""
+        allowed = {model: may(request, "view", model) for model in (Message, Event, Trace, AuditLog, Checkpoint)}
+        tabs: list[tuple[str, Any, str]] = [("", _("Timeline"), session_address(session.pk))]
+        tabs += [
+            (name, label, session_address(session.pk, name))
+            for name, label, wanted in TABS
+            if any(allowed[model] for model in wanted)
+        ]
+        if may(request, "view", Artifact):
+            query = urlencode({"session_id": session.pk})
+            tabs.append(
+                ("artifacts", _("Artifacts"), f"{reverse('admin:chronos_storage_artifact_changelist')}?{query}")
+            )
+        for further in further_tabs:
+            tabs += further(request, self.alias, session.pk)
+        if may(request, "hold", self.model):
+            tabs.append(("hold", _("Legal hold"), session_address(session.pk, "hold")))
+        return {
+            "session": session,
+            "session_name": shown(session.preview_title or session.pk),
+            "summary": summary(
+                self.storage.alias,
+                session,
+                messages=allowed[Message],
+                events=allowed[Event],
+                spans=allowed[Trace],
+            ),
+            "tabs": tabs,
+            "current": current,
+        }
+
+    def session_page(
+        self, request: HttpRequest, session: Any, name: str, title: str, template: str = "", **context: Any
+    ) -> HttpResponse:
+        """A page about a session, which the user is noted to have looked at."""
+        self.note_look(request, session, name)
+        context |= self.about(request, session, name)
+        return self.render(request, f"session/{template or name}.html", title, **context)

@@ -177,6 +177,30 @@ def test_two_checkpoints_are_compared(page: Page) -> None:
     expect(row).to_contain_text("changed")
 
 
+def test_what_is_inside_of_a_span_is_folded_away(page: Page) -> None:
+    open_bad_session(page)
+    tab(page, "Spans").click()
+    rows = page.locator(".chronos-waterfall tbody tr:visible")
+    expect(rows).to_have_count(8)
+    page.get_by_role("button", name="Inside of act").click()
+    expect(rows).to_have_count(6)
+    page.get_by_role("button", name="Inside of answer the user").click()
+    expect(rows).to_have_count(1)
+    page.get_by_role("button", name="Inside of answer the user").click()
+    expect(rows).to_have_count(6)  # what was folded stays folded
+
+
+def test_the_waterfall_has_its_bars_on_a_narrow_screen(page: Page) -> None:
+    open_bad_session(page)
+    tab(page, "Spans").click()
+    page.set_viewport_size({"width": 390, "height": 844})
+    failing = page.get_by_role("row").filter(has_text="ValueError")
+    width, height = failing.evaluate("row => [row.querySelector('svg').clientWidth, row.clientHeight]")
+    assert width > 250
+    assert height < 200
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
 def test_a_fork_is_made_only_after_a_question(page: Page, night) -> None:
     open_bad_session(page)
     tab(page, "Checkpoints").click()

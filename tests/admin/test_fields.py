@@ -10,6 +10,7 @@ import pytest
 from chronos_storage.models import Event as EventRow
 from chronos_storage.models import Message as MessageRow
 from chronos_storage.records import Checkpoint, Event, MemoryRecord, Message, Session, TokenUsage, Trace
+from chronos_storage.templatetags.chronos_storage import grouped
 from tests.admin.pages import listed, url
 from tests.conftest import ONLY_SQLITE
 
@@ -40,21 +41,21 @@ def test_a_span_s_page_has_all_that_is_said_of_it(site, superuser) -> None:
 def test_the_waterfall_says_what_calls_of_models_took(site, superuser) -> None:
     site.create_session(Session(id="s"))
     site.insert_trace(Trace(id="plain", session_id="s"))
-    page = superuser.get(url("session", "spans", "s")).content.decode()
-    assert [word in page for word in ('col">Model<', 'col">Tokens<', 'col">Cost<')] == [False] * 3
-    site.insert_trace(Trace(id="a", session_id="s", model="large", usage=TokenUsage(prompt_tokens=1034)))
+    assert "chronos-usage" not in superuser.get(url("session", "spans", "s")).content.decode()
+    usage = TokenUsage(prompt_tokens=1034, cache_read_tokens=900)
+    site.insert_trace(Trace(id="a", session_id="s", model="large", usage=usage, attributes={"temperature": 0.25}))
     site.insert_trace(Trace(id="b", session_id="s", cost=Decimal("0.0021"), status="error"))
     site.insert_trace(Trace(id="c", session_id="s", error="passed over", status="ok"))
     response = superuser.get(url("session", "spans", "s"))
     bars = {bar.row.pk: bar for bar in response.context["waterfall"].bars}
-    assert {id: (bar.tokens, bar.failed, bar.error) for id, bar in bars.items()} == {
-        "plain": (None, False, ""),
-        "a": (1034, False, ""),
-        "b": (None, True, ""),
-        "c": (None, False, "passed over"),
+    assert {id: (bar.usage, bar.failed, bar.error) for id, bar in bars.items()} == {
+        "plain": ("", False, ""),
+        "a": (f"{grouped(1034)} prompt tokens, 900 read from the cache", False, ""),
+        "b": ("", True, ""),
+        "c": ("", False, "passed over"),
     }
     page = response.content.decode()
-    assert [word in page for word in ('col">Model<', 'col">Tokens<', 'col">Cost<', "large", "0.0021")] == [True] * 5
+    assert [word in page for word in ("large", "0.0021", "0.25")] == [True] * 3
     assert response.context["summary"].errors == 1
     items = superuser.get(url("session", "change", "s")).context["items"]
     assert {item.pk for item in items if item.error} == {"b"}

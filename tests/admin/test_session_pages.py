@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,8 +17,8 @@ from chronos_storage.admin import checkpoint_pages, span_pages
 from chronos_storage.models import Checkpoint as CheckpointRow
 from chronos_storage.models import Event as EventRow
 from chronos_storage.models import Message as MessageRow
-from chronos_storage.records import Checkpoint, Event, Message, Session, TokenUsage, Trace
-from tests.admin.night import BAD, a_night
+from chronos_storage.records import Checkpoint, Event, Message, Session, TokenUsage, Trace, now
+from tests.admin.night import BAD, a_night, at
 from tests.admin.pages import url
 from tests.conftest import ONLY_SQLITE, STRICTEST
 
@@ -222,8 +223,68 @@ def test_spans_nest_and_errors_have_a_word(site, viewer) -> None:
     assert [bar.depth for bar in bars] == [0, 1, 2, 1, 2, 2, 1, 2]
     [bad] = [bar for bar in bars if bar.error]
     assert (bad.row.name, bad.x, bad.width) == ("refund", pytest.approx(42.708, 0.001), pytest.approx(32.292, 0.001))
-    assert bars[-1].duration is None
+    assert bars[-1].open
     assert escape(bad.error) in page(viewer, "spans")
+
+
+@once
+def test_later_pages_of_spans_are_on_the_sessions_clock_and_below_what_they_are_inside_of(
+    site, viewer, monkeypatch
+) -> None:
+    monkeypatch.setattr(span_pages, "SPANS", 5)
+    site.create_session(Session(id="s"))
+    site.insert_trace(Trace(id="run", session_id="s", started_at=at(0), ended_at=at(8000)))
+    site.insert_trace(Trace(id="step", session_id="s", parent_id="run", started_at=at(1), ended_at=at(7000)))
+    for number in range(16):
+        started = at(60 * number + 2)
+        site.insert_trace(
+            Trace(id=f"t{number:02}", session_id="s", parent_id="step", started_at=started, ended_at=started)
+        )
+    links, pages = [""], []
+    while links[-1] is not None:
+        context = viewer.get(url("session", "spans", "s") + links[-1]).context
+        pages.append(context["waterfall"].bars)
+        links.append(context["next_link"])
+    assert [[bar.row.pk for bar in bars] for bars in pages[2:]] == [
+        ["run", "step", *(f"t{number:02}" for number in range(8, 13))],
+        ["run", "step", *(f"t{number:02}" for number in range(13, 16))],
+    ]
+    last = pages[3]
+    assert [bar.elsewhere for bar in last] == [True, True, False, False, False]
+    assert [bar.depth for bar in last] == [0, 1, 2, 2, 2]
+    assert [bar.start.total_seconds() for bar in last] == [0, 1, 782, 842, 902]
+    assert [(bar.x, bar.width) for bar in last[:2]] == [(0, 100)] * 2  # cut off at the ends of the page's axis
+    assert [bar.x for bar in last[2:]] == [0, 50, 99.6]
+    ticks = viewer.get(url("session", "spans", "s") + links[3]).context["waterfall"].ticks
+    assert [mark.total_seconds() for mark, _x in ticks] == [782, 812, 842, 872, 902]
+    back = viewer.get(url("session", "spans", "s") + links[3]).context["previous_link"]
+    assert (back, viewer.get(url("session", "spans", "s") + links[1]).context["previous_link"]) == (links[2], "?")
+
+
+@once
+def test_what_has_not_ended_is_drawn_until_now(site, viewer) -> None:
+    def bars(id: str) -> tuple[Any, list[Any]]:
+        found = viewer.get(url("session", "spans", id)).context["waterfall"]
+        return found, found.bars
+
+    for id, ago in (("fresh", 60), ("late", 3600), ("old", 864_000)):
+        site.create_session(Session(id=id))
+        begins = now() - timedelta(seconds=ago)
+        ended = begins + timedelta(seconds=600 if id == "late" else 30)
+        site.insert_trace(Trace(id=f"{id}-done", session_id=id, started_at=begins, ended_at=ended))
+        site.insert_trace(Trace(id=f"{id}-open", session_id=id, started_at=begins + timedelta(seconds=6)))
+    fresh, (done, running) = bars("fresh")
+    assert (running.open, running.overdue, fresh.cut) == (True, False, False)
+    assert 54 <= running.duration.total_seconds() < 90
+    assert running.x + running.width == pytest.approx(100)
+    assert done.width < 60
+    late, (_done, running) = bars("late")
+    assert (running.overdue, late.cut, running.x + running.width) == (True, False, pytest.approx(100))
+    assert "not ended for long" in page(viewer, "spans", "late")
+    assert "not ended for long" not in page(viewer, "spans", "fresh")
+    old, (done, running) = bars("old")  # of which ten days would leave nothing to be seen
+    assert (old.cut, running.duration.days, done.width) == (True, 9, 100)
+    assert "goes on beyond the axis" in page(viewer, "spans", "old")
 
 
 @once
@@ -258,8 +319,8 @@ def test_many_spans_and_checkpoints_come_in_pages(site, viewer, monkeypatch) -> 
         sizes = []
         while address:
             context = viewer.get(address).context
-            shown = context["waterfall"].bars if name == "spans" else context["checkpoints"]
-            sizes.append(len(shown))
+            bars = [bar for bar in context["waterfall"].bars if not bar.elsewhere] if name == "spans" else None
+            sizes.append(len(context["checkpoints"] if bars is None else bars))
             address = context["next_link"] and url("session", name, "s") + context["next_link"]
         assert sizes == parts
 

@@ -8,30 +8,16 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
-from django.test import Client, override_settings
 from django.urls import reverse
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    ConsoleMessage,
-    Locator,
-    Page,
-    Response,
-    expect,
-    sync_playwright,
-)
-from pytest_django.live_server_helper import LiveServer
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from chronos_storage.backends.orm import OrmBackend
 from chronos_storage.facade import Storage
@@ -41,46 +27,16 @@ from chronos_storage.queues.orm import OrmQueue
 from chronos_storage.records import Embedding, Message
 from chronos_storage.vectors.models import Collection
 from chronos_storage.vectors.stores import database_store
-from tests.admin.csp import POLICY
+from tests.admin.browsing import browser, log_in, needs_browser, strict_site, watched  # noqa: F401
 from tests.admin.night import BAD, USER, a_night
 from tests.admin.pages import url
 
-CHROMIUM = shutil.which("chromium")
 #: Sessions besides the one that went wrong: as many as lists need, and in pictures more.
 OTHERS = 40 if "SCREENSHOTS" in os.environ else 8
-IN_CI = os.environ.get("CI") == "true"
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
 pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None and not IN_CI, reason="there is no chromium"),
+    needs_browser,
     pytest.mark.django_db(transaction=True, databases=["default"]),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    # Playwright's loop runs in this thread, and Django would refuse the tests' own queries.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    assert CHROMIUM, "there is no chromium"
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
-    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
-
-
-@pytest.fixture(scope="module")
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    """What a browser keeps between pages, of a site under the strict policy."""
-    # A server has the middleware that was set when it was made.
-    with override_settings(MIDDLEWARE=["tests.admin.csp.strict", *settings.MIDDLEWARE]):
-        server = LiveServer("localhost")
-    made = browser.new_context(base_url=server.url, viewport={"width": 1360, "height": 900})
-    yield made
-    made.close()
-    server.stop()
 
 
 @pytest.fixture
@@ -101,36 +57,9 @@ def night(settings) -> Any:
 @pytest.fixture
 def page(context: BrowserContext, night) -> Iterator[Page]:
     """A page of somebody who logged in; whatever the console complains of fails the test."""
-    client = Client()
-    client.force_login(User.objects.get(username="operator"))
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME]
-    context.add_cookies([{"name": cookie.key, "value": cookie.value, "domain": "localhost", "path": "/"}])
+    log_in(context, "operator")
     with watched(context) as opened:
         yield opened
-
-
-@contextmanager
-def watched(context: BrowserContext) -> Iterator[Page]:
-    """A new page, of which the console must have had nothing to complain at the end, nor may it lack the policy."""
-    opened = context.new_page()
-    complaints: list[str] = []
-
-    def look(response: Response) -> None:
-        if response.request.is_navigation_request() and response.headers.get("content-security-policy") != POLICY:
-            complaints.append(f"{response.url} has no policy")
-
-    opened.on("response", look)
-    opened.on("console", lambda message: complaints.append(message.text) if _is_complaint(message) else None)
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    yield opened
-    opened.close()
-    context.clear_cookies()
-    assert complaints == [], "\n".join(complaints)
-
-
-def _is_complaint(message: ConsoleMessage) -> bool:
-    """Whether it is an error, and not that a browser asks for an icon that the tests' site does not have."""
-    return message.type == "error" and "favicon" not in message.location["url"]
 
 
 def open_bad_session(page: Page) -> None:

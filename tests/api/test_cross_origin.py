@@ -11,7 +11,8 @@ from django.contrib.auth.models import User
 from pytest_django.live_server_helper import LiveServer
 from rest_framework.authtoken.models import Token
 
-from tests.admin.test_browser import browser, pytestmark  # noqa: F401
+from tests.admin.browsing import browser  # noqa: F401
+from tests.admin.test_browser import pytestmark  # noqa: F401
 from tests.api.serving import ROOT
 
 #: Names of the machine itself: a browser lets no page from elsewhere ask there.

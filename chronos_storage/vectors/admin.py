@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .. import codec, records
+from .. import codec
 from ..admin.access import require
 from ..admin.addresses import address
 from ..admin.base import ReadOnlyAdmin, plain
@@ -138,16 +138,17 @@ class CollectionAdmin(_Rows):
                     form.add_error(None, visible(str(error)))
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def _search(self, row: Any, similar: str, words: str, metadata: Any) -> list[tuple[records.SearchResult, str]]:
-        """The embeddings found, each with its address; a filter alone finds them in no order that means anything."""
+    def _search(self, row: Any, similar: str, words: str, metadata: Any) -> list[tuple[Any, str]]:
+        """The embeddings found, each with its address: the best first, or by id, where a filter alone finds them."""
         store = _store(self.alias)
-        vector: Any = [1.0] + [0.0] * (row.dimension - 1)
-        if similar:
-            like = store.get(row.name, similar)
-            if like is None:
-                raise ChronosError(_("There is no embedding %(id)s.") % {"id": similar})
-            vector = like.vector
-        found = store.search(row.name, vector, _RESULTS, filter=metadata, text=words or None)
+        like = store.get(row.name, similar) if similar else None
+        if similar and like is None:
+            raise ChronosError(_("There is no embedding %(id)s.") % {"id": similar})
+        found: list[Any]
+        if like is None and not words:
+            found = store.list(row.name, filter=metadata, limit=_RESULTS)
+        else:
+            found = store.search(row.name, like and like.vector, _RESULTS, filter=metadata, text=words or None)
         rows = Embedding.objects.using(self.alias).filter(collection=row.pk, embedding_id__in=[one.id for one in found])
         by_id = {each.embedding_id: each for each in rows.only("embedding_id")}
         return [(one, address(by_id[one.id], "change")) for one in found if one.id in by_id]

@@ -236,7 +236,7 @@ class EditableAdmin(ReadOnlyAdmin):
     """
 
     table: Table[Any]
-    actions = ()
+    actions: Any = ()
     formfield_overrides: ClassVar[Any] = {field: {"form_class": JSONAsTyped} for field in JSON_FIELDS}
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:

@@ -11,10 +11,11 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..models import Artifact, AuditLog, Checkpoint, Event, Message, Trace
+from ..models import Artifact, AuditLog, Checkpoint, Event, Message, Session, Trace
 from ..text import name as shown
 from .access import may
 from .addresses import session_address
+from .kinship import forks_of, source_of
 from .summaries import summary
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ TABS = (
     ("checkpoints", gettext_lazy("Checkpoints"), (Checkpoint,)),
     ("verdict", gettext_lazy("Chain verdict"), (Event, AuditLog)),
 )
+
+#: What can become of a session, and the permission of sessions that it takes.
+REMOVALS = {"restore": "delete", "remove": "remove", "purge": "purge"}
 
 #: Gives further tabs of a session, by the request, the database alias and the session's id: the name, label and address
 #: of each. Apps that keep something for sessions add theirs.
@@ -56,16 +60,15 @@ class SessionPage(Base):
             tabs += further(request, self.alias, session.pk)
         if may(request, "hold", self.model):
             tabs.append(("hold", _("Legal hold"), session_address(session.pk, "hold")))
+        if any(may(request, action, self.model) for action in REMOVALS.values()):
+            tabs.append(("removal", _("Deleting"), session_address(session.pk, "removal")))
         return {
             "session": session,
             "session_name": shown(session.preview_title or session.pk),
-            "summary": summary(
-                self.storage.alias,
-                session,
-                messages=allowed[Message],
-                events=allowed[Event],
-                spans=allowed[Trace],
-            ),
+            "summary": summary(self.storage.alias, session, {model for model in allowed if allowed[model]}),
+            "source": source_of(session),
+            "forks": forks_of(session),
+            "may_restore": may(request, "delete", self.model),
             "tabs": tabs,
             "current": current,
         }
@@ -77,3 +80,7 @@ class SessionPage(Base):
         self.note_look(request, session, name)
         context |= self.about(request, session, name)
         return self.render(request, f"session/{template or name}.html", title, **context)
+
+    def token(self, id: str) -> int | None:
+        """The session's token: who looks after sessions overtakes nobody, and is let in by every session."""
+        return Session.objects.using(self.storage.alias).filter(pk=id).values_list("fence_token", flat=True).first()

@@ -23,6 +23,7 @@ from .checkpoint_pages import CheckpointPages
 from .items import NAMES, items_of
 from .keeping_pages import KeepingPages
 from .overview import panels, period
+from .removal_pages import RemovalPages
 from .span_pages import SpanPages
 from .summaries import TOKENS
 from .timeline import STREAMS, Timeline
@@ -32,7 +33,7 @@ from .verdicts import finding
 COLUMNS = 40
 
 
-class SessionPages(SpanPages, CheckpointPages, KeepingPages):
+class SessionPages(SpanPages, CheckpointPages, KeepingPages, RemovalPages):
     """What the admin of sessions shows besides lists and forms."""
 
     def session_urls(self) -> list[URLPattern]:
@@ -44,6 +45,7 @@ class SessionPages(SpanPages, CheckpointPages, KeepingPages):
             *self.span_urls(),
             *self.checkpoint_urls(),
             *self.keeping_urls(),
+            *self.removal_urls(),
         ]
 
     def overview_view(self, request: HttpRequest) -> HttpResponse:

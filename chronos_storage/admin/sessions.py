@@ -43,7 +43,7 @@ class StatusFilter(admin.SimpleListFilter):
 
 @admin.register(Session)
 class SessionAdmin(SessionPages, EditableAdmin):
-    """Deleting hides a session, as the facade's soft delete does; a deleted one can only be looked at."""
+    """Deleting hides a session, as the facade's soft delete does; a deleted one can be looked at and restored."""
 
     table = SESSIONS
     changeable = ("title", "status", "metadata", "require_fence")
@@ -55,6 +55,9 @@ class SessionAdmin(SessionPages, EditableAdmin):
     sortable_by = ("created_at", "last_activity_at")
     change_list_template = "admin/chronos_storage/session/change_list.html"
     change_form_template = "admin/chronos_storage/session/change_form.html"
+    delete_confirmation_template = "admin/chronos_storage/session/delete_confirmation.html"
+    delete_selected_confirmation_template = "admin/chronos_storage/session/delete_selected.html"
+    actions = ("restore_selected",)
 
     def get_urls(self) -> list[URLPattern]:
         return [*self.session_urls(), *super().get_urls()]
@@ -87,14 +90,10 @@ class SessionAdmin(SessionPages, EditableAdmin):
         return text % {"token": fence.token, "holder": shown(fence.holder), "time": expires_at}
 
     def write(self, id: str, changes: dict[str, Any]) -> None:
-        self.storage.patch_session(id, fence=self._token(id), **changes)
+        self.storage.patch_session(id, fence=self.token(id), **changes)
 
     def remove(self, id: str) -> None:
-        self.storage.delete_session(id, fence=self._token(id))
-
-    def _token(self, id: str) -> int | None:
-        """The session's token: who looks after sessions overtakes nobody, and is let in by every session."""
-        return Session.objects.using(self.storage.alias).filter(pk=id).values_list("fence_token", flat=True).first()
+        self.storage.delete_session(id, fence=self.token(id))
 
 
 def _is_there(session: Session | None) -> bool:

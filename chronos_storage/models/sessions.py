@@ -55,7 +55,11 @@ class Session(models.Model):
         db_table = "chronos_storage_session"
         verbose_name: ClassVar[Any] = _("session")
         verbose_name_plural: ClassVar[Any] = _("sessions")
-        permissions: ClassVar[tuple[tuple[str, Any], ...]] = (("hold_session", _("Can set and lift legal holds")),)
+        permissions: ClassVar[tuple[tuple[str, Any], ...]] = (
+            ("hold_session", _("Can set and lift legal holds")),
+            ("remove_session", _("Can remove sessions for good")),
+            ("purge_session", _("Can purge sessions' events and audit entries")),
+        )
         # With the id each is an order of lists, from its end on. PostgreSQL writes all of them for each message.
         indexes: ClassVar[tuple[models.Index, ...]] = (
             models.Index(fields=["created_at", "id"], name="chronos_session_by_created"),

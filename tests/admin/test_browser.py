@@ -215,6 +215,8 @@ def pages_to_look_at(page: Page) -> dict[str, str]:
         "fork": f"{about}fork/{first}/",
         "verdict": f"{about}verdict/",
         "hold": f"{about}hold/",
+        "removal": f"{about}removal/",
+        "delete": f"{about}delete/",
         "overview": url("session", "overview"),
         "audit": url("auditlog"),
         "audit-verdict": url("auditlog", "verdict") + "?agent_id=support",

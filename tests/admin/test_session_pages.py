@@ -17,7 +17,7 @@ from chronos_storage.admin import checkpoint_pages, span_pages
 from chronos_storage.models import Checkpoint as CheckpointRow
 from chronos_storage.models import Event as EventRow
 from chronos_storage.models import Message as MessageRow
-from chronos_storage.records import Checkpoint, Event, Message, Session, TokenUsage, Trace, now
+from chronos_storage.records import AuditLog, Checkpoint, Event, Message, Session, TokenUsage, Trace, now
 from tests.admin.night import BAD, a_night, at
 from tests.admin.pages import url
 from tests.conftest import ONLY_SQLITE, STRICTEST
@@ -38,12 +38,17 @@ def call(id: str, **arguments: Any) -> dict[str, Any]:
     return {"id": id, "type": "function", "function": {"name": "look", "arguments": json.dumps(arguments)}}
 
 
-def test_the_header_says_who_and_how_much(site, viewer) -> None:
+def test_the_header_says_who_and_how_much(site, viewer, staff) -> None:
     a_night(site, 0)
     context = viewer.get(url("session", "change", BAD)).context
     figures = context["summary"]
     assert (figures.messages, figures.events, figures.spans, figures.tokens, figures.errors) == (8, 8, 8, 3199, 2)
-    assert figures.duration.total_seconds() == 8.8
+    assert (figures.started, figures.duration.total_seconds()) == (at(0), 9.6)  # when the last span ended
+    site.append_audit_log(AuditLog(session_id=BAD, created_at=at(60)))
+    site.save_checkpoint(Checkpoint(session_id=BAD, created_at=at(50)))
+    figures = viewer.get(url("session", "change", BAD)).context["summary"]
+    assert figures.duration.total_seconds() == 60
+    assert staff("view_session").get(url("session", "change", BAD)).context["summary"].duration.total_seconds() == 8.8
 
 
 def test_all_kinds_stand_in_one_timeline(site, viewer) -> None:

@@ -12,12 +12,20 @@ from typing import Any
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import quote, unquote
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import AdminSplitDateTime
 from django.db.models.query import QuerySet
 from django.forms import JSONField
 from django.forms.fields import InvalidJSONInput
 from django.http import HttpRequest
 
-__all__ = ["IncorrectLookupParameters", "JSONAsTyped", "PagedChangeList", "quote", "unquote"]
+__all__ = [
+    "IncorrectLookupParameters",
+    "JSONAsTyped",
+    "LabelledDateTime",
+    "PagedChangeList",
+    "quote",
+    "unquote",
+]
 
 
 class PagedChangeList(ChangeList):
@@ -80,3 +88,14 @@ class JSONAsTyped(JSONField):
 
     def bound_data(self, data: Any, initial: Any) -> Any:
         return InvalidJSONInput(data) if isinstance(data, str) else data
+
+
+class LabelledDateTime(AdminSplitDateTime):
+    """A day and a time, each of which says to a screen reader which it is; Django writes that beside them alone."""
+
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context(name, value, attrs)
+        labels = (context["date_label"], context["time_label"])
+        for part, said in zip(context["widget"]["subwidgets"], labels, strict=True):
+            part["attrs"]["aria-label"] = str(said).rstrip(":")
+        return context

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
+from django.db import models
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -11,6 +13,7 @@ from .. import records
 from ..ledger.mapping import MEMORY
 from ..models import MemoryRecord
 from .base import EditableAdmin
+from .compat import LabelledDateTime
 
 
 @admin.register(MemoryRecord)
@@ -23,6 +26,9 @@ class MemoryRecordAdmin(EditableAdmin):
     lookups = ("agent_id", "user_id", "session_id")
     ordering = ("-id",)
     search_fields = tuple(f"{name}__exact" for name in ("id", "agent_id", "user_id", "session_id"))
+    formfield_overrides: ClassVar[Any] = EditableAdmin.formfield_overrides | {
+        models.DateTimeField: {"form_class": forms.SplitDateTimeField, "widget": LabelledDateTime}
+    }
 
     @admin.display(description=gettext_lazy("state"))
     def expired(self, row: MemoryRecord) -> Any:

@@ -16,23 +16,23 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
 from django.db import connection
-from django.urls import reverse
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from chronos_storage.backends.orm import OrmBackend
 from chronos_storage.facade import Storage
 from chronos_storage.ledger import triggers
-from chronos_storage.models import Checkpoint
-from chronos_storage.queues.orm import OrmQueue
-from chronos_storage.records import Embedding, Message
-from chronos_storage.vectors.models import Collection
-from chronos_storage.vectors.stores import database_store
+from chronos_storage.records import Message
 from tests.admin.browsing import browser, log_in, needs_browser, strict_site, watched  # noqa: F401
-from tests.admin.night import BAD, USER, a_night
+from tests.admin.every_page import a_whole_night, every_page
+from tests.admin.night import BAD, USER
 from tests.admin.pages import url
 
 #: Sessions besides the one that went wrong: as many as lists need, and in pictures more.
 OTHERS = 40 if "SCREENSHOTS" in os.environ else 8
+#: Pixels that a window is wide: a screen's and a telephone's.
+WIDTHS = (390, 1400)
+#: Into how many tests all pages are cut.
+PARTS = 3
 pytestmark = [
     needs_browser,
     pytest.mark.django_db(transaction=True, databases=["default"]),
@@ -44,13 +44,7 @@ def night(settings) -> Any:
     settings.ALLOWED_HOSTS = ["localhost"]
     User.objects.create_superuser("operator", password="at three")
     storage = Storage(OrmBackend(using="default"))
-    a_night(storage, others=OTHERS)
-    queue = OrmQueue(using="default")
-    cursors = [queue.publish("refunds", {"order": number}) for number in range(5)]
-    queue.ack("mailer", "refunds", cursors[1])
-    store = database_store(using="default")
-    store.create_collection("docs", 2)
-    store.upsert("docs", [Embedding(id=f"doc-{n}", vector=[1, n], content=f"Page {n}") for n in range(4)])
+    a_whole_night(storage, others=OTHERS)
     return storage
 
 
@@ -138,7 +132,7 @@ def test_a_fork_is_made_only_after_a_question(page: Page, night) -> None:
     assert len(night.list_sessions(limit=None)) == before
     page.get_by_role("button", name="Fork from here").click()
     expect(page.locator("ul.messagelist")).to_contain_text("starts from checkpoint 1")
-    [fork] = [session for session in night.list_sessions(limit=None) if "forked_from" in session.metadata]
+    [fork, _] = [session for session in night.list_sessions(limit=None) if "forked_from" in session.metadata]
     assert fork.metadata["forked_from"]["checkpoint_id"] == "checkpoint-1"
 
 
@@ -200,37 +194,6 @@ def test_an_image_is_shown_and_a_file_is_kept(page: Page) -> None:
     assert Path(download.value.path()).read_text().startswith("amount 5990 is above")
 
 
-def pages_to_look_at(page: Page) -> dict[str, str]:
-    """The pages by name."""
-    collection = Collection.objects.get(name="docs").pk
-    first, *_, last = Checkpoint.objects.filter(session_id=BAD).order_by("seq_num").values_list("pk", flat=True)
-    about = url("session", "change", BAD).removesuffix("change/")
-    return {
-        "sessions": url("session"),
-        "session": url("session", "change", BAD),
-        "spans": f"{about}spans/",
-        "tokens": f"{about}tokens/",
-        "checkpoints": f"{about}checkpoints/",
-        "compare": f"{about}compare/?a={first}&b={last}",
-        "fork": f"{about}fork/{first}/",
-        "verdict": f"{about}verdict/",
-        "hold": f"{about}hold/",
-        "removal": f"{about}removal/",
-        "delete": f"{about}delete/",
-        "overview": url("session", "overview"),
-        "audit": url("auditlog"),
-        "audit-verdict": url("auditlog", "verdict") + "?agent_id=support",
-        "memory": url("memoryrecord"),
-        "image": url("image", "change", "support-1"),
-        "container": url("container", "change", "shop"),
-        "artifacts": url("artifact"),
-        "artifact": url("artifact", "change", "receipt"),
-        "topic": url("topic", "change", "refunds"),
-        "collection": reverse("admin:chronos_vectors_collection_change", args=[collection]) + "?similar=doc-1",
-        "index": "/admin/chronos_storage/",
-    }
-
-
 #: Not its style sheets, which it would copy into the page, against the policy, for no rule that is on.
 _AXE: dict[str, Any] = {"resultTypes": ["violations"], "preload": {"assets": ["media"]}}
 
@@ -245,31 +208,53 @@ def faults(page: Page, options: dict[str, Any] | None = None) -> list[Any]:
     ]
 
 
-def test_no_serious_fault_of_accessibility(page: Page, subtests: pytest.Subtests) -> None:
-    for name, address in pages_to_look_at(page).items():
-        with subtests.test(name):
-            page.goto(address)
+#: How much wider the page is than the window, and what stands out, but where it scrolls by itself.
+_OUTSIDE = """() => {
+  const width = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= width) return [];
+  const scrolls = (node) => node && (getComputedStyle(node).overflowX !== "visible" || scrolls(node.parentElement));
+  return [...document.body.querySelectorAll("*")]
+    .filter((node) => node.getBoundingClientRect().right > width + 1 && !scrolls(node.parentElement))
+    .map((node) => node.outerHTML.slice(0, 200));
+}"""
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_page_is_whole(page: Page, part: int, subtests: pytest.Subtests) -> None:
+    pages = [(name, address) for name, address in every_page().items() if not name.endswith("-history")]
+    for name, address in pages[part::PARTS]:
+        page.emulate_media(color_scheme="light")
+        page.goto(address)
+        with subtests.test(f"{name} is accessible"):
             assert faults(page) == []
-        if name in ("session", "spans", "compare", "verdict", "overview"):
-            with subtests.test(f"{name}, in the dark"):
-                page.emulate_media(color_scheme="dark")
-                page.reload()  # or colours would be on their way still
-                assert faults(page, {"runOnly": ["color-contrast", "link-in-text-block"]}) == []
-                page.emulate_media(color_scheme="light")
+        for width in WIDTHS:
+            with subtests.test(f"{name} is {width} pixels wide"):
+                page.set_viewport_size({"width": width, "height": 900})
+                assert page.evaluate(_OUTSIDE)[:3] == []
+        with subtests.test(f"{name} is accessible in the dark"):
+            page.emulate_media(color_scheme="dark")
+            page.evaluate("Promise.all(document.getAnimations().map((each) => each.finished))")
+            assert faults(page, {"runOnly": ["color-contrast", "link-in-text-block"]}) == []
 
 
 #: The pages whose pictures are in the documentation.
-PICTURES = ("sessions", "session", "spans", "tokens", "compare", "overview", "audit")
+PICTURES = ("session-list", "session", "spans", "tokens", "compare", "overview", "auditlog-list")
 
 
 @pytest.mark.skipif("SCREENSHOTS" not in os.environ, reason="pictures are made on demand")
 def test_screenshots(page: Page) -> None:
+    """Of the pages that PICTURES names, or of every page at every width."""
     folder = Path(os.environ["SCREENSHOTS"])
     folder.mkdir(parents=True, exist_ok=True)
-    page.set_viewport_size({"width": 1280, "height": 900})
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        pages = pages_to_look_at(page)
-        for name in os.environ.get("PICTURES", " ".join(PICTURES)).split():
-            page.goto(pages[name])
-            page.screenshot(path=folder / f"{name}-{scheme}.png", full_page=name == "session")
+    wanted = os.environ.get("PICTURES", " ".join(PICTURES)).split()
+    pages = every_page()
+    for name in pages if wanted == ["every"] else wanted:
+        for width in WIDTHS if wanted == ["every"] else (1280,):
+            page.set_viewport_size({"width": width, "height": 900})
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)
+                page.goto(pages[name])
+                suffix = f"{width}-{scheme}" if wanted == ["every"] else scheme
+                page.screenshot(
+                    path=folder / f"{name}-{suffix}.png", full_page=name == "session" or wanted == ["every"]
+                )

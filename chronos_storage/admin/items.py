@@ -10,12 +10,13 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from ..failures import failed
 from ..models import Message
 from ..text import visible
 from .addresses import address, anchor, timeline_address
 from .columns import FOLDED, label
 from .previews import Preview, large_fields, preview, previewed
-from .timeline import STREAMS, Found, Page
+from .timeline import FAILING, STREAMS, Found, Page
 from .tool_calls import LENGTH as CALLS_LENGTH
 from .tool_calls import ToolCall, paired
 
@@ -112,6 +113,8 @@ def items_of(using: str, session_id: str, page: Page) -> list[Item]:
 def _rows(using: str, kind: str, keys: list[Any]) -> dict[Any, Any]:
     rows = STREAMS[kind].model._default_manager.using(using)
     found = previewed(rows.filter(pk__in=keys), lengths={"tool_calls": CALLS_LENGTH})
+    if kind in FAILING:
+        found = found.annotate(failed=failed(STREAMS[kind].model))
     return {row.pk: row for row in found}
 
 
@@ -130,7 +133,7 @@ def _item(found: Found, row: Any, calls: dict[Any, list[ToolCall]], callers: dic
         number=None if is_span else row.seq_num,
         heading=[visible(word) for word in _HEADINGS[found.kind](row) if word],
         parts=[part for part in parts if not part.preview.empty],
-        error=row.status == "error" if is_span else is_message and "error" in (row.role, row.kind),
+        error=found.kind in FAILING and row.failed,
         running=is_span and row.ended_at is None,
         duration=row.ended_at - row.started_at if is_span and row.ended_at else None,
         calls=calls.get(row.pk, []) if is_message else [],

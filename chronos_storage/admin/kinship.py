@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+
+from django.db.models import Subquery, Value
+from django.db.models.functions import Coalesce
 
 from ..models import Session
 from ..text import name as shown
@@ -14,6 +18,7 @@ from .previews import LENGTH, whole
 _KEY = "forked_from"
 #: Among how many sessions of its agent's, since it began, a session's forks are looked for, and how many are shown.
 _AMONG, _SHOWN = 10_000, 20
+_NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -50,9 +55,8 @@ def forks_of(session: Any) -> list[Relative]:
         agent_id=session.agent_id, created_at__gte=session.created_at
     )
     rows: Any = sessions.order_by("created_at", "id")
-    end = rows.values_list("created_at", flat=True)[_AMONG : _AMONG + 1].first()
-    if end is not None:
-        rows = rows.filter(created_at__lt=end)
+    end = Subquery(rows.values("created_at")[_AMONG : _AMONG + 1])
+    rows = rows.filter(created_at__lt=Coalesce(end, Value(_NEVER)))
     text = whole(Session._meta.get_field("metadata"))
     rows = rows.annotate(text=text).filter(text__contains=f'"{_KEY}"')
     # As it stands in most texts; whether it stands there as the source is for the value to say.

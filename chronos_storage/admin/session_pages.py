@@ -20,20 +20,21 @@ from .access import may, require
 from .addresses import anchor
 from .charts import stacked
 from .checkpoint_pages import CheckpointPages
+from .error_pages import ErrorPages
 from .items import NAMES, items_of
 from .keeping_pages import KeepingPages
 from .overview import panels, period
 from .removal_pages import RemovalPages
 from .span_pages import SpanPages
 from .summaries import TOKENS
-from .timeline import STREAMS, Timeline
+from .timeline import FAILING, STREAMS, Timeline
 from .verdicts import finding
 
 #: How many columns the chart of tokens has.
 COLUMNS = 40
 
 
-class SessionPages(SpanPages, CheckpointPages, KeepingPages, RemovalPages):
+class SessionPages(SpanPages, CheckpointPages, ErrorPages, KeepingPages, RemovalPages):
     """What the admin of sessions shows besides lists and forms."""
 
     def session_urls(self) -> list[URLPattern]:
@@ -44,6 +45,7 @@ class SessionPages(SpanPages, CheckpointPages, KeepingPages, RemovalPages):
             self.page("<path:object_id>/verdict/", "verdict", self.verdict_view),
             *self.span_urls(),
             *self.checkpoint_urls(),
+            *self.error_urls(),
             *self.keeping_urls(),
             *self.removal_urls(),
         ]
@@ -67,28 +69,34 @@ class SessionPages(SpanPages, CheckpointPages, KeepingPages, RemovalPages):
         using = self.storage.alias
         allowed = [kind for kind, stream in STREAMS.items() if may(request, "view", stream.model)]
         chosen = [kind for kind in allowed if kind in request.GET.getlist("kind")] or allowed
-        found = Timeline(using, session.pk, chosen)
+        errors = "errors" in request.GET
+        found = Timeline(using, session.pk, chosen, errors=errors)
         kind, _colon, pk = request.GET.get("at", "").partition(":")
         page = found.around(kind, pk) if pk and "\x00" not in pk else None
         if page is None:
-            start = timeline.from_text(request.GET.get("from", ""))
-            end = timeline.from_text(request.GET["to"]) if "to" in request.GET else None
-            page = found.last_page() if "last" in request.GET else found.page(start, end or None)
-        kinds = [("kind", kind) for kind in chosen] if chosen != allowed else []
+            end = timeline.from_text(request.GET.get("to", ""))
+            backward = end or "last" in request.GET
+            page = (
+                found.page_before(end or None)
+                if backward
+                else found.page(timeline.from_text(request.GET.get("from", "")))
+            )
+        kept = [("kind", kind) for kind in chosen] if chosen != allowed else []
+        kept += [("errors", "1")] if errors else []
 
         def link(**parameters: str) -> str:
-            return "?" + urlencode([*kinds, *parameters.items()])
+            return "?" + urlencode([*kept, *parameters.items()])
 
         return {
             "items": items_of(using, session.pk, page),
             "kinds": [(kind, NAMES[kind], kind in chosen) for kind in allowed],
+            "errors_only": errors,
+            "error_links": self.error_links(session, page, kind, pk) if {*allowed} & {*FAILING} else None,
             "at": next((anchor(kind, item.pk) for item in page.items if (item.kind, str(item.pk)) == (kind, pk)), ""),
-            "first_link": link() if page.preceding is not None else None,
-            "previous_link": None
-            if page.preceding is None
-            else link(**{"from": timeline.as_text(page.preceding), "to": timeline.as_text(page.start)}),
-            "next_link": None if page.following is None else link(**{"from": timeline.as_text(page.following)}),
-            "last_link": link(last="1") if page.following is not None else None,
+            "first_link": link() if page.start else None,
+            "previous_link": link(to=timeline.as_text(page.start)) if page.start else None,
+            "next_link": link(**{"from": timeline.as_text(page.following)}) if page.following else None,
+            "last_link": link(last="1") if page.following else None,
         }
 
     def tokens_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import heapq
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -20,6 +22,7 @@ from django.db.models import F, Max, Q, Window
 from django.db.models.query import QuerySet
 
 from ..chains.numbering import audit_chain
+from ..failures import failed
 from ..keyset import After, from_json, to_json
 from ..models import AuditLog, Checkpoint, Event, Message, Trace
 from .previews import column_of
@@ -86,6 +89,10 @@ STREAMS = {
 }
 
 
+#: The kinds of which some are failures.
+FAILING = ("message", "event", "span")
+
+
 @dataclass(frozen=True)
 class Found:
     """Where an item stands."""
@@ -98,40 +105,62 @@ class Found:
 
 @dataclass(frozen=True)
 class Page:
-    """A part of a timeline, and where the parts beside it begin.
+    """A part of a timeline.
 
     Attributes:
-        start: where it begins.
+        start: where it begins, and the one before it ends; empty if this is the first.
         following: where the next one begins; None if this is the last.
-        preceding: where the one before begins, which ends where this one starts; None if this is the first.
     """
 
     items: list[Found]
     start: Place
     following: Place | None
-    preceding: Place | None
 
 
 class Timeline:
-    """A session's items of some kinds, in their order."""
+    """A session's items of some kinds, in their order.
 
-    def __init__(self, using: str, session_id: str, kinds: Collection[str]) -> None:
+    Args:
+        errors: whether of these only the failures.
+    """
+
+    def __init__(self, using: str, session_id: str, kinds: Collection[str], *, errors: bool = False) -> None:
         self._using = using
         self._session_id = session_id
-        self._streams = [stream for kind, stream in STREAMS.items() if kind in kinds]
+        self._errors = errors
+        known = FAILING if errors else STREAMS
+        self._streams = [stream for kind, stream in STREAMS.items() if kind in kinds and kind in known]
 
-    def page(self, start: Place, end: Place | None = None) -> Page:
-        """The items after a place, up to another one or to what a page holds."""
-        items = list(heapq.merge(*self._heads(start, end), key=lambda item: item.timestamp))[: PAGE + 1]
+    def page(self, start: Place) -> Page:
+        """The items after a place."""
+        items = list(heapq.merge(*self._heads(start), key=lambda item: item.timestamp))
         shown = items[:PAGE]
-        following = end
-        if len(items) > PAGE:
-            following = {**start, **{item.kind: item.place for item in shown}}
-        return Page(shown, start, following, self._before(start) if start else None)
+        following = {**start, **{item.kind: item.place for item in shown}} if len(items) > PAGE else None
+        return Page(shown, start, following)
 
-    def last_page(self) -> Page:
-        """The items at the end."""
-        return self.page(self._before(None) or {})
+    def page_before(self, end: Place | None) -> Page:
+        """The items up to a place, or to the very end."""
+        newest = self._newest(end)
+        # The later of two streams comes first, where times are the same, as it comes last otherwise.
+        merged = heapq.merge(*newest[::-1], key=lambda item: item.timestamp, reverse=True)
+        taken = Counter(item.kind for item in islice(merged, PAGE))
+        shown, start = [], {}
+        for stream, items in zip(self._streams, newest, strict=True):
+            count = taken[stream.kind]
+            shown.append(items[:count][::-1])
+            if count < len(items):
+                start[stream.kind] = items[count].place
+        return Page(list(heapq.merge(*shown, key=lambda item: item.timestamp)), start, end)
+
+    def next(self, start: Place) -> Found | None:
+        """The first item after a place; None if there is none."""
+        heads = [item for items in self._heads(start, 1) for item in items]
+        return min(heads, key=lambda item: item.timestamp, default=None)
+
+    def previous(self, end: Place) -> Found | None:
+        """The last item up to a place; None if there is none."""
+        newest = [item for items in reversed(self._newest(end, 1)) for item in items]
+        return max(newest, key=lambda item: item.timestamp, default=None)
 
     def around(self, kind: str, pk: Any) -> Page | None:
         """The page that begins with the item of this kind and primary key; None if it is not there."""
@@ -145,47 +174,39 @@ class Timeline:
         if found is None:
             return None
         start: Place = {}
+        earlier = "lte"
         for each in self._streams:
             rows = self._ordered(each, descending=True)
             if each is stream:
                 rows = rows.filter(After(each.order, found.place, "lt"))
+                earlier = "lt"  # where times are the same, the streams' order decides
             else:
-                rows = rows.filter(**{f"{each.time}__lt": found.timestamp})
+                rows = rows.filter(**{f"{each.time}__{earlier}": found.timestamp})
             if before := self._first(each, rows):
                 start[each.kind] = before.place
         return self.page(start)
 
-    def _before(self, end: Place | None) -> Place | None:
-        """Where the page that ends at a place, or at the very end, begins; None if there is nothing before it."""
-        newest = self._newest(end)[::-1]
-        merged = list(heapq.merge(*newest, key=lambda item: item.timestamp, reverse=True))[:PAGE]
-        if not merged:
-            return None
-        start: Place = {}
-        for stream, items in zip(self._streams[::-1], newest, strict=True):
-            taken = sum(item.kind == stream.kind for item in merged)
-            if taken < len(items):
-                start[stream.kind] = items[taken].place
-        return start
-
-    def _heads(self, start: Place, end: Place | None) -> list[list[Found]]:
-        """Of each stream, the first items between two places, one more than a page has."""
+    def _heads(self, start: Place, count: int | None = None) -> list[list[Found]]:
+        """Of each stream, the first items after a place, one more than a page has."""
         heads = []
         for stream in self._streams:
             rows = self._ordered(stream)
             if stream.kind in start:
                 rows = rows.filter(After(stream.order, start[stream.kind], "gt"))
-            heads.append(self._found(stream, _up_to(stream, rows, end)))
+            heads.append(self._found(stream, rows, count))
         return heads
 
-    def _newest(self, end: Place | None) -> list[list[Found]]:
+    def _newest(self, end: Place | None, count: int | None = None) -> list[list[Found]]:
         """Of each stream, the last items up to a place, the last first, one more than a page has."""
         return [
-            self._found(stream, _up_to(stream, self._ordered(stream, descending=True), end)) for stream in self._streams
+            self._found(stream, _up_to(stream, self._ordered(stream, descending=True), end), count)
+            for stream in self._streams
         ]
 
     def _ordered(self, stream: Stream, *, descending: bool = False) -> QuerySet[Any]:
         rows = stream.rows(self._using, self._session_id)
+        if self._errors:
+            rows = rows.filter(failed(stream.model))
         return rows.order_by(*(f"-{name}" if descending else name for name in stream.order))
 
     def _found(self, stream: Stream, rows: QuerySet[Any], count: int | None = None) -> list[Found]:

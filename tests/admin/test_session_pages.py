@@ -42,7 +42,7 @@ def test_the_header_says_who_and_how_much(site, viewer, staff) -> None:
     a_night(site, 0)
     context = viewer.get(url("session", "change", BAD)).context
     figures = context["summary"]
-    assert (figures.messages, figures.events, figures.spans, figures.tokens, figures.errors) == (8, 8, 8, 3199, 2)
+    assert (figures.messages, figures.events, figures.spans, figures.tokens, figures.errors) == (8, 8, 8, 3199, 3)
     assert (figures.started, figures.duration.total_seconds()) == (at(0), 9.6)  # when the last span ended
     site.append_audit_log(AuditLog(session_id=BAD, created_at=at(60)))
     site.save_checkpoint(Checkpoint(session_id=BAD, created_at=at(50)))
@@ -230,6 +230,37 @@ def test_spans_nest_and_errors_have_a_word(site, viewer) -> None:
     assert (bad.row.name, bad.x, bad.width) == ("refund", pytest.approx(42.708, 0.001), pytest.approx(32.292, 0.001))
     assert bars[-1].open
     assert escape(bad.error) in page(viewer, "spans")
+
+
+def test_only_errors_are_shown_and_the_next_is_led_to(site, viewer, staff) -> None:
+    a_night(site, 0)
+    address = url("session", "change", BAD)
+    context = viewer.get(address, {"errors": "1"}).context
+    assert [item.kind for item in shown(context)] == ["span", "message", "message"]
+    assert context["summary"].errors == 3
+    page = viewer.get(address).context
+    seen = []
+    while (response := viewer.get(page["error_links"]["next_error"], follow=True)).redirect_chain[-1][0] not in seen:
+        seen.append(response.redirect_chain[-1][0])
+        page = response.context
+        if "no error after" in response.content.decode():
+            break
+    assert len(seen) == 4  # and the last again, with a word that there is none after it
+    assert seen[2].partition("#")[0] == seen[3]
+    back = viewer.get(page["error_links"]["previous_error"])["Location"]
+    assert back == seen[1]
+    nothing = viewer.get(viewer.get(address).context["error_links"]["previous_error"], follow=True)
+    assert "There is no error before this." in nothing.content.decode()
+    only_events = staff("view_session", "view_event")
+    first = only_events.get(only_events.get(address).context["error_links"]["next_error"], follow=True)
+    assert "There is no error after this." in first.content.decode()
+    assert staff("view_session", "view_auditlog").get(address).context["error_links"] is None
+
+
+def shown(context: Any) -> list[Any]:
+    """The items of a timeline's page."""
+    items: list[Any] = context["items"]
+    return items
 
 
 @once

@@ -87,13 +87,43 @@ def test_pages_lead_back(site, alias) -> None:
     fill(site, 13, random.Random(2))
     timeline = Timeline(alias, "s", STREAMS)
     everything = [(item.kind, item.pk) for page in forward(timeline) for item in page.items]
-    page = timeline.last_page()
-    seen = {(item.kind, item.pk) for item in page.items}
-    while page.preceding is not None:
-        page = timeline.page(from_text(as_text(page.preceding)), page.start)
-        seen |= {(item.kind, item.pk) for item in page.items}
-    assert seen == set(everything)
-    assert page.start == {}
+    page = timeline.page_before(None)
+    seen = [(item.kind, item.pk) for item in page.items]
+    while page.start:
+        following = page
+        page = timeline.page_before(from_text(as_text(page.start)))
+        assert page.following == following.start
+        seen = [(item.kind, item.pk) for item in page.items] + seen
+    assert len(seen) == len(everything)
+    assert set(seen) == set(everything)
+
+
+def test_failures_are_gone_through_one_after_the_other(site, alias) -> None:
+    """Also where they came at the same moment, and back again."""
+    site.create_session(Session(id="s"))
+    for number in range(40):
+        bad = number % 7 == 3
+        result = {"error": "no"} if bad else {"fine": "yes"}
+        site.add_message(Message(session_id="s", role="tool", content=result, created_at=at(number)))
+        site.append_event(Event(session_id="s", type="tool_failed" if bad else "tool", created_at=at(number)))
+        site.insert_trace(Trace(session_id="s", error="no" if bad else "", started_at=at(number)))
+        site.append_audit_log(AuditLog(session_id="s", created_at=at(number)))
+    everything, failures = Timeline(alias, "s", STREAMS), Timeline(alias, "s", STREAMS, errors=True)
+    wanted = [(kind, at(number)) for number in range(3, 40, 7) for kind in ("message", "event", "span")]
+    shown = [item for page in forward(failures) for item in page.items]
+    assert [(item.kind, item.timestamp) for item in shown] == wanted
+    gone, place = [], {}
+    while (found := failures.next(place)) is not None:
+        gone.append((found.kind, found.timestamp))
+        page = everything.around(found.kind, found.pk)
+        assert page.items[0] == found
+        place = page.start | {found.kind: found.place}
+    assert gone == wanted
+    back, place = [], page.start
+    while (found := failures.previous(place)) is not None:
+        back.append((found.kind, found.timestamp))
+        place = everything.around(found.kind, found.pk).start
+    assert back == wanted[-2::-1]
 
 
 def test_a_page_around_an_item_begins_near_it(site, alias) -> None:

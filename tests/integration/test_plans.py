@@ -545,7 +545,8 @@ PAGES: dict[str, list[Call]] = {
         )
     ],
     "timeline": [lambda store: Timeline(store.alias, "s250", STREAMS).page({})],
-    "timeline, its end": [lambda store: Timeline(store.alias, "s250", STREAMS).last_page()],
+    "timeline, its end": [lambda store: Timeline(store.alias, "s250", STREAMS).page_before(None)],
+    "timeline, an event that failed": [lambda store: Timeline(store.alias, "s250", STREAMS, errors=True).next({})],
     "timeline around an event": [lambda store: Timeline(store.alias, "s250", STREAMS).around("event", 25_050)],
 }
 #: These name nothing: they go through everything, or through no table of records.

@@ -29,6 +29,8 @@ _HELPERS = {
     "postgres",
     "requests",
     "samples",
+    "shop",
+    "sites",
     "sqlite",
 }
 _GROUPS = sorted({module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])} - _HELPERS)

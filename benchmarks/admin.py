@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,21 +14,24 @@ from urllib.parse import quote
 
 from chronos_storage.records import Event, Message, Session
 
-from . import samples
+from . import samples, shop
 from .databases import Database, Vendor
 from .imports import CONVERSATIONS, PROJECT
 from .measure import Figure, Side, always, duration
+from .sites import Site, environment
 
 _FEW = 100
 #: Sessions that a user has, more or less, and messages of 1 MB in the long session.
 _PER_USER, _LARGE = 20, 100
 #: Queries that a page may take, and how many times as long among many sessions.
-_QUERIES, _SLOWER = 30, 1.5
+_QUERIES, _SLOWER = 19, 1.5
 _ADMIN = "/admin/chronos_storage"
 
 
 def figures(vendor: Vendor, quick: bool) -> Iterator[Figure]:
     """The figures of this group, one by one."""
+    if vendor.has_bars:
+        yield from shop.figures(vendor, quick)
     if not CONVERSATIONS.exists():
         print(f"  no figure of the admin: {CONVERSATIONS} is not there", file=sys.stderr)
         return
@@ -143,45 +144,3 @@ def _pages(database: Database) -> dict[str, str]:
         "audit log by prefix": f"{_ADMIN}/auditlog/?action=tool&prefix=action",
         "overview": f"{_ADMIN}/session/overview/",
     }
-
-
-class Site:
-    """The admin over a database, in a process of its own."""
-
-    def __init__(self, database: Database) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.pages"],
-            cwd=PROJECT,
-            env=environment(database),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def __enter__(self) -> Site:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._process.communicate()
-
-    def get(self, address: str) -> None:
-        """Ask for a page."""
-        self._ask("get", address)
-
-    def queries(self, address: str) -> int:
-        """How many queries a page takes."""
-        return int(self._ask("count", address)[2])
-
-    def _ask(self, command: str, address: str) -> list[int]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print(command, address, file=self._process.stdin, flush=True)
-        answer: list[int] = json.loads(self._process.stdout.readline())
-        assert answer[0] == 200, f"{address}: {answer[0]}"
-        return answer
-
-
-def environment(database: Database) -> dict[str, str]:
-    """The variables of the environment by which the demo's site is over a database."""
-    ours = {"DATABASE_URL": database.url, "DJANGO_SECRET_KEY": "only for the benchmark"}
-    return {**os.environ, **ours, "DJANGO_SETTINGS_MODULE": "project.settings"}

@@ -12,10 +12,10 @@ from typing import Any
 from chronos_storage.records import Session
 
 from . import samples
-from .admin import environment
 from .databases import Vendor
 from .imports import PROJECT
 from .measure import Figure
+from .sites import environment
 
 #: How many requests a second, beside the other view's.
 _AT_LEAST = 0.95

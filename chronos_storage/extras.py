@@ -16,6 +16,8 @@ _EXTRAS = {
     "django_redis": "redis",
     "drf_spectacular": "rest",
     "httpx": "weaviate,pinecone",
+    "markdown_it": "admin",
+    "nh3": "admin",
     "health_check": "health",
     "numpy": "vectors",
     "pgvector": "vectors",

@@ -23,7 +23,7 @@ from .addresses import address
 from .base import EditableAdmin
 
 #: Bytes of the largest image that a page shows.
-_LARGEST = 8 * 1024 * 1024
+LARGEST = 8 * 1024 * 1024
 
 
 @admin.register(Artifact)
@@ -54,7 +54,7 @@ class ArtifactAdmin(EditableAdmin):
         """A link to the bytes, and those of an image that browsers may show."""
         place = address(row, "download")
         link = format_html('<a href="{}" download>{}</a>', place, _("Download (%s)") % filesizeformat(row.size))
-        if row.mime_type not in IMAGES or row.size > _LARGEST:
+        if row.mime_type not in IMAGES or row.size > LARGEST:
             return link
         image = format_html('<img class="chronos-image" src="{}" alt="{}">', place, shown(row.name))
         return format_html("{}{}", link, image)

@@ -51,6 +51,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         lookups: the columns that the form above a list looks up, exactly or by how they begin.
         narrowed: the columns that it looks up among the rows which one of those finds; see `LookupForm`.
         timestamp: the column of the time that it looks up.
+        list_previews: fields that may be long, of which a column of the list shows the beginning.
     """
 
     using: str | None = None
@@ -59,6 +60,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     lookups: tuple[str, ...] = ()
     narrowed: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
     timestamp: str = ""
+    list_previews: tuple[str, ...] = ()
 
     actions: Any = None
     list_per_page = 50
@@ -188,7 +190,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             raise Http404(_("There is no such field."))
         self.note_look(request, row, name)
         text = self.whole_text(row, fields[name])
-        shown = readable(text) if isinstance(fields[name], JSON_FIELDS) else visible(text)
+        shown = readable(text, exactly=True) if isinstance(fields[name], JSON_FIELDS) else visible(text)
         return plain(shown)
 
     def whole_text(self, row: Any, field: Any) -> str:

@@ -52,10 +52,9 @@ class ErrorPages(SessionPage):
 
     def error_links(self, session: Any, page: Page, kind: str, pk: str) -> dict[str, str]:
         """The addresses of the failures after and before what is shown: an item that was asked for, or a page."""
-        at = next((item for item in page.items if (item.kind, str(item.pk)) == (kind, pk)), None)
-        back = {"at": f"{kind}:{pk}"} if at else {}
-        after = page.start | {at.kind: at.place} if at else page.start
-        places = {"next_error": after, "previous_error": page.start}
+        at = next((n for n, item in enumerate(page.items) if (item.kind, str(item.pk)) == (kind, pk)), None)
+        back = {} if at is None else {"at": f"{kind}:{pk}"}
+        places = {"next_error": page.place(0 if at is None else at + 1), "previous_error": page.place(at or 0)}
         return {
             name: f"{session_address(session.pk, name)}?{urlencode({**back, 'from': timeline.as_text(place)})}"
             for name, place in places.items()

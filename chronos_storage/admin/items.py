@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -13,12 +14,13 @@ from django.utils.translation import gettext_lazy as _
 from ..failures import failed
 from ..models import Message
 from ..text import visible
-from .addresses import address, anchor, timeline_address
+from .addresses import address, anchor
+from .blocks import Block, artifact_block
 from .columns import FOLDED, label
 from .previews import Preview, large_fields, preview, previewed
+from .speeches import Speech, speeches_of, tokens_of
+from .spoken import spoken
 from .timeline import FAILING, STREAMS, Found, Page
-from .tool_calls import LENGTH as CALLS_LENGTH
-from .tool_calls import ToolCall, paired
 
 NAMES = {
     "message": _("message"),
@@ -26,6 +28,7 @@ NAMES = {
     "span": _("span"),
     "checkpoint": _("checkpoint"),
     "audit": _("audit entry"),
+    "artifact": _("artifact"),
 }
 #: What of a row its heading is made of.
 _HEADINGS: dict[str, Callable[[Any], tuple[str, ...]]] = {
@@ -34,9 +37,10 @@ _HEADINGS: dict[str, Callable[[Any], tuple[str, ...]]] = {
     "span": lambda row: (row.kind, row.name, row.model),
     "checkpoint": lambda row: (row.node_id, row.namespace, row.run_id, _schema(row)),
     "audit": lambda row: (row.actor, row.action, row.resource, _erased(row)),
+    "artifact": lambda row: (row.name, str(row.version), row.mime_type),
 }
 #: The fields of which one, the first that holds something, is shown while an item is folded.
-_SPEAKING = ("error", "content", "payload", "tool_calls", "output", "input", "detail", "state")
+_SPEAKING = ("error", "payload", "output", "input", "detail", "state", "metadata")
 
 
 def _schema(row: Any) -> str:
@@ -68,9 +72,11 @@ class Item:
     """An entry of a timeline.
 
     Attributes:
-        number: its number within its kind; None for spans, which have none.
+        number: its number within its kind; None for spans and artifacts, which have none.
         heading: what it is, in the row's own words.
-        caller: the message with the tool call whose result this is, and where it is.
+        speech: what it says, if it is a message.
+        file: the bytes, if it is an artifact.
+        tokens: how many a model reported, altogether.
     """
 
     kind: str
@@ -85,8 +91,11 @@ class Item:
     error: bool = False
     running: bool = False
     duration: timedelta | None = None
-    calls: list[ToolCall] = field(default_factory=list)
-    caller: tuple[Any, str] | None = None
+    speech: Speech | None = None
+    file: Block | None = None
+    tokens: int | None = None
+    cost: Decimal | None = None
+    is_model_call: bool = False
 
     @property
     def line(self) -> str:
@@ -100,29 +109,27 @@ def items_of(using: str, session_id: str, page: Page) -> list[Item]:
     keys = defaultdict(list)
     for found in page.items:
         keys[found.kind].append(found.pk)
-    rows = {kind: _rows(using, kind, wanted) for kind, wanted in keys.items()}
-    messages = [rows["message"][pk] for pk in keys["message"]] if "message" in rows else []
-    calls, callers = paired(Message.objects.using(using).filter(session_id=session_id), messages)
+    rows = {kind: _rows(using, kind, wanted) for kind, wanted in keys.items() if kind != "message"}
+    messages = Message.objects.using(using).filter(session_id=session_id)
+    said = spoken(messages.filter(pk__in=keys["message"]).order_by("seq_num")) if keys["message"] else []
+    rows["message"] = {message.row.pk: message.row for message in said}
+    speeches = speeches_of(messages, said)
     return [
-        _item(found, rows[found.kind][found.pk], calls, callers)
+        _item(found, rows[found.kind][found.pk], speeches)
         for found in page.items
         if found.pk in rows[found.kind]  # deleted in between
     ]
 
 
 def _rows(using: str, kind: str, keys: list[Any]) -> dict[Any, Any]:
-    rows = STREAMS[kind].model._default_manager.using(using)
-    found = previewed(rows.filter(pk__in=keys), lengths={"tool_calls": CALLS_LENGTH})
-    if kind in FAILING:
-        found = found.annotate(failed=failed(STREAMS[kind].model))
-    return {row.pk: row for row in found}
+    model = STREAMS[kind].model
+    rows = previewed(model._default_manager.using(using).filter(pk__in=keys))
+    return {row.pk: row for row in (rows.annotate(failed=failed(model)) if kind in FAILING else rows)}
 
 
-def _item(found: Found, row: Any, calls: dict[Any, list[ToolCall]], callers: dict[Any, Any]) -> Item:
-    is_message, is_span = found.kind == "message", found.kind == "span"
-    parts = [_part(row, each.attname) for each in large_fields(type(row))]
-    if is_message and calls.get(row.pk):
-        parts = [part for part in parts if part.name != "tool_calls"]
+def _item(found: Found, row: Any, speeches: dict[Any, Speech]) -> Item:
+    is_span = found.kind == "span"
+    speech = speeches[row.pk] if found.kind == "message" else None
     return Item(
         kind=found.kind,
         label=NAMES[found.kind],
@@ -130,20 +137,25 @@ def _item(found: Found, row: Any, calls: dict[Any, list[ToolCall]], callers: dic
         anchor=anchor(found.kind, row.pk),
         address=address(row, "change"),
         timestamp=row.started_at if is_span else row.created_at,
-        number=None if is_span else row.seq_num,
+        number=getattr(row, "seq_num", None),
         heading=[visible(word) for word in _HEADINGS[found.kind](row) if word],
-        parts=[part for part in parts if not part.preview.empty],
+        parts=parts_of(row, without=speech.fields if speech else ()),
         error=found.kind in FAILING and row.failed,
         running=is_span and row.ended_at is None,
         duration=row.ended_at - row.started_at if is_span and row.ended_at else None,
-        calls=calls.get(row.pk, []) if is_message else [],
-        caller=_caller(row, callers) if is_message else None,
+        speech=speech,
+        file=artifact_block(row) if found.kind == "artifact" else None,
+        tokens=tokens_of(row) if is_span or speech else None,
+        cost=row.cost if is_span else None,
+        is_model_call=is_span and row.kind == "model_call",
     )
 
 
-def _caller(row: Any, callers: dict[Any, Any]) -> tuple[Any, str] | None:
-    caller = callers.get(row.pk)
-    return None if caller is None else (caller, timeline_address(row.session_id, "message", caller.pk))
+def parts_of(row: Any, without: Collection[str] = ()) -> list[Part]:
+    """The fields of a row that may be long and hold something, but for these."""
+    names = [each.attname for each in large_fields(type(row)) if each.attname not in without]
+    parts = [_part(row, name) for name in names]
+    return [part for part in parts if not part.preview.empty]
 
 
 def _part(row: Any, name: str) -> Part:

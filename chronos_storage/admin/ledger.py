@@ -29,7 +29,7 @@ class _LedgerAdmin(ReadOnlyAdmin):
 
 @admin.register(Event)
 class EventAdmin(_LedgerAdmin):
-    list_display = ("event_id", "session_id", "seq_num", "type", "is_erased", "created_at")
+    list_display = ("event_id", "session_id", "seq_num", "type", "payload", "is_erased", "created_at")
     lookups = ("session_id", "event_id")
     timestamp = "created_at"
     ordering = ("-id",)

@@ -131,7 +131,7 @@ class KeysetChangeList(PagedChangeList):
         self.lookup_form = self.model_admin.lookup_form_class(request.GET)
         #: All rows that the list shows on its pages.
         self.rows = rows.filter(self.lookup_form.condition)
-        return previewed(self.rows, self.list_names)
+        return previewed(self.rows, {*self.list_names, *self.model_admin.list_previews})
 
     def total_order(self, first: str) -> list[str]:
         # One column and the primary key, in one direction: an order that one condition can go on from.

@@ -22,7 +22,10 @@ class MemoryRecordAdmin(EditableAdmin):
 
     table = MEMORY
     changeable = ("value", "expires_at")
-    list_display = ("id", "agent_id", "user_id", "session_id", "kind", "key", "updated_at", "expires_at", "expired")
+    list_display = (
+        *("id", "agent_id", "user_id", "session_id", "kind", "key", "value"),
+        *("updated_at", "expires_at", "expired"),
+    )
     lookups = ("agent_id", "user_id", "session_id")
     ordering = ("-id",)
     search_fields = tuple(f"{name}__exact" for name in ("id", "agent_id", "user_id", "session_id"))

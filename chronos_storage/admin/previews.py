@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,9 @@ LENGTH = 500
 _PREFIX = "preview_"
 #: The most characters that a cut can leave of an escaped one: of a surrogate pair.
 _LONGEST_ESCAPE = 12
+#: Escapes in JSON, and those that are better seen than read.
+_ESCAPES = re.compile(r"\\(?:u[0-9a-f]{4}|.)")
+_WRITTEN = {r"\n": "\n", r"\t": "\t"}
 _decoder = json.JSONDecoder()
 
 
@@ -114,14 +118,25 @@ def _gist(text: str) -> str:
         at += 1
 
 
-def readable(text: str, complete: bool = True) -> str:
-    """A JSON text laid out; a string as what it says. What is no JSON, in a row that was tampered with, stays."""
+def laid_out(value: Any) -> str:
+    """A value of JSON over several lines, in whose texts lines end too: to be looked at, no JSON any more."""
+    return _ESCAPES.sub(lambda found: _WRITTEN.get(found[0], found[0]), json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def readable(text: str, complete: bool = True, *, exactly: bool = False) -> str:
+    """A JSON text laid out; a string as what it says. What is no JSON, in a row that was tampered with, stays.
+
+    Args:
+        exactly: whether it must still be JSON.
+    """
     if complete:
         try:
             value = json.loads(text)
         except (ValueError, RecursionError):
             return visible(text)
-        return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2))
+        if isinstance(value, str):
+            return visible(value)
+        return visible(json.dumps(value, ensure_ascii=False, indent=2) if exactly else laid_out(value))
     if text.startswith('"'):
         for cut in range(_LONGEST_ESCAPE):
             try:

@@ -20,6 +20,7 @@ from .access import may, require
 from .addresses import anchor
 from .charts import stacked
 from .checkpoint_pages import CheckpointPages
+from .entries import entries_of
 from .error_pages import ErrorPages
 from .items import NAMES, items_of
 from .keeping_pages import KeepingPages
@@ -87,12 +88,13 @@ class SessionPages(SpanPages, CheckpointPages, ErrorPages, KeepingPages, Removal
         def link(**parameters: str) -> str:
             return "?" + urlencode([*kept, *parameters.items()])
 
+        at = next((anchor(kind, item.pk) for item in page.items if (item.kind, str(item.pk)) == (kind, pk)), "")
         return {
-            "items": items_of(using, session.pk, page),
+            "entries": entries_of(items_of(using, session.pk, page), at),
             "kinds": [(kind, NAMES[kind], kind in chosen) for kind in allowed],
             "errors_only": errors,
             "error_links": self.error_links(session, page, kind, pk) if {*allowed} & {*FAILING} else None,
-            "at": next((anchor(kind, item.pk) for item in page.items if (item.kind, str(item.pk)) == (kind, pk)), ""),
+            "at": at,
             "first_link": link() if page.start else None,
             "previous_link": link(to=timeline.as_text(page.start)) if page.start else None,
             "next_link": link(**{"from": timeline.as_text(page.following)}) if page.following else None,

@@ -1,23 +1,37 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from io import BufferedReader, BytesIO
 from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models.query import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
+from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
+from ..downloads import download
 from ..ledger.mapping import SESSIONS
 from ..models import Checkpoint, Message, Session, Trace
 from ..records import SPAN_STATUSES
 from ..text import name as shown
+from . import markdown
 from .base import EditableAdmin, ReadOnlyAdmin
+from .blocks import file_of
+from .columns import as_text, label
+from .previews import preview
 from .session_pages import SessionPages
+from .speeches import speeches_of
+from .spoken import spoken
 from .states import state_text
+
+#: The names of tools in the beginning of a message's calls.
+_NAMES = re.compile(r'"name": ?"([^"\\]+)"')
 
 
 class StatusFilter(admin.SimpleListFilter):
@@ -82,7 +96,7 @@ class SessionAdmin(SessionPages, EditableAdmin):
     @admin.display(description=_("fence"))
     def fence(self, session: Any) -> str:
         """Who writes to the session."""
-        fence = self.storage.get_fence(session.pk)
+        fence = self.storage.get_fence(session.pk) if session.fence_token else None
         if fence is None:
             return "-"
         expires_at = fence.expires_at and date_format(localtime(fence.expires_at), "DATETIME_FORMAT")
@@ -102,11 +116,43 @@ def _is_there(session: Session | None) -> bool:
 
 @admin.register(Message)
 class MessageAdmin(ReadOnlyAdmin):
-    list_display = ("message_id", "session_id", "seq_num", "role", "kind", "name", "created_at")
+    list_display = ("message_id", "session_id", "seq_num", "role", "name", "says", "created_at")
+    list_previews = ("content", "tool_calls")
     lookups = ("session_id", "message_id")
     timestamp = "created_at"
     ordering = ("-id",)
     search_fields = ("message_id__exact", "session__id__exact")
+
+    change_form_template = "admin/chronos_storage/message.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        medium = self.page("<path:object_id>/medium/<int:number>/", "medium", self.medium_view)
+        return [medium, *super().get_urls()]
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
+        if (row := context.get("original")) is not None:
+            rows = self.get_queryset(request).filter(session_id=row.session_id)
+            said = spoken(rows.filter(pk=row.pk), markdown.LENGTH)
+            context["speeches"] = speeches_of(rows, said).values()
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def medium_view(self, request: HttpRequest, object_id: str, number: int) -> HttpResponseBase:
+        """A picture, a sound or a file of a message's content: an image to show, or a file to keep."""
+        row = self.found(request, object_id)
+        self.note_look(request, row, "medium")
+        [message] = spoken(self.get_queryset(request).filter(pk=row.pk))
+        if (made := file_of(message, number)) is None:
+            raise Http404(_now("There is no such file."))
+        artifact, data = made
+        return download(request, artifact, lambda: BufferedReader(BytesIO(data)))
+
+    @admin.display(description=label("content"))
+    def says(self, row: Any) -> Any:
+        """What it says, or which tools it calls."""
+        content = preview(row, "content")
+        if not content.empty:
+            return as_text(content.line)
+        return as_text(", ".join(f"{name}(…)" for name in _NAMES.findall(row.preview_tool_calls)))
 
 
 @admin.register(Checkpoint)

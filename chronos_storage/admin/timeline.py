@@ -24,7 +24,7 @@ from django.db.models.query import QuerySet
 from ..chains.numbering import audit_chain
 from ..failures import failed
 from ..keyset import After, from_json, to_json
-from ..models import AuditLog, Checkpoint, Event, Message, Trace
+from ..models import Artifact, AuditLog, Checkpoint, Event, Message, Trace
 from .previews import column_of
 
 PAGE = 100
@@ -85,6 +85,7 @@ STREAMS = {
         Stream("span", Trace, ("started_at", "id"), "started_at"),
         Stream("checkpoint", Checkpoint, ("timestamp", "namespace", "seq_num"), "timestamp"),
         Stream("audit", AuditLog, ("seq_num",), "created_at"),
+        Stream("artifact", Artifact, ("created_at", "id"), "created_at"),
     )
 }
 
@@ -116,6 +117,10 @@ class Page:
     start: Place
     following: Place | None
 
+    def place(self, count: int) -> Place:
+        """The place behind so many of its items."""
+        return {**self.start, **{item.kind: item.place for item in self.items[:count]}}
+
 
 class Timeline:
     """A session's items of some kinds, in their order.
@@ -135,8 +140,7 @@ class Timeline:
         """The items after a place."""
         items = list(heapq.merge(*self._heads(start), key=lambda item: item.timestamp))
         shown = items[:PAGE]
-        following = {**start, **{item.kind: item.place for item in shown}} if len(items) > PAGE else None
-        return Page(shown, start, following)
+        return Page(shown, start, Page(shown, start, None).place(PAGE) if len(items) > PAGE else None)
 
     def page_before(self, end: Place | None) -> Page:
         """The items up to a place, or to the very end."""
@@ -163,7 +167,9 @@ class Timeline:
         return max(newest, key=lambda item: item.timestamp, default=None)
 
     def around(self, kind: str, pk: Any) -> Page | None:
-        """The page that begins with the item of this kind and primary key; None if it is not there."""
+        """The page that begins with the item of this kind and primary key, or with the message before it where the page
+        then has both; None if it is not there.
+        """
         stream = next((stream for stream in self._streams if stream.kind == kind), None)
         if stream is None:
             return None
@@ -173,6 +179,17 @@ class Timeline:
             return None
         if found is None:
             return None
+        said = STREAMS["message"]
+        if said in self._streams and stream is not said:
+            before = self._ordered(said, descending=True).filter(created_at__lte=found.timestamp)
+            if message := self._first(said, before):
+                page = self._beginning(said, message)
+                if found in page.items:
+                    return page
+        return self._beginning(stream, found)
+
+    def _beginning(self, stream: Stream, found: Found) -> Page:
+        """The page that begins with an item."""
         start: Place = {}
         earlier = "lte"
         for each in self._streams:

@@ -1,119 +1,93 @@
-"""Tool calls beside their results, which are messages of their own."""
+"""Tool calls beside their results, which are messages of their own, or parts of them."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
+from django.db.models import Q
 from django.db.models.query import QuerySet
 
+from ..dialects.said import ROLES, Call, Result
 from ..models import Message
-from ..text import visible
-from .addresses import anchor, timeline_address
-from .previews import Preview, preview, previewed
+from .spoken import Spoken, spoken
 
-#: How much of a message's tool calls is read to find each of them, in characters.
-LENGTH = 20_000
-#: How many numbers away from a page the other half of a call is looked for.
+#: How many numbers away from a page the other half of a call is looked for by its id.
 _FAR = 1_000
-#: How many messages before a page are read for the calls whose results it has.
-_BEFORE = 20
+#: How many messages before and after a page are read for calls and results that no column names.
+_NEAR = 20
+_CALLERS = [role for role, name in ROLES.items() if name == "assistant"]
+_BRINGERS = [role for role, name in ROLES.items() if name in ("user", "tool")]
 
 
-@dataclass(frozen=True)
-class ToolCall:
+@dataclass
+class Answered:
     """A call that a message makes, and its result.
 
     Attributes:
-        result: the message with the result; None where none was found.
-        text: the start of the result.
-        link: where that message is: on the same page, or elsewhere in the timeline.
+        result: what it gave, and the message that says so; None where none was found.
     """
 
-    id: str
-    name: str
-    arguments: str
-    result: Any = None
-    text: Preview | None = None
-    link: str = ""
+    call: Call
+    caller: Spoken
+    result: tuple[Result, Spoken] | None = None
 
 
-def calls_of(message: Any) -> list[tuple[str, str, str]]:
-    """The id, name and arguments of each call a message makes, if they are not too long to be read."""
-    found = message.preview_tool_calls
-    if found == "null" or len(found) > LENGTH:
-        return []
-    try:
-        given = json.loads(found)
-    except (ValueError, RecursionError):
-        return []
-    calls = [call for call in given if isinstance(call, dict)] if isinstance(given, list) else []
-    return [_parts(call) for call in calls]
+class Pairs:
+    """The calls and results of some messages, each beside its other half.
+
+    An id may come again and again: a result belongs to the latest call before it. One without an id belongs to the
+    first call without a result that names its tool.
+    """
+
+    def __init__(self, messages: Iterable[Spoken]) -> None:
+        self._calls: list[Answered] = []
+        self._asked: dict[str, Answered] = {}
+        self._found: dict[int, Answered] = {}
+        for message in messages:
+            for part in message.parts:
+                if isinstance(part, Call):
+                    answered = Answered(part, message)
+                    self._calls.append(answered)
+                    self._found[id(part)] = self._asked[part.id] = answered
+                elif isinstance(part, Result) and (asked := self._asked_for(part)):
+                    self._found[id(part)] = asked
+                    asked.result = asked.result or (part, message)
+
+    def of(self, part: Call | Result) -> Answered | None:
+        """The call that a part is, or is the result of; None for a result without a call."""
+        return self._found.get(id(part))
+
+    def _asked_for(self, result: Result) -> Answered | None:
+        if result.id:
+            return self._asked.get(result.id)
+        waiting = (each for each in self._calls if each.result is None)
+        return next((each for each in waiting if result.name in ("", each.call.name)), None)
 
 
-def _parts(call: dict[str, Any]) -> tuple[str, str, str]:
-    """OpenAI nests the function, others have name and arguments, or input, in the call itself."""
-    nested = call.get("function")
-    function = nested if isinstance(nested, dict) else call
-    arguments = next((function[key] for key in ("arguments", "input", "args") if key in function), "")
-    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-    return str(call.get("id") or ""), str(function.get("name") or ""), text
-
-
-def paired(rows: QuerySet[Message], page: list[Any]) -> tuple[dict[Any, list[ToolCall]], dict[Any, Any]]:
-    """The calls of each message of a page with their results, and for each result the message that made the call.
-
-    An id may come again and again: a result belongs to the latest call before it, a call to the first result after it.
+def paired(rows: QuerySet[Message], page: list[Spoken]) -> Pairs:
+    """The calls and results of a page, with the other halves of those that have them elsewhere.
 
     Args:
         rows: the session's messages.
-        page: those of the page, by number, `previewed` with tool calls of up to `LENGTH`.
+        page: those of the page, by number.
     """
-    if not page:
-        return {}, {}
-    first, last = page[0].seq_num, page[-1].seq_num
-    calls = {message.pk: calls_of(message) for message in page}
-    callers = [(id, message) for message in page for id, *_ in calls[message.pk] if id]
-    results = [message for message in page if message.tool_call_id]
-    if missing := {id for id, caller in callers if _result(id, caller, results) is None}:
-        later = rows.filter(seq_num__gt=last, seq_num__lte=last + _FAR, tool_call_id__in=missing).order_by("seq_num")
-        results += previewed(later, ["content"])[: len(missing)]
-    if any(_caller(result, callers) is None for result in results):
-        earlier = rows.filter(seq_num__lt=first, seq_num__gte=first - _FAR, role="assistant").order_by("-seq_num")
-        for message in previewed(earlier, ["tool_calls"], {"tool_calls": LENGTH})[:_BEFORE]:
-            callers += [(id, message) for id, *_ in calls_of(message) if id]
-    here = {message.pk for message in page}
-    shown = {
-        message.pk: [
-            _with_result(id, name, arguments, _result(id, message, results), here)
-            for id, name, arguments in calls[message.pk]
-        ]
-        for message in page
-    }
-    return shown, {result.pk: _caller(result, callers) for result in results}
+    pairs = Pairs(page)
+    before: list[Spoken] = []
+    after: list[Spoken] = []
+    missing = [call.id for message in page for call in message.calls if not _has_result(pairs, call)]
+    if missing:
+        last = page[-1].row.seq_num
+        later = rows.filter(seq_num__gt=last, seq_num__lte=last + _FAR)
+        named, near = Q(tool_call_id__in=missing), Q(seq_num__lte=last + _NEAR, tool_call_id="", role__in=_BRINGERS)
+        after = spoken(later.filter(named | near).order_by("seq_num")[: len(missing) + _NEAR])
+    if any(pairs.of(result) is None for message in page for result in message.results):
+        first = page[0].row.seq_num
+        earlier = rows.filter(seq_num__lt=first, seq_num__gte=first - _FAR, role__in=_CALLERS)
+        before = spoken(earlier.order_by("-seq_num")[:_NEAR])[::-1]
+    return Pairs([*before, *page, *after]) if before or after else pairs
 
 
-def _result(id: str, caller: Any, results: list[Any]) -> Any:
-    later = (result for result in results if result.tool_call_id == id and result.seq_num > caller.seq_num)
-    return next(later, None)
-
-
-def _caller(result: Any, callers: list[tuple[str, Any]]) -> Any:
-    before = [caller for id, caller in callers if id == result.tool_call_id and caller.seq_num < result.seq_num]
-    return max(before, key=lambda caller: caller.seq_num, default=None)
-
-
-def _with_result(id: str, name: str, arguments: str, answer: Any, here: set[Any]) -> ToolCall:
-    link = ""
-    if answer is not None:
-        elsewhere = timeline_address(answer.session_id, "message", answer.pk)
-        link = f"#{anchor('message', answer.pk)}" if answer.pk in here else elsewhere
-    return ToolCall(
-        id=visible(id),
-        name=visible(name),
-        arguments=visible(arguments),
-        result=answer,
-        text=None if answer is None else preview(answer, "content"),
-        link=link,
-    )
+def _has_result(pairs: Pairs, call: Call) -> bool:
+    found = pairs.of(call)
+    return found is not None and found.result is not None

@@ -65,6 +65,17 @@ def listed(client: Client, name: str, /, **parameters: str) -> list[Any]:
     return list(response.context["cl"].result_list)
 
 
+def timeline_items(context: Any) -> list[Any]:
+    """The items of a timeline, those that are folded after what they belong to."""
+    return [item for entry in context["entries"] for item in (entry.item, *entry.folded)]
+
+
+def calls(context: Any) -> dict[int, list[Any]]:
+    """The calls of tools that a timeline shows, by the numbers of the messages that make them."""
+    spoken = [item for item in timeline_items(context) if item.speech and item.speech.calls]
+    return {item.number: item.speech.calls for item in spoken}
+
+
 def post(client: Client, model_name: str, pk: Any, /, **changes: Any) -> Any:
     """What a browser sends from a change page, with these fields changed."""
     address = url(model_name, "change", pk)

@@ -21,7 +21,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 from chronos_storage.backends.orm import OrmBackend
 from chronos_storage.facade import Storage
 from chronos_storage.ledger import triggers
-from chronos_storage.records import Message
+from chronos_storage.records import Event, Message
 from tests.admin.browsing import browser, log_in, needs_browser, strict_site, watched  # noqa: F401
 from tests.admin.every_page import a_whole_night, every_page
 from tests.admin.night import BAD, USER
@@ -79,14 +79,12 @@ def test_logging_in(context: BrowserContext, night) -> None:
 
 def test_from_the_list_to_a_tool_calls_result(page: Page) -> None:
     open_bad_session(page)
-    failing = page.locator("li.chronos-message").filter(has_text="call-2").first
-    failing.get_by_role("link", name="Result: message 6").click()
-    result = page.locator("li.chronos-message:target")
-    expect(result).to_contain_text("refund")
-    result.locator("summary").first.click()
-    expect(result.locator("pre").first).to_contain_text("above the order's total of 59.90")
+    call = page.locator("li.chronos-message").filter(has_text="call-2").locator(".chronos-call")
+    expect(call.locator("pre").last).to_contain_text("above the order's total of 59.90")
+    call.get_by_role("link", name="Result: message 6").click()
+    result = page.get_by_role("region", name="What it says")
     result.get_by_role("link", name="Result of the call in message 5").click()
-    expect(page.locator("li.chronos-message:target")).to_contain_text("call-2")
+    expect(page.locator("li.chronos-message.chronos-at")).to_contain_text("call-2")
 
 
 def test_two_checkpoints_are_compared(page: Page) -> None:
@@ -171,13 +169,24 @@ def test_the_audit_log_is_filtered_and_exported(page: Page) -> None:
 
 
 def test_long_content_is_loaded_when_it_is_opened(page: Page, night) -> None:
-    night.add_message(Message(session_id=BAD, role="user", content="long " * 100_000 + "end of it"))
+    night.append_event(Event(session_id=BAD, payload={"text": "long " * 100_000 + "end of it"}))
     open_bad_session(page)
-    item = page.locator("li.chronos-message").last
+    step = page.locator("li.chronos-message").last
+    step.locator("summary").first.click()
+    item = step.locator("li.chronos-event").last
     item.locator("summary").first.click()
     expect(item).not_to_contain_text("end of it")
     item.locator(".chronos-body summary").first.click()
     expect(item.locator("pre").first).to_contain_text("end of it")
+
+
+def test_a_long_message_is_read_on_a_page_of_its_own(page: Page, night) -> None:
+    night.add_message(Message(session_id=BAD, role="user", content="**long** " * 5_000 + "end of it"))
+    open_bad_session(page)
+    item = page.locator("li.chronos-message").last
+    expect(item).not_to_contain_text("end of it")
+    item.get_by_role("link", name="Read on").click()
+    expect(page.get_by_role("region", name="What it says")).to_contain_text("end of it")
 
 
 def test_an_image_is_shown_and_a_file_is_kept(page: Page) -> None:

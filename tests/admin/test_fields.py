@@ -11,7 +11,7 @@ from chronos_storage.models import Event as EventRow
 from chronos_storage.models import Message as MessageRow
 from chronos_storage.records import Checkpoint, Event, MemoryRecord, Message, Session, TokenUsage, Trace
 from chronos_storage.templatetags.chronos_storage import grouped
-from tests.admin.pages import listed, url
+from tests.admin.pages import listed, timeline_items, url
 from tests.conftest import ONLY_SQLITE
 
 pytestmark = pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)
@@ -57,7 +57,7 @@ def test_the_waterfall_says_what_calls_of_models_took(site, superuser) -> None:
     page = response.content.decode()
     assert [word in page for word in ("large", "0.0021", "0.25")] == [True] * 3
     assert response.context["summary"].errors == 1
-    items = superuser.get(url("session", "change", "s")).context["items"]
+    items = timeline_items(superuser.get(url("session", "change", "s")).context)
     assert {item.pk for item in items if item.error} == {"b"}
 
 
@@ -101,7 +101,9 @@ def test_schemas_are_shown_with_their_versions(site, superuser) -> None:
     site.append_event(Event(id="e", session_id="s", type="t", **shape))
     site.save_checkpoint(Checkpoint(id="c", session_id="s", **shape))
     site.put_memory(MemoryRecord(id="y", key="k", **shape))
-    headings = {item.kind: item.heading for item in superuser.get(url("session", "change", "s")).context["items"]}
+    headings = {
+        item.kind: item.heading for item in timeline_items(superuser.get(url("session", "change", "s")).context)
+    }
     assert headings == {"event": ["t", "shop.order 7"], "checkpoint": ["shop.order 7"]}
     for name, pk in (("event", EventRow.objects.get().pk), ("memoryrecord", "y")):
         page = shown(superuser, name, "change", pk)

@@ -12,7 +12,7 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from chronos_storage.fields import JSONTextField, MetadataField
-from chronos_storage.records import Container, Event, Message, Session
+from chronos_storage.records import Container, Event, MemoryRecord, Message, Session
 from chronos_storage.testing.conformance.samples import ODD_STRINGS
 from tests.admin.pages import NAMES, first, listed, model, populate, url
 from tests.conftest import ONLY_SQLITE, STRICTEST
@@ -121,6 +121,22 @@ def test_lists_leave_large_values_in_the_database(site, superuser) -> None:
         (row, *_) = listed(superuser, name)
         large = {f.name for f in row._meta.concrete_fields if isinstance(f, JSONTextField | MetadataField)}
         assert large <= row.get_deferred_fields(), name
+
+
+def test_lists_show_how_contents_begin(site, superuser) -> None:
+    site.create_session(Session(id="s"))
+    site.add_message(Message(session_id="s", role="user", content="Where is <my> parcel? " * 100))
+    site.add_message(Message(session_id="s", role="assistant", tool_calls=[{"id": "1", "name": "track_parcel"}]))
+    site.append_event(Event(session_id="s", payload={"step": "asked the carrier"}))
+    site.put_memory(MemoryRecord(agent_id="a", kind="long_term", key="k", value="prefers parcels on Mondays"))
+    for name, *shown in (
+        ("message", "Where is &lt;my&gt; parcel?", "track_parcel(…)"),
+        ("event", "asked the carrier"),
+        ("memoryrecord", "prefers parcels on Mondays"),
+    ):
+        page = superuser.get(url(name)).content.decode()
+        assert [text for text in shown if text not in page] == []
+        assert len(page) < 40_000
 
 
 def test_the_site_can_name_the_database_itself(alias, settings) -> None:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from chronos_storage.models import Checkpoint as CheckpointRow
 from tests.admin.night import BAD, a_night
-from tests.admin.pages import first, url
+from tests.admin.pages import first, timeline_items, url
 from tests.conftest import SQLITE_AND_POSTGRES, alias_of
 
 alias = alias_of(SQLITE_AND_POSTGRES)
 
-KINDS = {"message": "message", "event": "event", "span": "trace", "checkpoint": "checkpoint", "audit": "auditlog"}
+KINDS = {
+    "message": "message",
+    "event": "event",
+    "span": "trace",
+    "checkpoint": "checkpoint",
+    "audit": "auditlog",
+    "artifact": "artifact",
+}
 
 
 def test_pages_of_a_session_take_its_permission_and_that_of_their_rows(site, staff, stranger) -> None:
@@ -39,12 +46,12 @@ def test_the_timeline_shows_the_kinds_that_may_be_seen(site, staff) -> None:
     a_night(site, 0)
     for kind, codename in KINDS.items():
         context = staff("view_session", f"view_{codename}").get(url("session", "change", BAD)).context
-        assert {item.kind for item in context["items"]} == {kind}
+        assert {item.kind for item in timeline_items(context)} == {kind}
         assert (context["summary"].messages is None) == (kind != "message"), kind
         assert (context["summary"].events is None) == (kind != "event"), kind
         assert (context["summary"].spans is None) == (kind != "span"), kind
         nothing = staff("view_session").get(url("session", "change", BAD), {"kind": kind, "at": f"{kind}:1"}).context
-        assert nothing["items"] == [], kind
+        assert nothing["entries"] == [], kind
 
 
 def test_the_overview_has_the_figures_that_may_be_seen(site, staff, stranger) -> None:

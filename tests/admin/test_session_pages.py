@@ -19,7 +19,7 @@ from chronos_storage.models import Event as EventRow
 from chronos_storage.models import Message as MessageRow
 from chronos_storage.records import AuditLog, Checkpoint, Event, Message, Session, TokenUsage, Trace, now
 from tests.admin.night import BAD, a_night, at
-from tests.admin.pages import url
+from tests.admin.pages import calls, timeline_items, url
 from tests.conftest import ONLY_SQLITE, STRICTEST
 
 #: For what is asked of the facade, or done with what was read.
@@ -53,23 +53,23 @@ def test_the_header_says_who_and_how_much(site, viewer, staff) -> None:
 
 def test_all_kinds_stand_in_one_timeline(site, viewer) -> None:
     a_night(site, 0)
-    items = viewer.get(url("session", "change", BAD)).context["items"]
-    assert {item.kind for item in items} == {"message", "event", "span", "checkpoint", "audit"}
-    assert [item.timestamp for item in items] == sorted(item.timestamp for item in items)
-    assert len(items) == 32
-    items = viewer.get(url("session", "change", BAD), {"kind": ["span", "event"]}).context["items"]
+    items = timeline_items(viewer.get(url("session", "change", BAD)).context)
+    assert {item.kind for item in items} == {"message", "event", "span", "checkpoint", "audit", "artifact"}
+    # Two messages are results, which stand in the entries of their calls.
+    assert len(items) == 34 - 2
+    items = timeline_items(viewer.get(url("session", "change", BAD), {"kind": ["span", "event"]}).context)
     assert {item.kind for item in items} == {"span", "event"}
+    assert [item.timestamp for item in items] == sorted(item.timestamp for item in items)
+    assert len(items) == 16
 
 
 def test_a_call_stands_beside_its_result(site, viewer) -> None:
     a_night(site, 0)
-    items = {
-        item.number: item for item in viewer.get(url("session", "change", BAD), {"kind": "message"}).context["items"]
-    }
-    [made] = items[5].calls
-    assert (made.name, made.result.seq_num, made.link) == ("refund", 6, f"#{items[6].anchor}")
-    assert "above the order" in made.text.text
-    assert items[6].caller[0].seq_num == 5
+    context = viewer.get(url("session", "change", BAD), {"kind": "message"}).context
+    [made] = calls(context)[5]
+    assert (made.name, made.answer.number, made.answer.failed) == ("refund", 6, True)
+    assert "above the order" in made.answer.blocks[0].text
+    assert [item.number for item in timeline_items(context)] == [1, 2, 3, 5, 7, 8]
 
 
 def test_a_result_on_another_page_is_linked(site, viewer) -> None:
@@ -77,13 +77,13 @@ def test_a_result_on_another_page_is_linked(site, viewer) -> None:
     site.add_messages([Message(session_id="s", role="user", content=str(number)) for number in range(99)])
     site.add_message(Message(session_id="s", role="assistant", tool_calls=[call("c")]))
     site.add_message(Message(session_id="s", role="tool", tool_call_id="c", content="found it"))
-    first = viewer.get(url("session", "change", "s")).context
-    [made] = first["items"][-1].calls
-    assert made.text.text == "found it"
-    there = viewer.get(made.link).context["items"]
+    [made] = calls(viewer.get(url("session", "change", "s")).context)[100]
+    assert made.answer.blocks[0].text == "found it"
+    there = timeline_items(viewer.get(made.answer.place).context)
     assert there[0].pk == MessageRow.objects.get(tool_call_id="c").pk
-    assert there[0].caller[0].seq_num == 100
-    assert viewer.get(there[0].caller[1]).context["items"][0].number == 100
+    [(number, place)] = there[0].speech.callers.items()
+    assert number == 100
+    assert timeline_items(viewer.get(place).context)[0].number == 100
 
 
 @once
@@ -92,9 +92,9 @@ def test_ids_of_calls_that_come_again_are_told_apart(site, viewer) -> None:
     for number in range(3):
         site.add_message(Message(session_id="s", role="assistant", tool_calls=[call("call_0", number=number)]))
         site.add_message(Message(session_id="s", role="tool", tool_call_id="call_0", content=f"answer {number}"))
-    items = viewer.get(url("session", "change", "s")).context["items"]
-    assert [made.text.text for item in items for made in item.calls] == ["answer 0", "answer 1", "answer 2"]
-    assert [item.caller[0].seq_num for item in items if item.caller] == [1, 3, 5]
+    found = calls(viewer.get(url("session", "change", "s")).context)
+    texts = {number: [made.answer.blocks[0].text for made in each] for number, each in found.items()}
+    assert texts == {1: ["answer 0"], 3: ["answer 1"], 5: ["answer 2"]}
 
 
 def test_long_content_stays_in_the_database_until_it_is_asked_for(site, viewer) -> None:

@@ -13,7 +13,7 @@ from chronos_storage.admin import timeline as module
 from chronos_storage.admin.timeline import STREAMS, Page, Timeline, as_text, from_text
 from chronos_storage.models import Checkpoint as CheckpointRow
 from chronos_storage.models import Event as EventRow
-from chronos_storage.records import AuditLog, Checkpoint, Event, Message, Session, Trace
+from chronos_storage.records import Artifact, AuditLog, Checkpoint, Event, Message, Session, Trace
 
 START = datetime(2026, 3, 14, 3, 0, tzinfo=UTC)
 
@@ -45,6 +45,7 @@ def fill(storage: Storage, count: int, dice: random.Random) -> None:
         storage.insert_trace(Trace(**mine, name="n", started_at=each))
         storage.append_audit_log(AuditLog(**mine, created_at=each))
         storage.save_checkpoint(Checkpoint(**mine, namespace=dice.choice(("", "inner")), created_at=each))
+        storage.put_artifact(Artifact(**mine, name="file", created_at=each), b"")
     storage.add_message(Message(session_id="other", role="user", content="x"))
 
 
@@ -59,9 +60,9 @@ def test_every_item_stands_once_in_its_own_order(site, alias) -> None:
     fill(site, 14, random.Random(1))
     timeline = Timeline(alias, "s", STREAMS)
     pages = forward(timeline)
-    assert [len(page.items) for page in pages] == [PAGE, PAGE, PAGE, 10]
+    assert [len(page.items) for page in pages] == [PAGE, PAGE, PAGE, PAGE, 4]
     items = [item for page in pages for item in page.items]
-    assert len({(item.kind, item.pk) for item in items}) == len(items) == 5 * 14
+    assert len({(item.kind, item.pk) for item in items}) == len(items) == 6 * 14
     for kind in ("message", "event", "audit"):
         assert [item.place for item in items if item.kind == kind] == [(number,) for number in range(1, 15)]
     for namespace in ("", "inner"):
@@ -116,17 +117,17 @@ def test_failures_are_gone_through_one_after_the_other(site, alias) -> None:
     while (found := failures.next(place)) is not None:
         gone.append((found.kind, found.timestamp))
         page = everything.around(found.kind, found.pk)
-        assert page.items[0] == found
-        place = page.start | {found.kind: found.place}
+        place = page.place(page.items.index(found) + 1)
     assert gone == wanted
-    back, place = [], page.start
+    back, place = [], page.place(page.items.index(failures.previous(place)))
     while (found := failures.previous(place)) is not None:
         back.append((found.kind, found.timestamp))
-        place = everything.around(found.kind, found.pk).start
+        page = everything.around(found.kind, found.pk)
+        place = page.place(page.items.index(found))
     assert back == wanted[-2::-1]
 
 
-def test_a_page_around_an_item_begins_near_it(site, alias) -> None:
+def test_a_page_around_an_item_begins_near_it_and_has_it(site, alias) -> None:
     fill(site, 10, random.Random(3))
     timeline = Timeline(alias, "s", STREAMS)
     items = [item for page in forward(timeline) for item in page.items]
@@ -134,7 +135,8 @@ def test_a_page_around_an_item_begins_near_it(site, alias) -> None:
         chosen = [item for item in items if item.kind == kind][6]
         page = timeline.around(kind, str(chosen.pk))
         assert page is not None
-        assert (kind, chosen.pk) in [(item.kind, item.pk) for item in page.items[:10]]
+        assert (kind, chosen.pk) in [(item.kind, item.pk) for item in page.items]
+        assert page.items[0].timestamp > chosen.timestamp - timedelta(seconds=10)
 
 
 def test_nobody_elses_item_is_found(site, alias) -> None:

@@ -21,10 +21,10 @@ from .verdicts import ChainForm, finding
 
 
 class _LedgerAdmin(ReadOnlyAdmin):
-    @admin.display(description=gettext_lazy("erased"), boolean=True)
-    def is_erased(self, row: LedgerModel) -> bool:
-        """Whether an erasure has emptied it."""
-        return bool(row.erased)
+    @admin.display(description=gettext_lazy("erased"))
+    def is_erased(self, row: LedgerModel) -> str:
+        """Says so where an erasure has emptied it; else nothing."""
+        return _("yes") if row.erased else ""
 
 
 @admin.register(Event)

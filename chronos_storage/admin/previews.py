@@ -68,12 +68,16 @@ def whole(field: models.Field[Any, Any]) -> Any:
 
 
 def previewed(
-    rows: QuerySet[Any], names: Collection[str] | None = None, lengths: Mapping[str, int] | None = None
+    rows: QuerySet[Any],
+    names: Collection[str] | None = None,
+    lengths: Mapping[str, int] | None = None,
+    kept: Collection[str] = (),
 ) -> QuerySet[Any]:
     """The rows without what may be long, but with the starts of these of its fields, or of all.
 
     Args:
         lengths: how much is read of a field, where that is more than is shown.
+        kept: the fields that are read whole besides.
     """
     large = large_fields(rows.model)
     starts = {
@@ -81,7 +85,9 @@ def previewed(
         for field in large
         if names is None or field.attname in names
     }
-    found: QuerySet[Any] = rows.defer(*(field.attname for field in large)).annotate(**starts)
+    found: QuerySet[Any] = rows.defer(*(field.attname for field in large if field.attname not in kept)).annotate(
+        **starts
+    )
     return found
 
 

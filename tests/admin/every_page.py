@@ -20,8 +20,8 @@ from tests.admin.pages import DELETABLE, url
 
 #: What Django adds to the models' own names; `add` is nobody's but API keys'.
 _APPS = ("chronos_storage", "chronos_vectors", "chronos_keys")
-#: Addresses that are no pages to look at: files, and answers to who is on a page already.
-NO_PAGES = ("content", "download", "export", "stats")
+#: Addresses that are no pages to look at: files, answers to who is on a page already, and what leads to another.
+NO_PAGES = ("content", "download", "export", "stats", "next_error", "previous_error")
 
 
 def a_whole_night(storage: Any, others: int) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import models
-from django.db.migrations.operations import AddIndex, RemoveIndex
+from django.db.migrations.operations.base import Operation
 from django.db.models import Q
 
 from .compat.connections import in_transaction
@@ -27,57 +28,64 @@ class GivenIndex(models.Index):
         return index.create_sql(model, schema_editor, using, **kwargs)
 
 
-class _Beside:
-    """Outside a transaction PostgreSQL makes and removes an index beside the work of others, who wait for nothing.
+class ReplaceIndexesBeside(Operation):
+    """Makes some of a model's indexes, and removes those whose place they take, while others write to its table.
 
-    A migration that was broken off there has made some of its indexes, and removed some; it is run again.
+    Outside a transaction, where a migration with ``atomic = False`` is, nobody waits for it on PostgreSQL. One that was
+    broken off there has made some of its indexes, or removed some; it is run again.
+
+    Django's operations are of one index each, and each makes anew all models that are related to this one, which took
+    more than all else in making the tables of a new database.
     """
 
-    def _make(self, schema_editor: Any, model: Any, index: models.Index) -> None:
-        self._drop(schema_editor, model, index)  # half of it may be there, of no use
-        schema_editor.add_index(model, index, **_options(schema_editor))
+    def __init__(self, model_name: str, added: Sequence[models.Index], removed: Sequence[str]) -> None:
+        self.model_name = model_name
+        self.added = added
+        self.removed = removed
 
-    def _drop(self, schema_editor: Any, model: Any, index: models.Index) -> None:
-        # By its name alone it would be another schema's, where this one's search path has several.
-        if index.name in index_names(schema_editor.connection, model._meta.db_table):
-            schema_editor.remove_index(model, index, **_options(schema_editor))
-
-
-def _options(schema_editor: Any) -> dict[str, bool]:
-    connection = schema_editor.connection
-    if connection.vendor != "postgresql" or in_transaction(connection):
-        return {}
-    return {"concurrently": True}
-
-
-class AddIndexBeside(_Beside, AddIndex):
-    """Django's `AddIndex`, but that on PostgreSQL writers go on meanwhile; its migration has ``atomic = False``."""
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        options = state.models[app_label, self.model_name].options
+        left = [index for index in options["indexes"] if index.name not in self.removed]
+        options["indexes"] = [*left, *self.added]
+        state.reload_model(app_label, self.model_name, delay=True)
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        model = to_state.apps.get_model(app_label, self.model_name)
-        if self.allow_migrate_model(schema_editor.connection.alias, model):
-            self._make(schema_editor, model, self.index)
+        self._replace(app_label, schema_editor, to_state, self._removed(app_label, from_state), self.added)
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        model = from_state.apps.get_model(app_label, self.model_name)
-        if self.allow_migrate_model(schema_editor.connection.alias, model):
-            self._drop(schema_editor, model, self.index)
+        self._replace(app_label, schema_editor, to_state, self.added, self._removed(app_label, to_state))
 
+    def describe(self) -> str:
+        return f"Replace indexes {', '.join(self.removed)} of {self.model_name}"
 
-class RemoveIndexBeside(_Beside, RemoveIndex):
-    """Django's `RemoveIndex`, as `AddIndexBeside` is its `AddIndex`."""
+    @property
+    def migration_name_fragment(self) -> str:
+        return f"{self.model_name}_indexes"
 
-    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        model = from_state.apps.get_model(app_label, self.model_name)
-        if self.allow_migrate_model(schema_editor.connection.alias, model):
-            self._drop(schema_editor, model, _named(from_state, app_label, self))
+    def _removed(self, app_label: str, state: Any) -> list[models.Index]:
+        return [state.models[app_label, self.model_name].get_index_by_name(name) for name in self.removed]
 
-    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
-        model = to_state.apps.get_model(app_label, self.model_name)
-        if self.allow_migrate_model(schema_editor.connection.alias, model):
-            self._make(schema_editor, model, _named(to_state, app_label, self))
+    def _replace(
+        self,
+        app_label: str,
+        schema_editor: Any,
+        state: Any,
+        former: Sequence[models.Index],
+        latter: Sequence[models.Index],
+    ) -> None:
+        model, connection = state.apps.get_model(app_label, self.model_name), schema_editor.connection
+        if not self.allow_migrate_model(connection.alias, model):
+            return
+        beside = connection.vendor == "postgresql" and not in_transaction(connection)
+        options = {"concurrently": True} if beside else {}
 
+        def drop(index: models.Index) -> None:
+            # By its name alone it would be another schema's, where this one's search path has several.
+            if index.name in index_names(connection, model._meta.db_table):
+                schema_editor.remove_index(model, index, **options)
 
-def _named(state: Any, app_label: str, operation: Any) -> models.Index:
-    index: models.Index = state.models[app_label, operation.model_name_lower].get_index_by_name(operation.name)
-    return index
+        for index in latter:
+            drop(index)  # half of it may be there, of no use
+            schema_editor.add_index(model, index, **options)
+        for index in former:
+            drop(index)

@@ -65,11 +65,11 @@ class CheckpointPages(SessionPage):
         session = self.found(request, object_id)
         require(request, "view", Checkpoint)
         after = self._checkpoint(session, request.GET.get("b", ""))
+        beside = self._checkpoints(session).filter(namespace=after.namespace)
         if "a" in request.GET:
             before = self._checkpoint(session, request.GET["a"])
         else:
-            earlier = self._checkpoints(session).filter(namespace=after.namespace, seq_num__lt=after.seq_num)
-            before = earlier.order_by("-seq_num").first()
+            before = beside.filter(seq_num__lt=after.seq_num).order_by("-seq_num").first()
         found, more = differences(*(self._state(checkpoint) for checkpoint in (before, after)))
         return self.session_page(
             request,
@@ -79,6 +79,7 @@ class CheckpointPages(SessionPage):
             template="compare",
             before=before,
             after=after,
+            following=beside.filter(seq_num__gt=after.seq_num).order_by("seq_num").first(),
             differences=found,
             more=more,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -43,6 +44,37 @@ def test_differences_are_not_endless() -> None:
     assert (len(found), more) == (MOST, True)
     [long], _ = differences({"a": 1}, {"a": "x" * 1_000_000})
     assert len(long.after) < 3000
+
+
+def test_long_texts_are_compared_word_by_word() -> None:
+    def pieces(before: str, after: str) -> list[tuple[str, str]]:
+        [found], _ = differences({"text": before}, {"text": after})
+        assert (found.before, found.after) == ("", "")
+        return [(piece.kind, piece.text) for piece in found.pieces]
+
+    start, end = "At the start it is all the same. " * 3, " And so it is at the end, of course." * 3
+    assert pieces(f"{start}The fox jumps over it.{end}", f"{start}The dog jumps across it.{end}") == [
+        ("same", "…" + f"{start}The "[-80:]),
+        *(("removed", "fox"), ("added", "dog"), ("same", " jumps "), ("removed", "over"), ("added", "across")),
+        ("same", f" it.{end}"[:80] + "…"),
+    ]
+    # Words stay whole, and what is the same at both ends is counted once.
+    assert pieces("a " * 40 + "started", "a " * 40 + "starting")[1:] == [("removed", "started"), ("added", "starting")]
+    assert pieces("ab" * 40, "ab" * 41) == [("removed", "ab" * 40), ("added", "ab" * 41)]
+    assert pieces("x " * 40, "x " * 41)[-1] == ("added", "x ")
+    assert pieces("n " * 40 + "\u202e", "n " * 41)[-2] == ("removed", "⟨U+202E⟩")
+    [short], _ = differences({"text": "fox"}, {"text": "dog"})
+    assert (short.before, short.after, short.pieces) == ('"fox"', '"dog"', [])
+
+
+def test_long_texts_that_have_little_in_common_cost_little() -> None:
+    texts = [" ".join(str(number * step) for number in range(200_000)) for step in (3, 7)]
+    begin = time.process_time()
+    [found], _ = differences({"text": texts[0]}, {"text": texts[1]})
+    assert sum(len(piece.text) for piece in found.pieces) < 5000
+    words = [{str(n): f"{n} " * 300 + f"{(n * step) % 97} " * 300 for n in range(200)} for step in (3, 7)]
+    assert len(differences(*words)[0]) > 100
+    assert time.process_time() - begin < 5
 
 
 def test_a_family_of_images_is_a_tree_even_where_it_is_a_ring() -> None:

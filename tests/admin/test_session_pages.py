@@ -129,7 +129,10 @@ def test_two_states_are_compared(site, viewer) -> None:
         *(("node", "changed"), ("order", "changed"), ("refund", "changed"), ("messages", "changed")),
     ]
     found = viewer.get(url("session", "compare", BAD), {"b": two}).context
-    assert found["before"].pk == one
+    assert (found["before"].pk, found["following"].pk) == (one, three)
+    page_of_two = viewer.get(url("session", "compare", BAD), {"b": two}).content.decode()
+    assert f'href="?b={one}"' in page_of_two
+    assert f'href="?b={three}"' in page_of_two
     first = viewer.get(url("session", "compare", BAD), {"b": one}).context
     assert {each.kind for each in first["differences"]} == {"added"}
     for wrong in ({}, {"b": "x"}, {"b": "9" * 30}, {"a": "0", "b": two}):

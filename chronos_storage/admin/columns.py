@@ -130,6 +130,8 @@ def column(model: Any, name: str, *, brief: bool = False) -> Column:
 
     def show(row: Any) -> Any:
         found = value(row)
+        if isinstance(found, datetime):
+            return clock(found)
         return found if brief else _on_page(found)
 
     show.__name__ = name
@@ -151,8 +153,6 @@ def _on_page(value: Any) -> Any:
     """What the page of a row has for a value; lists do this by themselves."""
     if value is None or value == "":
         return "–"
-    if isinstance(value, datetime):
-        return clock(value)
     return localize(value) if isinstance(value, Decimal) else value  # whose own text may have an exponent
 
 

@@ -9,7 +9,6 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Count, F, Min, Sum
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
-from django.utils.formats import date_format
 from django.utils.http import urlencode
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
@@ -131,7 +130,7 @@ class SessionPages(SpanPages, CheckpointPages, ErrorPages, KeepingPages, Removal
         names = [_("prompt"), _("completion"), _("not told apart")]
         chart = stacked(
             names,
-            [f"{column['label']} ({date_format(localtime(column['begins']), 'H:i')})" for column in columns],
+            [f"{column['label']} ({localtime(column['begins']):%H:%M:%S})" for column in columns],
             [[column["prompt"], column["completion"], column["other"]] for column in columns],
         )
         return self.session_page(request, session, "tokens", _("Tokens"), columns=columns, chart=chart, names=names)

@@ -10,8 +10,6 @@ from django.db.models.query import QuerySet
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
@@ -19,6 +17,7 @@ from ..downloads import download
 from ..ledger.mapping import SESSIONS
 from ..models import Checkpoint, Message, Session, Trace
 from ..records import SPAN_STATUSES
+from ..templatetags.chronos_storage import clock
 from ..text import name as shown
 from . import markdown
 from .base import EditableAdmin, ReadOnlyAdmin
@@ -99,7 +98,7 @@ class SessionAdmin(SessionPages, EditableAdmin):
         fence = self.storage.get_fence(session.pk) if session.fence_token else None
         if fence is None:
             return "-"
-        expires_at = fence.expires_at and date_format(localtime(fence.expires_at), "DATETIME_FORMAT")
+        expires_at = fence.expires_at and clock(fence.expires_at)
         text = _("token %(token)d, %(holder)s, until %(time)s") if expires_at else _("token %(token)d, %(holder)s")
         return text % {"token": fence.token, "holder": shown(fence.holder), "time": expires_at}
 

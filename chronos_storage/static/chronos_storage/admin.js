@@ -1,5 +1,6 @@
-/* What is long is loaded when it is opened. It is put in as text, never as markup. */
 "use strict";
+
+/* What is long is loaded when it is opened. It is put in as text, never as markup. */
 
 document.addEventListener(
     "toggle",
@@ -26,3 +27,25 @@ document.addEventListener(
     },
     true,
 );
+
+/* On narrow screens a row is a list of its cells, each after its column's name. */
+function label(table) {
+    const names = [...table.querySelectorAll("thead th")].map((cell) => cell.textContent.trim());
+    if (names.length === 0) {
+        return;
+    }
+    for (const row of table.querySelectorAll("tbody tr")) {
+        for (const [place, cell] of [...row.children].entries()) {
+            if (names[place]) {
+                cell.dataset.label = names[place];
+            }
+        }
+    }
+    table.classList.add("chronos-labelled");
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+    document
+        .querySelectorAll("#result_list, .chronos table:not(.chronos-waterfall, .chronos-differences, .chronos-counts)")
+        .forEach(label);
+});

@@ -1,32 +1,45 @@
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.functions import Greatest
 from django.db.models.query import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from .. import records
-from ..models import Consumer, QueueEntry, Topic
+from ..chains.numbering import session_topic
+from ..models import Consumer, QueueEntry, Session, Topic
 from ..queues.base import SILENCE
 from ..queues.handler import queue_handler
+from ..templatetags.chronos_storage import duration, grouped
+from ..text import visible
 from .access import may
+from .addresses import session_address
 from .base import ReadOnlyAdmin
 
 #: How many of a topic's consumers its page shows.
 _SHOWN = 100
+#: From when on an entry that waits for its acknowledgement is pointed at.
+LATE = timedelta(minutes=15)
 
 
 def _with_lag(consumers: QuerySet[Any]) -> QuerySet[Any]:
-    """Consumers with the number of entries that are kept and not acknowledged."""
+    """Consumers with the number of entries that are kept and not acknowledged, and the time of the oldest of those."""
     topics = Topic.objects.using(consumers.db).filter(name=OuterRef("topic"))
     last, base = Subquery(topics.values("seq_num")), Subquery(topics.values("base_seq"))
-    found: QuerySet[Any] = consumers.annotate(lag=last - Greatest(F("seq_num"), base))
+    waiting = QueueEntry.objects.using(consumers.db).filter(topic=OuterRef("topic"), seq_num__gt=OuterRef("seq_num"))
+    found: QuerySet[Any] = consumers.annotate(
+        lag=last - Greatest(F("seq_num"), base), oldest=Subquery(waiting.order_by("seq_num").values("created_at")[:1])
+    )
     return found
 
 
@@ -36,24 +49,93 @@ def _state(consumer: Any) -> Any:
     return format_html('<strong class="chronos-bad">{}</strong>', _("silent: it holds no entries back"))
 
 
+def _behind(lag: int | None, oldest: datetime | None) -> Any:
+    """How far behind a consumer is, in entries and in time; of none it is to be seen that nothing is missing."""
+    if not lag:
+        return _("all acknowledged")
+    text = ngettext("%(count)s entry not acknowledged", "%(count)s entries not acknowledged", lag) % {
+        "count": grouped(lag)
+    }
+    if oldest is None:
+        return text
+    waiting = records.now() - oldest
+    said = format_html("{}, {}", text, _("for %(time)s") % {"time": duration(waiting)})
+    return format_html('<strong class="chronos-warning">{}</strong>', said) if waiting > LATE else said
+
+
+def _rows(name: str, text: Any, **parameters: str) -> Any:
+    """A link to a list of these rows."""
+    address = f"{reverse(f'admin:chronos_storage_{name}_changelist')}?{urlencode(parameters)}"
+    return format_html('<a href="{}">{}</a>', address, text)
+
+
+class TopicFilter(admin.SimpleListFilter):
+    """Each session whose events are published has a topic: these are left out unless they are asked for."""
+
+    title = gettext_lazy("topics")
+    parameter_name = "topics"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return (("sessions", gettext_lazy("those of sessions")), ("all", gettext_lazy("all")))
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice in super().choices(changelist):
+            # Django calls the first "All".
+            yield choice if choice["query_string"] != "?" else choice | {"display": _("but those of sessions")}
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        first = session_topic("")
+        end = first[:-1] + chr(ord(first[-1]) + 1)
+        if self.value() == "sessions":
+            return queryset.filter(name__gte=first, name__lt=end)
+        if self.value() == "all" or request.GET.get("name") or request.GET.get("q"):
+            return queryset
+        return queryset.filter(Q(name__lt=first) | Q(name__gte=end))
+
+
 @admin.register(Topic)
 class TopicAdmin(ReadOnlyAdmin):
     stores = queue_handler
-    list_display = ("name", "seq_num", "base_seq", "kept")
+    list_display = ("name", "seq_num", "kept", "behind")
+    list_filter = (TopicFilter,)
     lookups = ("name",)
     ordering = ("name",)
     search_fields = ("name__exact",)
     change_form_template = "admin/chronos_storage/topic.html"
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        found = super().get_queryset(request)
+        consumers = Consumer.objects.using(found.db).filter(topic=OuterRef("name")).order_by("seq_num")
+        last = found.annotate(furthest=Subquery(consumers.values("seq_num")[:1]))
+        waiting = QueueEntry.objects.using(found.db).filter(topic=OuterRef("name"), seq_num__gt=OuterRef("furthest"))
+        rows: QuerySet[Any] = last.annotate(oldest=Subquery(waiting.order_by("seq_num").values("created_at")[:1]))
+        return rows
+
     @admin.display(description=gettext_lazy("entries kept"))
-    def kept(self, row: Topic) -> int:
-        """How many entries there are: their numbers have no gap."""
-        return row.seq_num - row.base_seq
+    def kept(self, row: Topic) -> Any:
+        """How many entries there are, as a link to them: their numbers have no gap."""
+        count = grouped(row.seq_num - row.base_seq)
+        return _rows("queueentry", count, topic=row.name)
+
+    @admin.display(description=gettext_lazy("the consumer that is furthest behind"))
+    def behind(self, row: Any) -> Any:
+        """What the last of its consumers has not acknowledged."""
+        if row.furthest is None:
+            return _("no consumer")
+        return _behind(row.seq_num - max(row.furthest, row.base_seq), row.oldest)
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
-        if (topic := context.get("original")) is not None and may(request, "view", Consumer):
-            consumers = Consumer.objects.using(self.storage.alias).filter(topic=topic.pk).order_by("name")
-            context["consumers"] = [(each, _state(each)) for each in _with_lag(consumers)[:_SHOWN]]
+        if (topic := context.get("original")) is not None:
+            if may(request, "view", QueueEntry):
+                context["entries"] = _rows("queueentry", _("Its entries"), topic=topic.pk)
+            if may(request, "view", Session) and topic.pk.startswith(session_topic("")):
+                id = topic.pk.removeprefix(session_topic(""))
+                context["topic_session"] = format_html('<a href="{}">{}</a>', session_address(id), visible(id))
+            if may(request, "view", Consumer):
+                consumers = Consumer.objects.using(self.storage.alias).filter(topic=topic.pk).order_by("name")
+                context["consumers"] = [
+                    (each, _state(each), _behind(each.lag, each.oldest)) for each in _with_lag(consumers)[:_SHOWN]
+                ]
         return super().render_change_form(request, context, *args, **kwargs)
 
 
@@ -69,10 +151,9 @@ class ConsumerAdmin(ReadOnlyAdmin):
         return _with_lag(super().get_queryset(request))
 
     @admin.display(description=gettext_lazy("lag"))
-    def lag(self, row: Any) -> int | None:
-        """How many entries it has not acknowledged."""
-        lag: int | None = row.lag
-        return lag
+    def lag(self, row: Any) -> Any:
+        """What it has not acknowledged."""
+        return _behind(row.lag, row.oldest)
 
     @admin.display(description=gettext_lazy("consumer"))
     def heard_of(self, row: Any) -> Any:

@@ -70,8 +70,13 @@ def _rows(name: str, text: Any, **parameters: str) -> Any:
 
 
 class TopicFilter(admin.SimpleListFilter):
-    """Each session whose events are published has a topic: these are left out unless they are asked for."""
+    """Each session whose events are published has a topic: these are left out unless they are asked for.
 
+    Attributes:
+        column: what is filtered by.
+    """
+
+    column = "name"
     title = gettext_lazy("topics")
     parameter_name = "topics"
 

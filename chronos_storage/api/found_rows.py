@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Q
 
 from ..backends.orm.conditions import starts_with
-from ..backends.orm.having import MetadataHas, has_text, json_has_text
+from ..backends.orm.having import JSONHas, has_text, json_has_text
 from ..backends.orm.reading import usage_of
 from ..compat.queries import selecting
 from ..keyset import After
@@ -24,7 +24,7 @@ _SPECIAL: dict[str, Callable[[str, Any], Any]] = {
     "prefix": starts_with,
     "unless past": lambda column, value: Q(**{column: None}) | Q(**{f"{column}__gt": value}),
     "not": lambda column, value: ~Q(**{column: value}),
-    "has": lambda column, value: MetadataHas(*value),
+    "has": lambda column, value: JSONHas(*value),
     "has text": has_text,
     "has JSON text": json_has_text,
 }

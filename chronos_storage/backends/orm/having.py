@@ -14,15 +14,16 @@ from ...fields import bytewise_collation
 from ...filters import Node
 
 
-class MetadataHas(Func):
-    """Whether the metadata have a string, number, boolean or null in a place: types never cross, and 1 is 1.0.
+class JSONHas(Func):
+    """Whether a JSON column has a string, number, boolean or null in a place: types never cross, and 1 is 1.0.
 
     Args:
         path: the keys that lead there, through objects alone.
+        column: which; on PostgreSQL one of ``jsonb``.
     """
 
-    def __init__(self, path: tuple[str, ...], value: Any) -> None:
-        super().__init__(F("metadata"), output_field=BooleanField())
+    def __init__(self, path: tuple[str, ...], value: Any, column: str = "metadata") -> None:
+        super().__init__(F(column), output_field=BooleanField())
         self.path, self.value = path, value
 
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
@@ -57,14 +58,31 @@ class MetadataHas(Func):
         return f"{column} @> %s::jsonb", (*parameters, codec.dumps(wanted))
 
     def as_mysql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        """By the text, which is the store's own: a value has one, and a whole number two."""
+        """By the text, which is the store's own."""
         column, parameters = compiler.compile(self.source_expressions[0])
         path = "$" + "".join("." + codec.dumps(key) for key in self.path)
-        texts = {codec.dumps(self.value)}
-        if isinstance(self.value, int | float) and not isinstance(self.value, bool) and self.value == int(self.value):
-            texts |= {codec.dumps(int(self.value)), codec.dumps(float(self.value))}
+        texts = texts_of(self.value)
         found = f"JSON_EXTRACT({column}, %s) COLLATE {bytewise_collation(connection)}"
-        return f"{found} IN ({', '.join(['%s'] * len(texts))})", (*parameters, path, *sorted(texts))
+        return f"{found} IN ({', '.join(['%s'] * len(texts))})", (*parameters, path, *texts)
+
+
+class JSONMayHave(JSONHas):
+    """Whether a JSON column has it, as far as the database can tell: MariaDB sees nothing of what is 31 deep."""
+
+    def as_mysql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        column, _ = compiler.compile(self.source_expressions[0])
+        has, parameters = super().as_mysql(compiler, connection, **context)
+        return f"({has} OR NOT JSON_VALID({column}))", parameters
+
+
+def texts_of(value: Any) -> list[str]:
+    """How the store writes what equals a string, number, boolean or null: a whole number in more ways than one."""
+    texts = {codec.dumps(value)}
+    if isinstance(value, int | float) and not isinstance(value, bool) and value == int(value):
+        texts |= {codec.dumps(int(value)), codec.dumps(float(value))}
+        if not value:
+            texts.add("-0.0")
+    return sorted(texts)
 
 
 class MetadataMatches(Func):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from itertools import pairwise
 from struct import Struct
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
@@ -245,7 +245,7 @@ def _known(place: Place, body: bytes, entries: bytes) -> Place:
 
 
 def _hash(*person: str) -> Any:
-    return blake2b(digest_size=_DIGEST, person=" ".join(person).encode()[:16])
+    return sha256("\0".join((*person, "")).encode())  # which processors have instructions for
 
 
 def _entry(form: str, item: bytes) -> bytes:

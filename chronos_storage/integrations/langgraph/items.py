@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,8 +14,9 @@ from django.db.models import BooleanField, Expression, Q
 from django.db.models.query import QuerySet
 
 from ... import codec, jsonb
+from ...backends.orm.having import JSONMayHave, texts_of
 from ...compat.queries import selecting
-from ...filters import And
+from ...filters import And, Equals
 from ...ledger.kept import Rows
 from ...preparing import prepared_cursor
 from .models import StoredItem
@@ -34,7 +35,10 @@ _INSERT = (
 )
 #: One item is no array: of that the planner would think anew each time.
 _ONE = "%s::text, %s::text, %s::text, %s::json, %s::float8, %s::timestamptz"
-_MANY = "item.* FROM unnest(%s::text[], %s::text[], %s::text[], %s::json[], %s::float8[], %s::timestamptz[]) AS item"
+_MANY = (
+    "item.* FROM json_to_recordset(%s::json)"
+    " AS item (place text, namespace text, key text, value json, ttl float8, expires_at timestamptz)"
+)
 _INSTEAD = (
     " ON CONFLICT (place) DO UPDATE SET value = EXCLUDED.value, ttl = EXCLUDED.ttl, expires_at = EXCLUDED.expires_at,"
     " updated_at = EXCLUDED.updated_at"
@@ -90,10 +94,15 @@ def search(using: str, prefix: Sequence[str], tree: And, now: datetime, *, limit
     rows = below(_live(using, now), prefix)
     if not tree.parts:
         return list(_fetch(_ordered(rows, offset, offset + limit)))
+    equal = [part for part in tree.parts if isinstance(part, Equals) and not isinstance(part.value, dict | list)]
     if connections[using].vendor == "postgresql":
-        sql, values = jsonb.condition(tree, f"({_TABLE}.value)::jsonb")
-        matching = rows.narrowed(sql, partial(_matching, sql), *values)
+        conditions = [_text(part) for part in equal if part.value is not None]
+        conditions.append(jsonb.condition(tree, f"({_TABLE}.value)::jsonb"))
+        sql = " AND ".join(each for each, _ in conditions)
+        matching = rows.narrowed(sql, partial(_matching, sql), *(value for _, given in conditions for value in given))
         return list(_fetch(_ordered(matching, offset, offset + limit)))
+    if equal:
+        rows = Rows.of(rows.queryset.filter(*(JSONMayHave(part.path, part.value, "value") for part in equal)))
     found: list[Stored] = []
     at = 0
     while len(found) < offset + limit:
@@ -118,13 +127,13 @@ def write(using: str, items: Sequence[New], now: datetime) -> None:
     for at in range(0, len(listed), BATCH):
         some = [_columns(item, now) for item in listed[at : at + BATCH]]
         if connections[using].vendor == "postgresql":
-            columns: list[list[Any]] = [[each[name] for each in some] for name in some[0]]
-            columns[3] = [codec.dumps(value) for value in columns[3]]
+            for each in some:
+                each["value"] = codec.dumps(each["value"])
             with prepared_cursor(connections[using]) as cursor:
                 if len(some) == 1:
-                    cursor.execute(_INSERT + _ONE + _INSTEAD, [now, now, *(column[0] for column in columns)])
+                    cursor.execute(_INSERT + _ONE + _INSTEAD, [now, now, *some[0].values()])
                 else:
-                    cursor.execute(_INSERT + _MANY + _INSTEAD, [now, now, *columns])
+                    cursor.execute(_INSERT + _MANY + _INSTEAD, [now, now, f"[{','.join(map(_text_of, some))}]"])
             continue
         rows = [StoredItem(**each, created_at=now, updated_at=now) for each in some]
         unique: dict[str, Any] = {} if connections[using].vendor == "mysql" else {"unique_fields": ["place"]}
@@ -191,6 +200,13 @@ def _matching(sql: str, rows: QuerySet[Any], *values: Any) -> QuerySet[Any]:
     return rows.filter(_Condition(sql, values))
 
 
+def _text(node: Equals) -> tuple[str, list[Any]]:
+    """By its text alone, without that the whole value is made ``jsonb``, that a field may equal what it is to."""
+    texts = [node.value] if isinstance(node.value, str) else texts_of(node.value)
+    path = f"{_TABLE}.value{' -> %s::text' * (len(node.path) - 1)} ->> %s::text"
+    return f"({path} IN ({', '.join(['%s::text'] * len(texts))}))", [*node.path, *texts]
+
+
 def _live(using: str, now: datetime) -> Rows:
     def make(now: Any) -> QuerySet[Any]:
         return StoredItem.objects.using(using).filter(Q(expires_at=None) | Q(expires_at__gt=now))
@@ -217,6 +233,13 @@ def _columns(item: New, now: datetime) -> dict[str, Any]:
         "ttl": item.ttl,
         "expires_at": None if item.ttl is None else now + timedelta(minutes=item.ttl),
     }
+
+
+def _text_of(columns: Mapping[str, Any]) -> str:
+    """What an item's row is to have, as JSON; its value is that already."""
+    plain = {**columns, "expires_at": columns["expires_at"] and columns["expires_at"].isoformat()}
+    value = plain.pop("value")
+    return f'{codec.encode(plain)[:-1]},"value":{value}}}'
 
 
 class _Condition(Expression):

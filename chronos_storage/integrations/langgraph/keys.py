@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from ...ids import composite_id
 
@@ -18,12 +19,12 @@ class Where:
     thread_id: str
     name: str = ""
 
-    @property
+    @cached_property
     def session_id(self) -> str:
         """The id of the thread's session: its own, but for what no id may have, and shortened where it is too long."""
         return composite_id(self.thread_id)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """What the namespace is found by."""
         return key_of(self.name)

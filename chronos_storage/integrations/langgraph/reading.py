@@ -12,7 +12,7 @@ from django.db import connections
 from django.db.backends.utils import CursorWrapper
 
 from ... import codec
-from ...backends.orm.having import MetadataHas
+from ...backends.orm.having import JSONHas
 from ...checkpoints.runs import Range, merged
 from ...keyset import After
 from ...preparing import prepared_cursor
@@ -245,7 +245,7 @@ def page(
     if before is not None:
         rows = rows.filter(checkpoint_id__lt=before)
     for name, value in metadata.items():
-        rows = rows.filter(MetadataHas((name,), value))
+        rows = rows.filter(JSONHas((name,), value))
     if after is not None:
         rows = rows.filter(After(("checkpoint_id", "pk"), after, "lt"))
     columns = rows.order_by("-checkpoint_id", "-pk").values_list(

@@ -25,13 +25,18 @@ from .questions import QUESTIONS
 
 say = partial(print, flush=True)
 
+_FRAMEWORK = (
+    "run the agent under this one (make frameworks); Claude's SDK is none of them,"
+    " as it is a program of its own that asks the model, which no script stands in for"
+)
+
 
 def main() -> int:
     """Run the demo; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m project.demo", description=__doc__)
     parser.add_argument("--again", action="store_true", help="ask all questions in a new session")
     parser.add_argument("--no-serve", action="store_true", help="stop once the questions are answered")
-    parser.add_argument("--framework", choices=installed(), help="run the agent under this one (make frameworks)")
+    parser.add_argument("--framework", choices=installed(), help=_FRAMEWORK)
     parser.add_argument("--port", type=int, default=8000, help="the first port to try (default: %(default)s)")
     options = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")

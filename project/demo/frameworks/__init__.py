@@ -8,9 +8,22 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 #: The modules here, and what each needs.
-_LIBRARIES = {"langchain": "langchain_core", "langgraph": "langgraph", "pydantic_ai": "pydantic_ai_harness"}
+_LIBRARIES = {
+    "google_adk": "google.adk",
+    "langchain": "langchain_core",
+    "langgraph": "langgraph",
+    "openai_agents": "agents",
+    "pydantic_ai": "pydantic_ai_harness",
+}
 
 
 def installed() -> list[str]:
     """The names of the modules whose frameworks are installed."""
-    return [name for name, library in _LIBRARIES.items() if find_spec(library)]
+    return [name for name, library in _LIBRARIES.items() if _is_installed(library)]
+
+
+def _is_installed(library: str) -> bool:
+    try:
+        return find_spec(library) is not None
+    except ModuleNotFoundError:  # not even what it is in
+        return False

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from threading import Event
 from typing import Any
 
-from asgiref.sync import async_to_sync, sync_to_async
+from asgiref.sync import async_to_sync
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from pydantic_ai import Agent, InstrumentationSettings, Tool
@@ -23,7 +23,7 @@ from chronos_storage.integrations.pydantic_ai import ChronosConversationStore, C
 
 from ..agent import TOOLS, Stopped
 from ..questions import QUESTIONS, Call, decide
-from ..tools import ToolError
+from .runs import call_tool
 
 #: Whose sessions they are.
 AGENT_ID = "django-explorer-pydantic-ai"
@@ -78,13 +78,7 @@ def _tool(name: str, stop: Event, say: Callable[[str], None]) -> Callable[..., A
     """A tool whose arguments are those of the agent's own."""
 
     async def call(**arguments: Any) -> dict[str, Any]:
-        if stop.is_set():
-            raise Stopped("on request")
-        say(f"        {name}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})")
-        try:
-            return {"output": await sync_to_async(TOOLS[name])(**arguments)}
-        except ToolError as error:
-            return {"error": str(error)}
+        return await call_tool(name, arguments, stop, say)
 
     return call
 

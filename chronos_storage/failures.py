@@ -36,6 +36,9 @@ _PATTERN = (
     '|[{]"(error":("[^"]|[{]|true)|status":"error")'
     '|"[{]."(error.": ?(."[^"][^"]|[{]|true)|status.": ?."error."))'
 )
+#: How long what it begins with is at least, and what that may be.
+_LENGTH = 4
+_STARTS = ('"Err', '"err', '"ERR', '"An ', '"Tra', '[{"t', '{"er', '{"st', '"{\\"')
 #: The same for SQLite, which has no regular expressions of its own.
 _GLOBS = (
     *(
@@ -78,18 +81,21 @@ def has_failed(record: Message | Event | Trace) -> bool:
 def _message_failed(message: Message) -> bool:
     if ERROR in (message.role, message.kind):
         return True
-    if message.role in _RESULT_ROLES or message.kind == _RESULT_KIND or message.tool_call_id:
-        said = message.metadata
-        if said.get("is_error") is True or said.get("isError") is True or said.get("status") == ERROR:
-            return True
-        content, raw = codec.encode(message.content), codec.encode(message.raw)
-        return (
-            _begins(content[:_BEGINNING]) is not None or any(each in content for each in _IN_CONTENT) or _IN_RAW in raw
-        )
-    if message.role == "user" and isinstance(message.content, list):
-        content = codec.encode(message.content)
-        return content.startswith(_RESULTS) and any(each in content for each in _IN_CONTENT)
-    return False
+    content = codec.encode(message.content)
+    if not (
+        message.role in _RESULT_ROLES
+        or message.kind == _RESULT_KIND
+        or message.tool_call_id
+        or (message.role == "user" and content.startswith(_RESULTS))
+    ):
+        return False
+    said = message.metadata
+    return (
+        (said.get("is_error") is True or said.get("isError") is True or said.get("status") == ERROR)
+        or any(each in content for each in _IN_CONTENT)
+        or _IN_RAW in codec.encode(message.raw)
+        or _begins(content[:_BEGINNING]) is not None
+    )
 
 
 class _Words:
@@ -101,7 +107,9 @@ class _Words:
 
     def begins(self, content: str) -> str:
         """Whether the text of a content begins as that of a failure."""
-        return f"{self.beginning(content, _BEGINNING)} ~ '{_PATTERN}'"
+        # Each tool's result is asked when it is added, of which few begin like one of these.
+        likely = f"{self.beginning(content, _LENGTH)} IN ({_listed(_STARTS)})"
+        return f"{likely} AND {self.beginning(content, _BEGINNING)} ~ '{_PATTERN}'"
 
     def beginning(self, text: str, length: int) -> str:
         """The first characters of a text."""
@@ -135,10 +143,11 @@ class _MariaDBWords(_Words):
         return f"LOCATE('{part}', {text}) > 0"
 
     def metadata(self, column: str) -> str:
-        return " OR ".join(
+        said = " OR ".join(
             f"CAST(JSON_EXTRACT({column}, '$.{key}') AS CHAR) = '{value}'"
             for key, value in (("is_error", "true"), ("isError", "true"), ("status", '"error"'))
         )
+        return f"COALESCE({said}, FALSE)"
 
 
 class _SQLiteWords(_MariaDBWords):
@@ -155,7 +164,7 @@ class _SQLiteWords(_MariaDBWords):
         true = " OR ".join(f"json_type({column}, '$.{key}') = 'true'" for key in ("is_error", "isError"))
         said = f"{true} OR json_extract({column}, '$.status') = '{ERROR}'"
         # What is no JSON, in a row that was tampered with, would be an error.
-        return f"CASE WHEN json_valid({column}) THEN {said} END"
+        return f"CASE WHEN json_valid({column}) THEN COALESCE({said}, FALSE) ELSE FALSE END"
 
     def ends(self, column: str, endings: tuple[str, ...]) -> str:
         return f"substr({column}, -{len(endings[0])}) IN ({_listed(endings)})"
@@ -193,15 +202,14 @@ class _MessageFailed(_Failed):
     def condition(self, words: _Words, *columns: str) -> str:
         role, kind, call, metadata, content, raw = columns
         content, raw = words.text(content), words.text(raw)
-        inside = " OR ".join(words.contains(content, each) for each in _IN_CONTENT)
-        says_so = (words.metadata(metadata), words.begins(content), inside, words.contains(raw, _IN_RAW))
-        # In this order: hardly any row is looked at further than its role.
+        inside = (words.contains(content, each) for each in _IN_CONTENT)
+        says_so = (words.metadata(metadata), *inside, words.contains(raw, _IN_RAW), words.begins(content))
+        # Hardly any row is looked at further than its role.
         return (
             f"CASE WHEN {role} = '{ERROR}' OR {kind} = '{ERROR}' THEN TRUE"
             f" WHEN {role} IN ({_listed(_RESULT_ROLES)}) OR {kind} = '{_RESULT_KIND}' OR {call} <> ''"
-            f" THEN COALESCE({' OR '.join(f'({each})' for each in says_so)}, FALSE)"
-            f" WHEN {role} = 'user'"
-            f" THEN {words.beginning(content, len(_RESULTS))} = '{_RESULTS}' AND ({inside})"
+            f" OR ({role} = 'user' AND {words.beginning(content, len(_RESULTS))} = '{_RESULTS}')"
+            f" THEN {' OR '.join(says_so)}"
             " ELSE FALSE END"
         )
 

@@ -14,8 +14,9 @@ from django.db.models.functions import TruncDate
 
 from ..compat.queries import statement
 from ..compat.schema import quoted
+from ..failures import failed
 from ..models import Event, Message, Session, Trace
-from .summaries import ERRORS, FAILED, TOKENS
+from .summaries import TOKENS
 
 
 @dataclass
@@ -36,18 +37,20 @@ class Figures:
 
 @dataclass(frozen=True)
 class Source:
-    """A table, what is worked out of it, and the column of the time."""
+    """A table, what is worked out of its rows, or of its failures alone, and the column of the time."""
 
     model: type[models.Model]
     timestamp: str
     figures: dict[str, Any]
+    failures: bool = False
 
 
 SOURCES = (
     Source(Session, "created_at", {"sessions": Count("pk")}),
     Source(Event, "created_at", {"events": Count("pk")}),
-    Source(Message, "created_at", {"errors": Count("pk", filter=ERRORS), "tokens": Sum(TOKENS)}),
-    Source(Trace, "started_at", {"errors": Count("pk", filter=FAILED)}),
+    Source(Message, "created_at", {"tokens": Sum(TOKENS)}),
+    Source(Message, "created_at", {"errors": Count("pk")}, failures=True),
+    Source(Trace, "started_at", {"errors": Count("pk")}, failures=True),
 )
 
 
@@ -58,6 +61,8 @@ def collect(using: str, source: Source, since: date, until: date) -> dict[str, F
     rows = source.model._default_manager.using(using).filter(
         **{f"{source.timestamp}__gte": first, f"{source.timestamp}__lt": end}
     )
+    if source.failures:
+        rows = rows.filter(failed(source.model))
     day = TruncDate(source.timestamp, tzinfo=UTC)
     owner = "agent_id" if source.model is Session else "session_id"
     grouped = rows.order_by().annotate(day=day).values("day", owner).annotate(**source.figures)

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..fields import IdField, JSONTextField, MetadataField, TimestampField
+from ..indexes import FailedIndex
 from ..text import name as shown
 from .sessions import Session
 from .usage import TokenCounts
@@ -48,6 +49,7 @@ class Message(TokenCounts):
         indexes: ClassVar[tuple[models.Index, ...]] = (
             models.Index(fields=["message_id"], name="chronos_message_any_session"),
             models.Index(fields=["created_at"], name="chronos_message_created"),
+            FailedIndex(fields=["session", "created_at"], name="chronos_message_failed"),
         )
 
     def __str__(self) -> str:

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..fields import CostField, IdField, JSONTextField, MetadataField, TextField, TimestampField
+from ..indexes import FailedIndex
 from ..text import name as shown
 from .usage import TokenCounts
 
@@ -42,6 +43,7 @@ class Trace(TokenCounts):
             models.Index(fields=["session_id", "started_at", "id"], name="chronos_trace_session"),
             models.Index(fields=["trace_id", "started_at", "id"], name="chronos_trace_run"),
             models.Index(fields=["started_at"], name="chronos_trace_started"),
+            FailedIndex(fields=["session_id", "started_at"], name="chronos_trace_failed"),
         )
 
     def __str__(self) -> str:

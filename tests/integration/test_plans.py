@@ -28,10 +28,13 @@ from chronos_storage.backends.orm import OrmBackend
 from chronos_storage.backends.orm.conditions import starts_with
 from chronos_storage.checks import check_walks
 from chronos_storage.facade import Storage
+from chronos_storage.failures import failed
 from chronos_storage.fields import IdField, TextField
 from chronos_storage.ledger.kept import KEPT
 from chronos_storage.models import AuditLog as AuditLog_
 from chronos_storage.models import Image as Image_
+from chronos_storage.models import Message as Message_
+from chronos_storage.models import Trace as Trace_
 from chronos_storage.queues.base import EventQueue
 from chronos_storage.queues.cursors import cursor_of
 from chronos_storage.queues.orm import OrmQueue
@@ -535,6 +538,10 @@ PAGES: dict[str, list[Call]] = {
     "overview of a day": [
         lambda store, source=source: collect(store.alias, source, DAY, DAY)  # type: ignore[misc]
         for source in SOURCES
+    ],
+    "failures of a session": [
+        lambda store: list(Message_.objects.using(store.alias).filter(failed(Message_), session_id="s250")),
+        lambda store: list(Trace_.objects.using(store.alias).filter(failed(Trace_), session_id="s250")),
     ],
     "family of an image": [lambda store: family(Image_.objects.using(store.alias), Image_(id="i500", pk="i500"))],
     "audit log by prefix": [

@@ -41,8 +41,9 @@ OPTIONS: dict[str, dict[str, type]] = {
         "PAGE_SIZE": int,
         "STALL_TIMEOUT": int,
     },
-    #: Whether each look at a session's content is written to the audit log.
-    "ADMIN": {"AUDIT_VIEWS": bool},
+    #: Whether each look at a session's content is written to the audit log, and how many tokens a session may take
+    #: before it is marked.
+    "ADMIN": {"AUDIT_VIEWS": bool, "TOKEN_BUDGET": int},
     #: Which of Django's STORAGES has the bytes.
     "ARTIFACTS": {"STORAGE": str},
     #: The file of the private key that signs heads, and which of Django's STORAGES is handed each file of them.
@@ -87,3 +88,9 @@ def artifact_storage() -> str:
 def admin_option(name: str) -> bool:
     """Whether an option of the section ADMIN is on."""
     return section("ADMIN").get(name) is True
+
+
+def token_budget() -> int | None:
+    """How many tokens a session may take before the admin marks it; None where any number will do."""
+    found = section("ADMIN").get("TOKEN_BUDGET")
+    return found if type(found) is int else None

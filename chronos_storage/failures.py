@@ -23,7 +23,7 @@ from .records import Event, Message, Trace
 ERROR = "error"
 _RESULT_ROLES, _RESULT_KIND = ("tool", "function"), "tool-result"
 #: How several results begin that stand in one message of the user's.
-_RESULTS = '[{"type":"tool_result"'
+RESULTS_BEGIN = '[{"type":"tool_result"'
 #: What is looked for in the JSON of a content, and in that of a framework's own item.
 _IN_CONTENT = ('"is_error":true', '"isError":true')
 _IN_RAW = '"status":"error"'
@@ -86,7 +86,7 @@ def _message_failed(message: Message) -> bool:
         message.role in _RESULT_ROLES
         or message.kind == _RESULT_KIND
         or message.tool_call_id
-        or (message.role == "user" and content.startswith(_RESULTS))
+        or (message.role == "user" and content.startswith(RESULTS_BEGIN))
     ):
         return False
     said = message.metadata
@@ -208,7 +208,7 @@ class _MessageFailed(_Failed):
         return (
             f"CASE WHEN {role} = '{ERROR}' OR {kind} = '{ERROR}' THEN TRUE"
             f" WHEN {role} IN ({_listed(_RESULT_ROLES)}) OR {kind} = '{_RESULT_KIND}' OR {call} <> ''"
-            f" OR ({role} = 'user' AND {words.beginning(content, len(_RESULTS))} = '{_RESULTS}')"
+            f" OR ({role} = 'user' AND {words.beginning(content, len(RESULTS_BEGIN))} = '{RESULTS_BEGIN}')"
             f" THEN {' OR '.join(says_so)}"
             " ELSE FALSE END"
         )

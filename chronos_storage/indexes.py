@@ -69,7 +69,7 @@ class ReplaceIndexesBeside(Operation):
         self._replace(app_label, schema_editor, to_state, self.added, self._removed(app_label, to_state))
 
     def describe(self) -> str:
-        return f"Replace indexes {', '.join(self.removed)} of {self.model_name}"
+        return f"Make indexes of {self.model_name}: {', '.join(index.name for index in self.added)}"
 
     @property
     def migration_name_fragment(self) -> str:

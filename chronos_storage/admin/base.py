@@ -52,6 +52,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         narrowed: the columns that it looks up among the rows which one of those finds; see `LookupForm`.
         timestamp: the column of the time that it looks up.
         list_previews: fields that may be long, of which a column of the list shows the beginning.
+        ranked: the columns that are worked out.
     """
 
     using: str | None = None
@@ -61,6 +62,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     narrowed: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
     timestamp: str = ""
     list_previews: tuple[str, ...] = ()
+    ranked: tuple[str, ...] = ()
 
     actions: Any = None
     list_per_page = 50
@@ -105,7 +107,12 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return [self._column(name, brief=True) for name in self.list_display]
 
     def get_sortable_by(self, request: HttpRequest) -> Any:
-        return [self._column(name, brief=True) for name in self.sortable_by]
+        return [*(self._column(name, brief=True) for name in self.sortable_by), *self.rankings]
+
+    @property
+    def rankings(self) -> dict[str, Any]:
+        """What the list can be sorted by that is worked out: by the column, an expression."""
+        return {}
 
     def _column(self, name: Any, *, brief: bool = False) -> Any:
         model: Any = self.model

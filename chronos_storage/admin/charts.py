@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 720, 160
@@ -14,7 +14,7 @@ _LABELS = 8
 
 @dataclass(frozen=True)
 class Box:
-    """A part of a column: what it is for, and where it stands."""
+    """A part of a column: what it is for, where it stands, and the address of what it counts, if that is somewhere."""
 
     series: int
     title: str
@@ -22,6 +22,7 @@ class Box:
     y: float
     width: float
     height: float
+    address: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,21 @@ class Chart:
     height: int = HEIGHT
 
 
-def stacked(names: Sequence[str], labels: Sequence[str], values: Sequence[Sequence[int]]) -> Chart:
+def stacked(
+    names: Sequence[str],
+    labels: Sequence[str],
+    values: Sequence[Sequence[int]],
+    *,
+    titles: Sequence[str] | None = None,
+    address: Callable[[int, int], str] = lambda _place, _series: "",
+) -> Chart:
     """A chart of columns, one a label.
 
     Args:
         names: what the parts of each column are for.
         values: of each column, its parts.
+        titles: what each column is called where there is room; its label, unless this is given.
+        address: where that is which a part counts, by the places of its column and of its name.
     """
     top = _round_up(max((sum(column) for column in values), default=0))
     step = WIDTH / max(len(values), 1)
@@ -57,9 +67,12 @@ def stacked(names: Sequence[str], labels: Sequence[str], values: Sequence[Sequen
                 continue
             height = HEIGHT * value / top
             bottom -= height
-            title = f"{labels[place]}, {names[series]}: {value:,}"
+            title = f"{(titles or labels)[place]}, {names[series]}: {value:,}"
             x, width = step * (place + _GAP / 2), step * (1 - _GAP)
-            boxes.append(Box(series, title, round(x, 2), round(bottom, 2), round(width, 2), round(height, 2)))
+            place_of_it = address(place, series)
+            boxes.append(
+                Box(series, title, round(x, 2), round(bottom, 2), round(width, 2), round(height, 2), place_of_it)
+            )
     every = math.ceil(len(labels) / _LABELS) if labels else 1
     under = [(label, round(step * (place + 0.5), 2)) for place, label in enumerate(labels) if place % every == 0]
     grid = [(round(top * part / 2), HEIGHT * (1 - part / 2)) for part in range(3)] if top > 1 else [(0, HEIGHT), (1, 0)]

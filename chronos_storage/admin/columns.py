@@ -94,6 +94,7 @@ _LABELS = {
     "seq_num": _("number"),
     "series": _("series"),
     "session": _("session"),
+    "session__agent_id": _("agent"),
     "session_id": _("session"),
     "sha256": _("SHA-256"),
     "size": _("bytes"),

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import quote, unquote
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import ORDER_VAR, ChangeList
 from django.contrib.admin.widgets import AdminSplitDateTime
 from django.db.models.query import QuerySet
 from django.forms import JSONField
@@ -57,7 +57,8 @@ class PagedChangeList(ChangeList):
         return self.chosen(request, super().get_queryset(request, exclude_parameters))
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
-        return self.total_order(str(super().get_ordering(request, queryset)[0]))
+        first, *_ = super().get_ordering(request, queryset)
+        return self.total_order(first) if isinstance(first, str) else [first, "-pk"]
 
     def get_results(self, request: HttpRequest) -> None:
         self.result_list = self.page(request, self.queryset)
@@ -65,6 +66,11 @@ class PagedChangeList(ChangeList):
         self.show_full_result_count = self.can_show_all = self.multi_page = False
         self.show_admin_actions = bool(self.result_list)
         self.paginator = None
+
+    @property
+    def ordered(self) -> list[tuple[str, str]]:
+        """The parameter of the order, which another search keeps."""
+        return [(ORDER_VAR, self.params[ORDER_VAR])] if self.params.get(ORDER_VAR) else []
 
     def link(self, changes: dict[str, str] | None = None, remove: list[str] | None = None) -> str:
         """The query of this list's address with other parameters."""

@@ -1,37 +1,34 @@
-"""Figures per day and agent, worked out by the database in one statement a table."""
+"""Figures per hour and agent, worked out by the database in one statement a table."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from django.db import connections, models
-from django.db.models import Count, Sum
-from django.db.models.functions import TruncDate
+from django.db.models import Count, DateTimeField, ExpressionWrapper, F, Sum
+from django.db.models.functions import TruncHour
 
 from ..compat.queries import statement
 from ..compat.schema import quoted
 from ..failures import failed
 from ..models import Event, Message, Session, Trace
+from .periods import Period
 from .summaries import TOKENS
 
 
 @dataclass
 class Figures:
-    """A figure of each day and agent that has one."""
+    """A figure of each part of a period and each agent that has one."""
 
-    counts: dict[date, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-
-    def add(self, day: date, agent_id: str, value: int) -> None:
-        """Count something more."""
-        self.counts[day][agent_id] += value
+    counts: dict[datetime, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
     @property
     def by_agent(self) -> Counter[str]:
-        """The sum of all days."""
+        """The sum of all parts."""
         return sum(self.counts.values(), Counter())
 
 
@@ -47,51 +44,57 @@ class Source:
 
 SOURCES = (
     Source(Session, "created_at", {"sessions": Count("pk")}),
-    Source(Event, "created_at", {"events": Count("pk")}),
+    Source(Event, "created_at", {"events": Count("pk"), "errors": Count("pk", filter=failed(Event))}),
     Source(Message, "created_at", {"tokens": Sum(TOKENS)}),
     Source(Message, "created_at", {"errors": Count("pk")}, failures=True),
     Source(Trace, "started_at", {"errors": Count("pk")}, failures=True),
 )
 
 
-def collect(using: str, source: Source, since: date, until: date) -> dict[str, Figures]:
-    """The figures of a table, by name, of the days from `since` to `until`, which are in UTC."""
-    first = datetime.combine(since, time(), UTC)
-    end = datetime.combine(until + timedelta(days=1), time(), UTC)
+def collect(using: str, source: Source, span: Period) -> dict[str, Figures]:
+    """The figures of a table in a period, by name."""
     rows = source.model._default_manager.using(using).filter(
-        **{f"{source.timestamp}__gte": first, f"{source.timestamp}__lt": end}
+        **{f"{source.timestamp}__gte": span.start, f"{source.timestamp}__lt": span.end}
     )
     if source.failures:
         rows = rows.filter(failed(source.model))
-    day = TruncDate(source.timestamp, tzinfo=UTC)
+    # MariaDB knows no time zone but UTC where nobody taught it others.
+    moved = ExpressionWrapper(F(source.timestamp) + span.shift, DateTimeField()) if span.shift else source.timestamp
+    hour = TruncHour(moved, tzinfo=UTC)
     owner = "agent_id" if source.model is Session else "session_id"
-    grouped = rows.order_by().annotate(day=day).values("day", owner).annotate(**source.figures)
+    grouped = rows.order_by().annotate(hour=hour).values("hour", owner).annotate(**source.figures)
     found = {name: Figures() for name in source.figures}
     for each, agent_id, *values in _by_agent(using, grouped, owner, list(source.figures)):
-        each = date.fromisoformat(each) if isinstance(each, str) else each
+        part = span.part_of(_aware(each) - span.shift)
         for name, value in zip(source.figures, values, strict=True):
             if value:
-                found[name].add(each, agent_id, int(value))
+                found[name].counts[part][agent_id] += int(value)
     return found
 
 
+def _aware(hour: datetime | str) -> datetime:
+    """What a database gives for the beginning of an hour: its text, or a time without a zone."""
+    found = datetime.fromisoformat(hour) if isinstance(hour, str) else hour
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
+
+
 def _by_agent(using: str, grouped: Any, owner: str, names: list[str]) -> Any:
-    """The groups' days, agents and figures.
+    """The groups' hours, agents and figures.
 
     What belongs to sessions is first added up by session, so that the agents of those sessions alone are looked up.
     """
     if owner == "agent_id":
-        return grouped.values_list("day", owner, *names)
-    inner, parameters = statement(grouped.values_list("day", owner, *names))
+        return grouped.values_list("hour", owner, *names)
+    inner, parameters = statement(grouped.values_list("hour", owner, *names))
     quote = partial(quoted, connections[using])
-    columns = ", ".join(quote(name) for name in ("day", owner, *names))
+    columns = ", ".join(quote(name) for name in ("hour", owner, *names))
     sums = ", ".join(f"SUM({quote(name)})" for name in names)
     # A join would make PostgreSQL read all sessions for a day's few. The text is of our own names only; all values are
     # parameters of the inner statement.
     sql = (
         f"WITH grouped ({columns}) AS ({inner}), owned AS (SELECT grouped.*, COALESCE((SELECT s.agent_id"  # noqa: S608
         f" FROM {quote(Session._meta.db_table)} s WHERE s.id = grouped.session_id), '') AS agent_id FROM grouped)"
-        f" SELECT {quote('day')}, agent_id, {sums} FROM owned GROUP BY {quote('day')}, agent_id"
+        f" SELECT {quote('hour')}, agent_id, {sums} FROM owned GROUP BY {quote('hour')}, agent_id"
     )
     with connections[using].cursor() as cursor:
         cursor.execute(sql, parameters)

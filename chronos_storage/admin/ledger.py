@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -31,6 +31,7 @@ class _LedgerAdmin(ReadOnlyAdmin):
 class EventAdmin(_LedgerAdmin):
     list_display = ("event_id", "session_id", "seq_num", "type", "payload", "is_erased", "created_at")
     lookups = ("session_id", "event_id")
+    narrowed: ClassVar[Any] = {"session__agent_id": ()}
     timestamp = "created_at"
     ordering = ("-id",)
     search_fields = ("event_id__exact", "session__id__exact")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import reduce
 from operator import and_
 from types import MappingProxyType
@@ -12,18 +12,24 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.db.models import Q
+from django.db.models.expressions import OrderBy
 from django.db.models.query import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from .. import codec
+from .. import codec, records
 from ..backends.orm.conditions import starts_with
 from ..keyset import After, from_json, to_json
+from ..templatetags.chronos_storage import clock
 from .columns import label
 from .compat import IncorrectLookupParameters, PagedChangeList
 from .previews import column_of, previewed, shorten
 
 AFTER, BEFORE = "after", "before"
+#: How many rows are shown of an order that is worked out.
+RANKED = 50
+#: Of how long a time the rows are that something is worked out of, unless another is chosen.
+USUAL = timedelta(days=7)
 PREFIX, SINCE, UNTIL = "prefix", "since", "until"
 
 
@@ -63,7 +69,9 @@ class LookupForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         given = self.cleaned_data
-        if not any(given.get(name) for name in self.columns):
+        if (until := given.get(UNTIL)) and not until.microsecond:
+            given[UNTIL] = until.replace(microsecond=999_999)  # a second that is typed belongs to it
+        if not any(given.get(name) for name in (*self.columns, SINCE)):
             names = " / ".join(str(label(name)) for name in self.columns)
             for name in self.narrowed:
                 if given.get(name):
@@ -91,10 +99,26 @@ class LookupForm(forms.Form):
         }
 
     @property
+    def is_narrow(self) -> bool:
+        """Whether what is asked for is of some rows alone, however many there are."""
+        return self.is_valid() and any(self.cleaned_data.get(name) for name in (*self.columns, SINCE))
+
+    @property
     def condition(self) -> Q:
         """Which rows are meant; none, if what was typed is no time or nothing that is stored."""
         if not self.is_valid():
             return Q(pk__in=[])
+        given = self.cleaned_data
+        parts = [self.of_columns]
+        if given.get(SINCE):
+            parts.append(Q(**{f"{self.timestamp}__gte": given[SINCE]}))
+        if given.get(UNTIL):
+            parts.append(Q(**{f"{self.timestamp}__lte": given[UNTIL]}))
+        return reduce(and_, parts, Q())
+
+    @property
+    def of_columns(self) -> Q:
+        """What the columns are to hold, apart from the time."""
         given = self.cleaned_data
         parts = [
             starts_with(name, given[name]) if name in given[PREFIX] else Q(**{name: given[name]})
@@ -102,10 +126,6 @@ class LookupForm(forms.Form):
             if given[name]
         ]
         parts += [Q(**{name: given[name]}) for name in self.narrowed if given[name]]
-        if given.get(SINCE):
-            parts.append(Q(**{f"{self.timestamp}__gte": given[SINCE]}))
-        if given.get(UNTIL):
-            parts.append(Q(**{f"{self.timestamp}__lte": given[UNTIL]}))
         return reduce(and_, parts, Q())
 
 
@@ -115,6 +135,8 @@ class KeysetChangeList(PagedChangeList):
     #: The parameters that are not lookups of Django's own.
     ours: ClassVar[tuple[str, ...]] = (AFTER, BEFORE)
     lookup_form: LookupForm
+    #: Which rows these are, where they are not all.
+    note: str = ""
     next_page: str | None = None
     previous_page: str | None = None
 
@@ -127,10 +149,23 @@ class KeysetChangeList(PagedChangeList):
         form = self.model_admin.lookup_form_class
         return {*self.ours, *form.columns, *form.narrowed, PREFIX, *([SINCE, UNTIL] if form.timestamp else [])}
 
+    def get_ordering_field(self, field_name: Any) -> Any:
+        name = field_name if isinstance(field_name, str) else field_name.__name__
+        if name in self.model_admin.ranked:
+            known = self.model_admin.rankings
+            # The most first, as that is what is looked for.
+            return OrderBy(known[name], descending=True, nulls_last=True) if name in known else None
+        return super().get_ordering_field(field_name)
+
     def chosen(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
         self.lookup_form = self.model_admin.lookup_form_class(request.GET)
+        self.is_ranked = not isinstance(rows.query.order_by[0], str)
         #: All rows that the list shows on its pages.
         self.rows = rows.filter(self.lookup_form.condition)
+        if self.is_ranked and not self.lookup_form.is_narrow:
+            since = records.now() - USUAL
+            self.note = _("The first %(count)d since %(since)s.") % {"count": RANKED, "since": clock(since)[:-4]}
+            self.rows = self.rows.filter(**{f"{self.lookup_form.timestamp}__gte": since})
         return previewed(self.rows, {*self.list_names, *self.model_admin.list_previews})
 
     def total_order(self, first: str) -> list[str]:
@@ -141,6 +176,11 @@ class KeysetChangeList(PagedChangeList):
 
     def page(self, request: HttpRequest, rows: QuerySet[Any]) -> list[Any]:
         order = self.get_ordering(request, rows)
+        if not isinstance(order[0], str):  # worked out row by row: no condition goes on from it
+            ranked = list(rows[:RANKED])
+            for row in ranked:
+                shorten(row)
+            return ranked
         columns = [name.removeprefix("-") for name in order]
         ways = ("lt", "gt") if order[0].startswith("-") else ("gt", "lt")
         after, before = (self._position(request, name, columns) for name in (AFTER, BEFORE))

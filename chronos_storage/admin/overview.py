@@ -1,50 +1,47 @@
-"""The overview: what agents did, day by day."""
+"""The overview: what agents did, hour by hour or day by day, and how tools and models fared."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Any
+from datetime import datetime
+from functools import partial
 
-from django import forms
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .. import records
 from ..text import visible
 from .access import may
 from .charts import Chart, stacked
 from .figures import SOURCES, Figures, collect
+from .periods import Period
 
-#: The longest period, in days, and the one that is shown unless another is chosen.
-LONGEST, USUAL = 92, 14
 #: How many agents have a colour of their own; the others share one.
 _COLOURS = 7
 
 NAMES = {
     "sessions": gettext_lazy("Sessions"),
-    "events": gettext_lazy("Events"),
     "errors": gettext_lazy("Errors"),
+    "events": gettext_lazy("Events"),
     "tokens": gettext_lazy("Tokens"),
 }
 
 
-class PeriodForm(forms.Form):
-    """Which days, and of which agent."""
+@dataclass(frozen=True)
+class Row:
+    """A part of the period.
 
-    since = forms.DateField(label=gettext_lazy("from"), widget=forms.DateInput(attrs={"type": "date"}))
-    until = forms.DateField(label=gettext_lazy("to"), widget=forms.DateInput(attrs={"type": "date"}))
+    Attributes:
+        cells: of each agent, the figure and the address of what it counts.
+        total: of all agents, the same.
+    """
 
-    def clean(self) -> dict[str, Any]:
-        given = super().clean() or self.cleaned_data
-        since, until = given.get("since"), given.get("until")
-        if since and until and not 0 <= (until - since).days < LONGEST:
-            raise forms.ValidationError(
-                _("Choose a period of at most %(days)d days, the first day before the last."), params={"days": LONGEST}
-            )
-        return given
+    label: str
+    cells: list[tuple[int, str]]
+    total: tuple[int, str]
 
 
 @dataclass(frozen=True)
@@ -53,50 +50,80 @@ class Panel:
 
     Attributes:
         agents: whose figures these are, the largest first; the last may be all others.
-        rows: of each day that has any, the figures of each agent and their sum.
-        total: the sums of all days.
+        rows: of each part that has any, the figures of each agent and their sum.
+        total: the sums of all parts.
+        address: of what is counted.
     """
 
     name: str
     title: str
     agents: list[str]
     chart: Chart
-    rows: list[tuple[date, list[int], int]]
+    rows: list[Row]
     total: int
+    address: str
 
 
-def period(request: HttpRequest) -> tuple[PeriodForm, date, date]:
-    """The form and the days it asks for; the usual ones, if it asks for none or what can't be."""
-    today = records.now().date()
-    usual = {"since": today - timedelta(days=USUAL - 1), "until": today}
-    form = PeriodForm(request.GET if "since" in request.GET or "until" in request.GET else usual)
-    given = form.cleaned_data if form.is_valid() else usual
-    return form, given["since"], given["until"]
+def panels(request: HttpRequest, using: str, span: Period, tokens: int | None) -> list[Panel]:
+    """A panel for each figure whose rows the user may see.
 
-
-def panels(request: HttpRequest, using: str, since: date, until: date) -> list[Panel]:
-    """A panel for each figure whose rows the user may see."""
+    Args:
+        tokens: which column of the list of sessions has the tokens, if the user may see it.
+    """
     figures: dict[str, Figures] = {}
     for source in SOURCES:
         if may(request, "view", source.model):
-            for name, found in collect(using, source, since, until).items():
-                for day, counts in found.counts.items():
-                    figures.setdefault(name, Figures()).counts[day].update(counts)
+            for name, found in collect(using, source, span).items():
+                for part, counts in found.counts.items():
+                    figures.setdefault(name, Figures()).counts[part].update(counts)
                 figures.setdefault(name, Figures())
-    days = [since + timedelta(days=number) for number in range((until - since).days + 1)]
+    if not all(may(request, "view", source.model) for source in SOURCES if "errors" in source.figures):
+        figures.pop("errors", None)  # which the list of sessions with errors would not show
     overall = sum((Counter(dict.fromkeys(found.by_agent, 1)) for found in figures.values()), Counter[str]())
     ranked = sorted(overall, key=lambda agent: (-sum(found.by_agent[agent] for found in figures.values()), agent))
     named = ranked if len(ranked) <= _COLOURS + 1 else ranked[:_COLOURS]
-    return [_panel(name, figures[name], named, len(ranked) > len(named), days) for name in NAMES if name in figures]
+    return [
+        _panel(name, figures[name], named, len(ranked) > len(named), span, partial(_address, name, span, tokens))
+        for name in NAMES
+        if name in figures
+    ]
 
 
-def _panel(name: str, found: Figures, agents: list[str], others: bool, days: list[date]) -> Panel:
+def _address(name: str, span: Period, tokens: int | None, part: datetime | None = None, agent: str = "") -> str:
+    """Where that is listed which a figure counts; the tokens are those of sessions, the largest first."""
+    whose = {"agent_id": agent} if agent else {}
+    if name == "events":
+        whose = {f"session__{column}": value for column, value in whose.items()}
+        return f"{reverse('admin:chronos_storage_event_changelist')}?{span.query(part, **whose)}"
+    wanted = {"sessions": {"show": "begun"}, "errors": {"show": "errors"}, "tokens": {"o": str(tokens)}}[name]
+    return f"{reverse('admin:chronos_storage_session_changelist')}?{span.query(part, **wanted, **whose)}"
+
+
+def _panel(
+    name: str, found: Figures, agents: list[str], others: bool, span: Period, address: Callable[..., str]
+) -> Panel:
     shown = [visible(agent) or _("no agent") for agent in agents] + ([_("all others")] if others else [])
+    whose = [*agents, ""] if others else agents
+    parts = span.parts
     values = []
-    for day in days:
-        counts = found.counts.get(day, Counter())
+    for part in parts:
+        counts = found.counts.get(part, Counter())
         column = [counts[agent] for agent in agents]
         values.append([*column, sum(counts.values()) - sum(column)] if others else column)
-    rows = [(day, column, sum(column)) for day, column in zip(days, values, strict=True) if any(column)]
-    chart = stacked(shown, [day.isoformat() for day in days], values)
-    return Panel(name, str(NAMES[name]), shown, chart, rows, sum(total for *_, total in rows))
+    rows = [
+        Row(
+            span.label(part),
+            [(value, address(part, agent)) for value, agent in zip(column, whose, strict=True)],
+            (sum(column), address(part)),
+        )
+        for part, column in zip(parts, values, strict=True)
+        if any(column)
+    ]
+    chart = stacked(
+        shown,
+        [span.short(part) for part in parts],
+        values,
+        titles=[span.label(part) for part in parts],
+        address=lambda place, series: address(parts[place], whose[series]),
+    )
+    return Panel(name, str(NAMES[name]), shown, chart, rows, sum(row.total[0] for row in rows), address())

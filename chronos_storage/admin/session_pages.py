@@ -23,7 +23,9 @@ from .entries import entries_of
 from .error_pages import ErrorPages
 from .items import NAMES, items_of
 from .keeping_pages import KeepingPages
-from .overview import panels, period
+from .overview import panels
+from .performance import MODEL, TOOL, fared
+from .periods import choices, period
 from .removal_pages import RemovalPages
 from .span_pages import SpanPages
 from .summaries import TOKENS
@@ -51,12 +53,23 @@ class SessionPages(SpanPages, CheckpointPages, ErrorPages, KeepingPages, Removal
         ]
 
     def overview_view(self, request: HttpRequest) -> HttpResponse:
-        """What all agents did, day by day."""
+        """What all agents did, hour by hour or day by day, and how tools and models fared."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        form, since, until = period(request)
-        shown_panels = panels(request, self.storage.alias, since, until)
-        return self.render(request, "overview.html", _("Overview"), form=form, panels=shown_panels)
+        form, span = period(request)
+        columns = self.get_list_display(request)
+        using = self.storage.alias
+        return self.render(
+            request,
+            "overview.html",
+            _("Overview"),
+            form=form,
+            span=span,
+            periods=choices(),
+            panels=panels(request, using, span, columns.index("tokens") if "tokens" in columns else None),
+            tools=fared(request, using, span, TOOL),
+            models=fared(request, using, span, MODEL),
+        )
 
     # One session
 

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from io import BufferedReader, BytesIO
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models.query import QuerySet
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern
@@ -17,13 +15,15 @@ from ..downloads import download
 from ..ledger.mapping import SESSIONS
 from ..models import Checkpoint, Message, Session, Trace
 from ..records import SPAN_STATUSES
-from ..templatetags.chronos_storage import clock
+from ..templatetags.chronos_storage import clock, duration
 from ..text import name as shown
 from . import markdown
 from .base import EditableAdmin, ReadOnlyAdmin
 from .blocks import file_of
 from .columns import as_text, label
+from .performance import DURATION
 from .previews import preview
+from .session_list import SessionList
 from .session_pages import SessionPages
 from .speeches import speeches_of
 from .spoken import spoken
@@ -33,39 +33,16 @@ from .states import state_text
 _NAMES = re.compile(r'"name": ?"([^"\\]+)"')
 
 
-class StatusFilter(admin.SimpleListFilter):
-    """The known statuses: to find all that are in use, the database would have to read every session."""
-
-    title = _("status")
-    parameter_name = "status"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
-        return (
-            ("active", _("active")),
-            ("running", _("running")),
-            ("paused", _("paused")),
-            ("completed", _("completed")),
-            ("failed", _("failed")),
-            ("ended", _("ended")),
-        )
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        status = self.value()
-        return queryset if status is None else queryset.filter(status=status)
-
-
 @admin.register(Session)
-class SessionAdmin(SessionPages, EditableAdmin):
+class SessionAdmin(SessionPages, SessionList, EditableAdmin):
     """Deleting hides a session, as the facade's soft delete does; a deleted one can be looked at and restored."""
 
     table = SESSIONS
     changeable = ("title", "status", "metadata", "require_fence")
-    list_display = ("id", "title", "status", "agent_id", "user_id", "last_activity_at", "created_at", "deleted_at")
-    list_filter = (StatusFilter, "created_at", "last_activity_at")
     lookups = ("user_id", "agent_id", "container_id", "image_id")
-    ordering = ("-created_at",)
+    ordering = ("-last_activity_at",)
     search_fields = tuple(f"{name}__exact" for name in ("id", "agent_id", "user_id", "container_id", "image_id"))
-    sortable_by = ("created_at", "last_activity_at")
+    sortable_by = ("last_activity_at",)
     change_list_template = "admin/chronos_storage/session/change_list.html"
     change_form_template = "admin/chronos_storage/session/change_form.html"
     delete_confirmation_template = "admin/chronos_storage/session/delete_confirmation.html"
@@ -167,9 +144,21 @@ class CheckpointAdmin(ReadOnlyAdmin):
 
 @admin.register(Trace)
 class TraceAdmin(ReadOnlyAdmin):
-    list_display = ("id", "session_id", "kind", "name", "status", "model", "cost", "started_at", "ended_at")
+    ranked = ("duration",)
+    list_display = ("name", "kind", "status", "duration", "model", "cost", "started_at", "session_id", "id")
     lookups = ("session_id", "trace_id")
-    narrowed: ClassVar[Any] = {"status": SPAN_STATUSES, "model": ()}
+    narrowed: ClassVar[Any] = {"kind": (), "name": (), "status": SPAN_STATUSES, "model": ()}
     timestamp = "started_at"
-    ordering = ("-id",)
+    ordering = ("-started_at",)
+    sortable_by = ("started_at",)
     search_fields = ("id__exact", "session_id__exact", "trace_id__exact")
+
+    @property
+    def rankings(self) -> dict[str, Any]:
+        """The longest of those that have ended."""
+        return {"duration": DURATION}
+
+    @admin.display(description=_("duration"), ordering="duration")
+    def duration(self, row: Any) -> Any:
+        """From its start to its end."""
+        return _("open") if row.ended_at is None else duration(row.ended_at - row.started_at)

@@ -18,8 +18,6 @@ from ..models import Checkpoint, Event, Head, Message, Session, Trace
 
 #: The tokens of a message; one that reported no total counts with the sum of its parts.
 TOKENS = Coalesce("total_tokens", Coalesce("prompt_tokens", Value(0)) + Coalesce("completion_tokens", Value(0)))
-#: The messages, and the spans, that are failures.
-ERRORS, FAILED = failed(Message), failed(Trace)
 
 
 @dataclass(frozen=True)

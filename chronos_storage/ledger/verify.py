@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Any
 
@@ -38,6 +39,36 @@ def verify(using: str, series: ChainSeries[Any], name: str) -> Verdict:
             return verdict
 
 
+def verify_several(using: str, series: ChainSeries[Any], names: Collection[str], most: int) -> dict[str, Verdict]:
+    """The verdicts of several chains, which are read at once; of those alone that have at most so many rows."""
+    heads = {head.series: head for head in heads_of(using, series.kind, names)}
+    short = {name: head for name, head in heads.items() if head.seq_num - head.base_seq <= most}
+    for head in short.values():
+        head.hash, head.base_hash = head.hash or ZERO, head.base_hash or ZERO
+    owners = {head_owner(series.kind, name) for name in short}
+    rows = series.table.model._default_manager.using(using).filter(
+        **{f"{series.column}__in": set(short), f"{series.owner_column}__in": owners}
+    )
+    fields, columns = _columns(series)
+    chains: dict[str, list[tuple[Any, str]]] = {name: [] for name in short}
+    for chain, *values, text in rows.order_by("seq_num").values_list(
+        series.column, *columns, Cast(series.document, TextField())
+    ):
+        chains[chain].append((series.table.record(**dict(zip(fields, values, strict=True))), text))
+    verdicts = {
+        name: verify_chain(series, series.kind.value, name, short[name], rows, lambda: sys.maxsize)
+        for name, rows in chains.items()
+    }
+    # What looks broken may have been read while it was written to.
+    return {name: each if each.intact else verify(using, series, name) for name, each in verdicts.items()}
+
+
+def _columns(series: ChainSeries[Any]) -> tuple[list[str], list[str]]:
+    """The fields of a chain's records but their JSON, and the columns of these."""
+    names = [name for name in series.table.names if name != series.document]
+    return names, [series.table.id if name == "id" else name for name in names]
+
+
 def _head(using: str, series: ChainSeries[Any], name: str) -> Head:
     def make(owner: Any, name: Any) -> QuerySet[Any]:
         return Head.objects.using(using).filter(kind=series.kind, namespace="", owner=owner, series=name)
@@ -59,8 +90,7 @@ def _walk(using: str, series: ChainSeries[Any], name: str, head: Head) -> Verdic
 def _rows(using: str, series: ChainSeries[Any], name: str) -> Iterator[tuple[Any, str]]:
     """The chain's records by number, each without its JSON, but with the text of that as it is stored."""
     table = series.table
-    names = [name for name in table.names if name != series.document]
-    columns = [table.id if name == "id" else name for name in names]
+    names, columns = _columns(series)
     owner = head_owner(series.kind, name)
     rows = Rows(using, partial(series.rows_of, using), (name, owner), ("a chain to verify", series.kind))
     found = Columns(table.model, *columns, Cast(series.document, TextField()))

@@ -12,6 +12,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.timezone import localtime
 from django.utils.translation import ngettext
 
+from .. import conf
 from ..text import name, visible
 
 register = template.Library()
@@ -31,6 +32,12 @@ def unseen() -> dict[str, str]:
         api = ""
     config: Any = apps.get_app_config("chronos_storage")
     return {"store": config.unseen_store, "api": api}
+
+
+@register.simple_tag
+def token_budget() -> int | None:
+    """How many tokens a session may take before it is marked."""
+    return conf.token_budget()
 
 
 @register.filter

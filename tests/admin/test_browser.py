@@ -58,9 +58,10 @@ def page(context: BrowserContext, night) -> Iterator[Page]:
 
 def open_bad_session(page: Page) -> None:
     page.goto(url("session"))
+    page.get_by_text("By id, agent, user, container and image").click()
     page.get_by_label("User", exact=True).fill(USER)
     page.get_by_role("button", name="Search").click()
-    page.get_by_role("link", name=BAD).click()
+    page.get_by_role("link", name="Refund for order W-2217").click()
     expect(page.get_by_role("heading", name="Session: Refund for order W-2217")).to_be_visible()
 
 

@@ -23,6 +23,7 @@ from pytest_django import DjangoDbBlocker
 from chronos_storage import connect, records
 from chronos_storage.admin.families import family
 from chronos_storage.admin.figures import SOURCES, collect
+from chronos_storage.admin.periods import Period
 from chronos_storage.admin.timeline import STREAMS, Timeline
 from chronos_storage.backends.orm import OrmBackend
 from chronos_storage.backends.orm.conditions import starts_with
@@ -532,12 +533,17 @@ QUEUE_CALLS: dict[str, list[Callable[[OrmQueue], Any]]] = {
     "cleanup": [lambda queue: queue.cleanup(older_than=records.now() - START - timedelta(minutes=1))],
     "look": [lambda queue: queue._last_numbers(["p1", "p2"])],
 }
-DAY = (START + timedelta(days=5)).date()
+DAY = Period(START + timedelta(days=5), START + timedelta(days=6), hourly=True)
 #: What the admin asks for besides.
 PAGES: dict[str, list[Call]] = {
     "overview of a day": [
-        lambda store, source=source: collect(store.alias, source, DAY, DAY)  # type: ignore[misc]
+        lambda store, source=source: collect(store.alias, source, DAY)  # type: ignore[misc]
         for source in SOURCES
+    ],
+    "spans of an hour": [
+        lambda store: list(
+            Trace_.objects.using(store.alias).filter(started_at__range=(START, START + timedelta(hours=1)))
+        )
     ],
     "failures of a session": [
         lambda store: list(Message_.objects.using(store.alias).filter(failed(Message_), session_id="s250")),

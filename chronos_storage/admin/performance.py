@@ -1,0 +1,120 @@
+"""How tools and models fared in a period: how often they failed, how long they took, what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db import connections
+from django.db.models import Aggregate, Avg, Count, DurationField, ExpressionWrapper, F, Max, Q, Sum
+from django.http import HttpRequest
+from django.urls import reverse
+
+from ..failures import failed
+from ..models import Message, Trace
+from ..text import visible
+from .access import may
+from .periods import Period
+from .summaries import TOKENS
+
+#: How many tools and models are shown, those that were called most.
+_SHOWN = 20
+TOOL, MODEL = "tool_call", "model_call"
+#: The column of the list of spans that has the duration.
+_BY_DURATION = "3"
+DURATION = ExpressionWrapper(F("ended_at") - F("started_at"), DurationField())
+
+
+class _Percentile(Aggregate):
+    """The duration that this share of the rows stay below; PostgreSQL's."""
+
+    template = "percentile_cont(%(share)s) WITHIN GROUP (ORDER BY %(expressions)s)"
+    output_field = DurationField()
+
+    def __init__(self, share: float) -> None:
+        super().__init__(DURATION, share=share)
+
+
+@dataclass(frozen=True)
+class Fared:
+    """How a tool or a model fared.
+
+    Attributes:
+        half, most: the durations that half of its calls stay below, and 95 of a hundred; None where the database
+            doesn't work them out.
+        results: how many results of the tool messages bring, and how many of these say that it failed.
+        addresses: of its calls, by name: all of them, those that failed, and the slowest first.
+    """
+
+    name: str
+    calls: int
+    failures: int
+    mean: timedelta | None
+    half: timedelta | None
+    most: timedelta | None
+    longest: timedelta | None
+    tokens: int
+    cost: Decimal | None
+    results: int
+    failed_results: int
+    addresses: dict[str, str]
+
+    @property
+    def rate(self) -> float:
+        """The share of its calls, or of its results where no span tells of calls, that failed, in per cent."""
+        all_, bad = (self.calls, self.failures) if self.calls else (self.results, self.failed_results)
+        return 100 * bad / all_ if all_ else 0.0
+
+
+def fared(request: HttpRequest, using: str, span: Period, kind: str) -> list[Fared] | None:
+    """How the tools or the models fared that were called most; None where the user may see none of it."""
+    if not may(request, "view", Trace):
+        return None
+    column = "name" if kind == TOOL else "model"
+    rows = Trace.objects.using(using).filter(kind=kind, started_at__gte=span.start, started_at__lt=span.end)
+    figures: dict[str, Any] = {
+        "calls": Count("pk"),
+        "failures": Count("pk", filter=Q(status="error")),
+        "mean": Avg(DURATION),
+        "longest": Max(DURATION),
+        "tokens": Sum(TOKENS),
+        "cost": Sum("cost"),
+    }
+    if connections[using].vendor == "postgresql":
+        figures |= {"half": _Percentile(0.5), "most": _Percentile(0.95)}
+    found: dict[str, dict[str, Any]] = {
+        values.pop(column): values
+        for values in rows.order_by().values(column).annotate(**figures).order_by("-calls", column)[:_SHOWN]
+    }
+    if kind == TOOL and may(request, "view", Message):
+        results = Message.objects.using(using).filter(created_at__gte=span.start, created_at__lt=span.end, role="tool")
+        for name, rows_ in (("results", results), ("failed_results", results.filter(failed(Message)))):
+            counted = rows_.order_by().values("name").annotate(count=Count("pk")).order_by("-count", "name")
+            for tool, count in counted.values_list("name", "count")[:_SHOWN]:
+                found.setdefault(tool, {})[name] = count
+    return [_fared(name, span, kind, column, values) for name, values in found.items()]
+
+
+def _fared(name: str, span: Period, kind: str, column: str, values: dict[str, Any]) -> Fared:
+    spans, of_it = reverse("admin:chronos_storage_trace_changelist"), {"kind": kind, column: name}
+    return Fared(
+        name=visible(name),
+        calls=values.get("calls", 0),
+        failures=values.get("failures", 0),
+        mean=values.get("mean"),
+        half=values.get("half"),
+        most=values.get("most"),
+        longest=values.get("longest"),
+        tokens=int(values.get("tokens") or 0),
+        cost=values.get("cost"),
+        results=values.get("results", 0),
+        failed_results=values.get("failed_results", 0),
+        addresses={
+            "calls": f"{spans}?{span.query(None, **of_it)}",
+            "failures": f"{spans}?{span.query(None, **of_it, status='error')}",
+            "failed_results": f"{reverse('admin:chronos_storage_session_changelist')}?{span.query(show='errors')}",
+            "longest": f"{spans}?{span.query(None, **of_it, o=_BY_DURATION)}",
+        },
+    )

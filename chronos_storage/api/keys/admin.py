@@ -24,6 +24,10 @@ class ApiKeyAdmin(APIKeyModelAdmin):
     list_select_related: ClassVar[Any] = ("owner",)
     raw_id_fields: ClassVar[Any] = ("owner",)
 
+    class Media:
+        css: ClassVar[Any] = {"all": ["chronos_storage/admin.css"]}
+        js: ClassVar[Any] = ["chronos_storage/admin.js"]
+
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         fields = super().get_readonly_fields(request, obj)
         return fields if obj is None else tuple(dict.fromkeys((*fields, "owner", "scopes", "expiry_date")))

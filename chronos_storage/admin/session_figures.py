@@ -13,6 +13,7 @@ from django.db.models import (
     BooleanField,
     Count,
     DurationField,
+    Exists,
     ExpressionWrapper,
     F,
     Func,
@@ -25,6 +26,7 @@ from django.db.models import (
     Value,
 )
 from django.db.models.functions import Coalesce
+from django.db.models.lookups import GreaterThan
 from django.db.models.query import QuerySet
 
 from .. import conf
@@ -168,3 +170,10 @@ def tokens_of_session() -> Any:
 def lost_of_session() -> Any:
     """How many more tools each session has called than results came."""
     return _summed(Message, CALLS - RESULTS)
+
+
+def unanswered(using: str) -> Q:
+    """The messages that call a tool, and behind which no result stands."""
+    behind = Message.objects.using(using).filter(session_id=OuterRef("session_id"), seq_num=OuterRef("seq_num") + 1)
+    results = behind.filter(~Q(tool_call_id="") | Q(role="tool") | Q(role="user") & Q(_HasResults("content")))
+    return Q(GreaterThan(_Length("tool_calls"), 0), ~Exists(results))

@@ -11,7 +11,7 @@ from operator import and_
 from typing import Any
 
 from django.db import connections
-from django.db.models import Exists, F, Model, OuterRef, Q, TextField
+from django.db.models import Exists, F, Max, Min, Model, OuterRef, Q, TextField
 from django.db.models.functions import Cast, Upper
 from django.db.models.lookups import Contains, GreaterThan, IContains, Regex
 from django.utils.translation import gettext_lazy as _
@@ -20,7 +20,7 @@ from .. import codec, conf, records
 from ..failures import failed
 from ..models import AuditLog, Event, Message, Session, Trace
 from .previews import whole
-from .session_figures import lost_of_session, tokens_of_session
+from .session_figures import lost_of_session, tokens_of_session, unanswered
 from .verdicts import broken_among
 
 #: For how long nothing happens in what is taken for stuck.
@@ -127,20 +127,44 @@ def said(text: str, span: Span, using: str, seen: Collection[type[Model]]) -> Q:
 
     Large letters are as good as small ones. A number is found as a whole one: 12 is not in 1200.
     """
-    # What is found fast first.
-    words = sorted(text.split(), key=lambda word: not word.isdecimal())
     contains = partial(_contains, connections[using].vendor)
-    titles = reduce(and_, (contains(F("title"), word, word) for word in words), span.active)
+    titles = reduce(and_, (contains(F("title"), word, word) for word in _words(text)), span.active)
     if Message not in seen:
         return titles
+    messages = Message.objects.using(using).filter(saying(text, span, using))
+    return titles | Q(pk__in=messages.values("session_id"))
+
+
+def saying(text: str, span: Span, using: str) -> Q:
+    """The messages of this time in which all words of a text stand."""
+    contains = partial(_contains, connections[using].vendor)
     content, calls = (Cast(name, TextField()) for name in ("content", "tool_calls"))
-    in_messages = span.of("created_at")
-    for word in words:
+    found = span.of("created_at")
+    for word in _words(text):
         # In JSON some characters are escaped, and once more in the arguments of a call, which are JSON as text.
         quoted = codec.encode(word)[1:-1]
-        in_messages &= contains(content, word, quoted) | contains(calls, word, codec.encode(quoted)[1:-1])
-    messages = Message.objects.using(using).filter(in_messages)
-    return titles | Q(pk__in=messages.values("session_id"))
+        found &= contains(content, word, quoted) | contains(calls, word, codec.encode(quoted)[1:-1])
+    return found
+
+
+def places_of(ids: Collection[str], text: str, show: str, span: Span, using: str) -> dict[str, int]:
+    """By session, the primary key of its first message that is what was looked for, or where it is stuck the last."""
+    place: Any = Min("pk")
+    if text:
+        wanted = saying(text, span, using)
+    elif show == "lost":
+        wanted = unanswered(using)
+    elif show == "stuck":
+        wanted, place = Q(), Max("pk")
+    else:
+        return {}
+    rows = Message.objects.using(using).filter(wanted, session_id__in=ids).order_by()
+    return dict(rows.values("session_id").annotate(place=place).values_list("session_id", "place"))
+
+
+def _words(text: str) -> list[str]:
+    """The words of a text, what is found fast first."""
+    return sorted(text.split(), key=lambda word: not word.isdecimal())
 
 
 def _contains(vendor: str, text: Any, word: str, quoted: str) -> Q:

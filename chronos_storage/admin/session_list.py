@@ -20,12 +20,12 @@ from ..models import AuditLog, Event, Message, Trace
 from ..templatetags.chronos_storage import clock, duration, grouped, status_class
 from ..text import name, visible
 from .access import may
-from .addresses import session_address
+from .addresses import session_address, timeline_address
 from .columns import label
 from .lists import AFTER, BEFORE, RANKED, SINCE, UNTIL, USUAL, KeysetChangeList, LookupForm
 from .previews import previewed, readable, whole
 from .session_figures import figures, orders
-from .session_filters import FILTERS, Span, said
+from .session_filters import FILTERS, Span, places_of, said
 from .verdicts import verdicts_of
 
 if TYPE_CHECKING:
@@ -134,9 +134,18 @@ class SessionChangeList(KeysetChangeList):
         may_see = self.lookup_form.seen
         found = figures(rows.db, ids, may_see) if ids else {}
         intact = verdicts_of(rows.db, ids) if ids and {Event, AuditLog} <= may_see else {}
+        given = self.lookup_form.cleaned_data if ids and Message in may_see and self.lookup_form.is_valid() else {}
+        places = places_of(ids, given.get(TEXT, ""), given.get(SHOW, ""), self.span, rows.db)
         for row in page:
-            row.figures, row.intact = found[row.pk], intact.get(row.pk)
+            row.figures, row.intact, row.place = found[row.pk], intact.get(row.pk), places.get(row.pk)
         return page
+
+    def url_for_result(self, result: Any) -> str:
+        """A session's page, at what was looked for."""
+        if result.place is not None:
+            return timeline_address(result.pk, "message", result.place)
+        address: str = super().url_for_result(result)
+        return address
 
     @property
     def choices(self) -> list[tuple[Any, str, bool]]:

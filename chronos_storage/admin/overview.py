@@ -82,21 +82,32 @@ def panels(request: HttpRequest, using: str, span: Period, tokens: int | None) -
     overall = sum((Counter(dict.fromkeys(found.by_agent, 1)) for found in figures.values()), Counter[str]())
     ranked = sorted(overall, key=lambda agent: (-sum(found.by_agent[agent] for found in figures.values()), agent))
     named = ranked if len(ranked) <= _COLOURS + 1 else ranked[:_COLOURS]
+    lists = _Lists(*(reverse(f"admin:chronos_storage_{name}_changelist") for name in ("session", "event")))
     return [
-        _panel(name, figures[name], named, len(ranked) > len(named), span, partial(_address, name, span, tokens))
+        _panel(name, figures[name], named, len(ranked) > len(named), span, partial(_address, lists, name, span, tokens))
         for name in NAMES
         if name in figures
     ]
 
 
-def _address(name: str, span: Period, tokens: int | None, part: datetime | None = None, agent: str = "") -> str:
+@dataclass(frozen=True)
+class _Lists:
+    """Where the lists are that figures lead to."""
+
+    sessions: str
+    events: str
+
+
+def _address(
+    lists: _Lists, name: str, span: Period, tokens: int | None, part: datetime | None = None, agent: str = ""
+) -> str:
     """Where that is listed which a figure counts; the tokens are those of sessions, the largest first."""
     whose = {"agent_id": agent} if agent else {}
     if name == "events":
         whose = {f"session__{column}": value for column, value in whose.items()}
-        return f"{reverse('admin:chronos_storage_event_changelist')}?{span.query(part, **whose)}"
+        return f"{lists.events}?{span.query(part, **whose)}"
     wanted = {"sessions": {"show": "begun"}, "errors": {"show": "errors"}, "tokens": {"o": str(tokens)}}[name]
-    return f"{reverse('admin:chronos_storage_session_changelist')}?{span.query(part, **wanted, **whose)}"
+    return f"{lists.sessions}?{span.query(part, **wanted, **whose)}"
 
 
 def _panel(

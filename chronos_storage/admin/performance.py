@@ -8,7 +8,20 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import connections
-from django.db.models import Aggregate, Avg, Count, DurationField, ExpressionWrapper, F, Max, Q, Sum
+from django.db.models import (
+    Aggregate,
+    Avg,
+    Case,
+    CharField,
+    Count,
+    DurationField,
+    ExpressionWrapper,
+    F,
+    Max,
+    Q,
+    Sum,
+    When,
+)
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -68,12 +81,17 @@ class Fared:
         return 100 * bad / all_ if all_ else 0.0
 
 
-def fared(request: HttpRequest, using: str, span: Period, kind: str) -> list[Fared] | None:
-    """How the tools or the models fared that were called most; None where the user may see none of it."""
+def fared(request: HttpRequest, using: str, span: Period) -> dict[str, list[Fared]]:
+    """How the tools and the models fared that were called most, by the kind of their spans; nothing where the user may
+    see none of it.
+    """
     if not may(request, "view", Trace):
-        return None
-    column = "name" if kind == TOOL else "model"
-    rows = Trace.objects.using(using).filter(kind=kind, started_at__gte=span.start, started_at__lt=span.end)
+        return {}
+    # One statement for both: it has to read all spans of the period.
+    label = Case(When(kind=TOOL, then="name"), default="model", output_field=CharField())
+    rows = Trace.objects.using(using).filter(
+        kind__in=(TOOL, MODEL), started_at__gte=span.start, started_at__lt=span.end
+    )
     figures: dict[str, Any] = {
         "calls": Count("pk"),
         "failures": Count("pk", filter=Q(status="error")),
@@ -84,21 +102,29 @@ def fared(request: HttpRequest, using: str, span: Period, kind: str) -> list[Far
     }
     if connections[using].vendor == "postgresql":
         figures |= {"half": _Percentile(0.5), "most": _Percentile(0.95)}
-    found: dict[str, dict[str, Any]] = {
-        values.pop(column): values
-        for values in rows.order_by().values(column).annotate(**figures).order_by("-calls", column)[:_SHOWN]
-    }
-    if kind == TOOL and may(request, "view", Message):
-        results = Message.objects.using(using).filter(created_at__gte=span.start, created_at__lt=span.end, role="tool")
-        for name, rows_ in (("results", results), ("failed_results", results.filter(failed(Message)))):
-            counted = rows_.order_by().values("name").annotate(count=Count("pk")).order_by("-count", "name")
-            for tool, count in counted.values_list("name", "count")[:_SHOWN]:
-                found.setdefault(tool, {})[name] = count
-    return [_fared(name, span, kind, column, values) for name, values in found.items()]
+    grouped: Any = rows.order_by().annotate(label=label).values("kind", "label").annotate(**figures)
+    found: dict[str, dict[str, dict[str, Any]]] = {TOOL: {}, MODEL: {}}
+    for values in grouped.order_by("-calls", "label"):
+        of_kind = found[values.pop("kind")]
+        if len(of_kind) < _SHOWN:
+            of_kind[values.pop("label")] = values
+    if may(request, "view", Message):
+        _add_results(using, span, found[TOOL])
+    return {kind: [_fared(name, span, kind, values) for name, values in each.items()] for kind, each in found.items()}
 
 
-def _fared(name: str, span: Period, kind: str, column: str, values: dict[str, Any]) -> Fared:
-    spans, of_it = reverse("admin:chronos_storage_trace_changelist"), {"kind": kind, column: name}
+def _add_results(using: str, span: Period, tools: dict[str, dict[str, Any]]) -> None:
+    """What messages say of tools, which is all there is of them where no spans are kept."""
+    results = Message.objects.using(using).filter(created_at__gte=span.start, created_at__lt=span.end, role="tool")
+    for figure, rows in (("results", results), ("failed_results", results.filter(failed(Message)))):
+        counted = rows.order_by().values("name").annotate(count=Count("pk")).order_by("-count", "name")
+        for tool, count in counted.values_list("name", "count")[:_SHOWN]:
+            tools.setdefault(tool, {})[figure] = count
+
+
+def _fared(name: str, span: Period, kind: str, values: dict[str, Any]) -> Fared:
+    spans, column = reverse("admin:chronos_storage_trace_changelist"), "name" if kind == TOOL else "model"
+    of_it = {"kind": kind, column: name}
     return Fared(
         name=visible(name),
         calls=values.get("calls", 0),

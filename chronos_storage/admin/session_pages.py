@@ -59,6 +59,7 @@ class SessionPages(SpanPages, CheckpointPages, ErrorPages, KeepingPages, Removal
         form, span = period(request)
         columns = self.get_list_display(request)
         using = self.storage.alias
+        known = fared(request, using, span)
         return self.render(
             request,
             "overview.html",
@@ -67,8 +68,8 @@ class SessionPages(SpanPages, CheckpointPages, ErrorPages, KeepingPages, Removal
             span=span,
             periods=choices(),
             panels=panels(request, using, span, columns.index("tokens") if "tokens" in columns else None),
-            tools=fared(request, using, span, TOOL),
-            models=fared(request, using, span, MODEL),
+            tools=known.get(TOOL),
+            models=known.get(MODEL),
         )
 
     # One session

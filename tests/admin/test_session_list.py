@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import connections, transaction
+from django.urls import reverse
 from django.utils.timezone import localtime
 
 from chronos_storage import Storage
@@ -210,3 +211,49 @@ def test_long_sessions_are_not_added_up(site, viewer) -> None:
     session(site, "s", {"role": "user", "content": "Hello"})
     Head.objects.filter(series="s", kind="message").update(seq_num=1_000_000)
     assert (texts(viewer, "s")["messages"], texts(viewer, "s")["errors"]) == ("-", "0")
+
+
+def test_the_page_of_the_app_leads_to_what_went_wrong(site, faults, viewer, staff) -> None:
+    app = reverse("admin:app_list", args=["chronos_storage"])
+    content = viewer.get(app).content.decode()
+    lead = content[content.index('aria-label="What happened"') : content.index("</nav>", content.index("?show=forks"))]
+    places = re.findall(r'href="([^"]*)"', lead)
+    assert places[:2] == [url("session", "overview"), url("session")]
+    assert {place.partition("?")[2] for place in places[2:]} >= {
+        *("show=errors", "show=stuck", "show=lost", "show=budget", "show=broken", "show=forks", "o=3")
+    }
+    assert {viewer.get(place).status_code for place in places} == {200}
+    little = staff("view_session").get(app).content.decode()
+    assert "show=forks" in little
+    assert "show=errors" not in little
+
+
+def test_spans_are_found_by_failure_kind_and_duration(site, viewer) -> None:
+    begun = now() - timedelta(hours=1)
+
+    def span(id: str, seconds: int | None, **fields: Any) -> Trace:
+        ended = None if seconds is None else begun + timedelta(seconds=seconds)
+        return Trace(id=id, started_at=begun, ended_at=ended, **fields)
+
+    site.insert_traces(
+        [
+            span("slow", 252, kind="model_call", model="large"),
+            span("fast", 1, kind="model_call", model="large"),
+            span("failed", 3, kind="tool_call", name="refund", error="broken"),
+            span("open", None, kind="node"),
+            Trace(id="old", started_at=LONG_AGO, ended_at=now()),
+        ]
+    )
+    since = f"{localtime(begun) - timedelta(minutes=1):%Y-%m-%dT%H:%M:%S}"
+    columns = viewer.get(url("trace")).context["cl"].list_names
+    longest = viewer.get(url("trace"), {"o": columns.index("duration")}).context["cl"]
+    assert [row.pk for row in longest.result_list] == ["slow", "failed", "fast", "open"]
+    assert "since" in longest.note
+
+    def found(**parameters: str) -> set[str]:
+        return {row.pk for row in listed(viewer, "trace", since=since, **parameters)}
+
+    assert found(status="error") == {"failed"}
+    assert found(kind="model_call") == {"slow", "fast"}
+    assert found(name="refund") == {"failed"}
+    assert found(kind="tool_call", model="large") == set()

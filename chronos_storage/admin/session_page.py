@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -16,7 +17,7 @@ from ..text import name as shown
 from .access import may
 from .addresses import session_address
 from .kinship import forks_of, source_of
-from .summaries import summary
+from .summaries import Summary, summary
 
 if TYPE_CHECKING:
     from .base import EditableAdmin as Base
@@ -44,12 +45,12 @@ class SessionPage(Base):
 
     def about(self, request: HttpRequest, session: Any, current: str) -> dict[str, Any]:
         """What stands above each page about a session."""
-        allowed = {model: may(request, "view", model) for model in (Message, Event, Trace, AuditLog, Checkpoint)}
+        allowed = _viewable(request)
         tabs: list[tuple[str, Any, str]] = [("", _("Timeline"), session_address(session.pk))]
         tabs += [
             (name, label, session_address(session.pk, name))
             for name, label, wanted in TABS
-            if any(allowed[model] for model in wanted)
+            if allowed.intersection(wanted)
         ]
         if may(request, "view", Artifact):
             query = urlencode({"session_id": session.pk})
@@ -65,13 +66,17 @@ class SessionPage(Base):
         return {
             "session": session,
             "session_name": shown(session.preview_title or session.pk),
-            "summary": summary(self.storage.alias, session, {model for model in allowed if allowed[model]}),
+            "summary": self.summary(request, session),
             "source": source_of(session),
             "forks": forks_of(session),
             "may_restore": may(request, "delete", self.model),
             "tabs": tabs,
             "current": current,
         }
+
+    def summary(self, request: HttpRequest, session: Any) -> Summary:
+        """A session's figures, as far as the user may see what they are made of."""
+        return summary(self.storage.alias, session, _viewable(request))
 
     def session_page(
         self, request: HttpRequest, session: Any, name: str, title: str, template: str = "", **context: Any
@@ -84,3 +89,8 @@ class SessionPage(Base):
     def token(self, id: str) -> int | None:
         """The session's token: who looks after sessions overtakes nobody, and is let in by every session."""
         return Session.objects.using(self.storage.alias).filter(pk=id).values_list("fence_token", flat=True).first()
+
+
+def _viewable(request: HttpRequest) -> set[type[models.Model]]:
+    """What the user may see of what a session holds."""
+    return {model for model in (Message, Event, Trace, AuditLog, Checkpoint) if may(request, "view", model)}

@@ -23,6 +23,7 @@ from .entries import entries_of
 from .error_pages import ErrorPages
 from .items import NAMES, items_of
 from .keeping_pages import KeepingPages
+from .live_pages import LivePages
 from .overview import panels
 from .performance import MODEL, TOOL, fared
 from .periods import choices, period
@@ -36,7 +37,7 @@ from .verdicts import finding
 COLUMNS = 40
 
 
-class SessionPages(SpanPages, CheckpointPages, ErrorPages, KeepingPages, RemovalPages):
+class SessionPages(SpanPages, CheckpointPages, ErrorPages, LivePages, KeepingPages, RemovalPages):
     """What the admin of sessions shows besides lists and forms."""
 
     def session_urls(self) -> list[URLPattern]:
@@ -48,6 +49,7 @@ class SessionPages(SpanPages, CheckpointPages, ErrorPages, KeepingPages, Removal
             *self.span_urls(),
             *self.checkpoint_urls(),
             *self.error_urls(),
+            *self.live_urls(),
             *self.keeping_urls(),
             *self.removal_urls(),
         ]
@@ -77,6 +79,7 @@ class SessionPages(SpanPages, CheckpointPages, ErrorPages, KeepingPages, Removal
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
         if (session := context.get("original")) is not None:
             context |= self.about(request, session, "") | self._timeline(request, session)
+            context["live"] = self.live(session, context["summary"])
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _timeline(self, request: HttpRequest, session: Any) -> dict[str, Any]:

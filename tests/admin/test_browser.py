@@ -21,7 +21,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 from chronos_storage.backends.orm import OrmBackend
 from chronos_storage.facade import Storage
 from chronos_storage.ledger import triggers
-from chronos_storage.records import Event, Message
+from chronos_storage.records import Event, Message, Session, Trace
 from tests.admin.browsing import browser, log_in, needs_browser, strict_site, watched  # noqa: F401
 from tests.admin.every_page import a_whole_night, every_page
 from tests.admin.night import BAD, USER
@@ -188,6 +188,40 @@ def test_a_long_message_is_read_on_a_page_of_its_own(page: Page, night) -> None:
     expect(item).not_to_contain_text("end of it")
     item.get_by_role("link", name="Read on").click()
     expect(page.get_by_role("region", name="What it says")).to_contain_text("end of it")
+
+
+def test_a_session_that_goes_on_refreshes_itself(page: Page, night) -> None:
+    """Until it ends; the reader's place, what is open and what is selected stay."""
+    night.create_session(Session(id="on", status="running"))
+    for number in range(40):
+        night.add_message(Message(session_id="on", role="user", content=f"Question {number}"))
+        night.append_event(Event(session_id="on", type="asked", payload={"number": number}))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/live/" in request.url else None)
+    page.goto(url("session", "change", "on"))
+    entries = page.locator("ol.chronos-timeline").first.locator("> li")
+    expect(entries).to_have_count(40)
+    entries.nth(30).locator("summary").first.click()
+    entries.nth(30).locator(".chronos-item summary").first.click()
+    entries.nth(25).scroll_into_view_if_needed()
+    before = page.evaluate("scrollY")
+    night.add_message(Message(session_id="on", role="assistant", content="**The newest** answer"))
+    night.append_event(Event(session_id="on", type="answered"))
+    expect(entries.last.locator("strong")).to_have_text("The newest", timeout=20_000)
+    expect(entries.nth(30).locator(".chronos-body")).to_be_visible()
+    assert page.evaluate("scrollY") == before
+    expect(page.locator(".chronos-header")).to_contain_text("41")
+    control = page.get_by_label("refreshes itself while the session goes on")
+    expect(control).to_be_checked()
+    night.insert_trace(Trace(session_id="on", name="late", status="error"))
+    expect(entries.last.locator(".chronos-span")).to_contain_text("late", timeout=20_000)
+    night.patch_session("on", status="completed")
+    expect(control).to_be_disabled(timeout=30_000)
+    expect(page.locator(".chronos-header")).to_contain_text("completed")
+    count = len(asked)
+    assert count < 20
+    page.wait_for_timeout(6_000)
+    assert len(asked) == count
 
 
 def test_an_image_is_shown_and_a_file_is_kept(page: Page) -> None:

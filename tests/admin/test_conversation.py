@@ -234,6 +234,36 @@ def test_what_the_system_says_at_length_is_opened_to_be_read(site, viewer) -> No
     assert (long.line[:8], short.line) == ("Be kind.", "")
 
 
+@once
+def test_a_session_that_goes_on_says_so_and_has_another_mark_when_there_is_more(site, viewer, staff, stranger) -> None:
+    def state(client: Client = viewer) -> dict[str, Any]:
+        found: dict[str, Any] = client.get(url("session", "live", "s")).json()
+        return found
+
+    add(site, Message(session_id="s", role="user", content="x"))
+    assert opened(viewer).context["live"]["mark"] == state()["mark"]
+    marks = [state()["mark"], state()["mark"]]
+    assert len(set(marks)) == 1
+    for write in (
+        lambda: add(site, Message(session_id="s", role="user", content="x")),
+        lambda: site.append_event(Event(session_id="s")),
+        lambda: site.insert_trace(Trace(id="t", session_id="s")),
+        lambda: site.end_trace("t"),
+        lambda: site.patch_session("s", status="paused"),
+    ):
+        write()
+        marks.append(state()["mark"])
+    assert len(set(marks[1:])) == 6
+    assert state(staff("view_session"))["mark"] not in marks
+    assert state()["live"]
+    assert viewer.post(url("session", "live", "s")).status_code == 405
+    assert stranger.get(url("session", "live", "s")).status_code == 403
+    site.patch_session("s", status="completed")
+    assert (state()["live"], opened(viewer).context["live"]) == (False, None)
+    site.create_session(Session(id="old", created_at=at(0)))
+    assert opened(viewer, "old").context["live"] is None
+
+
 HOSTILE = (
     "[" * 16_000,
     "![" * 8_000,

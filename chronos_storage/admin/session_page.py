@@ -28,10 +28,13 @@ else:
 TABS = (
     ("spans", gettext_lazy("Spans"), (Trace,)),
     ("tokens", gettext_lazy("Tokens"), (Message,)),
+    ("context", gettext_lazy("What a model is given"), (Message,)),
     ("checkpoints", gettext_lazy("Checkpoints"), (Checkpoint,)),
     ("verdict", gettext_lazy("Chain verdict"), (Event, AuditLog)),
 )
 
+#: How many events a session may have for its header to say whether its chains are intact, without being asked.
+CHECKED = 1_000
 #: What can become of a session, and the permission of sessions that it takes.
 REMOVALS = {"restore": "delete", "remove": "remove", "purge": "purge"}
 
@@ -45,7 +48,7 @@ class SessionPage(Base):
 
     def about(self, request: HttpRequest, session: Any, current: str) -> dict[str, Any]:
         """What stands above each page about a session."""
-        allowed = _viewable(request)
+        allowed, figures = _viewable(request), self.summary(request, session)
         tabs: list[tuple[str, Any, str]] = [("", _("Timeline"), session_address(session.pk))]
         tabs += [
             (name, label, session_address(session.pk, name))
@@ -66,7 +69,9 @@ class SessionPage(Base):
         return {
             "session": session,
             "session_name": shown(session.preview_title or session.pk),
-            "summary": self.summary(request, session),
+            "summary": figures,
+            "verdict_address": session_address(session.pk, "verdict") if allowed & {Event, AuditLog} else "",
+            "verdict_at_once": (figures.events or 0) <= CHECKED,
             "source": source_of(session),
             "forks": forks_of(session),
             "may_restore": may(request, "delete", self.model),

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, F, Min, Sum
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern
 from django.utils.http import urlencode
 from django.utils.timezone import localtime
@@ -19,7 +19,8 @@ from .access import may, require
 from .addresses import anchor
 from .charts import stacked
 from .checkpoint_pages import CheckpointPages
-from .entries import entries_of
+from .context_pages import ContextPages
+from .entries import Entry, entries_of
 from .error_pages import ErrorPages
 from .items import NAMES, items_of
 from .keeping_pages import KeepingPages
@@ -37,7 +38,7 @@ from .verdicts import finding
 COLUMNS = 40
 
 
-class SessionPages(SpanPages, CheckpointPages, ErrorPages, LivePages, KeepingPages, RemovalPages):
+class SessionPages(SpanPages, ContextPages, CheckpointPages, ErrorPages, LivePages, KeepingPages, RemovalPages):
     """What the admin of sessions shows besides lists and forms."""
 
     def session_urls(self) -> list[URLPattern]:
@@ -47,6 +48,7 @@ class SessionPages(SpanPages, CheckpointPages, ErrorPages, LivePages, KeepingPag
             self.page("<path:object_id>/tokens/", "tokens", self.tokens_view),
             self.page("<path:object_id>/verdict/", "verdict", self.verdict_view),
             *self.span_urls(),
+            *self.context_urls(),
             *self.checkpoint_urls(),
             *self.error_urls(),
             *self.live_urls(),
@@ -104,9 +106,10 @@ class SessionPages(SpanPages, CheckpointPages, ErrorPages, LivePages, KeepingPag
         def link(**parameters: str) -> str:
             return "?" + urlencode([*kept, *parameters.items()])
 
+        items = items_of(using, session.pk, page)
         at = next((anchor(kind, item.pk) for item in page.items if (item.kind, str(item.pk)) == (kind, pk)), "")
         return {
-            "entries": entries_of(items_of(using, session.pk, page), at),
+            "entries": [Entry(item) for item in items] if errors else entries_of(items, at),
             "kinds": [(kind, NAMES[kind], kind in chosen) for kind in allowed],
             "errors_only": errors,
             "error_links": self.error_links(session, page, kind, pk) if {*allowed} & {*FAILING} else None,
@@ -153,7 +156,7 @@ class SessionPages(SpanPages, CheckpointPages, ErrorPages, LivePages, KeepingPag
         return self.session_page(request, session, "tokens", _("Tokens"), columns=columns, chart=chart, names=names)
 
     def verdict_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Whether the session's events and audit entries are as they were appended."""
+        """Whether the session's events and audit entries are as they were appended; with `brief`, no more than that."""
         session = self.found(request, object_id)
         allowed = [model for model in (Event, AuditLog) if may(request, "view", model)]
         if not allowed:
@@ -163,4 +166,7 @@ class SessionPages(SpanPages, CheckpointPages, ErrorPages, LivePages, KeepingPag
             AuditLog: partial(self.storage.verify_audit_logs, session.pk),
         }
         findings = [finding(self.storage.alias, checks[model]()) for model in allowed]
+        if "brief" in request.GET:
+            intact = all(found.verdict.intact for found in findings)
+            return JsonResponse({"intact": intact, "text": _("Intact") if intact else _("Broken")})
         return self.session_page(request, session, "verdict", _("Chain verdict"), findings=findings)

@@ -21,7 +21,7 @@ from tests.admin.pages import DELETABLE, url
 #: What Django adds to the models' own names; `add` is nobody's but API keys'.
 _APPS = ("chronos_storage", "chronos_vectors", "chronos_keys")
 #: Addresses that are no pages to look at: files, answers to who is on a page already, and what leads to another.
-NO_PAGES = ("content", "download", "export", "stats", "next_error", "previous_error")
+NO_PAGES = ("content", "download", "export", "live", "medium", "stats", "next_error", "previous_error")
 
 
 def a_whole_night(storage: Any, others: int) -> None:
@@ -74,7 +74,10 @@ def _of_the_session() -> dict[str, str]:
         "session-of-no-error": url("session", "change", "session-000"),
         "deleted-session": url("session", "change", "session-001"),
         "fork": url("session", "change", "fork"),
-        **{name: f"{about}{name}/" for name in ("spans", "tokens", "checkpoints", "verdict", "hold", "removal")},
+        **{
+            name: f"{about}{name}/"
+            for name in ("spans", "tokens", "context", "checkpoints", "verdict", "hold", "removal")
+        },
         "compare": f"{about}compare/?a={first}&b={last}",
         "forking": f"{about}fork/{first}/",
         "overview": url("session", "overview"),

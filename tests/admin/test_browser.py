@@ -137,6 +137,7 @@ def test_a_fork_is_made_only_after_a_question(page: Page, night) -> None:
 
 def test_the_first_broken_row_is_found(page: Page) -> None:
     open_bad_session(page)
+    expect(page.locator(".chronos-header").get_by_role("link", name="Intact")).to_be_visible()
     tab(page, "Chain verdict").click()
     expect(page.locator(".chronos-verdict").first).to_contain_text("Intact")
     with connection.cursor() as cursor:
@@ -148,6 +149,7 @@ def test_the_first_broken_row_is_found(page: Page) -> None:
     page.reload()
     events = page.locator(".chronos-verdict").first
     expect(events).to_contain_text("Broken")
+    expect(page.locator(".chronos-header").get_by_role("link", name="Broken")).to_be_visible()
     expect(events).to_contain_text("number 5")
     events.get_by_role("link", name="Its place in the timeline").click()
     expect(page.locator("li.chronos-at")).to_contain_text("event 5")

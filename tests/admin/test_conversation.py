@@ -264,6 +264,44 @@ def test_a_session_that_goes_on_says_so_and_has_another_mark_when_there_is_more(
     assert opened(viewer, "old").context["live"] is None
 
 
+def test_what_a_model_is_given_stands_beside_what_is_kept(site, viewer, staff) -> None:
+    summary = Message(session_id="s", role="system", content="They said hello.", metadata={"summary_of": [1, 2]})
+    asked = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    add(
+        site,
+        Message(session_id="s", role="user", content="Hello <b>"),
+        Message(session_id="s", role="assistant", content="Hello"),
+        summary,
+        Message(session_id="s", role="assistant", tool_calls=[asked]),
+        Message(session_id="s", role="user", content="Still there?"),
+    )
+    address = url("session", "context", "s")
+    context = viewer.get(address).context
+    assert [each["row"].seq_num for each in context["kept"]] == [1, 2, 3, 4, 5]
+    roles = [role for role, _text in context["given"]]
+    assert roles == [message["role"] for message in site.context("s", provider="openai")]
+    assert roles == ["system", "assistant", "tool", "user"]
+    assert "No result" in context["given"][2][1]
+    given = viewer.get(address, {"provider": "anthropic"}).context["given"]
+    assert given[0] == ("system", "They said hello.")
+    text = viewer.get(address, {"provider": "anthropic", "text": "1"})
+    found = site.context("s", provider="anthropic")
+    assert json.loads(text.content) == {"system": found.system, "messages": list(found)}
+    assert text["Content-Type"].startswith("text/plain")
+    for wrong in ({"provider": "x"}, {"budget": "0"}, {"budget": "1"}, {"budget": "x"}, {"budget": str(10**30)}):
+        response = viewer.get(address, {"provider": "openai"} | wrong)
+        assert (response.context["given"], bool(response.context["form"].errors)) == (None, True), wrong
+    assert staff("view_session").get(address).status_code == 403
+
+
+@once
+def test_a_session_too_long_for_it_is_not_read_whole(site, viewer) -> None:
+    add(site, *(Message(session_id="s", role="user", content="x" * 700_000) for _ in range(3)))
+    response = viewer.get(url("session", "context", "s"))
+    assert (response.context["given"], response.context["is_long"]) == (None, True)
+    assert len(response.content) < 100_000
+
+
 HOSTILE = (
     "[" * 16_000,
     "![" * 8_000,

@@ -110,7 +110,10 @@ def addresses() -> list[str]:
         *(url(model_name, "change", first(model_name).pk) for model_name in NAMES),
         *(url(model_name, "history", first(model_name).pk) for model_name in NAMES),
         *(url(model_name, "delete", SHORT) for model_name in DELETABLE),
-        *(f"{about}{page}/" for page in ("spans", "tokens", "checkpoints", "verdict", "hold", f"fork/{one}")),
+        *(
+            f"{about}{page}/"
+            for page in ("spans", "tokens", "context", "checkpoints", "verdict", "hold", f"fork/{one}")
+        ),
         f"{about}compare/?a={one}&b={two}",
         url("session", "overview"),
         url("session", "overview") + "?since=x&until=\x00",

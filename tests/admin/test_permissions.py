@@ -26,6 +26,7 @@ def test_pages_of_a_session_take_its_permission_and_that_of_their_rows(site, sta
     wanted = {
         "spans/": ["view_trace"],
         "tokens/": ["view_message"],
+        "context/": ["view_message"],
         "checkpoints/": ["view_checkpoint"],
         f"compare/?b={checkpoint}": ["view_checkpoint"],
         f"fork/{checkpoint}/": ["view_checkpoint", "add_session"],
@@ -76,7 +77,7 @@ def test_pages_change_nothing_by_post(site, superuser) -> None:
     a_night(site, 0)
     for address in (
         url("session", "overview"),
-        *(url("session", name, BAD) for name in ("spans", "tokens", "checkpoints", "compare", "verdict")),
+        *(url("session", name, BAD) for name in ("spans", "tokens", "context", "checkpoints", "compare", "verdict")),
         url("auditlog", "export", "csv"),
         url("auditlog", "verdict"),
         url("message", "content", first("message").pk, "content"),

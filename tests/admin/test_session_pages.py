@@ -25,7 +25,7 @@ from tests.conftest import ONLY_SQLITE, STRICTEST
 #: For what is asked of the facade, or done with what was read.
 once = pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)
 
-SUBPAGES = ("spans", "tokens", "checkpoints", "verdict")
+SUBPAGES = ("spans", "tokens", "context", "checkpoints", "verdict")
 
 
 def page(client: Client, name: str = "change", id: str = BAD, **parameters: Any) -> str:
@@ -189,7 +189,10 @@ def test_the_verdict_names_the_first_bad_row(site, viewer, alias) -> None:
         True,
         True,
     ]
+    brief = url("session", "verdict", BAD) + "?brief=1"
+    assert viewer.get(brief).json() == {"intact": True, "text": "Intact"}
     tamper(alias, "UPDATE chronos_storage_event SET type = 'x' WHERE event_id IN ('event-5', 'event-7')")
+    assert viewer.get(brief).json() == {"intact": False, "text": "Broken"}
     events, logs = viewer.get(url("session", "verdict", BAD)).context["findings"]
     assert (events.verdict.bad_seq, logs.verdict.intact) == (5, True)
     assert events.row.event_id == "event-5"
@@ -239,7 +242,7 @@ def test_only_errors_are_shown_and_the_next_is_led_to(site, viewer, staff) -> No
     a_night(site, 0)
     address = url("session", "change", BAD)
     context = viewer.get(address, {"errors": "1"}).context
-    assert [item.kind for item in shown(context)] == ["span", "message", "message"]
+    assert [item.kind for item in timeline_items(context)] == ["span", "message", "message"]
     assert context["summary"].errors == 3
     page = viewer.get(address).context
     seen = []
@@ -258,12 +261,6 @@ def test_only_errors_are_shown_and_the_next_is_led_to(site, viewer, staff) -> No
     first = only_events.get(only_events.get(address).context["error_links"]["next_error"], follow=True)
     assert "There is no error after this." in first.content.decode()
     assert staff("view_session", "view_auditlog").get(address).context["error_links"] is None
-
-
-def shown(context: Any) -> list[Any]:
-    """The items of a timeline's page."""
-    items: list[Any] = context["items"]
-    return items
 
 
 @once

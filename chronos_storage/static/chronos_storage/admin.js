@@ -49,3 +49,21 @@ document.addEventListener("DOMContentLoaded", () => {
         .querySelectorAll("#result_list, .chronos table:not(.chronos-waterfall, .chronos-differences, .chronos-counts)")
         .forEach(label);
 });
+
+/* What a session's header says of its chains is worked out when the page is there already. */
+const sayVerdict = async () => {
+    const link = document.querySelector("a[data-verdict]");
+    if (!link) {
+        return;
+    }
+    try {
+        const answer = await fetch(`${link.href}?brief=1`, { credentials: "same-origin" });
+        const verdict = await answer.json();
+        link.textContent = verdict.text;
+        link.classList.add(verdict.intact ? "chronos-good" : "chronos-bad");
+    } catch {
+        /* The link leads to the page that works it out. */
+    }
+};
+document.addEventListener("DOMContentLoaded", sayVerdict);
+document.addEventListener("chronos-renewed", sayVerdict);

@@ -73,6 +73,7 @@
                 old.replaceChildren(...document.importNode(fresh, true).childNodes);
             }
         }
+        document.dispatchEvent(new Event("chronos-renewed"));
         return merge(page.querySelector("ol.chronos-timeline"));
     };
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, date, datetime, timedelta
 from functools import reduce
 from operator import and_
 from types import MappingProxyType
@@ -31,6 +31,12 @@ RANKED = 50
 #: Of how long a time the rows are that something is worked out of, unless another is chosen.
 USUAL = timedelta(days=7)
 PREFIX, SINCE, UNTIL = "prefix", "since", "until"
+
+
+def within_years(value: date) -> None:
+    """Refuse a time beside which another zone, or a time a while before or after it, has none that Python knows."""
+    if not 1 < value.year < MAXYEAR:
+        raise forms.ValidationError(_("Choose a year from 2 to %(last)d."), params={"last": MAXYEAR - 1})
 
 
 class LookupForm(forms.Form):
@@ -65,7 +71,9 @@ class LookupForm(forms.Form):
         if self.timestamp:
             for name, title in ((SINCE, _("since")), (UNTIL, _("until"))):
                 widget = forms.DateTimeInput(attrs={"type": "datetime-local", "step": "1"}, format="%Y-%m-%dT%H:%M:%S")
-                self.fields[name] = forms.DateTimeField(label=title, required=False, widget=widget)
+                self.fields[name] = forms.DateTimeField(
+                    label=title, required=False, widget=widget, validators=[within_years]
+                )
 
     def clean(self) -> dict[str, Any]:
         given = self.cleaned_data

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .. import records
-from .lists import SINCE, UNTIL
+from .lists import SINCE, UNTIL, within_years
 
 #: The longest period, in days; one of so many days or fewer is shown by the hour.
 LONGEST, HOURLY = 92, 2
@@ -26,8 +26,12 @@ _USUAL = 24
 class PeriodForm(forms.Form):
     """Which days."""
 
-    since = forms.DateField(label=gettext_lazy("from"), widget=forms.DateInput(attrs={"type": "date"}))
-    until = forms.DateField(label=gettext_lazy("to"), widget=forms.DateInput(attrs={"type": "date"}))
+    since = forms.DateField(
+        label=gettext_lazy("from"), widget=forms.DateInput(attrs={"type": "date"}), validators=[within_years]
+    )
+    until = forms.DateField(
+        label=gettext_lazy("to"), widget=forms.DateInput(attrs={"type": "date"}), validators=[within_years]
+    )
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or self.cleaned_data

@@ -154,3 +154,20 @@ def test_the_site_can_name_the_database_itself(alias, settings) -> None:
 def test_a_container_without_rows_is_shown(site, superuser) -> None:
     site.save_container(Container(id="empty"))
     assert superuser.get(url("container", "change", "empty")).status_code == 200
+
+
+@pytest.mark.parametrize("alias", ONLY_SQLITE, indirect=True)
+@pytest.mark.parametrize("zone", ["America/Chicago", "Pacific/Kiritimati"])
+def test_times_at_the_ends_of_the_calendar(site, superuser, settings, zone: str) -> None:
+    settings.TIME_ZONE = zone
+    populate(site)
+    times = ({"since": "9999-12-31T23:59:59"}, {"until": "9999-12-31T23:59:59"}, {"until": "0001-01-01T00:00:00"})
+    for name in ("session", "trace", "auditlog"):
+        for given in times:
+            response = superuser.get(url(name), {**given, "text": "x"} if name == "session" else given)
+            assert response.status_code == 200
+            assert response.context["cl"].lookup_form.errors.keys() == given.keys()
+    for given in ({"since": "9999-12-31", "until": "9999-12-31"}, {"since": "0001-01-01", "until": "0001-01-01"}):
+        response = superuser.get(url("session", "overview"), given)
+        assert response.status_code == 200
+        assert response.context["form"].errors.keys() == {"since", "until"}

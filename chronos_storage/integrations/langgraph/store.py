@@ -134,7 +134,7 @@ class ChronosStore(Adapter, BaseStore):
         self, op: SearchOp, vectors: Mapping[str, Sequence[float]], now: datetime
     ) -> list[tuple[Stored, float | None]]:
         tree = tree_of(op.filter)
-        if op.query is None or self._meaning is None:
+        if not op.query or self._meaning is None:
             found = items.search(self.alias, op.namespace_prefix, tree, now, limit=op.limit, offset=op.offset)
             return [(item, None) for item in found]
         wanted = op.offset + op.limit
@@ -215,7 +215,7 @@ class _Batch:
     @property
     def queries(self) -> set[str]:
         """What is searched for by its meaning."""
-        return {op.query for op in self.searches.values() if op.query is not None}
+        return {op.query for op in self.searches.values() if op.query}
 
 
 def _new(place: str, op: PutOp) -> New:

@@ -188,6 +188,7 @@ def test_items_are_found_by_their_meaning(finding: ChronosStore) -> None:
     found = finding.search(("u", "1"), query="dog", filter={"kind": "pet"}, limit=1)
     assert [(item.key, item.score is not None) for item in found] == [("dogs", True)]
     assert _keys(async_to_sync(finding.asearch)(("u",), query="cat", filter={"kind": {"deep": 1}})) == ["both"]
+    assert set(_keys(finding.search(("u",), query=""))) == {"cats", "dogs", "both", "unsaid"}
     finding.put(("u", "1"), "cats", {"text": "dog dog dog"})
     finding.delete(("u", "1"), "dogs")
     assert _keys(finding.search(("u",), query="dog")) == ["cats", "both"]

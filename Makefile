@@ -1,4 +1,4 @@
-# make test | lint | otherwise | docs | soak | soak-short | demo | bench | api-snapshot | lock | release, on a machine with
+# make test | lint | otherwise | cluster | docs | soak | soak-short | demo | bench | api-snapshot | lock | release, on a machine with
 # Python 3.11 or newer: the rest is installed into $(VENV).
 # PYTHON=python3.13 chooses the interpreter, VENV=.venv-3.13 a folder of its own for it, and ARGS goes to
 # pytest, to the demo or to the benchmarks: make pytest ARGS="-k events", make bench ARGS="events checkpoints".
@@ -19,9 +19,9 @@ INSTALLED := $(VENV)/.installed
 # The tests start dozens of interpreters: what images for containers set would have each compile all it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: test lint types names style imports migrations pytest otherwise frameworks docs soak soak-short demo bench api-snapshot lock release
+.PHONY: test lint types names style imports migrations pytest otherwise cluster frameworks docs soak soak-short demo bench api-snapshot lock release
 
-test: lint pytest
+test: lint pytest cluster
 
 # Two at a time, as each runs on one processor.
 lint: $(INSTALLED)
@@ -41,6 +41,15 @@ otherwise: $(INSTALLED)
 	DJANGO_SETTINGS_MODULE=tests.otherwise $(BIN)/python -m pytest -n $(JOBS) --dist worksteal \
 		tests/conformance/test_orm.py tests/vectors/test_conformance.py -k "mariadb or postgres15 or (vectors and postgres)" \
 		|| [ $$? -eq 5 ]  # as where neither server is installed
+
+# What is said of databases, once more on a Citus cluster, where the sources of it are found; else this says so.
+ON_CLUSTER := tests/cluster tests/conformance/test_orm.py tests/queues tests/vectors tests/api tests/interfaces \
+	tests/admin/test_queue_pages.py $(addprefix tests/integration/test_,fixtures.py guards.py owners.py purge.py)
+cluster: $(INSTALLED)
+	@status=0; $(BIN)/python -m tests.citus || status=$$?; case $$status in \
+		0) TESTS_ON_CLUSTER=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not one_node" -k "citus or cluster" \
+			$(ON_CLUSTER) $(ARGS);; \
+		2) ;; *) exit $$status;; esac
 
 # The adapters to agent frameworks, which have an environment of their own.
 frameworks: $(FRAMEWORKS)/.installed

@@ -282,6 +282,21 @@ def check_triggers(*, databases: Iterable[str] | None = None, **kwargs: Any) -> 
 
 
 @register(Tags.database)
+def check_distribution(*, databases: Iterable[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    from .ledger.delegation import undistributed
+
+    return [
+        checks.Warning(
+            f"The database {alias!r} has Citus, and not on its workers are: {', '.join(found)}.",
+            hint=f"Run chronos_distribute --database {alias}.",
+            id="chronos_storage.W008",
+        )
+        for alias in databases or ()
+        if (found := undistributed(alias))
+    ]
+
+
+@register(Tags.database)
 def check_walks(*, databases: Iterable[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     from .backends.orm.walks import cost_against_walks
 

@@ -98,6 +98,8 @@ def refuse_unseen_rows(rows: QuerySet[Any]) -> None:
     connection = connections[rows.db]
     if not in_transaction(connection) or not connection.features.has_select_for_update_skip_locked:
         return
+    if connection.vendor == "postgresql" and not _sees_only_its_snapshot(rows.db):
+        return
     # Those that are locked this transaction may have removed itself.
     others = rows.select_for_update(skip_locked=True)
 

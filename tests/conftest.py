@@ -61,7 +61,7 @@ alias = alias_of(each_database(without=["postgres15"]))
 #: SQLite and PostgreSQL, for what stands above the storage, and the stricter of them, for what is long.
 SQLITE_AND_POSTGRES = each_database(without=["postgres15", "mariadb"])
 STRICTEST = SQLITE_AND_POSTGRES[-1:]
-ONLY_SQLITE = each_database(without=["postgres15", "mariadb", "postgres"])
+ONLY_SQLITE = each_database(without=["postgres15", "mariadb", "postgres", "citus"])
 
 
 @pytest.fixture

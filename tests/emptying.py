@@ -8,6 +8,7 @@ from django.core.management.color import no_style
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from chronos_storage.distributed.places import AUDIT_IDS
 from chronos_storage.ledger.triggers import deletion_permitted
 from chronos_storage.vectors.tsvectors import KEPT_WORDS
 
@@ -37,8 +38,8 @@ def _empty_on_postgresql(connection: BaseDatabaseWrapper, written: list[str]) ->
         )
         many = [name for (name,) in cursor.fetchall()]
         few = [name for name in written if name not in many]
-        statements = ["SET LOCAL session_replication_role = replica"]  # which no trigger minds
-        statements += [f"DELETE FROM {connection.ops.quote_name(name)}" for name in few]
+        cursor.execute("SET LOCAL session_replication_role = replica")  # which no trigger minds
+        statements = [f"DELETE FROM {connection.ops.quote_name(name)}" for name in few]
         if many:
             statements += connection.ops.sql_flush(no_style(), many, allow_cascade=True)
         cursor.execute("; ".join(statement.rstrip(";") for statement in statements))
@@ -48,7 +49,7 @@ def _written(connection: BaseDatabaseWrapper) -> list[str]:
     """The tables that have rows."""
     tables = set(connection.introspection.django_table_names()) - _KEPT
     if connection.vendor == "postgresql":  # where nothing removes what follows from rows that go
-        tables |= {KEPT_WORDS}.intersection(connection.introspection.table_names())
+        tables |= {KEPT_WORDS, AUDIT_IDS}.intersection(connection.introspection.table_names())
     each = (
         f"SELECT * FROM (SELECT '{table}' FROM {connection.ops.quote_name(table)} LIMIT 1) AS of_{table}"
         for table in sorted(tables)

@@ -32,10 +32,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests import citus as citus_builds
+from tests import clusters
+
 _START_SECONDS = 60
 _CONNECTIONS = 200
 #: What all of the tests' databases and files may take, in bytes.
 _ROOM = 6 << 30
+#: Ids must be compared bytewise where the database itself would not.
+_LINGUISTIC = ("--locale=C", "--locale-provider=icu", "--icu-locale=en-US")
 #: Where programs are: a user's PATH need not have the folder of the system's daemons.
 _PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin"
 
@@ -96,6 +101,16 @@ def mongodb() -> str | None:
 def dynamodb() -> str | None:
     """Moto, which speaks as DynamoDB does."""
     return _once("TEST_DYNAMODB_URL", lambda: _started(own_dynamodb()))
+
+
+def citus() -> str | None:
+    """The coordinator of a Citus cluster with two workers; None where the sources of it are not there, in CI too."""
+    return _once("TEST_CITUS_URL", _start_citus, lambda variable: None)
+
+
+def own_citus_node() -> Server | None:
+    """One more PostgreSQL 15 with Citus, of no cluster yet, which a test may stop."""
+    return _make_citus_node()
 
 
 def own_postgres() -> Server | None:
@@ -173,8 +188,9 @@ def memory() -> str | None:
 
 
 def start_all() -> None:
-    """Start whatever is installed, all at once."""
-    starts = (
+    """Start whatever is installed, all at once; with ``TESTS_ON_CLUSTER`` in the environment, a cluster alone."""
+    on_cluster = (sqlite, citus)
+    elsewhere = (
         sqlite,
         partial(postgres, waits_for_disk=False),
         postgres15,
@@ -186,14 +202,17 @@ def start_all() -> None:
         dynamodb,
     )
     with ThreadPoolExecutor() as pool:
+        starts = on_cluster if os.environ.get("TESTS_ON_CLUSTER") else elsewhere
         for start in [pool.submit(each) for each in starts]:
             start.result()
 
 
-def _once(variable: str, start: Callable[[], str | None]) -> str | None:
+def _once(
+    variable: str, start: Callable[[], str | None], without: Callable[[str], str | None] | None = None
+) -> str | None:
     url = os.environ.get(variable)
     if url is None:
-        url = start() or _require(variable)
+        url = start() or (without or _require)(variable)
         os.environ[variable] = url or ""
     return url or None
 
@@ -284,10 +303,35 @@ def _start_postgres15() -> str | None:
 def _make_postgres15() -> Server | None:
     for home in ("/usr/lib/postgresql/15", "/usr/pgsql-15", "/opt/homebrew/opt/postgresql@15"):
         if Path(home, "bin", "initdb").exists():
-            # ids must be compared bytewise where the database itself would not
-            locale = ("--locale=C", "--locale-provider=icu", "--icu-locale=en-US")
-            return _make_postgres(Path(home), _folder(user := _user()), user, locale, waits_for_disk=False)
+            return _make_postgres(Path(home), _folder(user := _user()), user, _LINGUISTIC, waits_for_disk=False)
     return None
+
+
+def _start_citus() -> str | None:
+    coordinator = _make_citus_node()
+    if coordinator is None:
+        return None
+    nodes = [coordinator, *(node for _ in range(2) if (node := _make_citus_node()))]
+    for node in nodes:
+        node.start()
+    clusters.join([node.url for node in nodes])
+    return coordinator.url
+
+
+def _make_citus_node() -> Server | None:
+    home = citus_builds.home()
+    if home is None:
+        return None
+    settings = {
+        "shared_preload_libraries": "citus",
+        "wal_level": "logical",
+        "max_prepared_transactions": 2 * _CONNECTIONS,
+        "citus.node_conninfo": "sslmode=prefer",
+        # Tests of a few rows need no connection for each shard.
+        "citus.max_adaptive_executor_pool_size": 2,
+        "citus.recover_2pc_interval": "1s",
+    }
+    return _make_postgres(home, _folder(user := _user()), user, _LINGUISTIC, waits_for_disk=False, **settings)
 
 
 def _started(server: Server | None) -> str | None:
@@ -297,12 +341,14 @@ def _started(server: Server | None) -> str | None:
     return server.url
 
 
-def _make_postgres(home: Path, folder: Path, user: str, locale: Sequence[str], waits_for_disk: bool) -> Server:
+def _make_postgres(
+    home: Path, folder: Path, user: str, locale: Sequence[str], waits_for_disk: bool, **further: object
+) -> Server:
     _start_keeper(folder)
     data, port = folder / "data", free_port()
     initdb = [str(home / "bin" / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", *locale]
     _prepare([*initdb, "--no-sync"], folder, user)
-    settings = {
+    settings: dict[str, object] = {
         "listen_addresses": "127.0.0.1",
         "port": port,
         "unix_socket_directories": "",
@@ -313,6 +359,7 @@ def _make_postgres(home: Path, folder: Path, user: str, locale: Sequence[str], w
         # what is in each other's way on purpose need not wait a second until it is found out
         settings |= {"fsync": "off", "full_page_writes": "off", "deadlock_timeout": "100ms"}
         settings["shared_buffers"] = "64MB"  # of which each connection's process has a table of its own
+    settings |= further
     return Server(
         f"postgres://postgres@127.0.0.1:{port}/postgres",
         [str(home / "bin" / "postgres"), "-D", str(data), *(f"--{name}={value}" for name, value in settings.items())],

@@ -45,10 +45,12 @@ def _sqlite() -> dict[str, Any]:
 
 
 DATABASES: dict[str, Any] = {"default": _sqlite()}
-for _alias in ("postgres", "postgres15", "mariadb"):
+for _alias in ("postgres", "postgres15", "mariadb", "citus"):
     if _url := os.environ.get(f"TEST_{_alias.upper()}_URL"):
         # each can be set up without the others, also where a run has no test of "default"
         DATABASES[_alias] = {**dj_database_url.parse(_url), "TEST": {"DEPENDENCIES": []}}
+if "citus" in DATABASES:
+    DATABASES["citus"]["ENGINE"] = "tests.engine"
 if "mariadb" in DATABASES:
     # or each connection reads the system's certificates, for a server that has none
     DATABASES["mariadb"]["OPTIONS"] = {"ssl_disabled": True}

@@ -12,8 +12,10 @@ from django.db import connections, models
 from django.db.models import Count, DateTimeField, ExpressionWrapper, F, Sum
 from django.db.models.functions import TruncHour
 
+from ..batches import batches
 from ..compat.queries import statement
 from ..compat.schema import quoted
+from ..distributed.state import is_distributed
 from ..failures import failed
 from ..models import Event, Message, Session, Trace
 from .periods import Period
@@ -85,6 +87,8 @@ def _by_agent(using: str, grouped: Any, owner: str, names: list[str]) -> Any:
     """
     if owner == "agent_id":
         return grouped.values_list("hour", owner, *names)
+    if is_distributed(connections[using]):
+        return _by_agent_apart(using, list(grouped.values_list("hour", owner, *names)))
     inner, parameters = statement(grouped.values_list("hour", owner, *names))
     quote = partial(quoted, connections[using])
     columns = ", ".join(quote(name) for name in ("hour", owner, *names))
@@ -99,3 +103,15 @@ def _by_agent(using: str, grouped: Any, owner: str, names: list[str]) -> Any:
     with connections[using].cursor() as cursor:
         cursor.execute(sql, parameters)
         return cursor.fetchall()
+
+
+def _by_agent_apart(using: str, grouped: list[tuple[Any, ...]]) -> Any:
+    """The same, where rows and their sessions may be on two workers: the sessions' agents are looked up by id."""
+    agents: dict[str, str] = {}
+    for ids in batches({owner for _, owner, *_ in grouped}):
+        agents |= Session.objects.using(using).filter(pk__in=ids).values_list("pk", "agent_id")
+    sums: dict[tuple[Any, str], list[int]] = {}
+    for hour, owner, *values in grouped:
+        so_far = sums.setdefault((hour, agents.get(owner, "")), [0] * len(values))
+        so_far[:] = [total + (value or 0) for total, value in zip(so_far, values, strict=True)]
+    return [(*key, *values) for key, values in sums.items()]

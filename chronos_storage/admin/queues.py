@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import F, OuterRef, Q, Subquery
-from django.db.models.functions import Greatest
+from django.db.models import Min, Q
 from django.db.models.query import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -16,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from .. import records
-from ..chains.numbering import session_topic
+from ..chains.numbering import owner_of, session_topic
 from ..models import Consumer, QueueEntry, Session, Topic
 from ..queues.base import SILENCE
 from ..queues.handler import queue_handler
@@ -32,15 +31,56 @@ _SHOWN = 100
 LATE = timedelta(minutes=15)
 
 
-def _with_lag(consumers: QuerySet[Any]) -> QuerySet[Any]:
+def _with_lag(consumers: Iterable[Any]) -> list[Any]:
     """Consumers with the number of entries that are kept and not acknowledged, and the time of the oldest of those."""
-    topics = Topic.objects.using(consumers.db).filter(name=OuterRef("topic"))
-    last, base = Subquery(topics.values("seq_num")), Subquery(topics.values("base_seq"))
-    waiting = QueueEntry.objects.using(consumers.db).filter(topic=OuterRef("topic"), seq_num__gt=OuterRef("seq_num"))
-    found: QuerySet[Any] = consumers.annotate(
-        lag=last - Greatest(F("seq_num"), base), oldest=Subquery(waiting.order_by("seq_num").values("created_at")[:1])
-    )
+    found = list(consumers)
+    using = found[0]._state.db if found else ""
+    names = {each.topic for each in found}
+    rows = Topic.objects.using(using).filter(owner__in=map(owner_of, names), name__in=names) if found else ()
+    topics = {topic.name: topic for topic in rows}
+    waiting = {
+        each.pk: (each.topic, max(each.seq_num, topics[each.topic].base_seq) + 1)
+        for each in found
+        if each.topic in topics
+    }
+    times = _times(using, waiting.values())
+    for each in found:
+        topic = topics.get(each.topic)
+        each.lag = None if topic is None else topic.seq_num - max(each.seq_num, topic.base_seq)
+        each.oldest = times.get(waiting.get(each.pk))
     return found
+
+
+def _with_furthest(topics: Iterable[Any]) -> list[Any]:
+    """Topics with the last number that the consumer which is furthest behind has acknowledged, and the time of the next
+    entry; None where there is no consumer, or no such entry.
+    """
+    found = list(topics)
+    using = found[0]._state.db if found else ""
+    last: dict[str, int] = {}
+    if found:
+        of_page = Consumer.objects.using(using).filter(topic__in=[each.name for each in found]).order_by()
+        last = dict(of_page.values_list("topic").annotate(Min("seq_num")))
+    waiting = {each.name: (each.name, max(last[each.name], each.base_seq) + 1) for each in found if each.name in last}
+    times = _times(using, waiting.values())
+    for each in found:
+        each.furthest = last.get(each.name)
+        each.oldest = times.get(waiting.get(each.name))
+    return found
+
+
+def _times(using: str, places: Iterable[tuple[str, int]]) -> dict[Any, datetime]:
+    """When entries were published, by their topics and numbers: the numbers of a topic's entries have no gap."""
+    numbers: dict[str, set[int]] = {}
+    for topic, number in places:
+        numbers.setdefault(topic, set()).add(number)
+    wanted = Q()
+    for topic, some in numbers.items():
+        wanted |= Q(owner=owner_of(topic), topic=topic, seq_num__in=some)
+    if not wanted:
+        return {}
+    rows = QueueEntry.objects.using(using).filter(wanted).values_list("topic", "seq_num", "created_at")
+    return {(topic, number): at for topic, number, at in rows}
 
 
 def _state(consumer: Any) -> Any:
@@ -108,13 +148,10 @@ class TopicAdmin(ReadOnlyAdmin):
     search_fields = ("name__exact",)
     change_form_template = "admin/chronos_storage/topic.html"
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        found = super().get_queryset(request)
-        consumers = Consumer.objects.using(found.db).filter(topic=OuterRef("name")).order_by("seq_num")
-        last = found.annotate(furthest=Subquery(consumers.values("seq_num")[:1]))
-        waiting = QueueEntry.objects.using(found.db).filter(topic=OuterRef("name"), seq_num__gt=OuterRef("furthest"))
-        rows: QuerySet[Any] = last.annotate(oldest=Subquery(waiting.order_by("seq_num").values("created_at")[:1]))
-        return rows
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        page = super().get_changelist_instance(request)
+        page.result_list = _with_furthest(page.result_list)
+        return page
 
     @admin.display(description=gettext_lazy("entries kept"))
     def kept(self, row: Topic) -> Any:
@@ -125,6 +162,7 @@ class TopicAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("the consumer that is furthest behind"))
     def behind(self, row: Any) -> Any:
         """What the last of its consumers has not acknowledged."""
+        row = row if hasattr(row, "furthest") else _with_furthest([row])[0]
         if row.furthest is None:
             return _("no consumer")
         return _behind(row.seq_num - max(row.furthest, row.base_seq), row.oldest)
@@ -139,7 +177,7 @@ class TopicAdmin(ReadOnlyAdmin):
             if may(request, "view", Consumer):
                 consumers = Consumer.objects.using(self.storage.alias).filter(topic=topic.pk).order_by("name")
                 context["consumers"] = [
-                    (each, _state(each), _behind(each.lag, each.oldest)) for each in _with_lag(consumers)[:_SHOWN]
+                    (each, _state(each), _behind(each.lag, each.oldest)) for each in _with_lag(consumers[:_SHOWN])
                 ]
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -152,12 +190,15 @@ class ConsumerAdmin(ReadOnlyAdmin):
     ordering = ("topic",)
     search_fields = ("topic__exact",)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return _with_lag(super().get_queryset(request))
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        page = super().get_changelist_instance(request)
+        page.result_list = _with_lag(page.result_list)
+        return page
 
     @admin.display(description=gettext_lazy("lag"))
     def lag(self, row: Any) -> Any:
         """What it has not acknowledged."""
+        row = row if hasattr(row, "lag") else _with_lag([row])[0]
         return _behind(row.lag, row.oldest)
 
     @admin.display(description=gettext_lazy("consumer"))

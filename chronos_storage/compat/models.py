@@ -46,6 +46,22 @@ class GuardedModel:
         self.save()
 
 
+class PlacedModel:
+    """In front of a model's class: saving a row again, as a fixture does, leaves the field that says where it is kept.
+
+    A database that is distributed refuses to change that, and finds the row by it.
+    """
+
+    #: The name of that field's attribute.
+    _placed_by: str
+
+    def _do_update(self, base_qs: Any, using: Any, pk_val: Any, values: Any, *rest: Any) -> Any:
+        place = self._placed_by
+        rows = base_qs.filter(**{place: getattr(self, place)})
+        others = [each for each in values if each[0].attname != place]
+        return super()._do_update(rows, using, pk_val, others, *rest)  # type: ignore[misc]
+
+
 def looking_at_few(on_delete: F) -> F:
     """Make it an ``on_delete`` for which Django does not load all the rows that refer to what is deleted."""
     on_delete.lazy_sub_objs = True  # type: ignore[attr-defined]

@@ -27,6 +27,7 @@ from ..chains.hashing import ZERO
 from ..chains.numbering import owner_of, session_of
 from ..compat.connections import begins_with_lock
 from ..compat.queries import selecting, updating
+from ..distributed.state import is_distributed
 from ..exceptions import LegalHold
 from ..models import Fence, Head, Session
 from ..refusals import Reason, Refused
@@ -102,11 +103,21 @@ def _locked_heads(using: str, kind: str, names: Sequence[str], namespace: str) -
     """The heads of these series that are there, by name, locked after their sessions."""
 
     def make(kind: Any, namespace: Any, *given: Any) -> QuerySet[Head]:
-        owners, series = given[: len(names)], given[len(names) :]
+        owners, series = given[: len(given) // 2], given[len(given) // 2 :]
         return _heads(using, kind, namespace, owners, series).order_by("series")
 
-    owners = (head_owner(kind, name) for name in names)
-    return _fetch_locked(using, Head, list(_HEAD), make, kind, namespace, *owners, *names)
+    found = []
+    for some in lockable(using, names):
+        owners = (head_owner(kind, name) for name in some)
+        found += _fetch_locked(using, Head, list(_HEAD), make, kind, namespace, *owners, *some)
+    return found
+
+
+def lockable(using: str, names: Sequence[str]) -> list[Sequence[str]]:
+    """They as far as one statement locks rows of all of them: Citus locks those of one owner."""
+    if len(names) > 1 and is_distributed(connection_of(using)):
+        return [[name] for name in names]
+    return [names]
 
 
 def head_owner(kind: str, series: str) -> str:
@@ -147,8 +158,10 @@ def lock_sessions(using: str, ids: Iterable[str]) -> dict[str, Session]:
         return Session.objects.using(using).filter(id__in=ids).order_by("id")
 
     _begin_writing(using, Session)
-    found = _fetch_locked(using, Session, _FOR_WRITERS, make, *wanted) if wanted else []
-    return {session.id: session for session in found}
+    if not wanted:
+        return {}
+    parts = (_fetch_locked(using, Session, _FOR_WRITERS, make, *some) for some in lockable(using, wanted))
+    return {session.id: session for part in parts for session in part}
 
 
 def require_fence(session: Session, fence: int | None) -> None:

@@ -26,6 +26,7 @@ from ..compat.queries import (
     selecting,
     statement,
 )
+from ..distributed.state import is_distributed
 from ..fields import JSONTextField, MetadataField
 from ..keyset import After
 from ..transactions import attempt
@@ -186,10 +187,11 @@ def _within(table: Source[Any], rows: QuerySet[Any], count: int, most: int) -> B
     """
     first = rows.filter(LessThanOrEqual(_TOTAL, most)).annotate(width=_width(table, rows.db)).values("width")[:count]
     sql, parameters = statement(first)
-    if connections[rows.db].vendor == "postgresql":
-        # Not knowing how many are wanted it walks an index in their order, with statistics and without.
+    connection = connections[rows.db]
+    if connection.vendor == "postgresql" and not is_distributed(connection):
+        # Not knowing how many are wanted it walks an index in their order, with statistics and without. Citus must.
         sql = sql.removesuffix(f" LIMIT {count}") + f" LIMIT (SELECT {count})"
-    selected_columns, expressions = _columns_sql(table.model, table.columns, connections[rows.db].vendor, rows.db)
+    selected_columns, expressions = _columns_sql(table.model, table.columns, connection.vendor, rows.db)
     _, _, source = sql.partition(" FROM ")
     total = f"SELECT COALESCE(SUM(width), 0) FROM ({sql.replace(_TOTAL.sql, '0')}) AS first"
     *others, _ = parameters

@@ -24,7 +24,8 @@ from ..models import Event
 from ..models.permits import opened
 from ..redaction import redacted
 from ..snapshots import current
-from .heads import heads_of, lock_sessions, locked, refuse_held, sessions_of
+from . import audit_ids
+from .heads import heads_of, lock_sessions, lockable, locked, refuse_held, sessions_of
 from .series import AUDIT_CHAIN, CHAINS, EVENT_CHAIN, ChainSeries, append
 from .triggers import deletion_permitted
 
@@ -88,6 +89,9 @@ class LedgerPermit(PurgePermit):
                     row: Any = rows.filter(seq_num=record.seq_num)
                     with deletion_permitted(self.using):
                         row.empty_row(**series.table.columns_of(values))
+                    if series is AUDIT_CHAIN and left.id != record.id:
+                        audit_ids.give_back(self.using, [record.id])
+                        audit_ids.take(self.using, [left.id])
                     gone.append(record.seq_num)
         return gone
 
@@ -97,7 +101,8 @@ class LedgerPermit(PurgePermit):
         names = sorted({name for (name,) in going.distinct()})
         for session in lock_sessions(self.using, sessions_of(series.kind, names)).values():
             refuse_held(session)
-        locked(heads_of(self.using, series.kind, names).order_by("series"))
+        for some in lockable(self.using, names):
+            locked(heads_of(self.using, series.kind, some).order_by("series"))
         gone = []
         for name, through, count in sorted(going.annotate(Max("seq_num"), Count("pk"))):
             first = series.rows(self.using, name).filter(seq_num__lte=through)
@@ -106,6 +111,8 @@ class LedgerPermit(PurgePermit):
                     f"a purge removes the first rows of a chain: rows of {name!r} before number {through} would stay"
                 )
             newest_hash = first.values_list("hash", flat=True).get(seq_num=through)
+            if series is AUDIT_CHAIN:
+                audit_ids.give_back_all(first)
             with deletion_permitted(self.using):
                 delete_unseen(first, self.using)
             heads_of(self.using, series.kind, [name]).update(base_seq=through, base_hash=newest_hash)

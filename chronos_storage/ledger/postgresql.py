@@ -45,11 +45,14 @@ class Function:
     Attributes:
         stem: its name without what tells its versions apart.
         signature: its parameters and options.
+        routed_by: the parameter that says on which worker it runs, where the tables are spread over several; without
+            one it runs where it is called.
     """
 
     stem: str
     signature: str
     body: str
+    routed_by: str = ""
 
     @property
     def name(self) -> str:
@@ -193,7 +196,8 @@ def append_function(series: Series[Any]) -> Function:
             {further}
             new_seq_num := head.seq_num + 1;
         END """
-    return Function(f"{table}_append", f"({_declared(parameters)}, OUT new_hash text) {OPTIONS}", body)
+    signature = f"({_declared(parameters)}, OUT new_hash text) {OPTIONS}"
+    return Function(f"{table}_append", signature, body, routed_by=of_series.owner)
 
 
 def _declared(parameters: Mapping[str, str]) -> str:

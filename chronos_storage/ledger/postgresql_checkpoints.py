@@ -97,7 +97,8 @@ def save_function() -> Function:
             new_seq_num := head.seq_num + 1;
         END """
     declared = ", ".join(f"{name} {kind}" for name, kind in parameters.items())
-    return Function(f"{_TABLE}_append", f"({declared}, OUT new_seq_num bigint) {OPTIONS}", body)
+    signature = f"({declared}, OUT new_seq_num bigint) {OPTIONS}"
+    return Function(f"{_TABLE}_append", signature, body, routed_by=series.owner)
 
 
 @cache

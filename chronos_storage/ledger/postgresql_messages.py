@@ -64,7 +64,8 @@ def messages_function() -> Function:
             WHERE id = given_{_SESSION} AND last_activity_at < newest;
             new_seq_num := head.seq_num + added;
         END """
-    return Function(f"{table}_append_few", f"({declared}, OUT new_seq_num bigint) {OPTIONS}", body)
+    signature = f"({declared}, OUT new_seq_num bigint) {OPTIONS}"
+    return Function(f"{table}_append_few", signature, body, routed_by=of_series.owner)
 
 
 @cache

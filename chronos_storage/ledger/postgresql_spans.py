@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Iterable
+from functools import cache, partial
 from typing import Any
 
+from ..distributed.state import is_distributed
 from ..preparing import prepared_cursor
 from ..records import Trace
+from ..spans import complete_trace_ids
 from .mapping import TRACES
 from .postgresql import column_values, columns_of
 
@@ -22,10 +25,15 @@ def insert_one(connection: Any, given: Trace) -> Trace | None:
     """
     trace = TRACES.copy(given)
     trace.complete()
+    # One of its own is known here; of a parent on another worker the statement could not ask.
+    if not trace.trace_id and (not trace.parent_id or is_distributed(connection)):
+        complete_trace_ids([trace], partial(_trace_ids, connection))
     values, *_ = column_values(TRACES, trace)
-    place = list(columns_of(TRACES)).index("trace_id") + 1
+    if looks_up := not trace.trace_id:
+        place = list(columns_of(TRACES)).index("trace_id")
+        values = [*values[:place], trace.parent_id, trace.id, *values[place + 1 :]]
     with prepared_cursor(connection) as cursor:
-        cursor.execute(_statement(), [*values[:place], trace.parent_id, trace.id, *values[place:]])
+        cursor.execute(_statement(looks_up), values)
         row = cursor.fetchone()
     if row is None:
         return None
@@ -33,12 +41,24 @@ def insert_one(connection: Any, given: Trace) -> Trace | None:
     return trace
 
 
+def _trace_ids(connection: Any, ids: Iterable[str]) -> dict[str, str]:
+    """The trace_id of those of these spans that are stored, by id."""
+    table = TRACES.model._meta.db_table
+    with prepared_cursor(connection) as cursor:
+        cursor.execute(f"SELECT id, trace_id FROM {table} WHERE id = ANY(%s::varchar[])", [list(ids)])
+        return dict(cursor.fetchall())
+
+
 @cache
-def _statement() -> str:
-    table, columns = TRACES.model._meta.db_table, columns_of(TRACES)
-    of_parent = f"SELECT NULLIF(trace_id, '') FROM {table} WHERE id = %s::varchar"
-    places = {name: f"%s::{kind}" for name, kind in columns.items()}
-    places["trace_id"] = f"COALESCE(NULLIF(%s::varchar, ''), ({of_parent}), %s::varchar)"
+def _statement(looks_up: bool) -> str:
+    """The statement; its parameters are the columns' values, but where it looks up the trace_id, the parent and the id
+    in its place.
+    """
+    table = TRACES.model._meta.db_table
+    places = {name: f"%s::{kind}" for name, kind in columns_of(TRACES).items()}
+    if looks_up:
+        of_parent = f"SELECT NULLIF(trace_id, '') FROM {table} WHERE id = %s::varchar"
+        places["trace_id"] = f"COALESCE(({of_parent}), %s::varchar)"
     return (
         f"INSERT INTO {table} ({', '.join(places)}) VALUES ({', '.join(places.values())})"
         " ON CONFLICT DO NOTHING RETURNING trace_id"

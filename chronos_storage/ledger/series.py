@@ -21,11 +21,12 @@ from django.db.models.query import QuerySet
 from .. import records
 from ..chains.numbering import AuditLogs, Chained, Events, Messages, Numbered, assign_numbers
 from ..compat.queries import updating
+from ..distributed.state import is_distributed
 from ..exceptions import AlreadyExists, SequenceConflict, StoreFailure
 from ..models import AuditLog, Event, Head, Session
 from ..snapshots import Unseen, current
 from ..transactions import connection_of
-from . import postgresql
+from . import audit_ids, postgresql
 from .heads import head_owner, lock_heads, move
 from .kept import Built, Place, execute_kept
 from .mapping import AUDIT_LOGS, EVENTS, MESSAGES, Table
@@ -75,7 +76,9 @@ class Series(Numbered[R]):
 
     def write(self, using: str, sealed: Iterable[tuple[R, str]]) -> None:
         """Store new records, as `seal` gives them."""
-        if connections[using].vendor == "postgresql":
+        connection = connections[using]
+        # Of what a COPY is refused for, Citus tells no more than the message.
+        if connection.vendor == "postgresql" and not is_distributed(connection):
             postgresql.copy_rows(using, self, sealed)
         else:
             self.table.insert(using, (record for record, _ in sealed))
@@ -95,6 +98,12 @@ class _Events(Events, ChainSeries[records.Event]):
 
 class _AuditLogs(AuditLogs, ChainSeries[records.AuditLog]):
     column, owner_column = "chain", "owner"
+
+    def write(self, using: str, sealed: Iterable[tuple[records.AuditLog, str]]) -> None:
+        if is_distributed(connections[using]):
+            sealed = list(sealed)
+            audit_ids.take(using, (record.id for record, _ in sealed))
+        super().write(using, sealed)
 
 
 MESSAGE_SERIES = _Messages(MESSAGES, Head.Kind.MESSAGE)

@@ -23,6 +23,7 @@ from ..compat.schema import column_names, table_names
 from ..exceptions import ConfigurationError
 from . import triggers_mysql, triggers_postgresql, triggers_sqlite
 from .definitions import Guarded, Installed, Wanted
+from .delegation import delegate
 from .series import CHAINS
 
 MESSAGE = "chronos_storage: ledger rows are append-only"
@@ -112,6 +113,7 @@ def install(using: str) -> None:
     with connection.cursor() as cursor:
         for name in vendor.removals(there, wanted):
             cursor.execute(there[name].drop)
+    delegate(using)
 
 
 def missing(using: str) -> list[str]:

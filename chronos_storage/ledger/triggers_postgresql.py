@@ -6,6 +6,8 @@ in a database, each has its own.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .definitions import Guarded, Installed, Wanted, outdated, versioned
@@ -54,15 +56,24 @@ def wanted(connection: BaseDatabaseWrapper, tables: dict[str, Guarded], message:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {_SCHEMA}::regnamespace::text")
         (schema,) = cursor.fetchone()
-    chains = [series for model, series in CHAINS.items() if model._meta.db_table in tables]
-    functions = [refuse, *map(append_function, [MESSAGE_SERIES, *chains])]
-    functions += [messages_function(), save_function(), entry_function()]
+    functions = [refuse, *appending(tables)]
     found = {each.name: Wanted(each.body, (each.create(schema),)) for each in functions}
     for table in tables:
         text = f"BEFORE DELETE OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {refuse.name}('{table}')"
         name = versioned(f"{table}_append_only", text)
         found[name] = Wanted(f"CREATE TRIGGER {name} {text}", (f"CREATE OR REPLACE TRIGGER {name} {text}",))
     return found
+
+
+def appending(tables: Iterable[str]) -> list[Function]:
+    """The functions that append, where the ledger has these tables."""
+    chains = [series for model, series in CHAINS.items() if model._meta.db_table in tables]
+    return [
+        *map(append_function, [MESSAGE_SERIES, *chains]),
+        messages_function(),
+        save_function(),
+        entry_function(),
+    ]
 
 
 def installed(connection: BaseDatabaseWrapper) -> dict[str, Installed]:

@@ -7,13 +7,16 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from ..compat.models import PlacedModel
 from ..fields import IdField, JSONTextField, MetadataField, TextField, TimestampField
 from ..text import name as shown
 from .sessions import Session
 
 
-class Checkpoint(models.Model):
+class Checkpoint(PlacedModel, models.Model):
     """A snapshot of a graph's state, numbered per (session, namespace)."""
+
+    _placed_by = "session_id"
 
     id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
     checkpoint_id: IdField = IdField()
@@ -53,11 +56,13 @@ class Checkpoint(models.Model):
         return shown(f"{self.seq_num} {self.node_id}")
 
 
-class CheckpointItems(models.Model):
+class CheckpointItems(PlacedModel, models.Model):
     """A run of the items that states of one series of checkpoints are made of: see `chronos_storage.checkpoints`.
 
     Rows are added, and removed when no checkpoint uses them any more, but never changed.
     """
+
+    _placed_by = "session_id"
 
     id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
     # The unique constraint begins with the session, so the foreign key needs no index of its own.

@@ -5,17 +5,20 @@ from typing import Any, ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from ..compat.models import PlacedModel
 from ..fields import IdField
 from ..owners import OwnerField
 from ..text import name as shown
 
 
-class Head(models.Model):
+class Head(PlacedModel, models.Model):
     """The last number given in one numbered series, and for a hash chain the hash it continues from.
 
     A table of its own, because every append updates its row: narrow, and with room on its pages on PostgreSQL. The
     row is also the lock that writers of one series take turns on.
     """
+
+    _placed_by = "owner"
 
     class Kind(models.TextChoices):
         EVENT = "event"

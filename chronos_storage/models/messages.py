@@ -7,6 +7,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from ..compat.models import PlacedModel
 from ..fields import IdField, JSONTextField, MetadataField, TimestampField
 from ..indexes import FailedIndex
 from ..text import name as shown
@@ -14,8 +15,10 @@ from .sessions import Session
 from .usage import TokenCounts
 
 
-class Message(TokenCounts):
+class Message(PlacedModel, TokenCounts):
     """One message of a session, numbered by the store."""
+
+    _placed_by = "session_id"
 
     id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
     message_id: IdField = IdField()

@@ -8,16 +8,19 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .. import codec
+from ..compat.models import PlacedModel
 from ..fields import IdField, JSONTextField, TimestampField
 from ..owners import OwnerField
 from ..text import name as shown
 
 
-class Topic(models.Model):
+class Topic(PlacedModel, models.Model):
     """The last number given on a topic of the queue, and the lock its publishers take turns on until they commit.
 
     The row stays when all entries are gone, so that no number is given twice.
     """
+
+    _placed_by = "owner"
 
     name: IdField = IdField(primary_key=True, max_length=codec.MAX_TOPIC)
     owner: OwnerField = OwnerField("name", "name", max_length=codec.MAX_TOPIC)
@@ -34,8 +37,10 @@ class Topic(models.Model):
         return shown(self.name)
 
 
-class QueueEntry(models.Model):
+class QueueEntry(PlacedModel, models.Model):
     """An event that was published on a topic. The numbers of a topic's entries have no gap."""
+
+    _placed_by = "owner"
 
     id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
     topic: IdField = IdField(max_length=codec.MAX_TOPIC)
@@ -64,8 +69,10 @@ class QueueEntry(models.Model):
         return shown(f"{self.topic} {self.seq_num}")
 
 
-class Consumer(models.Model):
+class Consumer(PlacedModel, models.Model):
     """How far a consumer has acknowledged a topic, and when it was last heard of."""
+
+    _placed_by = "topic"
 
     id: models.BigAutoField[int, int] = models.BigAutoField(primary_key=True)
     topic: IdField = IdField(max_length=codec.MAX_TOPIC)

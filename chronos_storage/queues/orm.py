@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from django.db import IntegrityError, connections, router, transaction
-from django.db.models import F, OuterRef, Subquery, Value
+from django.db.models import F, Value
 from django.db.models.functions import Greatest
 from django.db.models.query import QuerySet
 
 from .. import models, records
 from ..aliases import known_alias
 from ..async_threads import release
+from ..batches import batches
 from ..chains.numbering import owner_of
 from ..compat.connections import in_transaction
 from ..exceptions import AlreadyExists, ConfigurationError
@@ -131,8 +132,11 @@ class OrmQueue(LiveQueue):
 
     @retried
     def _last_numbers(self, topics: list[str]) -> dict[str, int]:
-        rows = models.Topic.objects.using(self.alias).filter(owner__in=map(owner_of, topics), name__in=topics)
-        return dict(rows.values_list("name", "seq_num"))
+        return dict(self._named(topics).values_list("name", "seq_num"))
+
+    def _named(self, topics: Sequence[str]) -> QuerySet[models.Topic]:
+        owners = map(owner_of, topics)
+        return models.Topic.objects.using(self.alias).filter(owner__in=owners, name__in=topics)
 
     # Consumers
 
@@ -164,11 +168,17 @@ class OrmQueue(LiveQueue):
 
     @retried
     def lags(self) -> list[Lag]:
-        topics = models.Topic.objects.using(self.alias).filter(name=OuterRef("topic"), seq_num__gt=0)
-        last, base = Subquery(topics.values("seq_num")), Subquery(topics.values("base_seq"))
-        rows = models.Consumer.objects.using(self.alias).annotate(lag=last - Greatest(F("seq_num"), base))
-        found = rows.filter(lag__isnull=False).values_list("topic", "name", "lag", "seen_at")
-        return sorted(Lag(topic, name, max(lag, 0), seen) for topic, name, lag, seen in found)
+        rows = models.Consumer.objects.using(self.alias).values_list("topic", "name", "seq_num", "seen_at")
+        consumers = list(rows)
+        ends: dict[str, tuple[int, int]] = {}
+        for names in batches({topic for topic, *_ in consumers}):
+            topics = self._named(names).filter(seq_num__gt=0)
+            ends |= {name: (last, base) for name, last, base in topics.values_list("name", "seq_num", "base_seq")}
+        return sorted(
+            Lag(topic, name, max(ends[topic][0] - max(number, ends[topic][1]), 0), seen)
+            for topic, name, number, seen in consumers
+            if topic in ends
+        )
 
     # Copying
 

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db.models import F
 
 from chronos_storage.models import QueueEntry
 from chronos_storage.queues.orm import OrmQueue
@@ -58,7 +57,7 @@ def test_a_missing_acknowledgement_is_seen(queue, viewer) -> None:
         assert "3 entries not acknowledged, for " in content, page
         assert "all acknowledged" in content
         assert "chronos-warning" not in content
-    third.update(created_at=F("created_at") - timedelta(hours=2))
+    third.update(created_at=third.get().created_at - timedelta(hours=2))
     for page in (url("topic"), url("topic", "change", "refunds"), url("consumer")):
         content = viewer.get(page).content.decode()
         assert '<strong class="chronos-warning">3 entries not acknowledged, for 2 h 0 min</strong>' in content, page

@@ -200,6 +200,7 @@ LARGE = {
 }
 
 
+@pytest.mark.one_node
 @pytest.mark.parametrize("alias", each_database(without=["default", "mariadb", "postgres15"]), indirect=True)
 def test_a_first_page_costs_the_same_of_100_rows_and_of_20_000(
     alias: str, ada: Api, bob: Api, staff: Api, site: Storage, subtests: Any

@@ -247,6 +247,7 @@ def refused(vendor: str, table: str) -> list[str]:
     )
 
 
+@pytest.mark.one_node  # Citus refuses some of these statements itself, with errors of its own
 def test_raw_sql_is_refused_by_the_triggers(storage, alias, command, fill) -> None:
     fill()
     before = rows(alias)
@@ -258,6 +259,7 @@ def test_raw_sql_is_refused_by_the_triggers(storage, alias, command, fill) -> No
     assert command("chronos_verify").status == 0
 
 
+@pytest.mark.one_node
 def test_a_replaced_unique_key_is_refused_too(storage, alias, fill) -> None:
     """A row that has another primary key, and the number or the id of one that is there."""
     fill()

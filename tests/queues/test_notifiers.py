@@ -37,8 +37,8 @@ def backends(queue: OrmQueue, condition: str) -> list[int]:
     """The server's processes for other connections with this database."""
     with connections[queue.alias].cursor() as cursor:
         cursor.execute(
-            "SELECT pid FROM pg_stat_activity"
-            f" WHERE datname = current_database() AND pid <> pg_backend_pid() AND {condition}"
+            "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'"
+            f" AND datname = current_database() AND pid <> pg_backend_pid() AND {condition}"
         )
         return [pid for (pid,) in cursor.fetchall()]
 

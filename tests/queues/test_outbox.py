@@ -98,6 +98,7 @@ def test_what_is_published_is_the_event_whichever_way_it_was_appended(fed: tuple
     assert all(entry.created_at and entry.created_at.year > 2025 for entry in queue.recover("session:s"))
 
 
+@pytest.mark.one_node
 @pytest.mark.parametrize("alias", STRICTEST, indirect=True)
 def test_an_event_is_appended_and_published_in_one_statement(
     fed: tuple[Storage, OrmQueue], django_assert_num_queries: Any

@@ -12,7 +12,7 @@ from django.db.models.query import QuerySet
 from ... import records
 from ...aliases import known_alias
 from ...compat.connections import in_transaction, settings_of
-from ...ledger.heads import lock_sessions, locked, require_fence
+from ...ledger.heads import lock_sessions, lockable, locked, require_fence
 from ...ledger.mapping import SESSIONS, TABLES, Table
 from ...models import Session
 from ...refusals import Reason, Refused
@@ -71,7 +71,8 @@ class OrmBase(Backend):
                 if session_id:
                     lock_sessions(self.using, [session_id])
                 else:
-                    locked(self._rows(TABLES[record]).filter(pk__in=ids).only("pk").order_by("pk"))
+                    for some in lockable(self.using, sorted(ids)):
+                        locked(self._rows(TABLES[record]).filter(pk__in=some).only("pk").order_by("pk"))
                 return call()
 
         return self.run(alone)

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 from django.db import IntegrityError
 
 from ...chains.numbering import not_stored
+from ...compat.connections import in_transaction
+from ...distributed.state import is_distributed
 from ...exceptions import AlreadyExists
 from ...ledger import postgresql, postgresql_messages, postgresql_spans
 from ...ledger.mapping import TRACES
@@ -45,7 +47,12 @@ class SeriesMethods(ArtifactMethods):
     ) -> Appended[Message]:
         connection = connection_of(self.using)
         sessions = {message.session_id for message in given}
-        if connection.vendor != "postgresql" or not 1 < len(given) <= postgresql_messages.FEW or len(sessions) > 1:
+        if (
+            connection.vendor != "postgresql"
+            or not 1 < len(given) <= postgresql_messages.FEW
+            or len(sessions) > 1
+            or (in_transaction(connection) and is_distributed(connection))  # where a worker is not called
+        ):
             return self._in_series(MESSAGE_SERIES, given, expected_seq, fence)
         if stored := postgresql_messages.append_few(connection, given, expected_seq, fence):
             return stored, stored
@@ -54,7 +61,9 @@ class SeriesMethods(ArtifactMethods):
     def _append_events(self, given: Sequence[Event], expected_seq: int | None, fence: int | None) -> Appended[Event]:
         if (outbox := hooks.outbox()) is None:
             return self._in_series(EVENT_CHAIN, given, expected_seq, fence)
-        if channel := outbox.channel(self.using):
+        channel = outbox.channel(self.using)
+        # On a worker nobody would hear of it.
+        if channel and not is_distributed(connection_of(self.using)):
             published = self._append_one(EVENT_CHAIN, given, expected_seq, fence, channel)
             if published:
                 return published, published
@@ -67,10 +76,13 @@ class SeriesMethods(ArtifactMethods):
     def _append_audit_logs(
         self, given: Sequence[AuditLog], expected_seq: int | None, fence: int | None
     ) -> Appended[AuditLog]:
+        call = self._in_series
+        if is_distributed(connection_of(self.using)):  # no worker knows the ids of all chains
+            call = partial(append, self.using)
         try:
-            return self._in_series(AUDIT_CHAIN, given, expected_seq, fence)
+            return call(AUDIT_CHAIN, given, expected_seq, fence)
         except Unseen:  # another writer stored an id in another chain in between
-            return self._in_series(AUDIT_CHAIN, given, expected_seq, fence)
+            return call(AUDIT_CHAIN, given, expected_seq, fence)
 
     def _in_series(
         self, series: Series[R], given: Sequence[R], expected_seq: int | None, fence: int | None

@@ -12,6 +12,7 @@ from django.db.models import BigIntegerField
 from django.db.models.query import QuerySet
 
 from ...compat.queries import fetch_values, selecting
+from ...distributed.state import is_distributed
 from ...ledger.kept import FEW, Built, Place, fetch_kept
 from ...ledger.mapping import TABLES
 from ...ledger.pages import rows_after
@@ -117,9 +118,10 @@ def _slice_sql(query: Query[Any], connection: Any) -> str:
 
     PostgreSQL must not know how many rows are wanted as it plans. Where it thinks that there are fewer, as of a table
     without statistics, or of the one long session among short ones, it would read all there are and sort them; not
-    knowing, it walks an index that has their order.
+    knowing, it walks an index that has their order. Citus must know.
     """
-    value = "(SELECT %s::bigint)" if connection.vendor == "postgresql" else "%s"
+    is_unknown = connection.vendor == "postgresql" and not is_distributed(connection)
+    value = "(SELECT %s::bigint)" if is_unknown else "%s"
     return "".join(f" {word} {value}" for word, _ in zip(("LIMIT", "OFFSET"), _slice(query, connection), strict=False))
 
 

@@ -1,0 +1,1 @@
+"""Django's PostgreSQL, but that its test databases are a cluster's."""

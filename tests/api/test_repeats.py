@@ -296,7 +296,9 @@ def test_of_batches_of_spans_at_once_with_one_key_one_is_stored(
             deadline, waits = time.monotonic() + PATIENCE, 0
             while not waits and time.monotonic() < deadline:  # until the other waits for this transaction
                 cursor.execute(
-                    "SELECT count(*) FROM pg_locks"
+                    "SELECT count(*) FROM citus_lock_waits"
+                    if alias == "citus"
+                    else "SELECT count(*) FROM pg_locks"
                     " WHERE NOT granted AND transactionid = pg_current_xact_id_if_assigned()::xid"
                 )
                 (waits,) = cursor.fetchone()

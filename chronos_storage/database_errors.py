@@ -21,6 +21,8 @@ _SQLITE_CODES = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 # The server ends, begins, or ends this session: an administrator's command, a crash, a start-up, a time limit.
 _POSTGRESQL_LOST = {"57P01", "57P02", "57P03", "57P05", "25P03"}
+#: What Citus says, as an error of its own, of a server that was killed.
+_CITUS_LOST = "postmaster was shut down"
 # The server ends, can't be reached, is gone or has too many connections; the connection was lost, killed or ended by a
 # time limit.
 _MYSQL_LOST = {1040, 1053, 1203, 1927, 2002, 2003, 2006, 2013, 2055, 4031}
@@ -58,7 +60,7 @@ def is_lost(connection: Any, error: Exception) -> bool:
     if connection.vendor == "postgresql":
         state = sqlstate(error)
         if state is not None:
-            return state in _POSTGRESQL_LOST or state.startswith("08")
+            return state in _POSTGRESQL_LOST or state.startswith("08") or _CITUS_LOST in str(error)
         # What the driver says itself, without the server, is that; but for a statement that it doesn't send at all.
         return isinstance(error, OperationalError) and _TOO_MANY not in str(error)
     if connection.vendor == "mysql":

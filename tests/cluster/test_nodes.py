@@ -76,6 +76,12 @@ class Writers:
             assert not thread.is_alive()
 
     def _write(self, sessions: list[str]) -> None:
+        try:
+            self._append_to(sessions)
+        finally:
+            connections.close_all()
+
+    def _append_to(self, sessions: list[str]) -> None:
         number = 0
         while not self._stopped.is_set():
             for id in sessions:
@@ -90,7 +96,6 @@ class Writers:
                         assert time.monotonic() < begun + PATIENCE
                 self.longest = max(self.longest, time.monotonic() - begun)
                 self.acknowledged[id].append(event.id)
-        connections.close_all()
 
     def wait_for_more(self, count: int = 20) -> None:
         """Wait until each session has so many more."""

@@ -17,6 +17,9 @@ from .sites import Site
 #: What each page may take: queries, and milliseconds of the server's time.
 _QUERIES, _MILLISECONDS = 19, 300
 _ADMIN = "/admin/chronos_storage"
+_SHOWN = ("errors", "stuck", "lost", "budget", "broken", "forks")
+#: The columns of the list of sessions, from the third on.
+_ORDERS = ("errors", "duration", "messages", "calls", "tokens", "cost")
 _LISTS = ("session", "message", "trace", "event", "checkpoint", "auditlog", "memoryrecord", "topic", "consumer", "head")
 
 
@@ -43,7 +46,9 @@ def _pages(database: Database) -> dict[str, str]:
     pages |= {f"list of {name}s": f"{_ADMIN}/{name}/" for name in _LISTS}
     searches = {
         "sessions of a user": ("session", {"user_id": "ada@example.org"}),
-        "sessions with a text": ("session", {"q": "1200"}),
+        "sessions with a text": ("session", {"text": "1200"}),
+        **{f"sessions that are {show}": ("session", {"show": show}) for show in _SHOWN},
+        **{f"sessions by {name}": ("session", {"o": f"-{place}"}) for place, name in enumerate(_ORDERS, 3)},
         "spans of a time": ("trace", {"since": f"{now:%Y-%m-%dT00:00:00}"}),
     }
     pages |= {name: f"{_ADMIN}/{model}/?{urlencode(given)}" for name, (model, given) in searches.items()}

@@ -133,9 +133,12 @@ class SessionChangeList(KeysetChangeList):
         ids = [row.pk for row in page]
         may_see = self.lookup_form.seen
         found = figures(rows.db, ids, may_see) if ids else {}
-        intact = verdicts_of(rows.db, ids) if ids and {Event, AuditLog} <= may_see else {}
-        given = self.lookup_form.cleaned_data if ids and Message in may_see and self.lookup_form.is_valid() else {}
-        places = places_of(ids, given.get(TEXT, ""), given.get(SHOW, ""), self.span, rows.db)
+        given = self.lookup_form.cleaned_data if self.lookup_form.is_valid() else {}
+        text, show = given.get(TEXT, ""), given.get(SHOW, "")
+        intact = dict.fromkeys(ids, False) if show == "broken" else {}  # as was just found out
+        if ids and not intact and {Event, AuditLog} <= may_see:
+            intact = verdicts_of(rows.db, ids)
+        places = places_of(ids, text, show, self.span, rows.db) if ids and Message in may_see else {}
         for row in page:
             row.figures, row.intact, row.place = found[row.pk], intact.get(row.pk), places.get(row.pk)
         return page
@@ -144,8 +147,7 @@ class SessionChangeList(KeysetChangeList):
         """A session's page, at what was looked for."""
         if result.place is not None:
             return timeline_address(result.pk, "message", result.place)
-        address: str = super().url_for_result(result)
-        return address
+        return str(super().url_for_result(result))
 
     @property
     def choices(self) -> list[tuple[Any, str, bool]]:

@@ -35,7 +35,7 @@ def verify(using: str, series: ChainSeries[Any], name: str) -> Verdict:
             return verdict
         now = _head(using, series, name)
         # A purge or a deletion meanwhile took rows away that the walk then missed: it begins again.
-        if (now.pk, now.base_seq) == (head.pk, head.base_seq):
+        if _beginning(now) == _beginning(head):
             return verdict
 
 
@@ -59,8 +59,18 @@ def verify_several(using: str, series: ChainSeries[Any], names: Collection[str],
         name: verify_chain(series, series.kind.value, name, short[name], rows, lambda: sys.maxsize)
         for name, rows in chains.items()
     }
-    # What looks broken may have been read while it was written to.
-    return {name: each if each.intact else verify(using, series, name) for name, each in verdicts.items()}
+    broken = [name for name, each in verdicts.items() if not each.intact]
+    now = {head.series: _beginning(head) for head in heads_of(using, series.kind, broken)} if broken else {}
+    # What looks broken may have been read while a purge or a deletion took rows away.
+    return {
+        name: each if each.intact or now.get(name) == _beginning(short[name]) else verify(using, series, name)
+        for name, each in verdicts.items()
+    }
+
+
+def _beginning(head: Head) -> tuple[int, int]:
+    """What a purge or a deletion changes of a head."""
+    return head.pk, head.base_seq
 
 
 def _columns(series: ChainSeries[Any]) -> tuple[list[str], list[str]]:

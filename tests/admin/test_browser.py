@@ -283,24 +283,25 @@ def test_every_page_is_whole(page: Page, part: int, subtests: pytest.Subtests) -
             assert faults(page, {"runOnly": ["color-contrast", "link-in-text-block"]}) == []
 
 
-#: The pages whose pictures are in the documentation.
-PICTURES = ("session-list", "session", "spans", "tokens", "compare", "overview", "auditlog-list")
+#: The pages whose pictures are in the documentation, by the names of these.
+PICTURES = {
+    "sessions": "session-list",
+    **{name: name for name in ("session", "spans", "tokens", "compare", "overview")},
+    "audit": "auditlog-list",
+}
 
 
 @pytest.mark.skipif("SCREENSHOTS" not in os.environ, reason="pictures are made on demand")
 def test_screenshots(page: Page) -> None:
-    """Of the pages that PICTURES names, or of every page at every width."""
+    """Of the documentation's pages, or with ``PICTURES=every`` of all, on a wide screen and on a narrow one."""
     folder = Path(os.environ["SCREENSHOTS"])
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = os.environ.get("PICTURES", " ".join(PICTURES)).split()
-    pages = every_page()
-    for name in pages if wanted == ["every"] else wanted:
-        for width in WIDTHS if wanted == ["every"] else (1280,):
+    pages, every = every_page(), os.environ.get("PICTURES") == "every"
+    for file, name in (dict(zip(pages, pages, strict=True)) if every else PICTURES).items():
+        for width in WIDTHS if every else (1280,):
             page.set_viewport_size({"width": width, "height": 900})
             for scheme in ("light", "dark"):
                 page.emulate_media(color_scheme=scheme)
                 page.goto(pages[name])
-                suffix = f"{width}-{scheme}" if wanted == ["every"] else scheme
-                page.screenshot(
-                    path=folder / f"{name}-{suffix}.png", full_page=name == "session" or wanted == ["every"]
-                )
+                suffix = f"{width}-{scheme}" if every else scheme
+                page.screenshot(path=folder / f"{file}-{suffix}.png", full_page=every or name == "session")

@@ -66,6 +66,7 @@ def test_lost_connections_lose_nothing(event_queue_committed: OrmQueue, without_
     assert handler.wait(140) == list(range(140))
 
 
+@pytest.mark.one_node  # Citus has connections of its own
 @on_postgresql
 def test_one_connection_listens_for_all_while_they_wait(
     event_queue_committed: OrmQueue, without_looking: None, monkeypatch: pytest.MonkeyPatch

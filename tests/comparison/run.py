@@ -71,7 +71,8 @@ class Comparison:
         """
         until = self.calls + calls
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(records, "now", lambda: self._now)
+            for module in (records, records.base):
+                patch.setattr(module, "now", lambda: self._now)
             patch.setattr(clock, "now", lambda using: self._now)
             for driver in (MongoDriver, RedisDriver):
                 patch.setattr(driver, "now", lambda driver: self._now)

@@ -27,7 +27,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 
 from chronos_storage import Storage, connect, storages
 from chronos_storage.integrations.opentelemetry import ChronosSpanExporter
-from chronos_storage.records import TokenUsage, Trace, TraceNode
+from chronos_storage.records import Session, TokenUsage, Trace, TraceNode
 
 #: A process whose last spans are not written yet when its main thread ends, and who starts threads too late, as Python
 #: does not from 3.12 on.
@@ -244,8 +244,35 @@ def test_what_was_exported_is_not_written_again(storage: Storage) -> None:
     exported(storage, [grandchild])  # alone it has no session
     assert exported(storage, [root, child, grandchild, child]) is SpanExportResult.SUCCESS
     assert exported(storage, [child, grandchild, root]) is SpanExportResult.SUCCESS
-    assert names(storage.trace_tree("talk")) == [("root", [("child", [])])]
+    assert names(storage.trace_tree("talk")) == [("root", [("child", [("grandchild", [])])])]
     assert len(storage.list_traces(trace_id=f"{1:032x}")) == 3
+
+
+def test_a_span_that_came_before_the_ones_around_it_has_their_session(storage: Storage, tmp_path: Path) -> None:
+    root, child, grandchild = family()
+    for each in (storage, connect((tmp_path / "kept").as_uri(), migrate=True)):
+        each.create_session(Session(id="talk"))
+        for span in (grandchild, child, root):  # as they end, each in a batch of its own
+            assert exported(each, [span]) is SpanExportResult.SUCCESS
+        assert names(each.trace_tree("talk")) == [("root", [("child", [("grandchild", [])])])]
+        each.delete_session("talk", hard=True)
+        assert each.list_traces(trace_id=f"{1:032x}") == []
+
+
+def test_a_span_that_came_after_the_one_around_it_has_its_session(storage: Storage) -> None:
+    root, child, grandchild = family()
+    for span in (root, child, grandchild):
+        exported(storage, [span])
+    assert names(storage.trace_tree("talk")) == [("root", [("child", [("grandchild", [])])])]
+
+
+def test_the_session_that_a_stored_span_has_stays(storage: Storage) -> None:
+    root = family()[0]
+    own = span_of("own", {"session.id": "another"}, root)
+    exported(storage, [own])
+    exported(storage, [root])
+    assert names(storage.trace_tree("another")) == [("own", [])]
+    assert names(storage.trace_tree("talk")) == [("root", [])]
 
 
 def test_spans_of_one_run_nest_whatever_their_order_and_batches(storage: Storage) -> None:

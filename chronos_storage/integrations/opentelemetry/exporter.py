@@ -20,7 +20,7 @@ from ...exceptions import AlreadyExists, ChronosError, InvalidRecord
 from ...facade import Storage
 from ...facade.telemetry import SUPPRESSED
 from ...records import Trace
-from .sessions import give_sessions
+from .sessions import give_sessions, give_stored_sessions
 from .spans import trace_of
 
 _logger = logging.getLogger("chronos_storage.opentelemetry")
@@ -77,6 +77,7 @@ class ChronosSpanExporter(SpanExporter):
             else:
                 traces[trace.id] = trace
         give_sessions(traces)
+        from_any_thread(self._storage, give_stored_sessions, self._storage, traces)
         return unread + sum(
             from_any_thread(self._storage, self._write_batch, batch) for batch in batches(traces.values())
         )

@@ -9,15 +9,21 @@ from typing import Any
 
 import pytest
 
+from ...backends.base import Patch
 from ...exceptions import AlreadyExists, InvalidRecord, NotFound
 from ...facade import Storage
 from ...records import TokenUsage, Trace, TraceNode
+from ...refusals import Refused
 from .helpers import case, column, everything, exactly, open_session
 from .samples import NAIVE, at, full
 
 
 def span(storage: Storage, id: str, parent_id: str = "", started: int = 0, **fields: Any) -> Trace:
     return storage.insert_trace(Trace(id=id, session_id="s", parent_id=parent_id, started_at=at(started), **fields))
+
+
+def patched(storage: Storage, id: str, **once: str) -> Trace:
+    return storage.backend.run(lambda: storage.backend.patch(Trace, id, Patch(once=once)))
 
 
 def outline(nodes: list[TraceNode]) -> list[Any]:
@@ -175,6 +181,16 @@ class TraceContract:
         assert column(stored, "id") == ["0", "1", "2", "3", "4", "0", "1"]
         assert storage.list_traces("s") == stored[:5]
         assert storage.insert_traces([]) == []
+
+    def test_a_span_without_a_session_is_given_one_once(self, storage: Storage) -> None:
+        begun = storage.insert_trace(Trace(id="t", trace_id="run"))
+        given = patched(storage, "t", session_id="s")
+        assert given == dataclasses.replace(begun, session_id="s")
+        assert storage.list_traces("s") == storage.list_traces(trace_id="run") == [given]
+        with pytest.raises(Refused):
+            patched(storage, "t", session_id="another")
+        assert storage.list_traces("another") == storage.list_traces("") == []
+        assert outline(storage.trace_tree("s")) == ["t"]
 
     def test_an_id_is_taken_in_every_session(self, storage: Storage) -> None:
         span(storage, "t")

@@ -25,7 +25,7 @@ from ..measure import Figure, Side, always, duration, rate
 
 _SAVER, _STORE = "PostgresSaver", "PostgresStore"
 _METADATA: CheckpointMetadata = {"source": "loop", "step": 1, "parents": {}}
-#: Turns after which saving and loading is measured, and how often in a round.
+#: Turns after which saving and loading is measured, and how often in a round: each has a thread of its own.
 _LENGTHS, _TIMES = (5, 200), 10
 
 
@@ -44,13 +44,12 @@ def figures(vendor: Vendor, quick: bool) -> Iterator[Figure]:
         other_store = stack.enter_context(PostgresStore.from_conn_string(theirs.url))
         other_store.setup()
         for length in _LENGTHS:
-            mine, beside = _Thread(saver, length), _Thread(other, length)
-            for what, one in (("save", "save"), ("save and load", "both"), ("load", "load")):
+            for what, one in (("save", _Thread.save), ("save and load", _Thread.both), ("load", _Thread.load)):
                 yield duration(
                     f"{what} a thread of {length} turns",
                     _TIMES,
-                    always(getattr(mine, one), _TIMES),
-                    always(getattr(beside, one), _TIMES),
+                    _of_thread(saver, length, one),
+                    _of_thread(other, length, one),
                     rounds=rounds,
                     against=_SAVER,
                     at_most=1,
@@ -100,6 +99,10 @@ class _Thread:
     def both(self) -> None:
         self.save()
         self.load()
+
+
+def _of_thread(saver: Any, turns: int, one: Callable[[_Thread], None]) -> Side:
+    return lambda: always(partial(one, _Thread(saver, turns)), _TIMES)()
 
 
 def _put(saver: Any, config: Any, messages: list[AnyMessage], version: Any, step: int) -> tuple[Any, Any]:

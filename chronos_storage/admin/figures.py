@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from django.db import connections, models
+from django.db import connections, models, transaction
 from django.db.models import Count, DateTimeField, ExpressionWrapper, F, Sum
 from django.db.models.functions import TruncHour
 
@@ -45,12 +47,27 @@ class Source:
 
 
 SOURCES = (
-    Source(Session, "created_at", {"sessions": Count("pk")}),
-    Source(Event, "created_at", {"events": Count("pk"), "errors": Count("pk", filter=failed(Event))}),
+    Source(Session, "created_at", {"sessions": Count("*")}),
+    Source(Event, "created_at", {"events": Count("*"), "errors": Count("type", filter=failed(Event))}),
     Source(Message, "created_at", {"tokens": Sum(TOKENS)}),
-    Source(Message, "created_at", {"errors": Count("pk")}, failures=True),
-    Source(Trace, "started_at", {"errors": Count("pk")}, failures=True),
+    Source(Message, "created_at", {"errors": Count("*")}, failures=True),
+    Source(Trace, "started_at", {"errors": Count("*")}, failures=True),
 )
+
+
+#: PostgreSQL expects many more groups than there are, for which it would sort all rows on disk, and compile the
+#: statement at length.
+_LIMITS = {"work_mem": "64MB", "jit": "off"}
+
+
+@contextmanager
+def grouping(using: str) -> Iterator[None]:
+    """A transaction whose statements group many rows."""
+    with transaction.atomic(using):
+        if connections[using].vendor == "postgresql":
+            with connections[using].cursor() as cursor:
+                cursor.execute("; ".join(f"SET LOCAL {name} = '{value}'" for name, value in _LIMITS.items()))
+        yield
 
 
 def collect(using: str, source: Source, span: Period) -> dict[str, Figures]:
@@ -63,7 +80,7 @@ def collect(using: str, source: Source, span: Period) -> dict[str, Figures]:
     # MariaDB knows no time zone but UTC where nobody taught it others.
     moved = ExpressionWrapper(F(source.timestamp) + span.shift, DateTimeField()) if span.shift else source.timestamp
     hour = TruncHour(moved, tzinfo=UTC)
-    owner = "agent_id" if source.model is Session else "session_id"
+    owner = _owner(using, source, span)
     grouped = rows.order_by().annotate(hour=hour).values("hour", owner).annotate(**source.figures)
     found = {name: Figures() for name in source.figures}
     for each, agent_id, *values in _by_agent(using, grouped, owner, list(source.figures)):
@@ -72,6 +89,15 @@ def collect(using: str, source: Source, span: Period) -> dict[str, Figures]:
             if value:
                 found[name].counts[part][agent_id] += int(value)
     return found
+
+
+def _owner(using: str, source: Source, span: Period) -> str:
+    """By which column the rows are added up."""
+    if source.model is Session:
+        return "agent_id"
+    # PostgreSQL would read all sessions for the rows of a few hours, too; for those of many days it has to.
+    many = not span.hourly and not source.failures
+    return "session__agent_id" if many and not is_distributed(connections[using]) else "session_id"
 
 
 def _aware(hour: datetime | str) -> datetime:
@@ -83,9 +109,9 @@ def _aware(hour: datetime | str) -> datetime:
 def _by_agent(using: str, grouped: Any, owner: str, names: list[str]) -> Any:
     """The groups' hours, agents and figures.
 
-    What belongs to sessions is first added up by session, so that the agents of those sessions alone are looked up.
+    What is added up by session is so first, so that the agents of those sessions alone are looked up.
     """
-    if owner == "agent_id":
+    if owner != "session_id":
         return grouped.values_list("hour", owner, *names)
     if is_distributed(connections[using]):
         return _by_agent_apart(using, list(grouped.values_list("hour", owner, *names)))

@@ -93,8 +93,8 @@ def fared(request: HttpRequest, using: str, span: Period) -> dict[str, list[Fare
         kind__in=(TOOL, MODEL), started_at__gte=span.start, started_at__lt=span.end
     )
     figures: dict[str, Any] = {
-        "calls": Count("pk"),
-        "failures": Count("pk", filter=Q(status="error")),
+        "calls": Count("*"),
+        "failures": Count("status", filter=Q(status="error")),
         "mean": Avg(DURATION),
         "longest": Max(DURATION),
         "tokens": Sum(TOKENS),
@@ -117,7 +117,7 @@ def _add_results(using: str, span: Period, tools: dict[str, dict[str, Any]]) -> 
     """What messages say of tools, which is all there is of them where no spans are kept."""
     results = Message.objects.using(using).filter(created_at__gte=span.start, created_at__lt=span.end, role="tool")
     for figure, rows in (("results", results), ("failed_results", results.filter(failed(Message)))):
-        counted = rows.order_by().values("name").annotate(count=Count("pk")).order_by("-count", "name")
+        counted = rows.order_by().values("name").annotate(count=Count("*")).order_by("-count", "name")
         for tool, count in counted.values_list("name", "count")[:_SHOWN]:
             tools.setdefault(tool, {})[figure] = count
 

@@ -22,6 +22,7 @@ from .checkpoint_pages import CheckpointPages
 from .context_pages import ContextPages
 from .entries import Entry, entries_of
 from .error_pages import ErrorPages
+from .figures import grouping
 from .items import NAMES, items_of
 from .keeping_pages import KeepingPages
 from .live_pages import LivePages
@@ -63,7 +64,9 @@ class SessionPages(SpanPages, ContextPages, CheckpointPages, ErrorPages, LivePag
         form, span = period(request)
         columns = self.get_list_display(request)
         using = self.storage.alias
-        known = fared(request, using, span)
+        with grouping(using):
+            known = fared(request, using, span)
+            found = panels(request, using, span, columns.index("tokens") if "tokens" in columns else None)
         return self.render(
             request,
             "overview.html",
@@ -71,7 +74,7 @@ class SessionPages(SpanPages, ContextPages, CheckpointPages, ErrorPages, LivePag
             form=form,
             span=span,
             periods=choices(),
-            panels=panels(request, using, span, columns.index("tokens") if "tokens" in columns else None),
+            panels=found,
             tools=known.get(TOOL),
             models=known.get(MODEL),
         )

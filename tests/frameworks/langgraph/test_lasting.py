@@ -1,4 +1,4 @@
-"""The store's items where a person is erased or exported, and where what has expired is pruned."""
+"""The store's items and threads where a person is erased or exported, what expired is pruned, a session imported."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import pytest
 from django.apps import apps
 
 from chronos_storage import Storage, queue, records
-from chronos_storage.integrations.langgraph import ChronosStore
+from chronos_storage.integrations.langgraph import ChronosSaver, ChronosStore
 from chronos_storage.operations.chosen import Chosen
 from chronos_storage.operations.erasing import erase
 from chronos_storage.operations.exporting import export
+from chronos_storage.operations.importing import load_export
 from chronos_storage.operations.pruning import prune
 from chronos_storage.operations.retention import Rule
+from tests.frameworks.langgraph.graphs import agent, config
 
 
 @pytest.fixture
@@ -70,3 +72,32 @@ def test_items_that_have_expired_are_pruned(store: ChronosStore) -> None:
     assert [line.records for line in prune(store.storage, queue, [rule], dry_run=True).lines] == [1]
     assert [line.records for line in prune(store.storage, queue, [rule]).lines] == [1]
     assert rows.count() == 5
+
+
+def test_an_imported_session_is_not_a_thread_until_it_is_begun_anew(storage_committed: Storage, tmp_path: Path) -> None:
+    saver, path = ChronosSaver(storage_committed), tmp_path / "thread.jsonl"
+    graph, thread = agent().compile(checkpointer=saver), config("talk", user_id="ada")
+    graph.invoke({"messages": [("user", "Hello")]}, thread)
+    export(storage_committed, path, Chosen(session="talk"))
+    storage_committed.delete_session("talk", hard=True)
+
+    loaded = load_export(storage_committed, path)
+
+    assert loaded.counts == {"session": 1}
+    assert storage_committed.get_session("talk").user_id == "ada"
+    assert saver.get_tuple(thread) is None
+    assert graph.get_state(thread).values == {}
+    said = graph.invoke({"messages": [("user", "Again")]}, thread)["messages"]
+    assert [each.content for each in said] == ["Again", "You said: Again"]
+
+
+def test_an_import_leaves_the_thread_that_is_there(storage_committed: Storage, tmp_path: Path) -> None:
+    path = tmp_path / "thread.jsonl"
+    graph, thread = agent().compile(checkpointer=ChronosSaver(storage_committed)), config("talk")
+    graph.invoke({"messages": [("user", "Hello")]}, thread)
+    export(storage_committed, path, Chosen(session="talk"))
+    graph.invoke({"messages": [("user", "Again")]}, thread)
+
+    load_export(storage_committed, path)
+
+    assert len(graph.get_state(thread).values["messages"]) == 4

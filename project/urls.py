@@ -1,4 +1,4 @@
-"""The admin, which is also the front page, and the REST API with its documentation."""
+"""The admin, whose page of what agents stored is also the front page, and the REST API with its documentation."""
 
 from django.contrib import admin
 from django.urls import include, path
@@ -7,7 +7,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularSwaggerView
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("", RedirectView.as_view(pattern_name="admin:app_list"), {"app_label": "chronos_storage"}),
     path("admin/", admin.site.urls),
     # before the API, which answers for all that lies below it; drf-spectacular's page fails where it is asked OPTIONS
     path(

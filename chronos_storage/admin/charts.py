@@ -30,12 +30,12 @@ class Chart:
     """Stacked columns.
 
     Attributes:
-        grid: the values marked on the axis, each with where it stands.
+        grid: the values marked on the axis, as short texts, each with where it stands.
         labels: what stands under the columns, each with where.
     """
 
     boxes: list[Box]
-    grid: list[tuple[int, float]]
+    grid: list[tuple[str, float]]
     labels: list[tuple[str, float]]
     width: int = WIDTH
     height: int = HEIGHT
@@ -76,7 +76,13 @@ def stacked(
     every = math.ceil(len(labels) / _LABELS) if labels else 1
     under = [(label, round(step * (place + 0.5), 2)) for place, label in enumerate(labels) if place % every == 0]
     grid = [(round(top * part / 2), HEIGHT * (1 - part / 2)) for part in range(3)] if top > 1 else [(0, HEIGHT), (1, 0)]
-    return Chart(boxes, [(value, float(y)) for value, y in grid], under)
+    return Chart(boxes, [(_short(value), float(y)) for value, y in grid], under)
+
+
+def _short(value: int) -> str:
+    """A number of few digits and noughts, in thousands or more where it has many."""
+    power = min(max(len(str(value)) - 1, 0) // 3, 4)
+    return f"{value / 1000**power:g}{('', 'k', 'M', 'G', 'T')[power]}"
 
 
 def _round_up(value: int) -> int:

@@ -57,6 +57,7 @@ _LABELS = {
     "event_id": _("event"),
     "events": _("events"),
     "expires_at": _("expires"),
+    "failed": _("failed"),
     "format": _("format"),
     "hash": _("hash"),
     "id": _("id"),

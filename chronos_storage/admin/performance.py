@@ -58,7 +58,8 @@ class Fared:
         half, most: the durations that half of its calls stay below, and 95 of a hundred; None where the database
             doesn't work them out.
         results: how many results of the tool messages bring, and how many of these say that it failed.
-        addresses: of its calls, by name: all of them, those that failed, and the slowest first.
+        addresses: of what is counted, by name: of its calls all of them, those that failed, and the slowest first; of
+            its results all of them, and those that say that it failed.
     """
 
     name: str
@@ -125,6 +126,7 @@ def _add_results(using: str, span: Period, tools: dict[str, dict[str, Any]]) -> 
 def _fared(name: str, span: Period, kind: str, values: dict[str, Any]) -> Fared:
     spans, column = reverse("admin:chronos_storage_trace_changelist"), "name" if kind == TOOL else "model"
     of_it = {"kind": kind, column: name}
+    messages, results = reverse("admin:chronos_storage_message_changelist"), {"role": "tool", "name": name}
     return Fared(
         name=visible(name),
         calls=values.get("calls", 0),
@@ -140,7 +142,8 @@ def _fared(name: str, span: Period, kind: str, values: dict[str, Any]) -> Fared:
         addresses={
             "calls": f"{spans}?{span.query(None, **of_it)}",
             "failures": f"{spans}?{span.query(None, **of_it, status='error')}",
-            "failed_results": f"{reverse('admin:chronos_storage_session_changelist')}?{span.query(show='errors')}",
+            "results": f"{messages}?{span.query(None, **results)}",
+            "failed_results": f"{messages}?{span.query(None, **results, failed='True')}",
             "longest": f"{spans}?{span.query(None, **of_it, o=_BY_DURATION)}",
         },
     )

@@ -149,12 +149,13 @@ class SessionPages(SpanPages, ContextPages, CheckpointPages, ErrorPages, LivePag
             column["total"] = int(column["total"] or 0)
             column["other"] = max(column["total"] - column["prompt"] - column["completion"], 0)
             first, until = column["group"] + 1, min(column["group"] + step, last)
-            column["label"] = str(first) if step == 1 else f"{first}–{until}"
+            column["first"], column["label"] = str(first), str(first) if step == 1 else f"{first}–{until}"
         names = [_("prompt"), _("completion"), _("not told apart")]
         chart = stacked(
             names,
-            [f"{column['label']} ({localtime(column['begins']):%H:%M:%S})" for column in columns],
+            [column["first"] for column in columns],
             [[column["prompt"], column["completion"], column["other"]] for column in columns],
+            titles=[f"{column['label']} ({localtime(column['begins']):%H:%M:%S})" for column in columns],
         )
         return self.session_page(request, session, "tokens", _("Tokens"), columns=columns, chart=chart, names=names)
 

@@ -5,6 +5,7 @@ from io import BufferedReader, BytesIO
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.db.models.query import QuerySet
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern
@@ -12,6 +13,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from ..downloads import download
+from ..failures import failed
 from ..ledger.mapping import SESSIONS
 from ..models import Checkpoint, Message, Session, Trace
 from ..records import SPAN_STATUSES
@@ -95,6 +97,7 @@ class MessageAdmin(ReadOnlyAdmin):
     list_display = ("message_id", "session_id", "seq_num", "role", "name", "says", "created_at")
     list_previews = ("content", "tool_calls")
     lookups = ("session_id", "message_id")
+    narrowed: ClassVar[Any] = {"role": (), "name": (), "failed": ("True",)}
     timestamp = "created_at"
     ordering = ("-id",)
     search_fields = ("message_id__exact", "session__id__exact")
@@ -104,6 +107,10 @@ class MessageAdmin(ReadOnlyAdmin):
     def get_urls(self) -> list[URLPattern]:
         medium = self.page("<path:object_id>/medium/<int:number>/", "medium", self.medium_view)
         return [medium, *super().get_urls()]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request).alias(failed=failed(Message))
+        return rows
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> Any:
         if (row := context.get("original")) is not None:

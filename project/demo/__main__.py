@@ -102,7 +102,7 @@ def serve(stop: Event, session_id: str, first_port: int) -> None:
     listener = listen(first_port)
     site = f"http://127.0.0.1:{listener.getsockname()[1]}"
     password = renew_admin()
-    say(f"\nThe admin:    {site}{reverse('admin:index')}")
+    say(f"\nThe admin:    {site}{reverse('admin:app_list', args=['chronos_storage'])}")
     say(f"              user admin, password {password}")
     say(f"The session:  {site}{reverse('admin:chronos_storage_session_change', args=[session_id])}")
     for table in ("message", "event", "trace", "checkpoint"):

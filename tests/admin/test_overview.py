@@ -126,7 +126,9 @@ def test_tools_and_models_have_rates_and_durations(site, viewer) -> None:
             for content in ("Error: no", "yes")
         ]
     )
-    context = viewer.get(url("session", "overview"), {"since": "2026-03-15", "until": "2026-03-15"}).context
+    site.add_message(Message(session_id="s", role="tool", name="other", content="Error: no", created_at=NEXT))
+    response = viewer.get(url("session", "overview"), {"since": "2026-03-15", "until": "2026-03-15"})
+    context, page = response.context, unescape(response.text)
     tools = {row.name: row for row in context["tools"]}
     refund, imported = tools["refund"], tools["imported"]
     assert (refund.calls, refund.failures, refund.rate, refund.longest) == (4, 1, 25.0, timedelta(seconds=10))
@@ -140,7 +142,10 @@ def test_tools_and_models_have_rates_and_durations(site, viewer) -> None:
     slowest, *others = viewer.get(refund.addresses["longest"]).context["cl"].result_list
     assert slowest.status == "error"
     assert len(others) == 3
-    assert [row.pk for row in viewer.get(imported.addresses["failed_results"]).context["cl"].result_list] == ["s"]
+    for figure, numbers in (("results", [2, 1]), ("failed_results", [1])):
+        assert imported.addresses[figure] in page
+        assert [row.seq_num for row in viewer.get(imported.addresses[figure]).context["cl"].result_list] == numbers
+    assert imported.addresses["calls"] not in page  # as there are none
 
 
 def test_many_agents_share_the_last_colour(site, viewer) -> None:

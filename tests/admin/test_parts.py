@@ -93,7 +93,9 @@ def test_a_chart_stands_on_its_ground() -> None:
     assert lower.y + lower.height == HEIGHT
     assert upper.y + upper.height == lower.y
     assert upper.height == 3 * lower.height
-    assert chart.grid[-1] == (40, 0.0)
+    assert chart.grid[-1] == ("40", 0.0)
+    many = stacked(["one"], ["Monday"], [[6_150_000]])
+    assert [text for text, _ in many.grid] == ["0", "3.1M", "6.2M"]
     assert lower.title == "Monday, one: 10"
     assert stacked([], [], []).boxes == []
 

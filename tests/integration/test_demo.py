@@ -455,7 +455,7 @@ def test_again_begins_a_new_session_and_the_site_shows_what_it_says(finished_too
     assert newest["id"] != oldest["id"]
     site, password, page = (
         match[1]
-        for pattern in (r"The admin: +(\S+)/admin/", r"admin, password (\S+)", r"The session: +(\S+)")
+        for pattern in (r"The admin: +(\S+)/admin/chronos_storage/", r"admin, password (\S+)", r"The session: +(\S+)")
         if (match := re.search(pattern, printed))
     )
     assert port < int(site.rpartition(":")[2]) < port + 100, "a port in use is passed over"
@@ -471,7 +471,8 @@ def test_again_begins_a_new_session_and_the_site_shows_what_it_says(finished_too
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', login)
     assert token
     address, index = browser.get(address, username="admin", password=password, csrfmiddlewaretoken=token[1])
-    assert address == f"{site}/admin/"
+    assert address == f"{site}/admin/chronos_storage/"
+    assert 'href="/admin/chronos_storage/session/overview/"' in index
     assert 'href="/admin/chronos_storage/session/"' in index
     address, shown = browser.get(page)
     assert address == page

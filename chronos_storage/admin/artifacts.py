@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern
@@ -19,7 +19,7 @@ from ..ledger.mapping import ARTIFACTS
 from ..models import Artifact, Session
 from ..text import name as shown
 from ..text import visible
-from .addresses import address
+from .addresses import Redirect, address
 from .base import EditableAdmin
 
 #: Bytes of the largest image that a page shows.
@@ -68,7 +68,7 @@ class ArtifactAdmin(EditableAdmin):
             return download(request, artifact, partial(self.storage.open_artifact, artifact.id))
         except StoreFailure as error:
             self.message_user(request, visible(str(error)), messages.ERROR)
-            return HttpResponseRedirect(address(row, "change"))
+            return Redirect(address(row, "change"))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_delete_permission(request, obj) and not (obj and self._staying([obj]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
@@ -16,7 +16,7 @@ from ..keyset import After
 from ..models import Checkpoint
 from . import timeline
 from .access import may, require
-from .addresses import session_address
+from .addresses import Redirect, session_address
 from .differences import differences
 from .session_page import SessionPage
 from .states import sizes, state_text
@@ -119,7 +119,7 @@ class CheckpointPages(SessionPage):
             fork = self.storage.fork_session(source.checkpoint_id, session_id=session.pk)
         except ChronosError as error:
             messages.error(request, str(error))
-            return HttpResponseRedirect(session_address(session.pk, "checkpoints"))
+            return Redirect(session_address(session.pk, "checkpoints"))
         self.log_addition(request, self.model(pk=fork.id, title=fork.title), [{"added": {}}])
         messages.success(request, _("This session starts from checkpoint %(number)d.") % {"number": source.seq_num})
-        return HttpResponseRedirect(session_address(fork.id))
+        return Redirect(session_address(fork.id))

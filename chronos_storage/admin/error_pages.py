@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from . import timeline
 from .access import may
-from .addresses import session_address, timeline_address
+from .addresses import Redirect, session_address, timeline_address
 from .session_page import SessionPage
 from .timeline import FAILING, STREAMS, Page, Timeline
 
@@ -45,10 +45,10 @@ class ErrorPages(SessionPage):
 
     def _to(self, request: HttpRequest, session: Any, found: Any, otherwise: str) -> HttpResponse:
         if found is not None:
-            return HttpResponseRedirect(timeline_address(session.pk, found.kind, found.pk))
+            return Redirect(timeline_address(session.pk, found.kind, found.pk))
         messages.info(request, otherwise)
         name = "at" if "at" in request.GET else "from"
-        return HttpResponseRedirect(f"{session_address(session.pk)}?{urlencode({name: request.GET.get(name, '')})}")
+        return Redirect(f"{session_address(session.pk)}?{urlencode({name: request.GET.get(name, '')})}")
 
     def error_links(self, session: Any, page: Page, kind: str, pk: str) -> dict[str, str]:
         """The addresses of the failures after and before what is shown: an item that was asked for, or a page."""

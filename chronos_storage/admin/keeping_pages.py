@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
 
@@ -13,7 +13,7 @@ from .. import codec
 from ..exceptions import ChronosError
 from ..models import AuditLog
 from .access import may, require
-from .addresses import session_address
+from .addresses import Redirect, session_address
 from .session_page import SessionPage
 
 
@@ -43,7 +43,7 @@ class KeepingPages(SessionPage):
                 note = _("Put under a legal hold.") if held else _("Lifted the legal hold.")
                 self.log_change(request, session, note)
                 messages.success(request, note)
-            return HttpResponseRedirect(session_address(session.pk, "hold"))
+            return Redirect(session_address(session.pk, "hold"))
         logs: list[Any] = []
         if may(request, "view", AuditLog):
             logs = self.storage.list_audit_logs(action="session.legal_hold", resource=session.pk, limit=20)

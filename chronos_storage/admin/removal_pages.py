@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -23,7 +23,7 @@ from ..records import REMOVED_WITH_SESSION, AuditLog
 from ..templatetags.chronos_storage import grouped
 from ..transactions import again
 from .access import may
-from .addresses import session_address
+from .addresses import Redirect, session_address
 from .session_page import REMOVALS, SessionPage
 
 
@@ -56,8 +56,8 @@ class RemovalPages(SessionPage):
             else:
                 messages.success(request, text)
                 if wanted == "remove":
-                    return HttpResponseRedirect(reverse("admin:chronos_storage_session_changelist"))
-            return HttpResponseRedirect(session_address(session.pk, "removal"))
+                    return Redirect(reverse("admin:chronos_storage_session_changelist"))
+            return Redirect(session_address(session.pk, "removal"))
         chains = self._chains(session.pk)
         counts = [
             (TABLES[record].model._meta.verbose_name_plural, self._rows(TABLES[record].model, session.pk).count())

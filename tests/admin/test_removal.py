@@ -156,3 +156,13 @@ def test_forks_are_linked_both_ways(site, viewer) -> None:
 def test_metadata_that_a_caller_wrote_are_no_fork(site: Storage, viewer, metadata) -> None:
     site.create_session(Session(id="s", metadata=metadata))
     assert viewer.get(url("session", "change", "s")).context["source"] is None
+
+
+def test_sessions_with_the_longest_ids_are_led_to(site, superuser) -> None:
+    id = "\u8a9e" * 255
+    site.create_session(Session(id=id))
+    site.delete_session(id)
+    removal, hold = url("session", "removal", id), url("session", "hold", id)
+    assert superuser.post(removal, {"do": "restore"}, follow=True).redirect_chain == [(removal, 302)]
+    assert superuser.post(hold, {"reason": "case 7", "held": "true"})["Location"] == hold
+    assert superuser.get(url("session", "next_error", id))["Location"].startswith(url("session", "change", id))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..compat.connections import connect, driver_connection
 from .places import FIRST, PLACES
 
-#: By the driver's connection: a table that is spread meanwhile is found so by new ones.
-_known: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+#: By the database. Processes that run while its tables are spread must be started again.
+_known: dict[tuple[Any, ...], bool] = {}
 
 
 def has_citus(connection: BaseDatabaseWrapper) -> bool:
@@ -24,22 +22,18 @@ def has_citus(connection: BaseDatabaseWrapper) -> bool:
 
 
 def is_distributed(connection: BaseDatabaseWrapper) -> bool:
-    """Whether the tables are spread over workers, as far as the heads tell; asked once for each of the driver's
-    connections.
-    """
+    """Whether the tables are spread over workers, as far as the heads tell; a process asks each database once."""
     if connection.vendor != "postgresql":
         return False
-    if (driver := driver_connection(connection)) is None:
-        connect(connection)
-        driver = driver_connection(connection)
-    if (known := _known.get(driver)) is None:
-        known = _known[driver] = FIRST in distributed(connection)
+    database = (connection.alias, *map(connection.settings_dict.get, ("HOST", "PORT", "NAME")))
+    if (known := _known.get(database)) is None:
+        known = _known[database] = FIRST in distributed(connection)
     return known
 
 
-def forget(connection: BaseDatabaseWrapper) -> None:
+def forget() -> None:
     """Have `is_distributed` ask anew."""
-    _known.pop(driver_connection(connection), None)
+    _known.clear()
 
 
 def distributed(connection: BaseDatabaseWrapper) -> dict[str, str]:

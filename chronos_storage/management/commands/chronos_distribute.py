@@ -45,5 +45,5 @@ class Command(ReportCommand):
         with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
             for statement in (*BEGIN, *wanted):
                 cursor.execute(statement)
-        forget(connection)
+        forget()
         return Counts("Tables", distributed=len(distributed(connection)))

@@ -47,6 +47,10 @@ class Walk:
         """Click on the link of this name."""
         self.click((within or self.page).get_by_role("link", name=name, exact=isinstance(name, str)).first)
 
+    def order_by(self, column: str) -> None:
+        """Click on a column's name, which is a link or, since Django 6.1, a button."""
+        self.click(self.page.get_by_role("columnheader").get_by_text(column, exact=True))
+
     def search(self, label: str, text: str) -> None:
         """Type a text, and send it."""
         self.page.get_by_label(label, exact=True).fill(text)
@@ -114,7 +118,7 @@ def wrong_amount(walk: Walk) -> None:
 
 def loop(walk: Walk) -> None:
     walk.link("Sessions")
-    walk.link("Calls")
+    walk.order_by("Calls")
     walk.link(re.compile("lamp"))
     walk.sees("find_lamps")
 
